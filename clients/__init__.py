@@ -1,0 +1,1 @@
+"""One module a venue behind one interface; knows nothing of `ilp`."""

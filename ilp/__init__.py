@@ -1,0 +1,1 @@
+"""The International Liquidity Pool: a cross-exchange market maker."""

@@ -1,0 +1,259 @@
+"""The records that must survive, as frozen values.  The trading code makes them; `ilp.journal` stores and returns them.
+
+Every amount is `Decimal`, every time aware UTC of the world's clock.  A record with a key replaces the one stored under
+the same key, but each version is also appended to the history, which is never changed (`ilp.py journal export`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from attrs import field, frozen
+
+from clients.exchange import Side
+
+__all__ = [
+    "FINAL_ORDER_STATES",
+    "FINAL_TRANSFER_STATES",
+    "Entry",
+    "FillEntry",
+    "FlowEntry",
+    "HedgeEntry",
+    "IntentEntry",
+    "OrderEntry",
+    "OrderState",
+    "ParameterEntry",
+    "PlanEntry",
+    "Purpose",
+    "StateEntry",
+    "TransferEntry",
+    "TransferState",
+]
+
+
+class Purpose(StrEnum):
+    """Why an order was sent."""
+
+    QUOTE = "quote"
+    HEDGE = "hedge"
+    PLAN = "plan"
+
+
+class OrderState(StrEnum):
+    """Where an own order stands, as far as we know."""
+
+    SENDING = "sending"  # on the way, no answer yet
+    OPEN = "open"  # the venue has it and it may trade
+    CANCELLING = "cancelling"  # a cancel is on the way; it may still trade
+    UNKNOWN = "unknown"  # the answer was lost: only the venue's records can tell
+    FINAL = "final"  # nothing more can happen; `filled` is the last word
+    REFUSED = "refused"  # the venue never took it
+
+
+FINAL_ORDER_STATES = frozenset({OrderState.FINAL, OrderState.REFUSED})
+
+
+class TransferState(StrEnum):
+    """States of a transfer; see `docs/architecture.md`, "Transfers"."""
+
+    PROPOSED = "PROPOSED"  # manual, or waiting for approval: reserves nothing
+    PLANNED = "PLANNED"  # durably intended; the venue is about to be called
+    REQUESTED = "REQUESTED"  # the venue accepted the request, has not debited it yet
+    SENT = "SENT"  # debited at the sender, not yet credited at the receiver
+    ARRIVED = "ARRIVED"
+    UNCERTAIN = "UNCERTAIN"  # the answer was lost: never sent again by the machine
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL_TRANSFER_STATES = frozenset({TransferState.ARRIVED, TransferState.FAILED, TransferState.CANCELLED})
+
+
+@frozen
+class OrderEntry:
+    """An own order.
+
+    :ivar key: ours, unique in the journal, known before the venue answers.
+    :ivar order_id: the venue's, None until it answers.
+    :ivar filled: cumulative, as the venue last reported it.
+    :ivar note: why it was sent, or why it ended.
+    """
+
+    venue: str
+    key: str
+    order_id: str | None
+    purpose: Purpose
+    ticker: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    filled: Decimal
+    state: OrderState
+    at: datetime
+    note: str = ""
+
+
+@frozen
+class FillEntry:
+    """A fill of an own order, stored once.
+
+    :ivar key: the venue's trade id where it has one, else `order id:cumulative quantity`; unique within the venue.
+    :ivar cumulative: filled quantity of the order after this fill.
+    :ivar reference_bid: best bid of the last source book received when the fill happened (None for fills on a source);
+        `reference_ask` likewise; what the edge and the slippage are measured against.
+    """
+
+    venue: str
+    key: str
+    order_key: str
+    order_id: str
+    purpose: Purpose
+    ticker: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    cumulative: Decimal
+    fees: Mapping[str, Decimal]
+    at: datetime
+    reference_bid: Decimal | None = None
+    reference_ask: Decimal | None = None
+
+
+@frozen
+class HedgeEntry:
+    """Links a part of a fill on a target to what closed it: a fill on a source, or the plan that kept it.
+
+    :ivar fill_key: `venue/key` of the target's fill; `closed_by`: `venue/key` of the source's fill, or `plan:<id>`, or
+        `netted:<venue/key>` where two opposite fills cancelled out.
+    :ivar edge: realised gain per unit of base in numeraire against the source book when the fill happened, fees deducted.
+    :ivar slippage: what the close was worse than that book, per unit of base in numeraire; negative when better.
+    """
+
+    key: str
+    fill_key: str
+    closed_by: str
+    quantity: Decimal
+    edge: Decimal | None
+    slippage: Decimal | None
+    at: datetime
+
+
+@frozen
+class TransferEntry:
+    """A movement of money between venues, or out to the operator's bank (`to_venue` empty).
+
+    :ivar amount: what leaves the sender, before charges, in `asset`.
+    :ivar expected: what should arrive, in `to_asset`, net of all charges; `arrived` what did.
+    :ivar fee: the charge expected, in `asset`.
+    :ivar reference: chain's or bank's id, or the venue's withdrawal id, once known.
+    :ivar manual: the operator moves the money; the machine only keeps account of it.
+    :ivar debited: what the sender's venue has really debited so far.
+    :ivar since: when it took its present state; `created` when it was first written.
+    :ivar due: when it should have arrived at the latest; None while it has not left.
+    :ivar plan: id of the plan that wanted it, empty when an operator did.
+    :ivar note: reason of the last change; `by` who made it (`machine` or a user).
+    """
+
+    id: str
+    state: TransferState
+    asset: str
+    from_venue: str
+    to_venue: str
+    to_asset: str
+    amount: Decimal
+    expected: Decimal
+    fee: Decimal
+    address: str
+    reference: str | None
+    manual: bool
+    created: datetime
+    since: datetime
+    due: datetime | None
+    debited: Decimal = Decimal(0)
+    arrived: Decimal = Decimal(0)
+    plan: str = ""
+    note: str = ""
+    by: str = "machine"
+
+
+@frozen
+class FlowEntry:
+    """A deposit or withdrawal that the pool did not make: an external flow, for the operator to classify."""
+
+    key: str
+    venue: str
+    asset: str
+    quantity: Decimal  # positive when money came in
+    at: datetime
+    reference: str
+    classified: str = ""
+    by: str = ""
+
+
+@frozen
+class PlanEntry:
+    """A plan that was executed, with the pool document it was computed from and the answer (model.md, section 8).
+
+    :ivar pool: the pool as `solve` reads it; `answer`: as `solve` prints it, without `solve_ms`; `rounded`: the moves that
+        were acted on, `[{"move": int, "direction": str, "amount": str}]`.
+    """
+
+    id: str
+    at: datetime
+    pool: Mapping[str, Any] = field(eq=False)
+    answer: Mapping[str, Any] = field(eq=False)
+    rounded: tuple[Mapping[str, Any], ...] = field(eq=False, default=())
+
+
+@frozen
+class ParameterEntry:
+    """One edit of one parameter.
+
+    :ivar file_value: what the file said when the edit was made: a file changed since then wins over the edit.
+    :ivar version: number of the edit that all parameters changed together share.
+    """
+
+    name: str
+    old: str
+    new: str
+    file_value: str
+    version: int
+    by: str
+    at: datetime
+
+
+@frozen
+class StateEntry:
+    """A change of the trader's state; `reason` says why, with its numbers, and `by` who caused it."""
+
+    state: str
+    previous: str
+    reason: str
+    by: str
+    at: datetime
+
+
+@frozen
+class IntentEntry:
+    """The operator's intent: `start` sets and `stop` clears `wanted`."""
+
+    wanted: bool
+    by: str
+    at: datetime
+
+
+Entry = (
+    OrderEntry
+    | FillEntry
+    | HedgeEntry
+    | TransferEntry
+    | FlowEntry
+    | PlanEntry
+    | ParameterEntry
+    | StateEntry
+    | IntentEntry
+)

@@ -1,0 +1,81 @@
+"""What the trading code asks of a journal; `ilp.journal.store` keeps it in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+
+from ilp.journal.entries import (
+    Entry,
+    FillEntry,
+    FlowEntry,
+    HedgeEntry,
+    OrderEntry,
+    ParameterEntry,
+    PlanEntry,
+    StateEntry,
+    TransferEntry,
+)
+
+__all__ = ["Journal", "JournalError", "Recovered"]
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written; says which file or address and why.  Quotes are pulled on it."""
+
+
+@frozen
+class Recovered:
+    """What a starting daemon needs to know of the runs before it.
+
+    :ivar orders: those not known to be final; `transfers`: likewise.
+    :ivar fills: of the orders above and of the last day, oldest first.
+    :ivar parameters: the last edit of each name.
+    :ivar halted: the last state change if it was into HALTED and no reset followed.
+    """
+
+    orders: tuple[OrderEntry, ...]
+    fills: tuple[FillEntry, ...]
+    transfers: tuple[TransferEntry, ...]
+    parameters: Mapping[str, ParameterEntry]
+    wanted: bool
+    halted: StateEntry | None
+    last_plan: PlanEntry | None
+
+
+class Journal(Protocol):
+    """Durable memory.  Writes are committed in the order in which `record` was called, never on the reactor's thread."""
+
+    def record(self, *entries: Entry) -> Deferred[None]:
+        """Store *entries* in one transaction; fires when they are durable, fails with `JournalError` when they are not."""
+
+    def recovered(self) -> Deferred[Recovered]:
+        """Read what a start needs."""
+
+    def transfers(self, since: datetime) -> Deferred[Sequence[TransferEntry]]:
+        """Transfers not final, and those that became final after *since*; oldest first."""
+
+    def fills(self, since: datetime) -> Deferred[Sequence[FillEntry]]:
+        """Fills since then, oldest first."""
+
+    def hedges(self, since: datetime) -> Deferred[Sequence[HedgeEntry]]:
+        """Fill–hedge links since then, oldest first."""
+
+    def plans(self, since: datetime) -> Deferred[Sequence[PlanEntry]]:
+        """Executed plans since then, oldest first."""
+
+    def states(self, since: datetime) -> Deferred[Sequence[StateEntry]]:
+        """State changes since then, oldest first."""
+
+    def edits(self, since: datetime) -> Deferred[Sequence[ParameterEntry]]:
+        """Parameter edits since then, oldest first."""
+
+    def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
+        """External flows since then, oldest first."""
+
+    def close(self) -> Deferred[None]:
+        """Write what is queued and let go of the database."""

@@ -1,0 +1,191 @@
+"""The configuration as frozen, validated values.  Knows the INI file's sections, keys, ranges and cross-field rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from attrs import field, frozen
+
+__all__ = [
+    "Ages",
+    "Connection",
+    "Cost",
+    "Limits",
+    "Parameters",
+    "Settings",
+    "Simulation",
+    "Timing",
+    "TransferRules",
+    "VarianceRules",
+    "Web",
+]
+
+
+@frozen
+class Cost:
+    """A charge: `fixed` once, in the currency that the key's description names, and `proportional` as a fraction."""
+
+    fixed: Decimal
+    proportional: Decimal
+
+
+@frozen
+class Connection:
+    """How to reach a venue: dotted class name, address, credentials and further options of that client."""
+
+    module: str
+    endpoint: str = ""
+    id: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(factory=dict, repr=False)
+
+
+@frozen
+class Parameters:
+    """What an operator may change while the daemon runs.
+
+    Edges and `max_skew` are in numeraire per unit of base, `quote_size` and `max_unhedged` in base, fees as in
+    architecture.md ("Configuration"); `targets` maps (venue, asset) to the wanted total.
+    """
+
+    quote_size: Decimal
+    edge_to_enter: Decimal
+    edge_to_leave: Decimal
+    edge_to_drop: Decimal
+    max_skew: Decimal
+    source_fee: Cost
+    target_fee: Cost
+    fiat_exchange_cost: Cost
+    btc_fee: Cost
+    deviation_penalty: Decimal
+    risk_aversion: Decimal
+    targets: Mapping[tuple[str, str], Decimal]
+    min_gain: Decimal
+    min_coin_transfer: Decimal  # base units; model.md: 5 * quote_size by default
+    min_fiat_transfer: Decimal  # source currency; 10 * fixed charge by default
+    min_payout: Decimal  # source currency; 10 * fixed charge by default
+    max_slippage: Decimal  # fraction of the source's best price
+    max_unhedged: Decimal
+
+
+@frozen
+class Limits:
+    """What the gate enforces just before the socket; a breach halts."""
+
+    price_band: Decimal  # fraction around the last good reference
+    largest_order: Decimal  # base
+    open_orders: int  # per venue and side
+    orders_per_minute: int  # per venue, cancels not counted
+    exposure: Decimal  # base, unhedged
+    transfers_per_day: int  # per lane
+    largest_coin_transfer: Decimal  # base
+    largest_fiat_transfer: Decimal  # numeraire
+    turnover_per_day: Decimal  # base, all venues together
+    loss_per_day: Decimal  # numeraire
+
+
+@frozen
+class Ages:
+    """Seconds after which an input is too old to quote on, and how large a jump is insane."""
+
+    source_book: float
+    target_book: float
+    balances: float
+    orders: float
+    rate: float  # world seconds since the last successful fetch
+    fixing: float  # world seconds since the date of the fixing
+    fresh_updates: int  # good updates before quotes return
+    mark_jump: Decimal  # fraction between two confirmed marks
+    implied_cross: Decimal  # fraction between the rate and what the two books imply
+
+
+@frozen
+class Timing:
+    """Seconds of the reactor's clock."""
+
+    period: float
+    order_timeout: float
+    hedge_timeout: float
+    unhedged_after: float
+    shutdown_timeout: float
+    sweep: float  # how often own orders and balances are compared with the venue's
+
+
+@frozen
+class TransferRules:
+    """How money may move.  Intervals and delays are seconds of the world's clock."""
+
+    btc_delay: float
+    fiat_exchange_delay: float
+    coin_interval: float
+    fiat_interval: float
+    min_arrival: Decimal  # fraction of the amount that must arrive, else it is only proposed
+    approval_limit: Decimal  # numeraire: above it a transfer waits for the operator; 0 means every one waits
+    automatic: frozenset[tuple[str, str, str]]  # (asset, from venue, to venue) of converting lanes run by the machine
+    payout: Literal["propose", "off"]
+    out_address: str  # where payouts go
+    addresses: Mapping[tuple[str, str], tuple[str, ...]]  # (venue, asset): allowed besides the receiving client's own
+
+
+@frozen
+class VarianceRules:
+    """See model.md, section 7; `overrides` by pair, in numeraire squared of one period."""
+
+    period: Literal["minute", "hour", "day"]
+    window: int  # periods
+    overrides: Mapping[str, Decimal]
+
+
+@frozen
+class Web:
+    """Where the console listens; `users` maps a name to its password hash or cleartext."""
+
+    host: str
+    port: int
+    ssl: bool
+    ssl_key: Path | None
+    ssl_cert: Path | None
+    ssl_cert_chain: Path | None
+    users: Mapping[str, str] = field(repr=False)
+
+
+@frozen
+class Simulation:
+    """Embedded venues: where the world's clock starts, how fast it runs, and what seeds the drivers."""
+
+    start: datetime
+    speed: float
+    seed: int
+    options: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Settings:
+    """Everything; `file` is where it came from.
+
+    :ivar connections: `source`, `target` and, where there is one, `fiat`.
+    :ivar tickers: `source` and `target` pair, `btc` the base currency.
+    :ivar origins: `section.key` to `default` or `file`.
+    """
+
+    file: Path
+    connections: Mapping[str, Connection]
+    tickers: Mapping[str, str]
+    parameters: Parameters
+    limits: Limits
+    ages: Ages
+    timing: Timing
+    transfers: TransferRules
+    variance: VarianceRules
+    rate_spread: Decimal
+    rate_age_factor: Decimal
+    resume: bool
+    autostart: bool
+    database_url: str
+    web: Web
+    simulation: Simulation | None
+    origins: Mapping[str, str] = field(factory=dict, repr=False)

@@ -1,0 +1,1 @@
+"""Venues that run here: a pure matching engine and ledger, wire servers on it, market drivers."""

@@ -1,0 +1,1 @@
+"""What reacts: market state, trader, orders, hedges, transfers, limits."""

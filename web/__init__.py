@@ -1,0 +1,1 @@
+"""The operator console; its only door to the daemon is `ilp.operator`."""
