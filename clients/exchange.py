@@ -356,11 +356,13 @@ class IExchange(IEventSource):
         post_only: bool = False,
         immediate: bool = False,
         client_id: str | None = None,
+        urgent: bool = False,
     ) -> Deferred[str]:
         """Place a limit order and fire with its id.  Price and quantity must lie on tick and lot: nothing is rounded.
 
         *post_only*, *immediate* (immediate-or-cancel) and *client_id* need the feature of that name and are refused with
-        `NotImplementedError` where the venue lacks it.
+        `NotImplementedError` where the venue lacks it.  *urgent* says that the order closes an exposure: when the rate
+        budget runs short it goes before new quotes (and after cancels).
         """
 
     def cancelOrder(id: str) -> Deferred[bool]:
