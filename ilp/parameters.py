@@ -1,4 +1,4 @@
-"""Parameters that an operator may change while the daemon runs: raw texts, where each came from, and the rules between them."""
+"""Parameters that an operator may change while the daemon runs: texts, where each came from, and the rules between them."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _derived(given: Mapping[str, Any]) -> dict[str, Any]:
 def _broken(p: Parameters, limits: Limits | None) -> Iterable[tuple[str, str]]:
     if p.edge_to_leave >= p.edge_to_enter:
         yield "edge_to_leave", f"must be below edge_to_enter, {p.edge_to_enter}; {p.edge_to_leave} is not"
-    if p.edge_to_drop <= p.edge_to_enter:
+    elif p.edge_to_drop <= p.edge_to_enter:
         yield "edge_to_drop", f"must be above edge_to_enter, {p.edge_to_enter}; {p.edge_to_drop} is not"
     if limits is None:
         return

@@ -1,0 +1,52 @@
+# Everything that people do here, one word each.  A bare `make` lists it.
+
+PYTHON ?= python3
+VENV   ?= .venv
+RUN    := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check accept cover lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+$(VENV)/.run: requirements/run.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.dev: requirements/dev.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@ $(VENV)/.test $(VENV)/.run
+
+demo: $(VENV)/.run ## make a market on simulated venues, with the console in the browser
+	$(RUN) ilp.py demo
+
+test: $(VENV)/.test ## run all tests; ends with `N passed, N failed`
+	$(RUN) -m tests.tools.run
+
+check: $(VENV)/.dev ## ruff and mypy
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+accept: $(VENV)/.run ## play the operator against the demo, from outside, and print PASS or FAIL for each promise
+	$(RUN) -m tests.tools.accept $(ACCEPT)
+
+cover: $(VENV)/.test ## run the tests and show which lines they do not reach
+	$(RUN) -m coverage run -m twisted.trial tests
+	$(RUN) -m coverage report --skip-covered --sort=cover
+
+lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
+	cd requirements && for part in run test dev; do \
+	  ../$(RUN) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --upgrade -q $$part.in -o $$part.txt || exit 1; done
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) _trial_temp* .mypy_cache .ruff_cache .hypothesis build *.egg-info

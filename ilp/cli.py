@@ -1,0 +1,147 @@
+"""Subcommands; `run` is the default.  Says what is wrong in one sentence and chooses the exit status; decides nothing else.
+
+Exit status: 0 done, 1 could not be done, 2 bad input or configuration, 3 stopped with something left (it says what).
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ilp.settings_file import ConfigurationError, Loaded, load
+
+__all__ = ["main"]
+
+_Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that *argv* (default: the process's own arguments) names; returns the exit status."""
+    options = _parser().parse_args(argv)
+    command: _Command = options.command
+    try:
+        return command(options)
+    except ConfigurationError as error:
+        print("\n".join(str(problem) for problem in error.problems), file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ilp", description="Make a market across two exchanges. Without a command: run the daemon."
+    )
+    _run_options(parser)
+    parser.set_defaults(command=_run)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add(commands, "run", "run the daemon (the default)", _run, _run_options)
+    _add(commands, "check", "print the effective configuration, secrets masked", _check, _config_option)
+    _add(commands, "solve", "solve a pool document", _solve, _solve_options)
+    _add(commands, "venue", "run a simulated venue on its own", _venue, _venue_options)
+    _add(commands, "passwd", "hash a console password", _passwd, lambda parser: None)
+    _add(commands, "journal", "show, export, verify or back up the journal", _journal, _journal_options)
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    command: _Command,
+    options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    parser = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+    options(parser)
+    parser.set_defaults(command=command)
+
+
+def _config_option(parser: argparse.ArgumentParser) -> None:
+    # SUPPRESS keeps a subcommand's absent option from overwriting the one given before the subcommand's name.
+    default = argparse.SUPPRESS if parser.prog.count(" ") else Path("ilp.ini")
+    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help="configuration (default: ilp.ini)")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    default = argparse.SUPPRESS if parser.prog.count(" ") else "human"
+    parser.add_argument("--log", choices=("human", "json"), default=default, help="form of the log on standard error")
+
+
+def _solve_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pool", type=Path, required=True, metavar="FILE", help="pool document; - reads standard input"
+    )
+
+
+def _venue_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("name", choices=("sputnik", "rates"), help="which protocol to speak")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+
+
+def _journal_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("action", choices=("show", "export", "verify", "backup"))
+    parser.add_argument("--to", type=Path, metavar="FILE", help="where `backup` writes")
+
+
+def _loaded(options: argparse.Namespace) -> Loaded:
+    return load(options.config)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ilp.service import run
+
+    return run(_loaded(options), log=options.log)
+
+
+def _check(options: argparse.Namespace) -> int:
+    loaded = _loaded(options)
+    width = max(len(f"{section}.{key}") for section, key, _, _ in loaded.effective)
+    section_before = ""
+    for section, key, text, origin in sorted(loaded.effective, key=lambda row: row[0]):
+        if section != section_before:
+            print(f"[{section}]")
+            section_before = section
+        print(f"{key:{width - len(section)}} = {text or '(empty)'}  ({origin})")
+    return 0
+
+
+def _solve(options: argparse.Namespace) -> int:
+    from ilp.solve_command import main as solve
+
+    return solve(options.pool, sys.stdout, sys.stderr)
+
+
+def _venue(options: argparse.Namespace) -> int:
+    from ilp.venue_command import main as venue
+
+    return venue(options.name, options.port, options.config if options.config.exists() else None)
+
+
+def _passwd(options: argparse.Namespace) -> int:
+    from ilp.passwords import hashed
+
+    first = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if len(first) < 8:
+        print("a password has at least 8 characters", file=sys.stderr)
+        return 2
+    if sys.stdin.isatty() and getpass.getpass("Again: ") != first:
+        print("the two are not the same", file=sys.stderr)
+        return 2
+    print(hashed(first))
+    return 0
+
+
+def _journal(options: argparse.Namespace) -> int:
+    from ilp.journal.commands import main as journal
+
+    return journal(options, _loaded(options).settings.database_url, sys.stdout, sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Commands that serve the tests and the repository; not tests themselves."""

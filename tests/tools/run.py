@@ -1,0 +1,76 @@
+"""Run trial on everything and close with `N passed, N failed, N skipped`; a skip that is not listed with its reason fails.
+
+usage: python -m tests.tools.run [-j WORKERS] [TEST …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTED = ROOT / "tests" / "skips.txt"
+_SUMMARY = re.compile(r"^(PASSED|FAILED) ?(?:\((.*)\))?$")
+
+
+def listed_skips(text: str) -> tuple[str, ...]:
+    """Ids (or their beginnings) of the tests that may be skipped; each line is `id: reason`, # begins a comment."""
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return tuple(line.split(":")[0].strip() for line in lines if line)
+
+
+def skipped_tests(output: list[str]) -> tuple[str, ...]:
+    """Ids of the tests that trial's closing report names below [SKIPPED]."""
+    found: list[str] = []
+    inside = False
+    for line in output:
+        if line.startswith(("====", "----")):
+            inside = False
+        elif line.strip() == "[SKIPPED]":
+            inside = True
+        elif inside and re.fullmatch(r"tests(\.\w+)+", line.strip()):
+            found.append(line.strip())
+    return tuple(found)
+
+
+def counts(output: list[str]) -> tuple[int, int, int]:
+    """Passed, failed and skipped, as trial's last line has them; a run without such a line failed once."""
+    for line in reversed(output):
+        found = _SUMMARY.match(line.strip())
+        if found:
+            parts = (part.split("=") for part in (found[2] or "").split(", ") if "=" in part)
+            numbers = {name: int(number) for name, number in parts}
+            failed = sum(numbers.get(name, 0) for name in ("failures", "errors", "unexpectedSuccesses"))
+            failed = max(failed, int(found[1] == "FAILED"))
+            return numbers.get("successes", 0) + numbers.get("expectedFailures", 0), failed, numbers.get("skips", 0)
+    return 0, 1, 0
+
+
+def main() -> int:
+    """Run, report, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-j", "--jobs", default="2", help="worker processes")
+    parser.add_argument("tests", nargs="*", default=["tests"])
+    options = parser.parse_args()
+    jobs = [f"-j{options.jobs}"] if int(options.jobs) > 1 else []
+    command = [sys.executable, "-m", "twisted.trial", "--reporter=bwverbose", *jobs, *options.tests]
+    output: list[str] = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as trial:
+        for line in trial.stdout or ():
+            output.append(line)
+            print(line, end="", flush=True)
+    passed, failed, skipped = counts(output)
+    allowed = listed_skips(LISTED.read_text()) if LISTED.exists() else ()
+    unlisted = [name for name in skipped_tests(output) if not name.startswith(allowed or ("\0",))]
+    for name in unlisted:
+        print(f"skipped without a reason in {LISTED.relative_to(ROOT)}: {name}")
+    failed += len(unlisted)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 0 if failed == 0 and passed > 0 and trial.returncode == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
