@@ -124,7 +124,7 @@ def _venue(options: argparse.Namespace) -> int:
 
 
 def _passwd(options: argparse.Namespace) -> int:
-    from ilp.passwords import hashed
+    from ilp.passwords import hash_password
 
     first = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if len(first) < 8:
@@ -133,7 +133,7 @@ def _passwd(options: argparse.Namespace) -> int:
     if sys.stdin.isatty() and getpass.getpass("Again: ") != first:
         print("the two are not the same", file=sys.stderr)
         return 2
-    print(hashed(first))
+    print(hash_password(first))
     return 0
 
 
