@@ -1,0 +1,689 @@
+"""A whole simulated venue without a wire: accounts, orders, matching, fees, money in and out, history.  Pure: no Twisted.
+
+Overview for whoever builds on it
+---------------------------------
+Modules under this one: `contracts` (currencies, pairs, steps, conversions), `rules` (fees and holds; a venue overrides
+them; `Account`), `records` (frozen records and every event), `rejections` (every way to say no), `matching` (the book),
+`ledger` (double entry), `cashier` (addresses, deposits, withdrawals), `bars` (OHLCV).  Everything is in integer wire
+units; times are aware UTC datetimes (`micros` makes whole microseconds of them); sides are `clients.exchange.Side`.
+
+::
+
+    core = Core(now, currencies=[BTC, HUF], pairs=[BTC_HUF], rules=Rules(), venue="target")
+    core.open_account("alice", factors=FeeFactors(100, 0))
+    core.endow("alice", "HUF", 10_000_000)               # money from outside, recorded as a deposit
+    stop = core.subscribe(print)                         # a callback for every event
+    order = core.place("alice", "BTC/HUF", Side.BUY, 6_100_000, 4_000_000)     # returns it as it is after matching
+    core.cancel("alice", order.id)                       # True taken off, False too late; raises UnknownOrder, …
+
+Reading: `book`, `order`, `open_orders`, `balance`, `hold`, `available`, `holdings`, `postings`, `fills`, `trades`, `bars`,
+`withdrawals`, `deposits`, `truth`.  Money: `current_address`, `new_address`, `deposit`, `withdraw`,
+`complete_withdrawal`, `cancel_withdrawal`, `claim_deposit`, `endow`.
+
+Events
+------
+Every public call that changes something first changes everything, then delivers its events, in this order, to all
+listeners (records carry the values *of their moment*).  A listener may call the core again: the events of that call come
+after those of the first.  A listener must not raise.
+
+Placing an order: `OrderAccepted` (its id is known: answer the RPC here); the engine's part: for each match `Matched`,
+`BookChanged`; `BookChanged` if the rest comes to rest; then the accountant's part: `OrderChanged(PLACED)` with the full
+quantity left; for each match, first for the aggressive order: `Posted` quote, `Posted` base, `Posted` fee (also when it is
+0), `OrderChanged(FILLED)`, `Filled`, then `BarClosed`…, `Traded`, then the same five for the passive order; at the
+end `OrderChanged(CANCELLED)` if the order was immediate and something is left.
+
+Cancelling: `BookChanged`, `OrderChanged(CANCELLED)`.  Amending: `BookChanged` of what was taken off or made smaller,
+`OrderChanged(AMENDED)`, then, when it lost its place, the matches as above without `PLACED`.
+Withdrawing: `Posted` fee, `Posted` net, `WithdrawalChanged`.  Deposits: `Posted` amount, `Posted` fee, `DepositChanged`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from attrs import evolve, frozen
+
+from clients.exchange import Period, Side
+from ilp.simulation.bars import Bars
+from ilp.simulation.cashier import Cashier, default_address, is_users
+from ilp.simulation.contracts import Currency, Pair
+from ilp.simulation.ledger import CASH, CLEARING, HOUSE, Ledger, Leg, credit, debit
+from ilp.simulation.matching import OrderBook
+from ilp.simulation.records import (
+    Bar,
+    BarClosed,
+    BookChanged,
+    BookSnapshot,
+    Change,
+    Deposit,
+    Direction,
+    Event,
+    Fill,
+    Filled,
+    Match,
+    Matched,
+    Order,
+    OrderAccepted,
+    OrderChanged,
+    Posted,
+    Posting,
+    PostingType,
+    Trade,
+    Traded,
+    Withdrawal,
+)
+from ilp.simulation.rejections import (
+    AccountDisabled,
+    BelowMinimum,
+    ContractNotActive,
+    DuplicateClientId,
+    InsufficientFunds,
+    InvalidPriceQuantity,
+    NotPermitted,
+    NotTradable,
+    NotYourOrder,
+    OrderCancelled,
+    UnknownAccount,
+    UnknownContract,
+    UnknownOrder,
+    WouldCross,
+)
+from ilp.simulation.rules import Account, FeeFactors, Need, Rules
+
+__all__ = ["Core", "Holding", "from_micros", "micros"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(at: datetime) -> int:
+    """Whole microseconds since 1970, exactly."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_micros(stamp: int) -> datetime:
+    """The aware UTC time of whole microseconds since 1970."""
+    return _EPOCH + stamp * _MICROSECOND
+
+
+@frozen
+class Holding:
+    """What an account has of a currency, and how much of that its open orders hold."""
+
+    total: int
+    hold: int
+
+
+class Core:
+    """One venue.
+
+    :param now: the world's time, aware UTC.
+    :param history: how many final orders, fills and postings an account remembers, and trades a pair.
+    :param address: makes a deposit address out of a currency's ticker and a running number.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        currencies: Iterable[Currency],
+        pairs: Iterable[Pair],
+        *,
+        rules: Rules | None = None,
+        venue: str = "venue",
+        history: int = 50_000,
+        address: Callable[[str, int], str] | None = None,
+    ) -> None:
+        self.venue = venue
+        self.rules = rules if rules is not None else Rules()
+        self.currencies = {currency.ticker: currency for currency in currencies}
+        self.pairs = {pair.ticker: pair for pair in pairs}
+        self.accounts: dict[str, Account] = {}
+        self.now = now
+        self._history = history
+        self._ledger = Ledger(now, history)
+        make_address = address if address is not None else lambda c, n: default_address(venue, c, n)
+        self._cashier = Cashier(self._ledger, self.rules, now, self.available, self._emit, make_address)
+        self._books = {ticker: OrderBook() for ticker in self.pairs}
+        self._bars = {ticker: Bars(ticker) for ticker in self.pairs}
+        self._trades: dict[str, deque[Trade]] = {ticker: deque(maxlen=history) for ticker in self.pairs}
+        self._fills: dict[str, deque[Fill]] = {}
+        self._orders: dict[int, Order] = {}
+        self._open: dict[str, dict[int, Order]] = {}
+        self._final: dict[str, deque[int]] = {}
+        self._client_ids: dict[tuple[str, str], int] = {}
+        self._needs: dict[int, Need] = {}
+        self._holds: dict[tuple[str, str], int] = {}
+        self._last_id = 0
+        self._last_trade = 0
+        self._last_stamp = _EPOCH
+        self._listeners: list[Callable[[Event], None]] = []
+        self._queue: deque[Event] = deque()
+        self._delivering = False
+
+    # -------------------------------------------------------------------------------------------------------- events
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call *listener* with every event from now on; returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def _emit(self, event: Event) -> None:
+        if self._listeners:
+            self._queue.append(event)
+
+    def _deliver(self) -> None:
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._queue:
+                event = self._queue.popleft()
+                for listener in tuple(self._listeners):
+                    listener(event)
+        finally:
+            self._delivering = False
+
+    # ------------------------------------------------------------------------------------------------------ accounts
+
+    def open_account(
+        self,
+        name: str,
+        *,
+        factors: FeeFactors | None = None,
+        may_trade: bool = True,
+        may_withdraw: bool = True,
+        may_deposit: bool = True,
+    ) -> Account:
+        """Add a user; the returned account may be changed in place (permissions, `enabled`, `factors`)."""
+        if name in self.accounts or name.startswith(HOUSE) or not name:
+            raise ValueError(f"account {name!r}: the name is taken or not allowed")
+        account = Account(
+            name,
+            may_trade=may_trade,
+            may_withdraw=may_withdraw,
+            may_deposit=may_deposit,
+            factors=factors or FeeFactors(),
+        )
+        self.accounts[name] = account
+        self._open[name] = {}
+        self._final[name] = deque()
+        self._fills[name] = deque(maxlen=self._history)
+        return account
+
+    def account(self, name: str) -> Account:
+        """The user of that name."""
+        if name not in self.accounts:
+            raise UnknownAccount(f"{self.venue} has no account {name!r}")
+        return self.accounts[name]
+
+    def balance(self, account: str, currency: str) -> int:
+        """All that an account has of a currency."""
+        return self._ledger.balance(account, currency)
+
+    def hold(self, account: str, currency: str) -> int:
+        """What its open orders keep from being spent otherwise."""
+        return self._holds.get((account, currency), 0)
+
+    def available(self, account: str, currency: str) -> int:
+        """What it may spend now; negative when a venue's rules hold more than there is."""
+        return self.balance(account, currency) - self.hold(account, currency)
+
+    def holdings(self, account: str) -> dict[str, Holding]:
+        """Everything a user has, every currency of the venue included."""
+        self.account(account)
+        return {
+            ticker: Holding(self.balance(account, ticker), self.hold(account, ticker)) for ticker in self.currencies
+        }
+
+    def postings(self, account: str, start: datetime, end: datetime) -> list[Posting]:
+        """Ledger lines of an account booked between, both ends included, oldest first."""
+        return [line for line in self._ledger.history(account) if start <= line.booked <= end]
+
+    # -------------------------------------------------------------------------------------------------------- placing
+
+    def place(
+        self,
+        account: str,
+        contract: str,
+        side: Side,
+        price: int,
+        quantity: int,
+        *,
+        post_only: bool = False,
+        immediate: bool = False,
+        client_id: str | None = None,
+    ) -> Order:
+        """Place a limit order and match it; returns it as it is after that.
+
+        :param post_only: refused with `WouldCross` if it would match at once.
+        :param immediate: what does not match at once is cancelled.
+        :raises Rejection: see `rejections`; checked in the order contract, price and quantity, account, funds.
+        """
+        pair = self._tradable(contract)
+        _check_steps(pair, price, quantity)
+        owner = self._trader(account)
+        if client_id is not None and (account, client_id) in self._client_ids:
+            raise DuplicateClientId(f"client order id {client_id!r} was used before")
+        # Permission and funds are looked at with the id already drawn: what they refuse burns it, as Sputnik does.
+        self._last_id += 1
+        order = Order(
+            self._last_id, account, contract, side, price, quantity, quantity, self._stamp(),
+            client_id=client_id, post_only=post_only, immediate=immediate,
+        )  # fmt: skip
+        if not owner.may_trade:
+            raise NotPermitted(f"{account} may not trade")
+        self._check_crossing(order)
+        self._check_funds(pair, owner, order)
+        self._keep(order)
+        self._emit(OrderAccepted(order))
+        self._run(pair, order, Change.PLACED)
+        self._deliver()
+        return self._orders[order.id]
+
+    def _tradable(self, contract: str) -> Pair:
+        pair = self.pairs.get(contract)
+        if pair is None:
+            if contract in self.currencies:
+                raise NotTradable(f"{contract} is a currency, not a market")
+            raise UnknownContract(f"{self.venue} has no contract {contract!r}")
+        if not pair.active:
+            raise ContractNotActive(f"{contract} is switched off")
+        return pair
+
+    def _trader(self, account: str) -> Account:
+        owner = self.account(account)
+        if not owner.enabled:
+            raise AccountDisabled(f"{account} is disabled")
+        return owner
+
+    def _check_crossing(self, order: Order) -> None:
+        if order.post_only and self._books[order.contract].crosses(order.side, order.price):
+            raise WouldCross(f"{order.contract}: a post-only {order.side} at {order.price} would match at once")
+
+    def _check_funds(self, pair: Pair, owner: Account, order: Order) -> None:
+        kept = dict(self._needs.get(order.id, ()))
+        for currency, amount in self.rules.hold(pair, owner, order):
+            free = self.available(owner.name, currency) + kept.get(currency, 0)
+            if amount > 0 and amount > free:
+                raise InsufficientFunds(f"{owner.name} needs {amount} units of {currency} and has {free} available")
+
+    def _stamp(self) -> datetime:
+        """The time, at least a microsecond after the last one: price-time priority has no ties."""
+        self._last_stamp = max(self.now(), self._last_stamp + _MICROSECOND)
+        return self._last_stamp
+
+    # ------------------------------------------------------------------------------------------------------- matching
+
+    def _run(self, pair: Pair, order: Order, change: Change) -> None:
+        """Engine first, accountant after it: the book's events come before all bookings of the order."""
+        matches, left = self._match(order)
+        if left and not order.immediate:
+            self._books[order.contract].add(order.id, order.side, order.price, left)
+            self._tell_book(order.contract, order.side, order.price)
+        self._emit(OrderChanged(order, change))
+        for match in matches:
+            self._settle(pair, match)
+        if left and order.immediate:
+            self._finish(self._orders[order.id])
+
+    def _match(self, order: Order) -> tuple[list[Match], int]:
+        book, matches, left = self._books[order.contract], [], order.quantity_left
+        while left and (hit := book.take(order.side, order.price, left)) is not None:
+            self._last_trade += 1
+            match = Match(
+                self._last_trade, order.contract, hit.price, hit.quantity, order.timestamp,
+                order.id, hit.order_id, order.side,
+            )  # fmt: skip
+            matches.append(match)
+            left -= hit.quantity
+            self._emit(Matched(match))
+            self._tell_book(order.contract, order.side.opposite, hit.price)
+        return matches, left
+
+    def _tell_book(self, contract: str, side: Side, price: int) -> None:
+        if self._listeners:
+            total = self._books[contract].total(side, price)
+            self._queue.append(BookChanged(contract, side, price, total, self.book(contract)))
+
+    def _settle(self, pair: Pair, match: Match) -> None:
+        aggressive, passive = self._half(pair, match, aggressive=True), self._half(pair, match, aggressive=False)
+        legs = [*aggressive.legs, *passive.legs, *aggressive.fee_legs, *passive.fee_legs]
+        lines = self._ledger.book(PostingType.TRADE, [*legs, *_cleared(legs)])
+        by_half = (lines[0], lines[1], lines[4]), (lines[2], lines[3], lines[4 + len(aggressive.fee_legs)])
+        self._tell_half(pair, match, aggressive, by_half[0])
+        trade = Trade(match.trade_id, match.contract, match.price, match.quantity, match.timestamp, match.side)
+        self._record(trade)
+        self._tell_half(pair, match, passive, by_half[1])
+
+    def _half(self, pair: Pair, match: Match, *, aggressive: bool) -> _Half:
+        order = self._orders[match.aggressive_id if aggressive else match.passive_id]
+        note = f"{'Aggressive' if aggressive else 'Passive'} order: {order.id}"
+        cash = pair.cash(match.quantity, match.price)
+        value = pair.fee_value(match.quantity, match.price)
+        fee = self.rules.fee(pair, self.accounts[order.account], value, aggressive=aggressive)
+        pays, gets = (debit, credit) if order.side is Side.BUY else (credit, debit)
+        legs = (
+            pays(order.account, pair.quote.ticker, cash, note),
+            gets(order.account, pair.base.ticker, match.quantity, note),
+        )
+        charged = debit(order.account, pair.fee_currency, fee, "Fee", is_fee=True)
+        shares = (credit(to, pair.fee_currency, part, "Fee", is_fee=True) for to, part in self.rules.fee_split(fee))
+        return _Half(order.id, aggressive, cash, fee, legs, (charged, *shares))
+
+    def _tell_half(self, pair: Pair, match: Match, half: _Half, lines: Iterable[Posting]) -> None:
+        for line in lines:
+            self._emit(Posted(line))
+        order = self._orders[half.order_id]
+        order = evolve(
+            order,
+            quantity_left=order.quantity_left - match.quantity,
+            cash=order.cash + half.cash,
+            fees=order.fees + half.fee,
+        )
+        self._keep(order)
+        self._emit(OrderChanged(order, Change.FILLED))
+        fill = Fill(
+            match.trade_id, order.id, order.account, order.contract, order.side, match.price, match.quantity,
+            half.fee, pair.fee_currency, half.aggressive, match.timestamp, order.client_id,
+        )  # fmt: skip
+        self._fills[order.account].append(fill)
+        self._emit(Filled(fill))
+
+    def _record(self, trade: Trade) -> None:
+        self._trades[trade.contract].append(trade)
+        for bar in self._bars[trade.contract].add(trade):
+            self._emit(BarClosed(bar))
+        self._emit(Traded(trade))
+
+    # --------------------------------------------------------------------------------------------- cancel and amend
+
+    def cancel(self, account: str, order_id: int) -> bool:
+        """Take an order off the book: True done, False too late (it is filled).
+
+        :raises UnknownOrder, NotYourOrder, OrderCancelled: see there.
+        """
+        order = self._own(account, order_id)
+        if order.quantity_left == 0:
+            if self.rules.cancel_marks_filled:
+                self._finish(order)
+                self._deliver()
+            return False
+        self._take_off(order)
+        self._finish(order)
+        self._deliver()
+        return True
+
+    def cancel_all(self, account: str | None = None, contract: str | None = None) -> list[int]:
+        """Cancel every open order (of an account, of a contract); returns their ids.  Venues do that uninvited, too."""
+        names = [account] if account is not None else list(self.accounts)
+        wanted = [o for name in names for o in self._open[name].values() if contract in (None, o.contract)]
+        for order in wanted:
+            self._take_off(order)
+            self._finish(order)
+        self._deliver()
+        return [order.id for order in wanted]
+
+    def amend(self, account: str, order_id: int, *, quantity: int | None = None, price: int | None = None) -> bool:
+        """Change an open order; *quantity* counts what is filled already.  False when it was too late.
+
+        Only a smaller quantity keeps its place in the queue; anything else is stamped anew and may match at once.
+        """
+        order = self._own(account, order_id)
+        if order.quantity_left == 0:
+            return False
+        pair = self._tradable(order.contract)
+        total = order.quantity if quantity is None else quantity
+        changed = evolve(
+            order,
+            price=order.price if price is None else price,
+            quantity=total,
+            quantity_left=total - order.quantity_filled,
+        )
+        _check_steps(pair, changed.price, changed.quantity)
+        if changed.quantity_left <= 0:
+            raise InvalidPriceQuantity(f"order {order_id}: {order.quantity_filled} of it is filled already")
+        self._check_crossing(changed)
+        self._check_funds(pair, self._trader(account), changed)
+        self._amend(pair, order, changed)
+        self._deliver()
+        return True
+
+    def _amend(self, pair: Pair, order: Order, changed: Order) -> None:
+        if changed.price == order.price and changed.quantity_left <= order.quantity_left:
+            self._books[order.contract].reduce(order.id, order.side, order.price, changed.quantity_left)
+            self._tell_book(order.contract, order.side, order.price)
+            self._keep(changed)
+            self._emit(OrderChanged(changed, Change.AMENDED))
+            return
+        self._take_off(order)
+        changed = evolve(changed, timestamp=self._stamp())
+        self._keep(changed)
+        self._run(pair, changed, Change.AMENDED)
+
+    def _own(self, account: str, order_id: int) -> Order:
+        order = self.order(order_id)
+        if order.account != account:
+            raise NotYourOrder(f"order {order_id} is not {account}'s")
+        if order.is_cancelled:
+            raise OrderCancelled(f"order {order_id} was cancelled before")
+        return order
+
+    def _take_off(self, order: Order) -> None:
+        self._books[order.contract].remove(order.id, order.side, order.price)
+        self._tell_book(order.contract, order.side, order.price)
+
+    def _finish(self, order: Order) -> None:
+        cancelled = evolve(order, is_cancelled=True)
+        self._keep(cancelled)
+        self._emit(OrderChanged(cancelled, Change.CANCELLED))
+
+    # --------------------------------------------------------------------------------------------------- keeping orders
+
+    def _keep(self, order: Order) -> None:
+        """Store an order's new state and hold what it needs in that state."""
+        for currency, amount in self._needs.pop(order.id, ()):
+            self._holds[order.account, currency] -= amount
+        was_final = order.id in self._orders and self._orders[order.id].final
+        self._orders[order.id] = order
+        if order.final:
+            self._open[order.account].pop(order.id, None)
+            if not was_final:
+                self._forget_oldest(order)
+            return
+        self._open[order.account][order.id] = order
+        if order.client_id is not None:
+            self._client_ids[order.account, order.client_id] = order.id
+        needs = self.rules.hold(self.pairs[order.contract], self.accounts[order.account], order)
+        self._needs[order.id] = needs
+        for currency, amount in needs:
+            self._holds[order.account, currency] = self._holds.get((order.account, currency), 0) + amount
+
+    def _forget_oldest(self, order: Order) -> None:
+        finals = self._final[order.account]
+        finals.append(order.id)
+        if len(finals) > self._history:
+            gone = self._orders.pop(finals.popleft())
+            if gone.client_id is not None:
+                self._client_ids.pop((gone.account, gone.client_id), None)
+
+    def order(self, order_id: int) -> Order:
+        """An order by its id, final or not."""
+        if order_id not in self._orders:
+            raise UnknownOrder(f"{self.venue} has no order {order_id}")
+        return self._orders[order_id]
+
+    def order_by_client_id(self, account: str, client_id: str) -> Order:
+        """An own order by the id its owner gave it."""
+        if (account, client_id) not in self._client_ids:
+            raise UnknownOrder(f"{account} has no order with client id {client_id!r}")
+        return self._orders[self._client_ids[account, client_id]]
+
+    def open_orders(self, account: str | None = None) -> list[Order]:
+        """Orders that may still trade, oldest first."""
+        if account is not None:
+            self.account(account)
+            return list(self._open[account].values())
+        return sorted((o for orders in self._open.values() for o in orders.values()), key=lambda o: o.id)
+
+    # ------------------------------------------------------------------------------------------------------- markets
+
+    def book(self, contract: str) -> BookSnapshot:
+        """The whole aggregated book, best first."""
+        if contract not in self._books:
+            raise UnknownContract(f"{self.venue} has no market {contract!r}")
+        book = self._books[contract]
+        return BookSnapshot(contract, book.rows(Side.BUY), book.rows(Side.SELL))
+
+    def trades(self, contract: str, start: datetime, end: datetime) -> list[Trade]:
+        """Trades of a market, both ends included, oldest first."""
+        return [t for t in self._trades.get(contract, ()) if start <= t.timestamp <= end]
+
+    def fills(self, account: str, start: datetime, end: datetime) -> list[Fill]:
+        """Fills of an account, both ends included, oldest first."""
+        self.account(account)
+        return [f for f in self._fills[account] if start <= f.timestamp <= end]
+
+    def bars(self, contract: str, period: Period, start: datetime, end: datetime) -> list[Bar]:
+        """Bars that overlap the interval, oldest first, the running one included."""
+        return self._bars[contract].between(period, start, end) if contract in self._bars else []
+
+    def load_bar(self, bar: Bar) -> None:
+        """Add a bar of a history from before the first trade here."""
+        self._bars[bar.contract].put(bar)
+
+    def print_trade(self, contract: str, price: int, quantity: int, side: Side = Side.BUY) -> Trade:
+        """Record a trade between parties that have no account in this simulation; no order and no balance changes."""
+        _check_steps(self._tradable(contract), price, quantity)
+        self._last_trade += 1
+        trade = Trade(self._last_trade, contract, price, quantity, self._stamp(), side)
+        self._record(trade)
+        self._deliver()
+        return trade
+
+    def switch(self, contract: str, *, active: bool) -> None:
+        """Switch a market on or off; off refuses new orders and leaves the resting ones."""
+        self.pairs[contract] = evolve(self.pairs[contract], active=active)
+
+    # --------------------------------------------------------------------------------------------------------- money
+
+    def currency(self, ticker: str) -> Currency:
+        """The currency of that ticker."""
+        if ticker not in self.currencies:
+            raise UnknownContract(f"{self.venue} has no currency {ticker!r}")
+        return self.currencies[ticker]
+
+    def current_address(self, account: str, currency: str) -> str:
+        """The address that an account's deposits go to now."""
+        return self._cashier.current_address(self.account(account).name, self.currency(currency).ticker)
+
+    def new_address(self, account: str, currency: str) -> str:
+        """A fresh address; the one before it is retired."""
+        return self._cashier.new_address(self.account(account).name, self.currency(currency).ticker)
+
+    def address_owner(self, address: str) -> tuple[str, str]:
+        """(account, currency) that an address was given to, retired or not."""
+        return self._cashier.owner(address)
+
+    def addresses(self) -> Mapping[str, tuple[str, str]]:
+        """Current addresses with the account and currency they belong to."""
+        return self._cashier.addresses()
+
+    def deposit(self, currency: str, amount: int, address: str, reference: str | None = None) -> Deposit:
+        """Money came in for *address*; PENDING and unclaimed when the address is unknown here, of another currency, or
+        retired where that matters."""
+        found = self._cashier.deposit(self.currency(currency), amount, address, self.accounts, reference)
+        self._deliver()
+        return found
+
+    def claim_deposit(self, deposit_id: int, account: str) -> Deposit:
+        """An administrator credits an unclaimed deposit to *account*."""
+        owner, found = self.account(account), self._cashier.deposits.get(deposit_id)
+        currency = next(iter(self.currencies.values())) if found is None else self.currencies[found.currency]
+        done = self._cashier.claim(deposit_id, owner, currency)
+        self._deliver()
+        return done
+
+    def withdraw(self, account: str, currency: str, amount: int, address: str) -> Withdrawal:
+        """Debit *amount*, fee included; the rest is pending until `complete_withdrawal` or `cancel_withdrawal`."""
+        found = self._cashier.withdraw(self.account(account), self.currency(currency), amount, address)
+        self._deliver()
+        return found
+
+    def complete_withdrawal(self, withdrawal_id: int, reference: str | None = None) -> Withdrawal:
+        """The money left the venue; *reference* is the chain's or bank's id of it."""
+        found = self._cashier.complete(withdrawal_id, reference)
+        self._deliver()
+        return found
+
+    def cancel_withdrawal(self, withdrawal_id: int, admin: str = "") -> Withdrawal:
+        """The net amount comes back; the fee does not."""
+        found = self._cashier.cancel(withdrawal_id, admin)
+        self._deliver()
+        return found
+
+    def withdrawals(self, account: str | None = None) -> list[Withdrawal]:
+        """Withdrawals in any state, oldest first."""
+        return [w for w in self._cashier.withdrawals.values() if account in (None, w.account)]
+
+    def deposits(self, account: str | None = None) -> list[Deposit]:
+        """Deposits in any state, oldest first; unclaimed ones belong to nobody."""
+        return [d for d in self._cashier.deposits.values() if account in (None, d.account)]
+
+    def endow(self, account: str, currency: str, amount: int, note: str = "Opening balance") -> None:
+        """Money from outside the simulated world, without a fee."""
+        self.account(account)
+        legs = (debit(CASH, self.currency(currency).ticker, amount, note), credit(account, currency, amount, note))
+        for line in self._ledger.book(PostingType.DEPOSIT, legs):
+            if is_users(line):
+                self._emit(Posted(line))
+        self._deliver()
+
+    # --------------------------------------------------------------------------------------------------------- truth
+
+    def owed(self, currency: str) -> int:
+        """Σ over users and house of what the venue owes; equals what it has."""
+        return self._ledger.owed(currency)
+
+    def had(self, currency: str) -> int:
+        """What the venue has in cash and coins."""
+        return self._ledger.had(currency)
+
+    def house(self) -> dict[str, dict[str, int]]:
+        """Balances of the house's own accounts, by account and currency."""
+        names = [name for name in self._ledger.accounts() if name.startswith(HOUSE)]
+        return {name: dict(self._ledger.balances(name)) for name in sorted(names)}
+
+
+@frozen
+class _Half:
+    """One order's part of a match, before it is booked."""
+
+    order_id: int
+    aggressive: bool
+    cash: int
+    fee: int
+    legs: tuple[Leg, Leg]
+    fee_legs: tuple[Leg, ...]
+
+
+def _cleared(legs: Iterable[Leg]) -> list[Leg]:
+    """What a clearing account must take so that the booking balances: nothing for a pair."""
+    sums: dict[str, int] = {}
+    for leg in legs:
+        signed = leg.quantity if leg.direction is Direction.CREDIT else -leg.quantity
+        sums[leg.currency] = sums.get(leg.currency, 0) + signed
+    return [debit(CLEARING, currency, total) for currency, total in sums.items() if total]
+
+
+def _check_steps(pair: Pair, price: int, quantity: int) -> None:
+    if price <= 0 or price % pair.tick:
+        raise InvalidPriceQuantity(f"{pair.ticker}: price {price} is not a positive multiple of {pair.tick}")
+    if quantity <= 0 or quantity % pair.lot:
+        raise InvalidPriceQuantity(f"{pair.ticker}: quantity {quantity} is not a positive multiple of {pair.lot}")
+    if quantity < pair.min_quantity:
+        raise BelowMinimum(f"{pair.ticker}: quantity {quantity} is below the minimum of {pair.min_quantity}")
+    value = pair.cash(quantity, price)
+    if value < pair.min_value:
+        raise BelowMinimum(f"{pair.ticker}: a value of {value} is below the minimum of {pair.min_value}")
