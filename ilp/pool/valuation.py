@@ -1,0 +1,94 @@
+"""What a plan is worth: the value of the pool and its terms, for given amounts.
+
+Owns the formula of the value and nothing of how a good plan is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from attrs import frozen
+
+from ilp.pool.curves import Lane
+from ilp.pool.document import Pool
+
+__all__ = ["KNOTS", "SLOPES", "Column", "PlannedMove", "column", "deviation"]
+
+#: Where the deviation of a holding bends, as multiples of its target, and its slope before, between and after.
+KNOTS = (0.25, 0.75, 1.25, 5.0)
+SLOPES = (-13.0, -3.0, 0.0, 1.0, 4.0)
+
+
+@frozen
+class PlannedMove:
+    """A move that is on: `move` is the index in the pool's moves, `amount` the directed amount in the lane's unit."""
+
+    move: int
+    direction: str
+    amount: float
+
+
+@frozen
+class Column:
+    """A plan and what the pool is worth with it; all in numeraire but `holdings`, the gross totals by holding."""
+
+    value: float
+    cash: float
+    costs: float
+    risk: float
+    deviation: float
+    moves: tuple[PlannedMove, ...]
+    holdings: tuple[float, ...]
+
+    @property
+    def magnitude(self) -> float:
+        """Σ of the absolute terms: what tolerances are relative to."""
+        return abs(self.cash) + abs(self.costs) + abs(self.risk) + abs(self.deviation)
+
+
+def deviation(total: float, target: float) -> float:
+    """D(y, T) of one holding, in units of its asset."""
+    return (
+        10 * max(0.0, target / 4 - total)
+        + 3 * max(0.0, 3 * target / 4 - total)
+        + max(0.0, total - 5 * target / 4)
+        + 3 * max(0.0, total - 5 * target)
+    )
+
+
+def _risk(pool: Pool, totals: Sequence[float]) -> float:
+    """risk_aversion · Yᵀ Σ Y."""
+    valuation = pool.valuation
+    sums = dict.fromkeys(valuation.assets, 0.0)
+    for holding, total in zip(pool.holdings, totals, strict=True):
+        if holding.asset in sums:
+            sums[holding.asset] += total
+    if valuation.diagonal:
+        return valuation.risk_aversion * sum(
+            valuation.covariance[i][i] * sums[asset] ** 2 for i, asset in enumerate(valuation.assets)
+        )
+    y = np.array(list(sums.values()))
+    return valuation.risk_aversion * max(0.0, float(y @ np.array(valuation.covariance) @ y))
+
+
+def column(pool: Pool, lanes: Sequence[Lane], amounts: Mapping[int, float]) -> Column:
+    """The value of the plan that gives lane number i the amount `amounts[i]` (in the lane's unit); others are off."""
+    totals = [holding.total for holding in pool.holdings]
+    moves, costs = [], 0.0
+    for number, amount in sorted(amounts.items()):
+        if amount <= 0:
+            continue
+        lane = lanes[number]
+        value = amount * lane.worth
+        totals[lane.leaves] -= value / pool.marks[pool.holdings[lane.leaves].asset]
+        if lane.arrives >= 0:
+            totals[lane.arrives] += value / pool.marks[pool.holdings[lane.arrives].asset]
+        costs += lane.cost_of(amount)
+        moves.append(PlannedMove(lane.move, lane.direction, amount))
+    cash = sum(pool.marks[h.asset] * h.total for h in pool.holdings)
+    risk = _risk(pool, totals)
+    apart = pool.valuation.deviation_penalty * sum(
+        pool.marks[h.asset] * deviation(total, h.target) for h, total in zip(pool.holdings, totals, strict=True)
+    )
+    return Column(cash - costs - risk - apart, cash, costs, risk, apart, tuple(moves), tuple(totals))
