@@ -1,0 +1,90 @@
+"""The JSON API under `/api/` ("Public JSON" in `docs/architecture.md`): from a body to a call of the console and back.
+
+Knows who is asking only as a name; admission is `web.access`, routing is `web.site`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import frozen
+
+from ilp.operator import Console, Declined, Document
+from web.bodies import Cancel, Empty, Halt, Preview, Reset, TransferAct, Update, parse
+from web.replies import Refused
+
+__all__ = ["ACTS", "READ_ONLY_ACTS", "Api"]
+
+Act = Callable[[str, bytes], Awaitable[Document]]
+
+ACTS = ("start", "stop", "halt", "reset", "preview", "update", "transfer", "hedge", "cancel")
+READ_ONLY_ACTS = frozenset({"preview"})  # they change nothing, so whoever may look may do them
+
+
+@frozen
+class Api:
+    """Each act of `ACTS` is a method taking the user's name and the body, answering with the document to send."""
+
+    console: Console
+
+    def snapshot(self) -> Document:
+        """Everything of `GET /api/update`."""
+        return self.console.snapshot()
+
+    async def act(self, name: str, user: str, body: bytes) -> Document:
+        """Do the act *name* of `ACTS`; what the console declines becomes a refusal."""
+        act: Act = getattr(self, name)
+        try:
+            return await act(user, body)
+        except Declined as declined:
+            raise Refused(declined.status, _told(declined)) from None
+
+    async def start(self, user: str, body: bytes) -> Document:
+        """Wish to trade."""
+        parse(body, Empty)
+        return await self.console.start(user)
+
+    async def stop(self, user: str, body: bytes) -> Document:
+        """Stop trading, cancel, stay stopped."""
+        parse(body, Empty)
+        return await self.console.stop(user)
+
+    async def halt(self, user: str, body: bytes) -> Document:
+        """Cancel everything at once and stay halted."""
+        return await self.console.halt(user, parse(body, Halt).reason)
+
+    async def reset(self, user: str, body: bytes) -> Document:
+        """Acknowledge a halt."""
+        return await self.console.reset(user, parse(body, Reset).note)
+
+    async def preview(self, user: str, body: bytes) -> Document:
+        """What the plan and the quotes would be."""
+        return await self.console.preview(parse(body, Preview).parameters)
+
+    async def update(self, user: str, body: bytes) -> Document:
+        """Apply all edits or none."""
+        form = parse(body, Update)
+        return await self.console.update(user, form.version, form.parameters)
+
+    async def transfer(self, user: str, body: bytes) -> Document:
+        """What the operator says of a transfer."""
+        form = parse(body, TransferAct)
+        return await self.console.transfer(user, form.id, form.action, form.amount, form.note)
+
+    async def hedge(self, user: str, body: bytes) -> Document:
+        """Close the open exposure now."""
+        parse(body, Empty)
+        return await self.console.hedge(user)
+
+    async def cancel(self, user: str, body: bytes) -> Document:
+        """Cancel one order, a side, or all of a venue."""
+        form = parse(body, Cancel)
+        return await self.console.cancel(user, form.venue, form.id, form.side)
+
+
+def _told(declined: Declined) -> dict[str, Any]:
+    # Callers may rely on one of the two keys, whatever else the document tells.
+    if "errors" in declined.document or "reasons" in declined.document:
+        return declined.document
+    return {"reasons": [str(declined)], **declined.document}

@@ -1,0 +1,181 @@
+"""Puts the console on a port and takes it off again: TLS, the feed, the pages.  Knows how to serve, not what."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import define, field
+from autobahn.twisted.resource import WebSocketResource
+from OpenSSL import crypto
+from OpenSSL.SSL import Error as TLSError
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from ilp.operator import Console
+from ilp.passwords import PasswordChecker, cleartext_users
+from ilp.settings import Web
+from web.access import Access, Checker
+from web.api import Api
+from web.assets import Assets
+from web.feed import Feed
+from web.pages import Pages
+from web.sessions import Role, Sessions
+from web.site import ConsoleSite, Parts, Root
+from web.socket import PageFactory
+from web.throttle import Throttle
+
+__all__ = ["CannotServe", "WebService"]
+
+_STATIC = Path(__file__).parent / "static"
+_Loaded = TypeVar("_Loaded")
+
+
+class CannotServe(Exception):
+    """The console cannot be put on its port; the message is one sentence for the operator."""
+
+
+@define(eq=False)
+class WebService:
+    """The console on the network.
+
+    :ivar reactor: with sockets, time and a thread pool.
+    :ivar roles: by user; whoever is not listed is an operator.
+    :ivar checker: checks passwords; by default those of `users` in the reactor's threads.
+    """
+
+    console: Console
+    users: Mapping[str, str] = field(repr=False)
+    reactor: Any
+    roles: Mapping[str, Role] = field(factory=dict)
+    checker: Checker | None = None
+    sessions: Sessions = field(init=False)
+    feed: Feed = field(init=False)
+    root: Root = field(init=False)
+    _pages: PageFactory | None = field(default=None, init=False)
+    _site: ConsoleSite | None = field(default=None, init=False)
+    _port: IListeningPort | None = field(default=None, init=False)
+    _log = Logger(namespace="web")
+
+    def __attrs_post_init__(self) -> None:
+        self.sessions = Sessions(self.reactor)
+        self.feed = Feed(self.console, self.reactor)
+
+    def listen(self, web: Web) -> Deferred[IListeningPort]:
+        """Serve as *web* says; fires with the port once it accepts connections.  Fails with `CannotServe`."""
+        return Deferred.fromCoroutine(self._listen(web))
+
+    def stop(self) -> Deferred[None]:
+        """Close the port, every page and every session; fires when nothing is left."""
+        return Deferred.fromCoroutine(self._stop())
+
+    def site(self, secure: bool, port: int) -> ConsoleSite:
+        """The site without a port, as tests and `listen` use it."""
+        assets = Assets.read(_STATIC)
+        checker = self.checker or PasswordChecker(self.reactor, self.users)
+        access = Access(
+            self.reactor, checker, self.sessions, Throttle(self.reactor), self.roles, cookie=f"ilp-session-{port}"
+        )
+        self._pages = PageFactory(self.feed, access, self.reactor, secure)
+        parts = Parts(Api(self.console), access, Pages(assets), assets, WebSocketResource(self._pages))
+        self.root = Root(parts, self._mode)
+        self._site = ConsoleSite(self.root, self.reactor)
+        return self._site
+
+    def _mode(self) -> str:
+        return str(self.console.snapshot().get("mode") or "live")
+
+    async def _listen(self, web: Web) -> IListeningPort:
+        self._warn(web)
+        tls = _tls(web) if web.ssl else None
+        site: IProtocolFactory = self.site(web.ssl, web.port)
+        if tls is not None:
+            site = TLSMemoryBIOFactory(tls, False, site, self.reactor)
+        host = "127.0.0.1" if web.host == "localhost" else web.host
+        endpoint = (TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint)(self.reactor, web.port, interface=host)
+        try:
+            self._port = await endpoint.listen(site)
+        except CannotListenError as error:
+            raise CannotServe(
+                f"[webserver] host, port: cannot listen on {host} port {web.port}: {error.socketError}"
+            ) from None
+        self.feed.start()
+        return self._port
+
+    def _warn(self, web: Web) -> None:
+        for name in cleartext_users(self.users):
+            self._log.warn(
+                "[users] {name}: the password stands in clear in the file; `ilp.py passwd` makes a hash of it",
+                name=name,
+            )
+        if not web.ssl and not _is_loopback(web.host):
+            self._log.warn(
+                "[webserver] host: {host} is reachable from outside without TLS; passwords travel in clear",
+                host=web.host,
+            )
+
+    async def _stop(self) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            await _as_deferred(port.stopListening())
+        self.feed.stop()
+        if self._pages is not None:
+            await self._pages.close_all()
+        self.sessions.end_all()
+        if self._site is not None:
+            await self._site.close_channels()
+
+
+async def _as_deferred(result: Any) -> None:
+    if isinstance(result, Deferred):
+        await result
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _tls(web: Web) -> CertificateOptions:
+    """TLS 1.2 and up by the files of *web*."""
+    if web.ssl_key is None or web.ssl_cert is None:
+        raise CannotServe("[webserver] ssl: needs ssl_key and ssl_cert")
+    key = _load("ssl_key", web.ssl_key, crypto.load_privatekey)
+    certificate = _load("ssl_cert", web.ssl_cert, crypto.load_certificate)
+    chain = _chain(web.ssl_cert_chain) if web.ssl_cert_chain is not None else []
+    try:
+        options = CertificateOptions(
+            key, certificate, extraCertChain=chain, insecurelyLowerMinimumTo=TLSVersion.TLSv1_2
+        )
+        options.getContext().check_privatekey()
+    except (TLSError, ValueError) as error:
+        raise CannotServe(f"[webserver] ssl_key, ssl_cert: do not belong together: {error}") from None
+    return options
+
+
+def _load(key: str, path: Path, load: Callable[[int, bytes], _Loaded]) -> _Loaded:
+    try:
+        return load(crypto.FILETYPE_PEM, path.read_bytes())
+    except OSError as error:
+        raise CannotServe(f"[webserver] {key}: {path} cannot be read: {error.strerror}") from None
+    except (crypto.Error, ValueError, TypeError):
+        raise CannotServe(f"[webserver] {key}: {path} does not hold what it should, in PEM") from None
+
+
+def _chain(path: Path) -> list[crypto.X509]:
+    """Every certificate of the file: a chain has several in a row."""
+    end = b"-----END CERTIFICATE-----"
+    try:
+        blocks = [block + end for block in path.read_bytes().split(end)[:-1]]
+        return [crypto.load_certificate(crypto.FILETYPE_PEM, block) for block in blocks]
+    except (OSError, crypto.Error, ValueError) as error:
+        raise CannotServe(f"[webserver] ssl_cert_chain: {path} cannot be used: {error}") from None

@@ -1,0 +1,284 @@
+"""The console's one site: which path and method does what, and the limits on what a request may carry.
+
+Owns routes and the order of the checks (who, from where, how large, what); the checks themselves are `web.access`,
+the acts `web.api`, the pages `web.pages`, the live feed `web.socket`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+from weakref import WeakSet
+
+from attrs import define, field, frozen
+from autobahn.twisted.resource import WebSocketResource
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from ilp.passwords import Busy
+from web.access import Access, Caller, Credentials
+from web.api import ACTS, READ_ONLY_ACTS, Api
+from web.assets import Assets
+from web.bodies import invalid
+from web.pages import VERSION, ConsolePage, LoginPage, MessagePage, Pages
+from web.replies import JSON, Refused, Reply, json_reply, refusal, send
+
+__all__ = ["MAX_BODY", "BoundedRequest", "ConsoleSite", "Root"]
+
+MAX_BODY = 64 * 1024  # bytes of a request; the longest honest one names every parameter
+_HOPELESS = 16 * MAX_BODY  # beyond this the connection is cut instead of read to its end
+_FORM = "application/x-www-form-urlencoded"
+
+Handler = Callable[[Request, Credentials], Awaitable[Reply]]
+
+
+class BoundedRequest(Request):
+    """A request whose body is dropped, not stored, once it is too large."""
+
+    oversized = False
+    _size = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """The header Content-Length, or None for a chunked body."""
+        self.oversized = length is not None and length > MAX_BODY
+        super().gotLength(0 if self.oversized else length)
+        if length is not None and length > _HOPELESS:
+            self._cut()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A part of the body."""
+        self._size += len(data)
+        if self._size > _HOPELESS:
+            self._cut()
+        elif self._size > MAX_BODY:
+            self.oversized = True
+        if not self.oversized:
+            super().handleContentChunk(data)
+
+    def _cut(self) -> None:
+        transport: Any = self.channel.transport
+        transport.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        self.channel.loseConnection()
+
+
+@frozen
+class Parts:
+    """What the routes are made of."""
+
+    api: Api
+    access: Access
+    pages: Pages
+    assets: Assets
+    socket: WebSocketResource
+
+
+@define(eq=False)
+class Root(Resource):
+    """Every path of the console; `isLeaf`, so it sees each request itself."""
+
+    parts: Parts
+    mode: Callable[[], str]
+    routes: Mapping[str, Mapping[bytes, Handler]] = field(init=False)
+    isLeaf = True
+    _log = Logger(namespace="web.site")
+
+    def __attrs_post_init__(self) -> None:
+        super().__init__()
+        acts = {f"/api/{name}": {b"POST": partial(self._act, name)} for name in ACTS}
+        self.routes = {
+            "/": {b"GET": self._console},
+            "/login": {b"GET": self._login_page, b"POST": self._sign_in},
+            "/logout": {b"POST": self._sign_out},
+            "/favicon.ico": {b"GET": self._icon},
+            "/api/update": {b"GET": self._update, **acts.pop("/api/update")},
+            **acts,
+        }
+
+    def render(self, request: Request) -> Any:
+        """Called by twisted.web; answers later."""
+        path = request.path.decode("latin-1")
+        if path == "/ws" and "websocket" in (request.getHeader("upgrade") or "").lower():
+            return self.parts.socket.render(request)
+        d = Deferred.fromCoroutine(self._answer(request, path))
+        d.addErrback(lambda f: self._log.failure("an answer to {path} could not be sent", f, path=path))
+        return NOT_DONE_YET
+
+    # ------------------------------------------------------------------------------------------------- dispatch
+
+    async def _answer(self, request: Request, path: str) -> None:
+        try:
+            reply = await self._handler(request, path)(request, Credentials.of_request(request))
+        except Refused as refused:
+            reply = self._told(request, path, refused)
+        except Busy as busy:
+            reply = self._told(request, path, refusal(503, str(busy), (b"Retry-After", b"5")))
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - the boundary: whatever it is, the caller gets an answer and the log the cause
+            self._log.failure("{method} {path} failed", method=request.method.decode("latin-1"), path=path)
+            reply = self._told(request, path, refusal(500, "internal error; the daemon's log has its cause"))
+        send(request, reply)
+
+    def _handler(self, request: Request, path: str) -> Handler:
+        if getattr(request, "oversized", False):
+            raise refusal(413, f"the request is too large: at most {MAX_BODY} bytes", (b"Connection", b"close"))
+        method = b"GET" if request.method == b"HEAD" else request.method
+        methods = self.routes.get(path)
+        if methods is None and path.startswith("/static/"):
+            methods = {b"GET": self._static}
+        if path == "/ws":
+            raise refusal(426, "this is a WebSocket", (b"Upgrade", b"websocket"))
+        if methods is None:
+            raise refusal(404, "there is no such page")
+        if method not in methods:
+            allowed = b", ".join(sorted(methods))
+            raise refusal(405, f"only {allowed.decode()} is possible here", (b"Allow", allowed))
+        return methods[method]
+
+    def _told(self, request: Request, path: str, refused: Refused) -> Reply:
+        if path.startswith("/api/") or "text/html" not in (request.getHeader("accept") or ""):
+            return json_reply(refused.document, refused.status, refused.headers)
+        reasons = refused.document.get("reasons") or ["the request was not understood"]
+        page = self.parts.pages.message(MessagePage("Not possible", "; ".join(reasons)), refused.status)
+        return Reply(page.status, page.body, page.content_type, refused.headers)
+
+    # ---------------------------------------------------------------------------------------------------- pages
+
+    async def _console(self, request: Request, credentials: Credentials) -> Reply:
+        session = self.parts.access.session(credentials)
+        if session is None:
+            return Reply(303, b"", b"text/plain", ((b"Location", b"/login"),))
+        page = ConsolePage(
+            user=session.user,
+            role=session.role.value,
+            csrf=session.csrf,
+            mode=self.mode(),
+            version=VERSION,
+            lifetime_h=round(self.parts.access.sessions.lifetime / 3600),
+        )
+        return self.parts.pages.console(page)
+
+    async def _login_page(self, request: Request, credentials: Credentials) -> Reply:
+        if self.parts.access.session(credentials) is not None:
+            return Reply(303, b"", b"text/plain", ((b"Location", b"/"),))
+        return self._login(credentials, "", "", 200)
+
+    def _login(self, credentials: Credentials, name: str, problem: str, status: int) -> Reply:
+        sessions = self.parts.access.sessions
+        token = secrets.token_urlsafe(16)
+        page = LoginPage(
+            form_token=token,
+            mode=self.mode(),
+            version=VERSION,
+            secure=credentials.secure,
+            lifetime_h=round(sessions.lifetime / 3600),
+            idle_min=round(sessions.idle / 60),
+            name=name,
+            problem=problem,
+        )
+        reply = self.parts.pages.login(page, status)
+        cookie = self._set_cookie(credentials, f"{self.parts.access.cookie}-form", token, "/login")
+        return Reply(status, reply.body, reply.content_type, (cookie,))
+
+    async def _sign_in(self, request: Request, credentials: Credentials) -> Reply:
+        form = _form(request)
+        expected = credentials.cookies.get(f"{self.parts.access.cookie}-form", "")
+        if credentials.is_foreign or not expected or not hmac.compare_digest(expected, form.get("form", "")):
+            return self._login(credentials, form.get("name", ""), "the page was too old; please try again", 403)
+        try:
+            session = await self.parts.access.sign_in(credentials, form.get("name", ""), form.get("password", ""))
+        except Refused as refused:
+            problem = "; ".join(refused.document["reasons"])
+            page = self._login(credentials, form.get("name", "")[:128], problem, refused.status)
+            return Reply(page.status, page.body, page.content_type, (*page.headers, *refused.headers))
+        old = self.parts.access.session(credentials)
+        if old is not None:
+            self.parts.access.sessions.end(old)
+        cookie = self._set_cookie(credentials, self.parts.access.cookie, session.token, "/")
+        return Reply(303, b"", b"text/plain", ((b"Location", b"/"), cookie))
+
+    async def _sign_out(self, request: Request, credentials: Credentials) -> Reply:
+        caller = await self.parts.access.caller(credentials)
+        self.parts.access.check_act(caller, credentials, request.getHeader("x-csrf") or _form(request).get("csrf", ""))
+        if caller.session is not None:
+            self.parts.access.sessions.end(caller.session)
+        gone = self._set_cookie(credentials, self.parts.access.cookie, "", "/", gone=True)
+        return Reply(303, b"", b"text/plain", ((b"Location", b"/login"), gone))
+
+    async def _static(self, request: Request, credentials: Credentials) -> Reply:
+        return self.parts.assets.reply(request.path.decode("latin-1"), request.getHeader("accept-encoding") or "")
+
+    async def _icon(self, request: Request, credentials: Credentials) -> Reply:
+        return Reply(303, b"", b"text/plain", ((b"Location", self.parts.assets.url("icon.svg").encode()),))
+
+    def _set_cookie(
+        self, credentials: Credentials, name: str, value: str, path: str, gone: bool = False
+    ) -> tuple[bytes, bytes]:
+        age = 0 if gone else math.ceil(self.parts.access.sessions.lifetime)
+        secure = "; Secure" if credentials.secure else ""
+        cookie = f"{name}={value}; Path={path}; HttpOnly; SameSite=Strict; Max-Age={age}{secure}"
+        return b"Set-Cookie", cookie.encode()
+
+    # ------------------------------------------------------------------------------------------------------ api
+
+    async def _update(self, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        return json_reply(self.parts.api.snapshot())
+
+    async def _act(self, name: str, request: Request, credentials: Credentials) -> Reply:
+        caller: Caller = await self.parts.access.caller(credentials)
+        self.parts.access.check_act(caller, credentials, request.getHeader("x-csrf") or "")
+        if name not in READ_ONLY_ACTS:
+            self.parts.access.check_operator(caller)
+        kind = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
+        if kind.encode() != JSON:
+            raise invalid("Content-Type", f"is {kind or 'missing'}; {JSON.decode()} is needed")
+        return json_reply(await self.parts.api.act(name, caller.user, _body(request)))
+
+
+def _body(request: Request) -> bytes:
+    return b"" if request.content is None else request.content.read()
+
+
+def _form(request: Request) -> dict[str, str]:
+    """The first value of each field of a posted form, whatever of it can be read."""
+    kind = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
+    if kind != _FORM:
+        return {}
+    return {
+        key.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for key, values in request.args.items()
+    }
+
+
+class ConsoleSite(Site):
+    """HTTP over one port; `root` answers everything."""
+
+    def __init__(self, root: Root, reactor: Any) -> None:
+        super().__init__(root, requestFactory=BoundedRequest, timeout=60, reactor=reactor)
+        self.displayTracebacks = False
+        self._channels: WeakSet[Any] = WeakSet()
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A channel for a new connection, remembered so that it can be closed at the end."""
+        channel = super().buildProtocol(addr)
+        self._channels.add(channel)
+        return channel
+
+    async def close_channels(self) -> None:
+        """Cut the connections that browsers keep open between two requests."""
+        open_ones = [channel.transport for channel in tuple(self._channels) if channel.transport is not None]
+        for transport in open_ones:
+            transport.abortConnection()
+        if open_ones:
+            await deferLater(self.reactor, 0)  # the reactor tells the channels in its next turn
+
+    def log(self, request: Any) -> None:
+        """No access log: pages poll, and a URL might hold what nobody should read."""
