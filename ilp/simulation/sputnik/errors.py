@@ -1,0 +1,56 @@
+"""The error codes of a Sputnik exchange and the exception that carries them to the envelope of an answer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Code", "Refusal"]
+
+
+class Code(StrEnum):
+    """First string of the `error` list of an envelope; the values are the wire's."""
+
+    SCHEMA = "exceptions/webserver/schema_exception"
+    DENIED = "exceptions/webserver/denied"
+    NO_SUCH_TICKER = "exceptions/webserver/no-such-ticker"
+    ZERO_PRICE_QUANTITY = "exceptions/webserver/invalid_price_quantity"
+    INVALID_WITHDRAWAL_AMOUNT = "exceptions/webserver/invalid-withdrawal-amount"
+    INVALID_OTP = "exceptions/webserver/invalid_otp"
+    DATABASE_ERROR = "exceptions/webserver/database-error"
+    INSUFFICIENT_MARGIN = "exceptions/accountant/insufficient_margin"
+    TRADE_NOT_PERMITTED = "exceptions/accountant/trade_not_permitted"
+    WITHDRAW_NOT_PERMITTED = "exceptions/accountant/withdraw_not_permitted"
+    INVALID_CURRENCY_QUANTITY = "exceptions/accountant/invalid_currency_quantity"
+    WITHDRAWAL_TOO_SMALL = "exceptions/accountant/withdrawal_too_small"
+    DISABLED_USER = "exceptions/accountant/disabled_user"
+    CONTRACT_EXPIRED = "exceptions/accountant/contract_expired"
+    CONTRACT_NOT_ACTIVE = "exceptions/accountant/contract_not_active"
+    CONTRACT_CLEARING = "exceptions/accountant/contract_clearing"
+    INVALID_CONTRACT_TYPE = "exceptions/accountant/invalid_contract_type"
+    INVALID_PRICE_QUANTITY = "exceptions/accountant/invalid_price_quantity"
+    NO_ORDER_FOUND = "exceptions/accountant/no_order_found"
+    USER_ORDER_MISMATCH = "exceptions/accountant/user_order_mismatch"
+    ORDER_CANCELLED = "exceptions/accountant/order_cancelled"
+    USERNAME_TAKEN = "exceptions/administrator/username_taken"
+    USER_LIMIT_REACHED = "exceptions/administrator/user_limit_reached"
+    MALICIOUS_INPUT = "exceptions/administrator/malicious_looking_input"
+    NO_SUCH_USER = "exceptions/administrator/no_such_user"
+    PASSWORD_MISMATCH = "exceptions/administrator/password_mismatch"
+    INVALID_TOKEN = "exceptions/administrator/invalid_token"
+    EXPIRED_TOKEN = "exceptions/administrator/expired_token"
+    TOTP_NOT_ENABLED = "exceptions/administrator/totp_not_enabled"
+    TOTP_ALREADY_ENABLED = "exceptions/administrator/totp_already_enabled"
+    CALL_TIMED_OUT = "exceptions/zmq/call-timed-out"
+    GENERIC = "exceptions/sputnik/generic_exception"
+
+
+class Refusal(Exception):
+    """A call is answered with `success: false`.
+
+    :ivar error: the `error` list of the envelope: normally a code, then details.
+    """
+
+    def __init__(self, *error: Any) -> None:
+        super().__init__(*error)
+        self.error: list[Any] = [str(part) if isinstance(part, Code) else part for part in error]
