@@ -4,8 +4,9 @@ Overview for whoever builds on it
 ---------------------------------
 Modules under this one: `contracts` (currencies, pairs, steps, conversions), `rules` (fees and holds; a venue overrides
 them; `Account`), `records` (frozen records and every event), `rejections` (every way to say no), `matching` (the book),
-`ledger` (double entry), `cashier` (addresses, deposits, withdrawals), `bars` (OHLCV).  Everything is in integer wire
-units; times are aware UTC datetimes (`micros` makes whole microseconds of them); sides are `clients.exchange.Side`.
+`ledger` (double entry), `settlement` (what a match moves), `orders`, `tape` and `bars` (what is remembered), `cashier`
+(addresses, deposits, withdrawals).  Everything is in integer wire units; times are aware UTC datetimes (`micros` makes whole
+microseconds of them); sides are `clients.exchange.Side`.
 
 ::
 
@@ -17,7 +18,7 @@ units; times are aware UTC datetimes (`micros` makes whole microseconds of them)
     core.cancel("alice", order.id)                       # True taken off, False too late; raises UnknownOrder, …
 
 Reading: `book`, `order`, `open_orders`, `balance`, `hold`, `available`, `holdings`, `postings`, `fills`, `trades`, `bars`,
-`withdrawals`, `deposits`, `truth`.  Money: `current_address`, `new_address`, `deposit`, `withdraw`,
+`withdrawals`, `deposits`, `house`, `owed`, `had`.  Money: `current_address`, `new_address`, `deposit`, `withdraw`,
 `complete_withdrawal`, `cancel_withdrawal`, `claim_deposit`, `endow`.
 
 Events
@@ -46,11 +47,11 @@ from datetime import UTC, datetime, timedelta
 from attrs import evolve, frozen
 
 from clients.exchange import Period, Side
-from ilp.simulation.bars import Bars
 from ilp.simulation.cashier import Cashier, default_address, is_users
 from ilp.simulation.contracts import Currency, Pair
-from ilp.simulation.ledger import CASH, CLEARING, HOUSE, Ledger, Leg, credit, debit
+from ilp.simulation.ledger import CASH, HOUSE, Ledger, credit, debit
 from ilp.simulation.matching import OrderBook
+from ilp.simulation.orders import OrderTable
 from ilp.simulation.records import (
     Bar,
     BarClosed,
@@ -58,7 +59,6 @@ from ilp.simulation.records import (
     BookSnapshot,
     Change,
     Deposit,
-    Direction,
     Event,
     Fill,
     Filled,
@@ -87,10 +87,11 @@ from ilp.simulation.rejections import (
     OrderCancelled,
     UnknownAccount,
     UnknownContract,
-    UnknownOrder,
     WouldCross,
 )
-from ilp.simulation.rules import Account, FeeFactors, Need, Rules
+from ilp.simulation.rules import Account, FeeFactors, Rules
+from ilp.simulation.settlement import Half, cleared, half
+from ilp.simulation.tape import Tape
 
 __all__ = ["Core", "Holding", "from_micros", "micros"]
 
@@ -141,22 +142,13 @@ class Core:
         self.pairs = {pair.ticker: pair for pair in pairs}
         self.accounts: dict[str, Account] = {}
         self.now = now
-        self._history = history
         self._ledger = Ledger(now, history)
         make_address = address if address is not None else lambda c, n: default_address(venue, c, n)
         self._cashier = Cashier(self._ledger, self.rules, now, self.available, self._emit, make_address)
         self._books = {ticker: OrderBook() for ticker in self.pairs}
-        self._bars = {ticker: Bars(ticker) for ticker in self.pairs}
-        self._trades: dict[str, deque[Trade]] = {ticker: deque(maxlen=history) for ticker in self.pairs}
-        self._fills: dict[str, deque[Fill]] = {}
-        self._orders: dict[int, Order] = {}
-        self._open: dict[str, dict[int, Order]] = {}
-        self._final: dict[str, deque[int]] = {}
-        self._client_ids: dict[tuple[str, str], int] = {}
-        self._needs: dict[int, Need] = {}
-        self._holds: dict[tuple[str, str], int] = {}
+        self._orders = OrderTable(history)
+        self._tape = Tape(self.pairs, history)
         self._last_id = 0
-        self._last_trade = 0
         self._last_stamp = _EPOCH
         self._listeners: list[Callable[[Event], None]] = []
         self._queue: deque[Event] = deque()
@@ -207,9 +199,6 @@ class Core:
             factors=factors or FeeFactors(),
         )
         self.accounts[name] = account
-        self._open[name] = {}
-        self._final[name] = deque()
-        self._fills[name] = deque(maxlen=self._history)
         return account
 
     def account(self, name: str) -> Account:
@@ -224,7 +213,7 @@ class Core:
 
     def hold(self, account: str, currency: str) -> int:
         """What its open orders keep from being spent otherwise."""
-        return self._holds.get((account, currency), 0)
+        return self._orders.hold(account, currency)
 
     def available(self, account: str, currency: str) -> int:
         """What it may spend now; negative when a venue's rules hold more than there is."""
@@ -264,7 +253,7 @@ class Core:
         pair = self._tradable(contract)
         _check_steps(pair, price, quantity)
         owner = self._trader(account)
-        if client_id is not None and (account, client_id) in self._client_ids:
+        if client_id is not None and self._orders.knows_client_id(account, client_id):
             raise DuplicateClientId(f"client order id {client_id!r} was used before")
         # Permission and funds are looked at with the id already drawn: what they refuse burns it, as Sputnik does.
         self._last_id += 1
@@ -280,7 +269,7 @@ class Core:
         self._emit(OrderAccepted(order))
         self._run(pair, order, Change.PLACED)
         self._deliver()
-        return self._orders[order.id]
+        return self._orders.get(order.id)
 
     def _tradable(self, contract: str) -> Pair:
         pair = self.pairs.get(contract)
@@ -303,7 +292,7 @@ class Core:
             raise WouldCross(f"{order.contract}: a post-only {order.side} at {order.price} would match at once")
 
     def _check_funds(self, pair: Pair, owner: Account, order: Order) -> None:
-        kept = dict(self._needs.get(order.id, ()))
+        kept = self._orders.held_by(order.id)
         for currency, amount in self.rules.hold(pair, owner, order):
             free = self.available(owner.name, currency) + kept.get(currency, 0)
             if amount > 0 and amount > free:
@@ -326,14 +315,13 @@ class Core:
         for match in matches:
             self._settle(pair, match)
         if left and order.immediate:
-            self._finish(self._orders[order.id])
+            self._finish(self._orders.get(order.id))
 
     def _match(self, order: Order) -> tuple[list[Match], int]:
         book, matches, left = self._books[order.contract], [], order.quantity_left
         while left and (hit := book.take(order.side, order.price, left)) is not None:
-            self._last_trade += 1
             match = Match(
-                self._last_trade, order.contract, hit.price, hit.quantity, order.timestamp,
+                self._tape.next_trade_id(), order.contract, hit.price, hit.quantity, order.timestamp,
                 order.id, hit.order_id, order.side,
             )  # fmt: skip
             matches.append(match)
@@ -348,52 +336,30 @@ class Core:
             self._queue.append(BookChanged(contract, side, price, total, self.book(contract)))
 
     def _settle(self, pair: Pair, match: Match) -> None:
-        aggressive, passive = self._half(pair, match, aggressive=True), self._half(pair, match, aggressive=False)
-        legs = [*aggressive.legs, *passive.legs, *aggressive.fee_legs, *passive.fee_legs]
-        lines = self._ledger.book(PostingType.TRADE, [*legs, *_cleared(legs)])
-        by_half = (lines[0], lines[1], lines[4]), (lines[2], lines[3], lines[4 + len(aggressive.fee_legs)])
-        self._tell_half(pair, match, aggressive, by_half[0])
-        trade = Trade(match.trade_id, match.contract, match.price, match.quantity, match.timestamp, match.side)
-        self._record(trade)
-        self._tell_half(pair, match, passive, by_half[1])
+        """Book a match and tell it: the aggressive half, the public trade, the passive half."""
+        aggressive = self._half(pair, match, match.aggressive_id)
+        passive = self._half(pair, match, match.passive_id)
+        legs = [*aggressive.legs, *passive.legs, *aggressive.shares, *passive.shares]
+        lines = self._ledger.book(PostingType.TRADE, [*legs, *cleared(legs)])
+        self._tell_half(aggressive, lines[:3])
+        self._record(Trade(match.trade_id, match.contract, match.price, match.quantity, match.timestamp, match.side))
+        self._tell_half(passive, lines[3:6])
 
-    def _half(self, pair: Pair, match: Match, *, aggressive: bool) -> _Half:
-        order = self._orders[match.aggressive_id if aggressive else match.passive_id]
-        note = f"{'Aggressive' if aggressive else 'Passive'} order: {order.id}"
-        cash = pair.cash(match.quantity, match.price)
-        value = pair.fee_value(match.quantity, match.price)
-        fee = self.rules.fee(pair, self.accounts[order.account], value, aggressive=aggressive)
-        pays, gets = (debit, credit) if order.side is Side.BUY else (credit, debit)
-        legs = (
-            pays(order.account, pair.quote.ticker, cash, note),
-            gets(order.account, pair.base.ticker, match.quantity, note),
-        )
-        charged = debit(order.account, pair.fee_currency, fee, "Fee", is_fee=True)
-        shares = (credit(to, pair.fee_currency, part, "Fee", is_fee=True) for to, part in self.rules.fee_split(fee))
-        return _Half(order.id, aggressive, cash, fee, legs, (charged, *shares))
+    def _half(self, pair: Pair, match: Match, order_id: int) -> Half:
+        order = self._orders.get(order_id)
+        owner = self.accounts[order.account]
+        return half(pair, self.rules, owner, order, match, aggressive=order_id == match.aggressive_id)
 
-    def _tell_half(self, pair: Pair, match: Match, half: _Half, lines: Iterable[Posting]) -> None:
+    def _tell_half(self, part: Half, lines: Iterable[Posting]) -> None:
         for line in lines:
             self._emit(Posted(line))
-        order = self._orders[half.order_id]
-        order = evolve(
-            order,
-            quantity_left=order.quantity_left - match.quantity,
-            cash=order.cash + half.cash,
-            fees=order.fees + half.fee,
-        )
-        self._keep(order)
-        self._emit(OrderChanged(order, Change.FILLED))
-        fill = Fill(
-            match.trade_id, order.id, order.account, order.contract, order.side, match.price, match.quantity,
-            half.fee, pair.fee_currency, half.aggressive, match.timestamp, order.client_id,
-        )  # fmt: skip
-        self._fills[order.account].append(fill)
-        self._emit(Filled(fill))
+        self._keep(part.order)
+        self._emit(OrderChanged(part.order, Change.FILLED))
+        self._tape.add_fill(part.fill)
+        self._emit(Filled(part.fill))
 
     def _record(self, trade: Trade) -> None:
-        self._trades[trade.contract].append(trade)
-        for bar in self._bars[trade.contract].add(trade):
+        for bar in self._tape.add_trade(trade):
             self._emit(BarClosed(bar))
         self._emit(Traded(trade))
 
@@ -417,8 +383,7 @@ class Core:
 
     def cancel_all(self, account: str | None = None, contract: str | None = None) -> list[int]:
         """Cancel every open order (of an account, of a contract); returns their ids.  Venues do that uninvited, too."""
-        names = [account] if account is not None else list(self.accounts)
-        wanted = [o for name in names for o in self._open[name].values() if contract in (None, o.contract)]
+        wanted = [order for order in self.open_orders(account) if contract in (None, order.contract)]
         for order in wanted:
             self._take_off(order)
             self._finish(order)
@@ -479,53 +444,23 @@ class Core:
         self._keep(cancelled)
         self._emit(OrderChanged(cancelled, Change.CANCELLED))
 
-    # --------------------------------------------------------------------------------------------------- keeping orders
-
     def _keep(self, order: Order) -> None:
-        """Store an order's new state and hold what it needs in that state."""
-        for currency, amount in self._needs.pop(order.id, ()):
-            self._holds[order.account, currency] -= amount
-        was_final = order.id in self._orders and self._orders[order.id].final
-        self._orders[order.id] = order
-        if order.final:
-            self._open[order.account].pop(order.id, None)
-            if not was_final:
-                self._forget_oldest(order)
-            return
-        self._open[order.account][order.id] = order
-        if order.client_id is not None:
-            self._client_ids[order.account, order.client_id] = order.id
-        needs = self.rules.hold(self.pairs[order.contract], self.accounts[order.account], order)
-        self._needs[order.id] = needs
-        for currency, amount in needs:
-            self._holds[order.account, currency] = self._holds.get((order.account, currency), 0) + amount
-
-    def _forget_oldest(self, order: Order) -> None:
-        finals = self._final[order.account]
-        finals.append(order.id)
-        if len(finals) > self._history:
-            gone = self._orders.pop(finals.popleft())
-            if gone.client_id is not None:
-                self._client_ids.pop((gone.account, gone.client_id), None)
+        needs = () if order.final else self.rules.hold(self.pairs[order.contract], self.accounts[order.account], order)
+        self._orders.keep(order, needs)
 
     def order(self, order_id: int) -> Order:
-        """An order by its id, final or not."""
-        if order_id not in self._orders:
-            raise UnknownOrder(f"{self.venue} has no order {order_id}")
-        return self._orders[order_id]
+        """An order by its id, final or not; `UnknownOrder` when there is none, or it was forgotten."""
+        return self._orders.get(order_id)
 
     def order_by_client_id(self, account: str, client_id: str) -> Order:
         """An own order by the id its owner gave it."""
-        if (account, client_id) not in self._client_ids:
-            raise UnknownOrder(f"{account} has no order with client id {client_id!r}")
-        return self._orders[self._client_ids[account, client_id]]
+        return self._orders.by_client_id(account, client_id)
 
     def open_orders(self, account: str | None = None) -> list[Order]:
         """Orders that may still trade, oldest first."""
         if account is not None:
             self.account(account)
-            return list(self._open[account].values())
-        return sorted((o for orders in self._open.values() for o in orders.values()), key=lambda o: o.id)
+        return self._orders.open(account)
 
     # ------------------------------------------------------------------------------------------------------- markets
 
@@ -538,26 +473,25 @@ class Core:
 
     def trades(self, contract: str, start: datetime, end: datetime) -> list[Trade]:
         """Trades of a market, both ends included, oldest first."""
-        return [t for t in self._trades.get(contract, ()) if start <= t.timestamp <= end]
+        return self._tape.trades(contract, start, end)
 
     def fills(self, account: str, start: datetime, end: datetime) -> list[Fill]:
         """Fills of an account, both ends included, oldest first."""
         self.account(account)
-        return [f for f in self._fills[account] if start <= f.timestamp <= end]
+        return self._tape.fills(account, start, end)
 
     def bars(self, contract: str, period: Period, start: datetime, end: datetime) -> list[Bar]:
         """Bars that overlap the interval, oldest first, the running one included."""
-        return self._bars[contract].between(period, start, end) if contract in self._bars else []
+        return self._tape.bars(contract, period, start, end)
 
     def load_bar(self, bar: Bar) -> None:
         """Add a bar of a history from before the first trade here."""
-        self._bars[bar.contract].put(bar)
+        self._tape.load_bar(bar)
 
     def print_trade(self, contract: str, price: int, quantity: int, side: Side = Side.BUY) -> Trade:
         """Record a trade between parties that have no account in this simulation; no order and no balance changes."""
         _check_steps(self._tradable(contract), price, quantity)
-        self._last_trade += 1
-        trade = Trade(self._last_trade, contract, price, quantity, self._stamp(), side)
+        trade = Trade(self._tape.next_trade_id(), contract, price, quantity, self._stamp(), side)
         self._record(trade)
         self._deliver()
         return trade
@@ -654,27 +588,6 @@ class Core:
         """Balances of the house's own accounts, by account and currency."""
         names = [name for name in self._ledger.accounts() if name.startswith(HOUSE)]
         return {name: dict(self._ledger.balances(name)) for name in sorted(names)}
-
-
-@frozen
-class _Half:
-    """One order's part of a match, before it is booked."""
-
-    order_id: int
-    aggressive: bool
-    cash: int
-    fee: int
-    legs: tuple[Leg, Leg]
-    fee_legs: tuple[Leg, ...]
-
-
-def _cleared(legs: Iterable[Leg]) -> list[Leg]:
-    """What a clearing account must take so that the booking balances: nothing for a pair."""
-    sums: dict[str, int] = {}
-    for leg in legs:
-        signed = leg.quantity if leg.direction is Direction.CREDIT else -leg.quantity
-        sums[leg.currency] = sums.get(leg.currency, 0) + signed
-    return [debit(CLEARING, currency, total) for currency, total in sums.items() if total]
 
 
 def _check_steps(pair: Pair, price: int, quantity: int) -> None:
