@@ -156,6 +156,9 @@ class TransferEntry:
     :ivar due: when it should have arrived at the latest; None while it has not left.
     :ivar plan: id of the plan that wanted it, empty when an operator did.
     :ivar note: reason of the last change; `by` who made it (`machine` or a user).
+    :ivar called: the venue has been, or is about to be, asked for it: from here on it may have left.
+    :ivar withdrawal_id: id of the sender's record that it was recognised in (or that the venue answered with);
+        `deposit_id` of the receiver's: a record clears one transfer only.
     """
 
     id: str
@@ -178,6 +181,9 @@ class TransferEntry:
     plan: str = ""
     note: str = ""
     by: str = "machine"
+    called: bool = False
+    withdrawal_id: str | None = None
+    deposit_id: str | None = None
 
 
 @frozen

@@ -36,6 +36,7 @@ class Recovered:
     :ivar fills: of the orders above and of the last day, oldest first.
     :ivar parameters: the last edit of each name.
     :ivar halted: the last state change if it was into HALTED and no reset followed.
+    :ivar began: time of the first entry there is, None in a fresh journal; `seen` time of the last one.
     """
 
     orders: tuple[OrderEntry, ...]
@@ -45,6 +46,8 @@ class Recovered:
     wanted: bool
     halted: StateEntry | None
     last_plan: PlanEntry | None
+    began: datetime | None = None
+    seen: datetime | None = None
 
 
 class Journal(Protocol):

@@ -1,0 +1,131 @@
+"""What is read from a journal: statements and the functions that turn their rows into entries.  Writes nothing.
+
+Every function takes an open connection and blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Connection, func, or_, select
+
+from ilp.journal import schema
+from ilp.journal.entries import (
+    FINAL_ORDER_STATES,
+    FINAL_TRANSFER_STATES,
+    FillEntry,
+    FlowEntry,
+    HedgeEntry,
+    IntentEntry,
+    OrderEntry,
+    ParameterEntry,
+    PlanEntry,
+    StateEntry,
+    TransferEntry,
+)
+from ilp.journal.interface import Recovered
+from ilp.journal.rows import KINDS, entry_of
+
+__all__ = ["Version", "recovered", "since", "transfers", "versions"]
+
+_KIND = {kind.entry: kind for kind in KINDS}
+_LAST_FILLS = timedelta(days=1)
+
+_OPEN_ORDER = schema.orders.c.state.not_in([state.value for state in FINAL_ORDER_STATES])
+_OPEN_TRANSFER = schema.transfers.c.state.not_in([state.value for state in FINAL_TRANSFER_STATES])
+
+# What breaks ties between entries of one instant, so that two reads never differ.
+_ORDER: dict[type, tuple[ColumnElement[Any], ...]] = {
+    OrderEntry: (schema.orders.c.at, schema.orders.c.venue, schema.orders.c.key),
+    FillEntry: (schema.fills.c.at, schema.fills.c.venue, schema.fills.c.key),
+    HedgeEntry: (schema.hedges.c.at, schema.hedges.c.key),
+    TransferEntry: (schema.transfers.c.created, schema.transfers.c.id),
+    FlowEntry: (schema.flows.c.at, schema.flows.c.key),
+    PlanEntry: (schema.plans.c.at, schema.plans.c.id),
+    ParameterEntry: (schema.parameters.c.seq,),
+    StateEntry: (schema.states.c.seq,),
+    IntentEntry: (schema.intents.c.seq,),
+}
+
+
+@frozen
+class Version:
+    """One line of the history: the *seq*-th entry ever written, as it was then."""
+
+    seq: int
+    at: datetime
+    kind: str
+    key: str
+    body: Any
+
+
+def _read(tx: Connection, entry: type, *where: ColumnElement[bool]) -> tuple[Any, ...]:
+    kind = _KIND[entry]
+    rows = tx.execute(select(kind.table).where(*where).order_by(*_ORDER[entry]))
+    return tuple(entry_of(kind, row) for row in rows)
+
+
+def since(tx: Connection, entry: type, moment: datetime) -> Sequence[Any]:
+    """Entries of one kind made at *moment* or later, oldest first."""
+    return _read(tx, entry, _KIND[entry].table.c.at >= moment)
+
+
+def transfers(tx: Connection, moment: datetime) -> Sequence[TransferEntry]:
+    """Transfers that are open, or that became final at *moment* or later, oldest first."""
+    return _read(tx, TransferEntry, or_(_OPEN_TRANSFER, schema.transfers.c.since >= moment))
+
+
+def recovered(tx: Connection) -> Recovered:
+    """What a starting daemon needs to know of the runs before it."""
+    began, seen = tx.execute(select(func.min(schema.history.c.at), func.max(schema.history.c.at))).one()
+    orders = _read(tx, OrderEntry, _OPEN_ORDER)
+    return Recovered(
+        orders=orders,
+        fills=_recent_fills(tx, orders, seen),
+        transfers=_read(tx, TransferEntry, _OPEN_TRANSFER),
+        parameters={edit.name: edit for edit in _read(tx, ParameterEntry)},
+        wanted=_wanted(tx),
+        halted=_halted(tx),
+        last_plan=_last_plan(tx),
+        began=began,
+        seen=seen,
+    )
+
+
+def _recent_fills(tx: Connection, orders: Sequence[OrderEntry], seen: datetime | None) -> tuple[FillEntry, ...]:
+    if seen is None:
+        return ()
+    of_open = schema.fills.c.order_key.in_([order.key for order in orders])
+    return _read(tx, FillEntry, or_(of_open, schema.fills.c.at >= seen - _LAST_FILLS))
+
+
+def _wanted(tx: Connection) -> bool:
+    row = tx.execute(select(schema.intents.c.wanted).order_by(schema.intents.c.seq.desc()).limit(1)).first()
+    return bool(row is not None and row.wanted)
+
+
+def _halted(tx: Connection) -> StateEntry | None:
+    """The last halt, unless HALTED was left again by a reset: a stop of the process does not end it."""
+    changes: tuple[StateEntry, ...] = _read(tx, StateEntry)
+    found = None
+    for change in changes:
+        if change.state == "HALTED" and change.previous != "HALTED":
+            found = change
+        elif change.previous == "HALTED" and change.state not in ("HALTED", "SHUTDOWN"):
+            found = None
+    return found
+
+
+def _last_plan(tx: Connection) -> PlanEntry | None:
+    table = schema.plans
+    row = tx.execute(select(table).order_by(table.c.at.desc(), table.c.id.desc()).limit(1)).first()
+    return None if row is None else entry_of(_KIND[PlanEntry], row)
+
+
+def versions(tx: Connection) -> Iterator[Version]:
+    """Every version of every entry, in the order written."""
+    for row in tx.execution_options(yield_per=500).execute(select(schema.history).order_by(schema.history.c.seq)):
+        yield Version(row.seq, row.at, row.kind, row.key, row.body)

@@ -1,0 +1,56 @@
+"""Where the journal's statements run: in one thread of its own, or at once.  Knows no statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, Protocol, TypeVar, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+__all__ = ["AtOnce", "OneThread", "Runner"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Runs functions one after the other, in the order given."""
+
+    def run(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Call *f* after everything given before; fires on the caller's thread with what it returned or raised."""
+
+    def stop(self) -> Deferred[None]:
+        """Let go of the thread; nothing may be running and nothing is run afterwards."""
+
+
+class AtOnce:
+    """Runs on the caller's thread before `run` returns: for virtual time, commands and tests."""
+
+    def run(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Call *f* now."""
+        return maybeDeferred(f, *args, **kwargs)
+
+    def stop(self) -> Deferred[None]:
+        """Nothing to let go of."""
+        return succeed(None)
+
+
+class OneThread:
+    """Runs in one dedicated thread, so that a slow disk never stalls the reactor and writes keep their order."""
+
+    def __init__(self, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(minthreads=1, maxthreads=1, name="journal")
+        self._pool.start()
+
+    def run(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Queue *f* for the thread."""
+        return cast("Deferred[T]", deferToThreadPool(self._reactor, self._pool, f, *args, **kwargs))
+
+    def stop(self) -> Deferred[None]:
+        """Join the thread; short, as its queue is empty by contract."""
+        self._pool.stop()
+        return succeed(None)

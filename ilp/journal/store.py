@@ -1,0 +1,181 @@
+"""The journal in a database: durable, ordered, off the reactor's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorFromThreads
+
+from ilp.journal import reads, schema
+from ilp.journal.database import Database, explained
+from ilp.journal.entries import (
+    Entry,
+    FillEntry,
+    FlowEntry,
+    HedgeEntry,
+    ParameterEntry,
+    PlanEntry,
+    StateEntry,
+    TransferEntry,
+)
+from ilp.journal.interface import JournalError, Recovered
+from ilp.journal.rows import Kind, kind_of, row_of
+from ilp.journal.runner import AtOnce, OneThread, Runner
+
+__all__ = ["DatabaseJournal", "memory_journal", "open_journal"]
+
+T = TypeVar("T")
+
+_QUEUE = 10_000  # writes; a disk that is this far behind is not going to catch up
+
+
+def open_journal(url: str, reactor: IReactorFromThreads) -> Deferred[DatabaseJournal]:
+    """Open the journal at *url* with a thread of its own; fails with `JournalError`, leaving nothing behind."""
+    return DatabaseJournal(url, OneThread(reactor)).open()
+
+
+def memory_journal(url: str = "sqlite://") -> DatabaseJournal:
+    """A journal that answers at once, in memory by default: for virtual time and tests."""
+    journal = DatabaseJournal(url, AtOnce())
+    opened: list[Any] = []
+    journal.open().addBoth(opened.append)
+    if not isinstance(opened[0], DatabaseJournal):
+        opened[0].raiseException()
+    return journal
+
+
+class DatabaseJournal:
+    """Implements `ilp.journal.interface.Journal`.
+
+    :param queue: how many writes may wait; one more fails, so that a stuck disk is noticed and not hidden in memory.
+    """
+
+    def __init__(self, url: str, runner: Runner, *, queue: int = _QUEUE) -> None:
+        self._database = Database(url)
+        self._runner = runner
+        self._queue = queue
+        self._waiting = 0
+        self._closing = False
+
+    def open(self) -> Deferred[DatabaseJournal]:
+        """Lock, connect, upgrade; fires with this journal."""
+
+        async def opening() -> DatabaseJournal:
+            try:
+                await self._runner.run(self._database.open)
+            except BaseException:
+                self._closing = True
+                await self._runner.stop()
+                raise
+            return self
+
+        return Deferred.fromCoroutine(opening())
+
+    def record(self, *entries: Entry) -> Deferred[None]:
+        """Store *entries* in one transaction; fires when they are durable, fails with `JournalError` when they are not."""
+        if self._closing:
+            return fail(JournalError("journal: is closed"))
+        if self._waiting >= self._queue:
+            return fail(
+                JournalError(f"journal: {self._waiting} writes are waiting, no more are taken; is the disk stuck?")
+            )
+        # What an entry looks like is settled now: nobody can change it while it waits.
+        rows = [(kind_of(entry), entry) for entry in entries]
+        self._waiting += 1
+        return self._runner.run(self._write, rows).addBoth(self._written)
+
+    def recovered(self) -> Deferred[Recovered]:
+        """Read what a start needs."""
+        return self._read(reads.recovered)
+
+    def transfers(self, since: datetime) -> Deferred[Sequence[TransferEntry]]:
+        """Transfers not final, and those that became final after *since*; oldest first."""
+        return self._read(reads.transfers, since)
+
+    def fills(self, since: datetime) -> Deferred[Sequence[FillEntry]]:
+        """Fills since then, oldest first."""
+        return self._read(reads.since, FillEntry, since)
+
+    def hedges(self, since: datetime) -> Deferred[Sequence[HedgeEntry]]:
+        """Fill–hedge links since then, oldest first."""
+        return self._read(reads.since, HedgeEntry, since)
+
+    def plans(self, since: datetime) -> Deferred[Sequence[PlanEntry]]:
+        """Executed plans since then, oldest first."""
+        return self._read(reads.since, PlanEntry, since)
+
+    def states(self, since: datetime) -> Deferred[Sequence[StateEntry]]:
+        """State changes since then, oldest first."""
+        return self._read(reads.since, StateEntry, since)
+
+    def edits(self, since: datetime) -> Deferred[Sequence[ParameterEntry]]:
+        """Parameter edits since then, oldest first."""
+        return self._read(reads.since, ParameterEntry, since)
+
+    def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
+        """External flows since then, oldest first."""
+        return self._read(reads.since, FlowEntry, since)
+
+    def close(self) -> Deferred[None]:
+        """Write what is queued and let go of the database; may be called twice."""
+
+        async def closing() -> None:
+            if self._closing:
+                return
+            self._closing = True
+            try:
+                await self._runner.run(self._database.close)
+            finally:
+                await self._runner.stop()
+
+        return Deferred.fromCoroutine(closing())
+
+    # ------------------------------------------------------------------------------------- in the journal's thread
+
+    def _read(self, f: Callable[..., T], *args: Any) -> Deferred[T]:
+        if self._closing:
+            return fail(JournalError("journal: is closed"))
+        return self._runner.run(self._reading, f, args)
+
+    def _reading(self, f: Callable[..., T], args: tuple[Any, ...]) -> T:
+        connection = self._database.usable()
+        with explained(self._database.url, "cannot be read"), connection.begin():
+            return f(connection, *args)
+
+    def _write(self, rows: Sequence[tuple[Kind, Entry]]) -> None:
+        connection = self._database.usable()
+        with explained(self._database.url, "cannot be written"), connection.begin():
+            for kind, entry in rows:
+                _store(connection, kind, entry)
+
+    def _written(self, result: T) -> T:
+        self._waiting -= 1
+        return result
+
+
+def _store(tx: Connection, kind: Kind, entry: Entry) -> None:
+    row = row_of(entry)
+    tx.execute(_upsert(tx.dialect.name, kind), row)
+    moment = getattr(entry, kind.time)
+    tx.execute(insert(schema.history), {"at": moment, "kind": kind.name, "key": kind.key_of(entry), "body": row})
+
+
+_UPSERTS: dict[tuple[str, str], Any] = {}
+
+
+def _upsert(dialect: str, kind: Kind) -> Any:
+    """The statement that inserts a row of *kind*, or replaces the one under the same key."""
+    if (dialect, kind.name) not in _UPSERTS:
+        _UPSERTS[dialect, kind.name] = _replacing(dialect, kind.table, kind.key) if kind.key else insert(kind.table)
+    return _UPSERTS[dialect, kind.name]
+
+
+def _replacing(dialect: str, table: Table, key: Sequence[str]) -> Any:
+    statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in key}
+    return statement.on_conflict_do_update(index_elements=list(key), set_=others)
