@@ -1,0 +1,95 @@
+"""The rate budget of one venue: calls a second, and who goes first when they run short.  Knows no venue and no wire."""
+
+from __future__ import annotations
+
+import heapq
+from enum import IntEnum
+from itertools import count
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["Budget", "Priority"]
+
+
+class Priority(IntEnum):
+    """Who goes first; within one priority the older call does."""
+
+    CANCEL = 0
+    HEDGE = 1
+    READ = 2  # state that decisions need: before quotes, because quotes built on old state are worse than late ones
+    QUOTE = 3
+    BULK = 4  # histories
+
+
+@define
+class Budget:
+    """A bucket that holds *burst* calls and fills by *rate* calls a second; what finds it empty waits by priority.
+
+    :ivar rate: calls a second of the reactor's clock.
+    :ivar burst: calls that may go at once after a quiet time, at least 1.
+    """
+
+    clock: IReactorTime
+    rate: float
+    burst: float
+    _tokens: float = field(init=False)
+    _filled_at: float = field(init=False)
+    _waiting: list[tuple[int, int, Deferred[None]]] = field(init=False, factory=list)
+    _order: count[int] = field(init=False, factory=count)
+    _timer: IDelayedCall | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        if self.rate <= 0 or self.burst < 1:
+            raise ValueError(
+                f"rate {self.rate} and burst {self.burst}: allowed are a rate above 0 and a burst of 1 or more"
+            )
+        self._tokens = self.burst
+        self._filled_at = self.clock.seconds()
+
+    def take(self, priority: Priority) -> Deferred[None]:
+        """Fires when one call may be made.  Cancel the Deferred to give the place up."""
+        self._refill()
+        if self._tokens >= 1 and not self._waiting:
+            self._tokens -= 1
+            return succeed(None)
+        place: Deferred[None] = Deferred()
+        heapq.heappush(self._waiting, (priority, next(self._order), place))
+        self._wake_up()
+        return place
+
+    def wait(self, priority: Priority) -> float:
+        """Seconds that a call of *priority* would wait now: what a `RateLimited` tells."""
+        self._refill()
+        ahead = sum(1 for other, _, place in self._waiting if other <= priority and not place.called)
+        return max(0.0, (1 + ahead - self._tokens) / self.rate)
+
+    def stop(self) -> None:
+        """Cancel everybody who waits and leave no timer behind."""
+        waiting, self._waiting = self._waiting, []
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        for _, _, place in waiting:
+            place.cancel()
+
+    def _refill(self) -> None:
+        now = self.clock.seconds()
+        self._tokens = min(self.burst, self._tokens + (now - self._filled_at) * self.rate)
+        self._filled_at = now
+
+    def _wake_up(self) -> None:
+        if self._timer is None and self._waiting:
+            self._timer = self.clock.callLater(max(0.0, 1 - self._tokens) / self.rate, self._serve)
+
+    def _serve(self) -> None:
+        self._timer = None
+        self._refill()
+        # A hair less than one token counts as one: the timer was set for exactly that instant, floats are not exact.
+        while self._waiting and self._tokens >= 1 - 1e-9:
+            _, _, place = heapq.heappop(self._waiting)
+            if not place.called:  # it may have been cancelled while it waited
+                self._tokens -= 1
+                place.callback(None)
+        self._wake_up()

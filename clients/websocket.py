@@ -1,0 +1,262 @@
+"""One WebSocket connection as every client needs it: TLS, deadlines, silence, size limit, messages of a read together.
+
+autobahn speaks the protocol; its own timers stay switched off, because they run on the process's reactor and not on the
+one handed in.  Knows no venue and not what the messages mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime, IStreamClientEndpoint
+from twisted.internet.ssl import (
+    AcceptableCiphers,
+    Certificate,
+    TLSVersion,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.logger import Logger
+
+from clients.calls import bounded
+from clients.silence import SilenceWatch
+
+__all__ = ["Address", "Line", "LineLost", "TlsRules", "dial"]
+
+TLS_VERSIONS = {
+    "1.0": TLSVersion.TLSv1_0,
+    "1.1": TLSVersion.TLSv1_1,
+    "1.2": TLSVersion.TLSv1_2,
+    "1.3": TLSVersion.TLSv1_3,
+}
+
+
+class LineLost(Exception):
+    """The connection is gone; the text says why."""
+
+
+@frozen
+class Address:
+    """Where a venue is: the parts of a `ws://` or `wss://` URL with defaults filled in."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, url: str, *, plain_port: int, tls_port: int, path: str) -> Address:
+        """Read *url*; a missing port or path gets the venue's default.  `ValueError` says what is wrong with it."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ValueError(
+                f"endpoint {url!r} is not a WebSocket address; write ws://host:port{path} or wss://host{path}"
+            )
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError(f"endpoint of {parts.hostname}: only host, port and path are allowed in it")
+        secure = parts.scheme == "wss"
+        port = parts.port or (tls_port if secure else plain_port)
+        return cls(secure, parts.hostname, port, parts.path if parts.path not in ("", "/") else path)
+
+    @property
+    def url(self) -> str:
+        """The whole address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}{self.path}"
+
+
+@frozen
+class TlsRules:
+    """Whom to trust and how old a protocol may be.  Host names are always verified.
+
+    :ivar authorities: a file or a folder of PEM certificates; None means those of the platform.
+    :ivar minimum: lowest TLS version; below 1.2 only for old installations that offer nothing else.
+    """
+
+    authorities: Path | None = None
+    minimum: str = "1.2"
+
+    def __attrs_post_init__(self) -> None:
+        if self.minimum not in TLS_VERSIONS:
+            raise ValueError(f"tls_minimum {self.minimum!r} is not allowed; one of {', '.join(TLS_VERSIONS)}")
+
+    def options(self, host: str) -> IOpenSSLClientConnectionCreator:
+        """What verifies *host*'s certificate and name."""
+        trust = (
+            platformTrust() if self.authorities is None else trustRootFromCertificates(_certificates(self.authorities))
+        )
+        extra: dict[str, Any] = {}
+        version = TLS_VERSIONS[self.minimum]
+        if self.minimum in ("1.0", "1.1"):
+            extra["insecurelyLowerMinimumTo"] = version
+            # OpenSSL refuses the old versions' signatures at its default security level, whatever minimum is asked for.
+            extra["acceptableCiphers"] = AcceptableCiphers.fromOpenSSLCipherString("DEFAULT:@SECLEVEL=0")
+        elif self.minimum == "1.3":
+            extra["raiseMinimumTo"] = version
+        return optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)
+
+
+class Line(WebSocketClientProtocol):
+    """A WebSocket connection that tells what comes and always tells when it is gone.
+
+    :ivar opened: fires with the line when the handshake is done, fails with `LineLost` when it cannot be.
+    :ivar gone: fires with a `LineLost` once the connection is lost, however that came about; never fails.
+    """
+
+    factory: LineFactory
+    _log = Logger()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: Deferred[Line] = Deferred()
+        self.gone: Deferred[LineLost] = Deferred()
+        self._why = ""
+        self._watch: SilenceWatch | None = None
+
+    # -- what the owner sets and uses
+
+    on_message: Callable[[bytes], None] = staticmethod(lambda payload: None)
+    on_heard: Callable[[], None] = staticmethod(lambda: None)
+    on_read_done: Callable[[], None] = staticmethod(lambda: None)
+
+    def watch(self, clock: IReactorTime, interval: float, patience: float) -> None:
+        """From now on ping when it is quiet for *interval* seconds, and drop the line *patience* seconds later."""
+        self._watch = SilenceWatch(clock, interval, patience, self.sendPing, self._gave_up)
+        self._watch.start()
+
+    def say(self, payload: bytes) -> None:
+        """Send one text message."""
+        self.sendMessage(payload, isBinary=False)  # type: ignore[no-untyped-call]
+
+    def drop(self, why: str) -> None:
+        """Cut the connection without further words; *why* becomes the reason in `gone`."""
+        self._why = self._why or why
+        if self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    def hang_up(self, clock: IReactorTime, limit: float) -> Deferred[LineLost]:
+        """Close in order, by force after *limit* seconds; fires when the connection is gone."""
+        self._why = self._why or "closed by us"
+        self.sendClose(1000)
+        timer = clock.callLater(limit, self.drop, "the server did not close")
+
+        def closed(reason: LineLost) -> LineLost:
+            if timer.active():
+                timer.cancel()
+            return reason
+
+        return self.gone.addCallback(closed)
+
+    # -- what autobahn calls
+
+    def dataReceived(self, data: bytes) -> None:
+        """All messages of one read, then `on_read_done`."""
+        if self._watch is not None:
+            self._watch.heard()
+        super().dataReceived(data)
+        self.on_heard()
+        self.on_read_done()
+
+    def onConnect(self, response: Any) -> None:
+        """The handshake's answer: the server must have chosen one of our subprotocols."""
+        wanted = self.factory.protocols
+        if wanted and response.protocol not in wanted:
+            self.drop(f"the server speaks none of the subprotocols {', '.join(wanted)}")
+
+    def onOpen(self) -> None:
+        """The line is open."""
+        if not self._why and not self.opened.called:  # autobahn opens also what onConnect has just dropped
+            self.opened.callback(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """One message."""
+        self.on_message(payload)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """The connection is gone."""
+        if self._watch is not None:
+            self._watch.stop()
+        if not self.gone.called:
+            why = self._why or reason or "closed by the server"
+            lost = LineLost(f"{why} (close code {code})" if code not in (None, 1000, 1006) else why)
+            if not self.opened.called:
+                self.opened.errback(lost)
+            self.gone.callback(lost)
+
+    def _gave_up(self, quiet: float) -> None:
+        self.drop(f"nothing heard for {quiet:.1f} s")
+
+
+class LineFactory(WebSocketClientFactory):
+    """Makes one `Line`."""
+
+    protocol = Line  # type: ignore[assignment]
+    noisy = False
+
+    def __init__(
+        self, address: Address, subprotocols: Sequence[str], headers: Mapping[str, str], most: int, reactor: Any
+    ) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            url=address.url, protocols=list(subprotocols), useragent="ilp", headers=dict(headers), reactor=reactor
+        )
+        self.setProtocolOptions(  # type: ignore[no-untyped-call]
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            serverConnectionDropTimeout=0,
+            autoPingInterval=0,
+            maxMessagePayloadSize=most,
+            maxFramePayloadSize=most,
+            tcpNoDelay=True,
+        )
+
+
+async def dial(
+    reactor: Any,
+    address: Address,
+    *,
+    limit: float,
+    subprotocols: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+    tls: TlsRules | None = None,
+    largest_message: int = 16 * 2**20,
+) -> Line:
+    """Connect and shake hands within *limit* seconds.
+
+    :param largest_message: bytes; a longer message closes the connection.
+    :raise LineLost: with the reason.  Nothing is left open then, nor when the waiting is cancelled.
+    """
+    endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, address.host, address.port, timeout=limit)
+    if address.secure:
+        endpoint = wrapClientTLS((tls or TlsRules()).options(address.host), endpoint)
+    started = reactor.seconds()
+    try:
+        line: Any = await endpoint.connect(LineFactory(address, subprotocols, headers or {}, largest_message, reactor))
+    except (ConnectError, DNSLookupError) as error:
+        raise LineLost(f"{address.host}:{address.port}: {error}") from error
+    left = limit - (reactor.seconds() - started)
+    try:
+        await bounded(line.opened, left, reactor, lambda: LineLost(f"no WebSocket handshake within {limit:g} s"))
+    except BaseException:
+        line.drop("given up")
+        raise
+    opened: Line = line
+    return opened
+
+
+def _certificates(place: Path) -> list[Certificate]:
+    """Every certificate in a PEM file, or in the `.pem` and `.crt` files of a folder."""
+    begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----\n"
+    files = sorted([*place.glob("*.pem"), *place.glob("*.crt")]) if place.is_dir() else [place]
+    parts = [part for file in files for part in file.read_bytes().split(end.strip()) if begin in part]
+    if not parts:
+        raise ValueError(f"{place}: no certificate found; a PEM file or a folder of .pem or .crt files is wanted")
+    return [Certificate.loadPEM(part[part.index(begin) :] + end) for part in parts]
