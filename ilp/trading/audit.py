@@ -1,0 +1,181 @@
+"""Compares our orders with the venue's own records: what rests, what became of those that are gone, what is not ours.
+
+A reading proves something only about orders that nothing was done to since it began; the rest waits for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+
+from clients.exchange import ExchangeError, Fill, Order, UnknownOrder
+from ilp.journal.entries import OrderState
+from ilp.trading.orders import MARGIN, Desk
+from ilp.trading.own import OwnOrder, is_final, sum_fills
+from ilp.trading.reader import Reader
+
+__all__ = ["Audit"]
+
+AGAIN = 1.0  # seconds until the records are asked again
+LOST = 2.0  # seconds after which a request that left no trace in two readings has never arrived
+
+
+@define(eq=False)
+class Audit:
+    """Reads the venues' records on behalf of a desk; one reading a venue at a time."""
+
+    desk: Desk
+    _reading: set[str] = field(factory=set)
+
+    def read(self, venue: str) -> Deferred[None]:
+        """Compare now; fires when done, at once where a reading is already under way."""
+        if venue in self._reading:
+            return succeed(None)
+        return self.desk.run(self._read(venue))
+
+    async def clear(self, venue: str) -> int:
+        """Cancel every order of ours at a venue, whoever remembers it; how many the venue still reports afterwards."""
+        client = self.desk.venues[venue]
+        ours = await self.remaining(venue)
+        if ours and "client_id" not in client.features:
+            await client.cancelAllOrders()
+        for record in ours if "client_id" in client.features else ():
+            try:
+                await client.cancelOrder(record["id"])
+            except UnknownOrder:
+                continue  # gone by itself; the reading below tells how
+        left = await self.remaining(venue) if ours else []
+        await self.read(venue)
+        return len(left)
+
+    async def remaining(self, venue: str) -> list[Order]:
+        """What the venue itself reports as resting of ours; everything, where it has no client ids."""
+        client = self.desk.venues[venue]
+        records = await client.getOpenOrders()
+        self.desk.listener.orders_read(venue)
+        if "client_id" not in client.features:
+            return list(records.values())
+        return [
+            record
+            for id, record in records.items()
+            if self.desk.known(venue, id) or (record.get("client_id") or "").startswith(self.desk.prefix)
+        ]
+
+    # ------------------------------------------------------------------------------------------------------- details
+
+    async def _read(self, venue: str) -> None:
+        self._reading.add(venue)
+        try:
+            await self._compare(venue)
+        except ExchangeError as error:
+            again = self.desk.seconds() + AGAIN
+            for order in self.desk.live(venue):
+                if order.check_at is not None:
+                    order.check_at = again
+            self.desk.listener.report(f"{venue}: own orders could not be read: {error}")
+        finally:
+            self._reading.discard(venue)
+
+    async def _compare(self, venue: str) -> None:
+        began, began_at = self.desk.sequence, self.desk.seconds()
+        client = self.desk.venues[venue]
+        resting = await client.getOpenOrders()
+        self.desk.listener.orders_read(venue)
+        strange = [record for id, record in resting.items() if self._present(venue, record, began) is None]
+        missing = [
+            order
+            for order in self.desk.live(venue)
+            if order.order_id not in resting and order.touched <= began and order.state is not OrderState.SENDING
+        ]
+        if missing:
+            fills = await self._fills(client, missing)
+            for order in missing:
+                if not order.final and order.touched <= began:
+                    await self._absent(client, order, fills, began_at)
+        self._report_strange(venue, strange)
+
+    def _present(self, venue: str, record: Order, began: int) -> OwnOrder | None:
+        """Take an order that rests; one that was to be cancelled is cancelled again."""
+        desk = self.desk
+        order = desk.known(venue, record["id"])
+        if order is None:
+            order = desk.claim(venue, record)
+            if order is not None:
+                desk.take(order, record)
+            return order
+        if order.touched > began or order.final:
+            return order
+        wanted, order.cancel_wanted = order.cancel_wanted, False
+        order.state, order.off_book, order.check_at = OrderState.OPEN, False, None
+        desk.take(order, record)
+        if wanted:
+            desk.cancel(order, order.note)
+        return order
+
+    async def _fills(self, client: Reader, missing: list[OwnOrder]) -> list[Fill]:
+        since = min(order.at for order in missing) - MARGIN
+        try:
+            return await client.getFills(since, self.desk.now() + MARGIN)
+        except NotImplementedError:
+            return []
+
+    async def _absent(self, client: Reader, order: OwnOrder, fills: list[Fill], began_at: float) -> None:
+        """Settle an order that rests no more."""
+        if "order_lookup" in client.features and await self._looked_up(client, order):
+            return
+        if order.order_id is None:
+            self._recognise(order, fills)
+        if order.order_id is None:
+            self._missed(order, began_at)
+            return
+        self._settle(order, sum_fills(fills))
+
+    async def _looked_up(self, client: Reader, order: OwnOrder) -> bool:
+        try:
+            if order.order_id is not None:
+                record = await client.getOrder(order.order_id)
+            elif "client_id" in client.features:
+                record = await client.getOrder(None, order.key)
+            else:
+                return False
+        except UnknownOrder:
+            return False
+        if order.order_id is None:
+            self.desk.name_by_fill(order, record["id"])
+        self.desk.take(order, record)
+        if not order.final and not is_final(record):
+            order.check_at = self.desk.seconds() + AGAIN
+        return True
+
+    def _recognise(self, order: OwnOrder, fills: list[Fill]) -> None:
+        """Find the fills of an order whose answer was lost: of an order nobody knows, and such as this one could make."""
+        for fill in fills:
+            unknown = self.desk.known(order.venue, fill["order_id"]) is None
+            if unknown and fill["timestamp"] >= order.at - MARGIN and order.could_have_made(fill):
+                self.desk.name_by_fill(order, fill["order_id"])
+                return
+
+    def _missed(self, order: OwnOrder, began_at: float) -> None:
+        order.misses += 1
+        if order.misses >= 2 and began_at - order.since_unknown >= LOST:
+            order.lost = True
+            self.desk.finish(order, OrderState.REFUSED, "left no trace in the venue's records")
+        else:
+            order.check_at = self.desk.seconds() + AGAIN
+
+    def _settle(self, order: OwnOrder, sums: Mapping[str, tuple[Decimal, Decimal, dict[str, Decimal]]]) -> None:
+        if order.order_id is not None and order.order_id in sums:
+            quantity, average, fees = sums[order.order_id]
+            self.desk.filled(order, min(quantity, order.quantity), average, fees)
+        self.desk.finish(order, OrderState.FINAL)
+
+    def _report_strange(self, venue: str, strange: list[Order]) -> None:
+        """Tell of orders that nobody here placed, once no answer is outstanding that could explain them."""
+        if any(order.order_id is None for order in self.desk.live(venue)):
+            return
+        for record in strange:
+            if self.desk.known(venue, record["id"]) is None:
+                self.desk.listener.order_strange(venue, record)

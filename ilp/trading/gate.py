@@ -1,0 +1,234 @@
+"""The last door before the sockets: every order and every withdrawal passes here, nothing else holds the means to send one.
+
+It asks for permission (what may be sent in this state) and for limits (what may never be sent).  A request without
+permission is turned away; one beyond a limit means that something above went wrong, so it halts the trader as well.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, fail
+
+from clients.exchange import IExchange, Side
+from ilp.journal.entries import Purpose
+from ilp.settings import Limits
+from ilp.trading.permissions import Act, Leave
+
+__all__ = ["Breach", "Facts", "Forbidden", "Gate", "OrderRequest", "TurnedAway", "WithdrawalRequest"]
+
+ACTS = {Purpose.QUOTE: Act.QUOTE, Purpose.HEDGE: Act.HEDGE, Purpose.PLAN: Act.PLAN_TRADE}
+DAY = timedelta(days=1)
+MINUTE = 60.0
+ZERO = Decimal(0)
+
+
+class TurnedAway(Exception):
+    """The gate let something not pass; nothing was sent."""
+
+
+class Forbidden(TurnedAway):
+    """Not allowed in this state."""
+
+
+class Breach(TurnedAway):
+    """Beyond a limit; says which, with the number and what is allowed."""
+
+    def __init__(self, limit: str, value: object, allowed: object, what: str) -> None:
+        super().__init__(f"{limit}: {value}, allowed {allowed} ({what})")
+        self.limit, self.value, self.allowed = limit, value, allowed
+
+
+@frozen
+class OrderRequest:
+    """A limit order about to be sent; `by` says whose wish it is."""
+
+    key: str
+    venue: str
+    ticker: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    purpose: Purpose
+    post_only: bool = False
+    immediate: bool = False
+    by: Leave = Leave.MACHINE
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.side} {self.quantity} {self.ticker} at {self.price} on {self.venue}"
+
+
+@frozen
+class WithdrawalRequest:
+    """A withdrawal about to be asked for; `lane` is (asset, from venue, to venue), `value` its worth in numeraire."""
+
+    venue: str
+    asset: str
+    amount: Decimal
+    address: str
+    lane: tuple[str, str, str]
+    value: Decimal
+    coin: bool
+    by: Leave = Leave.MACHINE
+
+    def __str__(self) -> str:
+        return f"withdrawal of {self.amount} {self.asset} from {self.venue} to {self.lane[2] or 'the bank'}"
+
+
+class Facts(Protocol):
+    """What the gate has to know at the moment of sending."""
+
+    def permitted(self, act: Act, venue: str, by: Leave) -> bool:
+        """Whether the state allows it now."""
+
+    def reference(self, venue: str, ticker: str) -> Decimal | None:
+        """The last good price."""
+
+    def resting(self, venue: str, ticker: str, side: Side, but: str) -> tuple[int, Decimal]:
+        """Own orders that may rest there, the one with key *but* left out: how many, and what the quotes among them hold."""
+
+    def exposure(self) -> Decimal:
+        """Base received on targets and not closed; negative when it was given."""
+
+    def quote_size(self) -> Decimal:
+        """The configured size of a quote."""
+
+    def addresses(self, lane: tuple[str, str, str]) -> frozenset[str]:
+        """Where a withdrawal on that lane may go."""
+
+
+@define
+class Gate:
+    """Holds the venues' placing methods and hands out none of them.
+
+    :ivar breached: called with each breach, before the request fails with it.
+    """
+
+    _venues: Mapping[str, IExchange] = field(repr=False)
+    limits: Limits
+    facts: Facts
+    seconds: Callable[[], float]
+    now: Callable[[], datetime]
+    breached: Callable[[Breach], None]
+    _sent: dict[str, deque[float]] = field(factory=dict)
+    _turnover: deque[tuple[datetime, Decimal]] = field(factory=deque)
+    _left: dict[tuple[str, str, str], deque[datetime]] = field(factory=dict)
+
+    def place(self, request: OrderRequest) -> Deferred[str]:
+        """Send an order if it may be sent; fires with the venue's id, fails with `TurnedAway` or the client's error."""
+        try:
+            self._permit(ACTS[request.purpose], request.venue, request.by, request)
+            self._check_order(request)
+        except TurnedAway as refusal:
+            return self._turn_away(refusal)
+        self._minute(request.venue).append(self.seconds())
+        client = self._venues[request.venue]
+        return client.placeOrder(
+            request.ticker,
+            request.quantity,
+            request.price,
+            request.side,
+            post_only=request.post_only,
+            immediate=request.immediate,
+            client_id=request.key if "client_id" in client.features else None,
+        )
+
+    def withdraw(self, request: WithdrawalRequest) -> Deferred[str]:
+        """Ask for a withdrawal if it may leave; fires with the venue's id."""
+        try:
+            self._permit(Act.TRANSFER, request.venue, request.by, request)
+            self._check_withdrawal(request)
+        except TurnedAway as refusal:
+            return self._turn_away(refusal)
+        self._day(request.lane).append(self.now())
+        return self._venues[request.venue].requestWithdrawal(request.asset, request.amount, request.address)
+
+    def filled(self, quantity: Decimal, at: datetime) -> None:
+        """Count a fill, base units, into the day's turnover."""
+        self._turnover.append((at, quantity))
+
+    def departed(self, lane: tuple[str, str, str], at: datetime) -> None:
+        """Count a transfer of an earlier run into the day's."""
+        self._day(lane).append(at)
+
+    def turnover(self) -> Decimal:
+        """Base units traded in the last 24 hours of the world."""
+        while self._turnover and self._turnover[0][0] <= self.now() - DAY:
+            self._turnover.popleft()
+        return sum((quantity for _, quantity in self._turnover), ZERO)
+
+    def room(self, venue: str) -> int:
+        """How many more orders may go to the venue within this minute."""
+        return self.limits.orders_per_minute - len(self._minute(venue))
+
+    # ---------------------------------------------------------------------------------------------------- the checks
+
+    def _permit(self, act: Act, venue: str, by: Leave, what: object) -> None:
+        if not self.facts.permitted(act, venue, by):
+            raise Forbidden(f"{act} may not be sent now ({what})")
+
+    def _check_order(self, request: OrderRequest) -> None:
+        limits, what = self.limits, str(request)
+        if request.quantity <= 0 or request.price <= 0:
+            raise Breach("order", f"{request.quantity} at {request.price}", "positive numbers", what)
+        _at_most("largest order", request.quantity, limits.largest_order, what)
+        self._check_price(request)
+        count, quoted = self.facts.resting(request.venue, request.ticker, request.side, request.key)
+        _at_most("open orders", count + 1, limits.open_orders, what)
+        if request.purpose is Purpose.QUOTE:
+            _at_most("size per side", quoted + request.quantity, self.facts.quote_size(), what)
+            received = self.facts.exposure() * (1 if request.side is Side.BUY else -1)
+            _at_most("exposure", received, limits.exposure, what)
+        _at_most(
+            "orders a minute", limits.orders_per_minute - self.room(request.venue) + 1, limits.orders_per_minute, what
+        )
+        _at_most("turnover a day", self.turnover() + request.quantity, limits.turnover_per_day, what)
+
+    def _check_price(self, request: OrderRequest) -> None:
+        reference = self.facts.reference(request.venue, request.ticker)
+        if reference is None:
+            raise Forbidden(f"there is no reference price yet ({request})")
+        distance = abs(request.price / reference - 1)
+        if distance > self.limits.price_band:
+            raise Breach(
+                "price band", f"{distance:.2%} from {reference:.8g}", f"{self.limits.price_band:.2%}", str(request)
+            )
+
+    def _check_withdrawal(self, request: WithdrawalRequest) -> None:
+        limits, what = self.limits, str(request)
+        if request.amount <= 0:
+            raise Breach("transfer", request.amount, "a positive amount", what)
+        if request.coin:
+            _at_most("largest coin transfer", request.amount, limits.largest_coin_transfer, what)
+        else:
+            _at_most("largest fiat transfer", request.value, limits.largest_fiat_transfer, what)
+        if request.address not in self.facts.addresses(request.lane):
+            raise Breach("address", "an address not on the list", "the receiving client's or a listed one", what)
+        _at_most("transfers a day", len(self._day(request.lane)) + 1, limits.transfers_per_day, what)
+
+    def _turn_away(self, refusal: TurnedAway) -> Deferred[str]:
+        if isinstance(refusal, Breach):
+            self.breached(refusal)
+        return fail(refusal)
+
+    def _minute(self, venue: str) -> deque[float]:
+        sent = self._sent.setdefault(venue, deque())
+        while sent and sent[0] <= self.seconds() - MINUTE:
+            sent.popleft()
+        return sent
+
+    def _day(self, lane: tuple[str, str, str]) -> deque[datetime]:
+        left = self._left.setdefault(lane, deque())
+        while left and left[0] <= self.now() - DAY:
+            left.popleft()
+        return left
+
+
+def _at_most(limit: str, value: Decimal | int, allowed: Decimal | int, what: str) -> None:
+    if value > allowed:
+        raise Breach(limit, value, allowed, what)

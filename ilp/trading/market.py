@@ -1,0 +1,258 @@
+"""The current picture of the venues and the rate, with the age and sanity of every input.  Decides and sends nothing.
+
+Ages of books, balances and orders are reactor seconds since the input was last *confirmed* (by an event, a snapshot, or an
+answered ping on the connection that carries the events); a rate's are seconds of the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from attrs import define, field, frozen
+
+from clients.exchange import Book, Position
+from clients.exchange import Market as Rules
+from ilp.settings import Ages
+from ilp.trading.balances import Balances
+from ilp.trading.freshness import InputStatus, Watch
+from ilp.trading.layout import Layout, Pair
+
+__all__ = ["BALANCES", "BOOK", "ORDERS", "RATE", "Market", "Rate", "mid"]
+
+BOOK, BALANCES, ORDERS, RATE = "book", "balances", "orders", "rate"
+ONE = Decimal(1)
+_EMPTY: Book = {"contract": "", "bids": [], "asks": []}
+
+
+@frozen
+class Rate:
+    """What one unit of the target's currency costs in the numeraire.
+
+    :ivar fixing: the date that the rate was fixed for, None where the feed does not tell.
+    :ivar fetched: when the feed last delivered it (world time).
+    """
+
+    bid: Decimal
+    ask: Decimal
+    fixing: datetime | None
+    fetched: datetime
+    source: str = ""
+
+    @property
+    def mid(self) -> Decimal:
+        """Between bid and ask."""
+        return (self.bid + self.ask) / 2
+
+
+def mid(book: Book) -> Decimal | None:
+    """Middle of the best bid and ask; None where a side is empty."""
+    if not book["bids"] or not book["asks"]:
+        return None
+    return (book["bids"][0]["price"] + book["asks"][0]["price"]) / 2
+
+
+@define
+class Market:
+    """One current picture of everything that is told to us.
+
+    :ivar seconds: the reactor's clock; `now`: the world's.
+    :ivar rules: by (venue, contract): steps and minima of pairs and of withdrawals.
+    :ivar good_mid, good_rate: the last that could be trusted; what the gate measures prices against.
+    """
+
+    layout: Layout
+    ages: Ages
+    seconds: Callable[[], float]
+    now: Callable[[], datetime]
+    balances: Balances = field(init=False)
+    rules: dict[tuple[str, str], Rules] = field(factory=dict)
+    rate: Rate | None = None
+    good_mid: Decimal | None = None
+    good_rate: Decimal | None = None
+    connected: dict[str, bool] = field(factory=dict)
+    _books: dict[str, Book] = field(factory=dict)
+    _watches: dict[tuple[str, str], Watch] = field(init=False)
+    _since: datetime = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.balances = Balances(self.seconds)
+        self._since = self.now()  # world seconds are counted from here: watches keep floats
+        source, target = self.layout.pairs
+        needed, ages = self.ages.fresh_updates, self.ages
+        self._watches = {
+            (BOOK, source.venue): Watch(f"{source.venue} book", ages.source_book, needed),
+            (BOOK, target.venue): Watch(f"{target.venue} book", ages.target_book, needed),
+            (RATE, ""): Watch("rate", ages.rate, needed),
+        }
+        for pair in self.layout.pairs:
+            self._watches[BALANCES, pair.venue] = Watch(f"{pair.venue} balances", ages.balances, needed)
+            self._watches[ORDERS, pair.venue] = Watch(f"{pair.venue} orders", ages.orders, needed)
+
+    # ------------------------------------------------------------------------------------------------- what is told
+
+    def on_book(self, pair: Pair, book: Book) -> None:
+        """Take a book; a source's must have both sides, a target's may be empty: others are only kept behind it."""
+        watch, at = self._watches[BOOK, pair.venue], self.seconds()
+        self._books[pair.venue] = book
+        if book["bids"] and book["asks"] and book["bids"][0]["price"] >= book["asks"][0]["price"]:
+            watch.insane(at, f"crossed: bid {book['bids'][0]['price']}, ask {book['asks'][0]['price']}")
+            return
+        if pair != self.layout.source:
+            watch.good(at)
+            return
+        now_mid = mid(book)
+        if now_mid is None:
+            watch.insane(at, "empty: " + ("no bids" if not book["bids"] else "no asks"))
+            return
+        self._on_mid(watch, at, now_mid)
+
+    def _on_mid(self, watch: Watch, at: float, now_mid: Decimal) -> None:
+        previous, self.good_mid = self.good_mid, now_mid
+        if previous is not None and abs(now_mid / previous - ONE) > self.ages.mark_jump:
+            watch.doubt(at, f"its mid jumped from {previous} to {now_mid}, allowed {self.ages.mark_jump:%}")
+        else:
+            watch.good(at)
+
+    def on_rate(self, rate: Rate) -> None:
+        """Take a rate that was just fetched."""
+        watch, previous = self._watches[RATE, ""], self.rate
+        self.rate, at = rate, self._world(rate.fetched)
+        if not 0 < rate.bid <= rate.ask:
+            watch.insane(at, f"bid {rate.bid}, ask {rate.ask}: not a rate")
+            return
+        self.good_rate = rate.mid
+        if previous is not None and previous.mid > 0 and abs(rate.mid / previous.mid - ONE) > self.ages.mark_jump:
+            watch.doubt(at, f"it jumped from {previous.mid:.6g} to {rate.mid:.6g}, allowed {self.ages.mark_jump:%}")
+        else:
+            watch.good(at)
+
+    def on_position(self, venue: str, position: Position) -> None:
+        """Take one holding."""
+        self.balances.report(venue, position)
+        self._watches[BALANCES, venue].confirm(self.seconds())
+
+    def on_positions(self, venue: str, positions: Mapping[str, Position]) -> None:
+        """Take a complete reading of the holdings."""
+        self.balances.snapshot(venue, positions)
+        self._watches[BALANCES, venue].good(self.seconds())
+
+    def on_orders(self, venue: str) -> None:
+        """Own orders were read again."""
+        self._watches[ORDERS, venue].good(self.seconds())
+
+    def on_alive(self, venue: str) -> None:
+        """Whatever the venue last reported is still true."""
+        at = self.seconds()
+        for (_, where), watch in self._watches.items():
+            if where == venue:
+                watch.confirm(at)
+
+    def on_connected(self, venue: str) -> None:
+        """The venue is ready for calls."""
+        self.connected[venue] = True
+
+    def on_lost(self, venue: str) -> None:
+        """Nothing that the venue said before is valid any more."""
+        self.connected[venue] = False
+        self._books.pop(venue, None)
+        self.balances.forget(venue)
+        for (_, where), watch in self._watches.items():
+            if where == venue:
+                watch.forget()
+
+    # --------------------------------------------------------------------------------------------------- what holds
+
+    def book(self, pair: Pair) -> Book:
+        """The last book; empty before the first."""
+        return self._books.get(pair.venue, _EMPTY)
+
+    def trouble(self, kind: str, venue: str = "") -> str:
+        """Why an input does not count now, with its numbers; empty when it does."""
+        if kind == RATE:
+            return self._rate_trouble()
+        if not self.connected.get(venue, False):
+            return f"{venue}: not connected"
+        return self._watches[kind, venue].trouble(self.seconds())
+
+    def troubles(self) -> tuple[str, ...]:
+        """Everything that does not count now."""
+        found = (self.trouble(kind, venue) for kind, venue in self._watches)
+        return tuple(dict.fromkeys(trouble for trouble in found if trouble))
+
+    def statuses(self) -> tuple[InputStatus, ...]:
+        """Each input with its age and trouble, for the operator."""
+        return tuple(
+            InputStatus(
+                watch.name,
+                None if watch.confirmed is None else max(0.0, self._clock(kind) - watch.confirmed),
+                watch.limit,
+                self.trouble(kind, venue),
+            )
+            for (kind, venue), watch in self._watches.items()
+        )
+
+    def expires(self) -> float | None:
+        """In how many reactor seconds the next input measured by the reactor becomes too old; None when none can."""
+        at = self.seconds()
+        times = [
+            expiry - at
+            for (kind, _), watch in self._watches.items()
+            if kind != RATE and (expiry := watch.expires()) is not None and expiry >= at
+        ]
+        return min(times, default=None)
+
+    def rate_expires(self) -> float | None:
+        """In how many world seconds the rate becomes too old."""
+        expiry = self._watches[RATE, ""].expires()
+        if not self.layout.rate_ticker or expiry is None or expiry < self._world(self.now()):
+            return None
+        return expiry - self._world(self.now())
+
+    def marks(self) -> dict[str, Decimal] | None:
+        """Value of one unit of each asset in the numeraire; None while something is missing."""
+        now_mid = mid(self.book(self.layout.source))
+        if now_mid is None or (self.layout.rate_ticker and self.rate is None):
+            return None
+        marks = {self.layout.numeraire: ONE, self.layout.base: now_mid}
+        if self.rate is not None:
+            marks.setdefault(self.layout.target.quote, self.rate.mid)
+        return marks
+
+    def reference(self, pair: Pair) -> Decimal | None:
+        """The last good price of the pair, for the gate."""
+        if pair.quote == self.layout.numeraire or self.good_mid is None:
+            return self.good_mid
+        return self.good_mid / self.good_rate if self.good_rate else None
+
+    # ------------------------------------------------------------------------------------------------------ details
+
+    def _world(self, time: datetime) -> float:
+        return (time - self._since).total_seconds()
+
+    def _clock(self, kind: str) -> float:
+        return self._world(self.now()) if kind == RATE else self.seconds()
+
+    def _rate_trouble(self) -> str:
+        if not self.layout.rate_ticker:
+            return ""
+        watch, at = self._watches[RATE, ""], self._world(self.now())
+        if trouble := watch.trouble(at):
+            return trouble
+        assert self.rate is not None  # a watch without trouble has seen one
+        if self.rate.fixing is not None and self.now() - self.rate.fixing > timedelta(seconds=self.ages.fixing):
+            return f"rate: fixed on {self.rate.fixing:%Y-%m-%d}, allowed {self.ages.fixing / 86400:g} days"
+        return self._cross_trouble(self.rate)
+
+    def _cross_trouble(self, rate: Rate) -> str:
+        """Compare the rate with what the two books imply, where both have two sides."""
+        source, target = mid(self.book(self.layout.source)), mid(self.book(self.layout.target))
+        if source is None or target is None:
+            return ""
+        implied = source / target
+        if abs(rate.mid / implied - ONE) <= self.ages.implied_cross:
+            return ""
+        return (
+            f"rate: {rate.mid:.6g} is far from {implied:.6g} that the books imply, allowed {self.ages.implied_cross:%}"
+        )

@@ -1,0 +1,359 @@
+"""Own orders from before they are sent until the venue has said its last word.  Decides nothing: it keeps account.
+
+Quantities are taken from what the venue reports as *cumulative*, so that lost, repeated or reordered events change nothing.
+An order whose answer was lost is UNKNOWN until the venue's records tell (`ilp.trading.audit`); all that time it counts as
+resting.  Everything that waits for time is a number on an order; the owner calls `tick` when `due` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+
+from clients.exchange import (
+    ExchangeError,
+    Fill,
+    Order,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    Side,
+    UnknownOrder,
+    Unreachable,
+)
+from ilp.journal.entries import OrderEntry, OrderState
+from ilp.trading.gate import Gate, OrderRequest, TurnedAway
+from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill
+from ilp.trading.reader import Reader
+
+__all__ = ["MARGIN", "Desk", "Listener"]
+
+SETTLE = 0.5  # seconds that a venue's events get before its records are asked
+RETRY = 0.25  # seconds between two tries to cancel
+MARGIN = timedelta(minutes=5)  # how far a venue's clock may be off
+KEPT = 1000  # final orders remembered for late evidence
+
+
+class Listener(Protocol):
+    """Whom the desk tells."""
+
+    def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
+        """An own order traded; called once for each growth of its cumulative quantity."""
+
+    def order_changed(self, order: OwnOrder) -> None:
+        """Anything else of an own order changed."""
+
+    def order_strange(self, venue: str, record: Order) -> None:
+        """The venue has an order of this account that nobody here placed."""
+
+    def orders_read(self, venue: str) -> None:
+        """The venue's open orders were read again."""
+
+    def report(self, message: str, error: BaseException | None = None) -> None:
+        """Something went wrong that no caller waits for."""
+
+
+@define(eq=False)
+class Desk:
+    """All own orders, by our key.
+
+    :ivar prefix: what our client ids begin with; tells ours from an operator's where the venue has client ids.
+    :ivar seconds: the reactor's clock; `now`: the world's.
+    """
+
+    gate: Gate
+    venues: Mapping[str, Reader]
+    listener: Listener
+    seconds: Callable[[], float]
+    now: Callable[[], datetime]
+    prefix: str = "ilp-"
+    sequence: int = 0
+    _orders: dict[str, OwnOrder] = field(factory=dict)
+    _live: dict[str, OwnOrder] = field(factory=dict)
+    _ids: dict[tuple[str, str], OwnOrder] = field(factory=dict)
+    _early: dict[tuple[str, str], Order] = field(factory=dict)  # told before the answer that names the order
+    _running: set[Deferred[None]] = field(factory=set)
+
+    # ----------------------------------------------------------------------------------------------------- requests
+
+    def place(self, request: OrderRequest, expires_in: float | None = None) -> OwnOrder:
+        """Send an order; it counts as resting from now on, whatever becomes of the answer."""
+        order = OwnOrder(
+            request.key,
+            request.venue,
+            request.ticker,
+            request.side,
+            request.purpose,
+            request.quantity,
+            request.price,
+            self.now(),
+            expires=None if expires_in is None else self.seconds() + expires_in,
+        )
+        self._orders[order.key] = self._live[order.key] = order
+        self._touch(order)
+        self.listener.order_changed(order)
+        self.run(self._send(order, request))
+        return order
+
+    def cancel(self, order: OwnOrder, why: str) -> None:
+        """Take an order off the book, as soon as the venue can be told which one; more than one wish is one wish."""
+        if order.final or order.off_book or order.cancel_wanted:
+            return
+        order.cancel_wanted, order.note = True, why
+        if order.order_id is not None:
+            self.run(self._cancel(order))
+
+    def cancel_all(self, why: str, venue: str | None = None) -> None:
+        """Cancel everything that may rest, at one venue or everywhere."""
+        for order in self.live(venue):
+            self.cancel(order, why)
+
+    # ------------------------------------------------------------------------------------------------------ reading
+
+    def live(self, venue: str | None = None, ticker: str | None = None, side: Side | None = None) -> list[OwnOrder]:
+        """Orders that are not final, oldest first."""
+        return [
+            order
+            for order in self._live.values()
+            if venue in (None, order.venue) and ticker in (None, order.ticker) and side in (None, order.side)
+        ]
+
+    def recent(self) -> tuple[OwnOrder, ...]:
+        """Every order remembered, oldest first."""
+        return tuple(self._orders.values())
+
+    def known(self, venue: str, order_id: str) -> OwnOrder | None:
+        """The own order with the venue's id."""
+        return self._ids.get((venue, order_id))
+
+    def due(self) -> float | None:
+        """Reactor seconds of the next thing to do; None when nothing waits for time."""
+        times = (
+            time
+            for order in self._live.values()
+            for time in (order.check_at, None if order.cancel_wanted else order.expires)
+            if time is not None
+        )
+        return min(times, default=None)
+
+    # -------------------------------------------------------------------------------------------------------- events
+
+    def on_order(self, venue: str, record: Order) -> None:
+        """The venue reports an own order."""
+        order = self._ids.get((venue, record["id"])) or self.claim(venue, record)
+        if order is not None:
+            self.take(order, record)
+        elif any(other.order_id is None for other in self.live(venue)):
+            self._early[venue, record["id"]] = record
+
+    def on_fill(self, venue: str, fill: Fill) -> None:
+        """The venue reports a fill; one without a trade id cannot be told from its repetition and is a hint to look."""
+        order = self._ids.get((venue, fill["order_id"]))
+        if order is None:
+            return
+        if fill["id"] is None:
+            if not order.final and order.check_at is None:
+                order.check_at = self.seconds() + SETTLE
+        elif order.add_trade(fill) and order.traded > order.filled:
+            growth = order.grow(order.traded, fill["price"], None, order.trade_fees)
+            self._grown(order, growth, fill["id"])
+
+    def on_lost(self, venue: str) -> None:
+        """The connection is lost: what was on the way may or may not have happened."""
+        for order in self.live(venue):
+            order.check_at = self.seconds()
+
+    def tick(self) -> set[str]:
+        """Cancel what has expired; return the venues whose records should be asked about an order in doubt."""
+        at, doubtful = self.seconds(), set()
+        for order in self.live():
+            if order.expires is not None and at >= order.expires:
+                order.expires = None
+                self.cancel(order, "not filled in time")
+            if order.check_at is not None and at >= order.check_at:
+                doubtful.add(order.venue)
+        return doubtful
+
+    def recover(self, entries: Iterable[OrderEntry]) -> None:
+        """Remember the orders of earlier runs; reading the venue's records then tells what became of them."""
+        for entry in entries:
+            if entry.key in self._orders:
+                continue
+            order = OwnOrder.recovered(entry, self.seconds())
+            self._orders[order.key] = self._live[order.key] = order
+            if order.order_id is not None:
+                self._ids[order.venue, order.order_id] = order
+
+    def close(self) -> None:
+        """Let go of every call that is still on its way."""
+        for running in tuple(self._running):
+            running.cancel()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> Deferred[None]:
+        """Own a piece of work until it ends; what it did not expect is reported."""
+        running = Deferred.fromCoroutine(work)
+        self._running.add(running)
+        return running.addBoth(self._ended, running)
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    async def _send(self, order: OwnOrder, request: OrderRequest) -> None:
+        try:
+            order_id = await self.gate.place(request)
+        except CancelledError:
+            raise
+        except (TurnedAway, Refused, Unreachable, NotImplementedError) as refusal:
+            self.finish(order, OrderState.REFUSED, str(refusal))
+        except OutcomeUnknown as doubt:
+            self._doubt(order, str(doubt))
+        except Exception as error:  # noqa: BLE001  a client's own fault: it may have sent the order before it broke
+            self.listener.report(f"{request} failed in an unexpected way", error)
+            self._doubt(order, repr(error))
+        else:
+            self._named(order, order_id)
+
+    def _named(self, order: OwnOrder, order_id: str) -> None:
+        """The venue's id of the order is known; nothing else is new."""
+        if order.order_id is not None:
+            return  # recognised by an event before the answer came
+        order.order_id = order_id
+        self._ids[order.venue, order_id] = order
+        self._touch(order)
+        if order.final:
+            # Given up as lost, and there after all: it is ours, and nobody wants it any more.
+            order.lost = order.off_book = False
+            self._live[order.key] = order
+            order.cancel_wanted = True
+        order.state = OrderState.OPEN
+        self.listener.order_changed(order)
+        early = self._early.pop((order.venue, order_id), None)
+        if early is not None:
+            self.take(order, early)
+        if order.cancel_wanted and not order.final:
+            self.run(self._cancel(order))
+
+    async def _cancel(self, order: OwnOrder) -> None:
+        assert order.order_id is not None  # callers wait until it has one
+        order.state, order.check_at = OrderState.CANCELLING, None
+        self._touch(order)
+        self.listener.order_changed(order)
+        try:
+            taken_off = await self.venues[order.venue].cancelOrder(order.order_id)
+        except CancelledError:
+            raise
+        except (UnknownOrder, NotImplementedError) as error:
+            self._look(order, 0.0, str(error))
+        except RateLimited as error:
+            self._look(order, error.retry_after, str(error))
+        except ExchangeError as error:
+            self._look(order, RETRY, str(error))
+        except Exception as error:  # noqa: BLE001  a client's own fault
+            self.listener.report(f"cancelling {order.order_id} on {order.venue} failed in an unexpected way", error)
+            self._look(order, RETRY, repr(error))
+        else:
+            order.off_book = order.off_book or taken_off
+            # Its last event is under way; if it never comes, the records tell the final quantity.
+            self._look(order, SETTLE, order.note if taken_off else "too late to cancel")
+
+    def _look(self, order: OwnOrder, delay: float, why: str) -> None:
+        if not order.final:
+            self._touch(order)
+            order.note, order.check_at = why, self.seconds() + delay
+            self.listener.order_changed(order)
+
+    def _doubt(self, order: OwnOrder, why: str) -> None:
+        if order.final or order.order_id is not None:
+            return
+        order.state, order.since_unknown, order.note = OrderState.UNKNOWN, self.seconds(), why
+        order.check_at, order.misses = self.seconds(), 0
+        self._touch(order)
+        self.listener.order_changed(order)
+        for (venue, _), record in tuple(self._early.items()):
+            if venue == order.venue:
+                self.on_order(venue, record)
+
+    # ---------------------------------------------------------------------------------------------------- accounting
+
+    def claim(self, venue: str, record: Order) -> OwnOrder | None:
+        """Find the order of ours, still without an id, that a record speaks of, and give it that id."""
+        client_id = record.get("client_id")
+        if client_id is not None:
+            found = self._orders.get(client_id)
+            candidates = [] if found is None or found.order_id is not None else [found]
+        else:
+            # Without client ids the answer names the order; only where it was lost we have to recognise it.
+            candidates = [
+                order
+                for order in self._orders.values()
+                if (order.state is OrderState.UNKNOWN or order.lost)
+                and order.venue == venue
+                and order.could_be(record)
+                and record["timestamp"] >= order.at - MARGIN
+            ]
+        if not candidates:
+            return None
+        self._early.pop((venue, record["id"]), None)
+        self._named(candidates[0], record["id"])
+        return candidates[0]
+
+    def name_by_fill(self, order: OwnOrder, order_id: str) -> None:
+        """The venue's records show a fill that can only be of this order."""
+        self._named(order, order_id)
+
+    def take(self, order: OwnOrder, record: Order) -> None:
+        """Take what the venue says of an order of ours."""
+        self.filled(order, reported_fill(record), record.get("average_price"), record.get("fees", {}))
+        if order.final:
+            return
+        self._touch(order)
+        if is_final(record):
+            self.finish(order, OrderState.FINAL)
+        elif order.price != record["price"]:
+            order.price = record["price"]
+            self.listener.order_changed(order)
+
+    def filled(self, order: OwnOrder, filled: Decimal, average: Decimal | None, fees: Mapping[str, Decimal]) -> None:
+        """Take a cumulative quantity; one that is not larger than what is known says nothing."""
+        if filled > order.filled:
+            self._grown(order, order.grow(filled, None, average, fees), None)
+
+    def finish(self, order: OwnOrder, state: OrderState, note: str = "") -> None:
+        """Nothing more can happen to the order."""
+        order.state, order.check_at, order.off_book = state, None, True
+        order.note = note or order.note
+        self._touch(order)
+        self._live.pop(order.key, None)
+        self.listener.order_changed(order)
+        self._trim()
+
+    def _grown(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
+        self._touch(order)
+        if order.final:
+            self.listener.report(
+                f"{order.venue} reports a fill of {growth.quantity} on {order.order_id}, which was final"
+            )
+        self.listener.order_filled(order, growth, trade_id)
+
+    def _touch(self, order: OwnOrder) -> None:
+        self.sequence += 1
+        order.touched = self.sequence
+
+    def _trim(self) -> None:
+        surplus = len(self._orders) - KEPT
+        if surplus <= 0:
+            return
+        for key in [key for key, order in self._orders.items() if order.final][:surplus]:
+            order = self._orders.pop(key)
+            if order.order_id is not None:
+                self._ids.pop((order.venue, order.order_id), None)
+
+    def _ended(self, result: Any, running: Deferred[None]) -> None:
+        self._running.discard(running)
+        error = getattr(result, "value", None)
+        if isinstance(error, BaseException) and not isinstance(error, CancelledError):
+            self.listener.report("an order's errand failed in an unexpected way", error)

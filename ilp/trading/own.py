@@ -1,0 +1,176 @@
+"""One own order as far as we know it, and what the venue's records say about it.  Pure: no venue is called here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from attrs import define, field, frozen
+
+from clients.exchange import Fill, Order, Side
+from ilp.journal.entries import FINAL_ORDER_STATES, OrderEntry, OrderState, Purpose
+
+__all__ = ["Growth", "OwnOrder", "is_final", "reported_fill", "sum_fills"]
+
+ZERO = Decimal(0)
+
+
+@define(eq=False)
+class OwnOrder:
+    """An order of ours, from before it is sent until the venue has said its last word.
+
+    :ivar filled: cumulative; never falls.  `value`: what the filled quantity cost or earned, in the quote currency.
+    :ivar off_book: the venue confirmed that it rests no more, its final quantity may still be on the way.
+    :ivar cancel_wanted: to be cancelled as soon as the venue can be told which order.
+    :ivar touched: number of the last thing we learned or did; a reading of the records begun earlier proves nothing.
+    :ivar check_at: reactor seconds at which the venue's records are to be asked, None while there is no doubt.
+    :ivar expires: reactor seconds at which what is left is to be cancelled.
+    :ivar misses: complete readings of the venue's records that did not contain it.
+    :ivar lost: given up because it left no trace there; should it turn up after all, it is still ours.
+    :ivar traded, trade_fees: sums over the trades told one by one, each counted once: at least so much has traded.
+    """
+
+    key: str
+    venue: str
+    ticker: str
+    side: Side
+    purpose: Purpose
+    quantity: Decimal
+    price: Decimal
+    at: datetime
+    touched: int = 0
+    state: OrderState = OrderState.SENDING
+    order_id: str | None = None
+    filled: Decimal = ZERO
+    value: Decimal = ZERO
+    fees: dict[str, Decimal] = field(factory=dict)
+    trades: set[str] = field(factory=set)
+    traded: Decimal = ZERO
+    trade_fees: dict[str, Decimal] = field(factory=dict)
+    off_book: bool = False
+    cancel_wanted: bool = False
+    check_at: float | None = None
+    expires: float | None = None
+    misses: int = 0
+    lost: bool = False
+    since_unknown: float = 0.0
+    note: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Nothing more can happen to it."""
+        return self.state in FINAL_ORDER_STATES
+
+    @property
+    def left(self) -> Decimal:
+        """What may still trade."""
+        return ZERO if self.final or self.off_book else self.quantity - self.filled
+
+    @property
+    def entry(self) -> OrderEntry:
+        """The same for the journal."""
+        return OrderEntry(
+            self.venue,
+            self.key,
+            self.order_id,
+            self.purpose,
+            self.ticker,
+            self.side,
+            self.price,
+            self.quantity,
+            self.filled,
+            self.state,
+            self.at,
+            self.note,
+        )
+
+    @classmethod
+    def recovered(cls, entry: OrderEntry, seconds: float) -> OwnOrder:
+        """An order of an earlier run, whose fate only the venue's records can tell."""
+        return cls(
+            entry.key,
+            entry.venue,
+            entry.ticker,
+            entry.side,
+            entry.purpose,
+            entry.quantity,
+            entry.price,
+            entry.at,
+            state=OrderState.UNKNOWN,
+            order_id=entry.order_id,
+            filled=entry.filled,
+            value=entry.filled * entry.price,
+            check_at=seconds,
+            since_unknown=seconds,
+            note="found in the journal",
+        )
+
+    def could_be(self, record: Order) -> bool:
+        """Whether a resting order of the venue's may be this one, whose id we never learned."""
+        told = record["contract"], Side(record["side"]), record["price"], record["quantity"]
+        return self.order_id is None and told == (self.ticker, self.side, self.price, self.quantity)
+
+    def could_have_made(self, fill: Fill) -> bool:
+        """Whether a fill of an order that we do not know may be of this one, whose id we never learned."""
+        better = fill["price"] <= self.price if self.side is Side.BUY else fill["price"] >= self.price
+        same = (self.ticker, self.side) == (fill["contract"], Side(fill["side"]))
+        return self.order_id is None and same and better and fill["quantity"] <= self.quantity
+
+    def grow(
+        self, filled: Decimal, price: Decimal | None, average: Decimal | None, fees: Mapping[str, Decimal]
+    ) -> Growth:
+        """Take a new cumulative quantity; what it adds is worth the average price's growth, else *price*, else the limit."""
+        quantity = filled - self.filled
+        value = average * filled - self.value if average is not None else ZERO
+        if value <= 0:  # no average told, or one that contradicts what was assumed before it was
+            value = quantity * (price or average or self.price)
+        charged = {asset: fee - self.fees.get(asset, ZERO) for asset, fee in fees.items()}
+        self.filled, self.value = filled, self.value + value
+        self.fees.update(fees)
+        return Growth(quantity, value / quantity, {asset: fee for asset, fee in charged.items() if fee})
+
+    def add_trade(self, fill: Fill) -> bool:
+        """Count a trade that has an id; False when it was told before."""
+        if fill["id"] is None or fill["id"] in self.trades:
+            return False
+        self.trades.add(fill["id"])
+        self.traded += fill["quantity"]
+        for asset, fee in fill["fees"].items():
+            self.trade_fees[asset] = self.trade_fees.get(asset, ZERO) + fee
+        return True
+
+
+@frozen
+class Growth:
+    """What a cumulative quantity grew by: base units, at which price, charged what."""
+
+    quantity: Decimal
+    price: Decimal
+    fees: Mapping[str, Decimal]
+
+
+def reported_fill(record: Order) -> Decimal:
+    """Cumulative quantity filled, as an order's record tells it."""
+    return record.get("quantity_filled", record["quantity"] - record["quantity_left"])
+
+
+def is_final(record: Order) -> bool:
+    """Whether the venue says that nothing more can happen to the order."""
+    return record.get("final", record["is_cancelled"] or record["quantity_left"] <= 0)
+
+
+def sum_fills(fills: Iterable[Fill]) -> dict[str, tuple[Decimal, Decimal, dict[str, Decimal]]]:
+    """Quantity, average price and fees by order id; a fill that is listed twice under one trade id counts once."""
+    seen: set[tuple[str, str]] = set()
+    sums: dict[str, tuple[Decimal, Decimal, dict[str, Decimal]]] = {}
+    for fill in fills:
+        if fill["id"] is not None:
+            if (fill["order_id"], fill["id"]) in seen:
+                continue
+            seen.add((fill["order_id"], fill["id"]))
+        quantity, value, fees = sums.get(fill["order_id"], (ZERO, ZERO, {}))
+        for asset, fee in fill["fees"].items():
+            fees[asset] = fees.get(asset, ZERO) + fee
+        sums[fill["order_id"]] = quantity + fill["quantity"], value + fill["quantity"] * fill["price"], fees
+    return {id: (quantity, value / quantity, fees) for id, (quantity, value, fees) in sums.items() if quantity}
