@@ -1,4 +1,4 @@
-"""The body of `ilp.py solve`: reads a pool document, prints the optimum and the prices of its quotes as one JSON document."""
+"""The body of `ilp.py solve`: reads a pool document, prints the optimum and its quotes' prices as one JSON document."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ columns of bounded length.  Owns the scaling, the program and its solution; what
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import daqp
@@ -57,7 +58,7 @@ def _forced(lane: Lane, unit: float) -> _Pieces:
     """The pieces of a lane that is on; *unit* is numeraire per unit of what it uses."""
     points = _points(lane)
     lengths, costs, uses = [], [], []
-    for a, b in zip(points, points[1:], strict=False):
+    for a, b in pairwise(points):
         width = (b - a) * lane.worth
         if width > 0:
             lengths.append(width)
@@ -89,7 +90,7 @@ def _free(lane: Lane, unit: float) -> _Pieces:
 
 
 def _solve(
-    hessian: Array, f: Array, rows: Array, upper: Array, lower: Array, sense: Array, linear: int
+    hessian: Array, f: Array, rows: Array, upper: Array, lower: Array, sense: np.ndarray[Any, Any], linear: int
 ) -> tuple[Array, Array] | None:
     """Minimum and multipliers of a program whose first *linear* columns have no curvature; None where all tries fail."""
     which = np.arange(linear)
@@ -127,8 +128,12 @@ class Relaxation:
     def __attrs_post_init__(self) -> None:
         pool, lanes = self.pool, self.lanes
         self._marks = np.array([pool.marks[h.asset] for h in pool.holdings])
-        self._free = [_free(lane, self._marks[lane.leaves]) if lane.high >= lane.low else None for lane in lanes]
-        self._forced = [_forced(lane, self._marks[lane.leaves]) if lane.high >= lane.low else None for lane in lanes]
+        nothing = _Pieces(0.0, 0.0, [], [], [])
+        units = [float(self._marks[lane.leaves]) for lane in lanes]
+        usable = [lane.high >= lane.low for lane in lanes]
+        each = list(zip(lanes, units, usable, strict=True))
+        self._free = [_free(lane, unit) if ok else nothing for lane, unit, ok in each]
+        self._forced = [_forced(lane, unit) if ok else nothing for lane, unit, ok in each]
         n, count = len(pool.holdings), len(lanes)
         self._room = np.array([max(0.0, h.available) for h in pool.holdings]) * self._marks
         flows = np.zeros((n, count))
@@ -148,11 +153,7 @@ class Relaxation:
         covariance = np.array(valuation.covariance).reshape(len(valuation.assets), len(valuation.assets))
         eigenvalues, vectors = np.linalg.eigh(covariance * valuation.risk_aversion)
         keep = eigenvalues > 0
-        factors = (
-            (np.sqrt(eigenvalues[keep])[:, None] * vectors[:, keep].T)
-            if keep.any()
-            else np.zeros((0, len(valuation.assets)))
-        )
+        factors = np.sqrt(eigenvalues[keep])[:, None] * vectors[:, keep].T
         member = np.zeros((len(valuation.assets), n))
         for h, holding in enumerate(pool.holdings):
             if holding.asset in valuation.assets:
@@ -221,15 +222,8 @@ class Relaxation:
         s, b, q = len(seg_lengths), len(bent), len(self._factors)
         lows = np.array([low for _, low, _, _ in self._segments])
         leaves = np.array([lanes[i].leaves for i in owners], dtype=int)
-        tight = (
-            [
-                h
-                for h in range(len(self.pool.holdings))
-                if np.sum(np.array(uses)[leaves == h] * np.array(lengths)[leaves == h]) > self._room[h] - used[h]
-            ]
-            if k
-            else []
-        )
+        most = np.bincount(leaves, np.array(uses) * np.array(lengths), len(used)) if k else np.zeros(len(used))
+        tight = [int(h) for h in np.flatnonzero(most > self._room - used)]
         n = k + s + q
         if n == 0:
             return self._answer(offsets, self._base_slopes, np.zeros(len(self.pool.holdings)))
