@@ -136,6 +136,7 @@ class Gate:
             post_only=request.post_only,
             immediate=request.immediate,
             client_id=request.key if "client_id" in client.features else None,
+            urgent=request.purpose is Purpose.HEDGE,
         )
 
     def withdraw(self, request: WithdrawalRequest) -> Deferred[str]:

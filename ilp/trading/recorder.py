@@ -1,0 +1,85 @@
+"""Hands entries to the journal without waiting for it, and knows whether it still keeps them.
+
+An entry that could not be written is kept in order and tried again; until that succeeds the journal counts as failing, and
+the trader pulls its quotes.  Protective cancels and hedges never wait for a write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+
+from ilp.journal.entries import Entry
+from ilp.journal.interface import Journal
+
+__all__ = ["Recorder"]
+
+RETRY = 1.0  # reactor seconds between two tries
+
+
+@define(eq=False)
+class Recorder:
+    """The trading code's way to the journal.
+
+    :ivar changed: called when the journal begins or ceases to fail.
+    :ivar failing: why it cannot be written; empty while it can.
+    :ivar retry_at: reactor seconds of the next try; None while nothing waits.
+    """
+
+    journal: Journal
+    seconds: Callable[[], float]
+    changed: Callable[[], None]
+    failing: str = ""
+    retry_at: float | None = None
+    _waiting: list[tuple[Entry, ...]] = field(factory=list)
+    _writing: set[Deferred[None]] = field(factory=set)
+    _retrying: bool = False
+
+    def record(self, *entries: Entry) -> None:
+        """Keep *entries* together, in the order of the calls."""
+        if not entries:
+            return
+        if self.failing:
+            self._waiting.append(entries)
+            return
+        self._write(entries)
+
+    def retry(self) -> None:
+        """Write what waits, oldest first, if it is time."""
+        if self.retry_at is None or self.seconds() < self.retry_at or self._retrying:
+            return
+        self._retrying, self.retry_at = True, None
+        waiting, self._waiting = self._waiting, []
+        self._write(tuple(entry for entries in waiting for entry in entries))
+
+    def close(self) -> None:
+        """Let go of what is still on its way; the journal's own `close` writes what it has taken."""
+        for writing in tuple(self._writing):
+            writing.cancel()
+
+    def _write(self, entries: tuple[Entry, ...]) -> None:
+        writing = self.journal.record(*entries)
+        self._writing.add(writing)
+        writing.addCallbacks(self._written, self._failed, errbackArgs=(entries,))
+        writing.addBoth(lambda _: self._writing.discard(writing))
+
+    def _written(self, _: object) -> None:
+        if self._retrying:
+            self._retrying = False
+            if self._waiting:
+                self.retry_at = self.seconds()
+            else:
+                self.failing = ""
+            self.changed()
+
+    def _failed(self, failure: object, entries: tuple[Entry, ...]) -> None:
+        error = getattr(failure, "value", failure)
+        if isinstance(error, CancelledError):
+            return
+        self._retrying = False
+        self._waiting.insert(0, entries)
+        self.failing = str(error) or repr(error)
+        self.retry_at = self.seconds() + RETRY
+        self.changed()
