@@ -5,7 +5,22 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Code", "Refusal"]
+from ilp.simulation.rejections import (
+    AccountDisabled,
+    ContractNotActive,
+    InsufficientFunds,
+    InvalidAmount,
+    InvalidPriceQuantity,
+    NotTradable,
+    NotYourOrder,
+    OffStep,
+    OrderCancelled,
+    Rejection,
+    UnknownOrder,
+    WithdrawalTooSmall,
+)
+
+__all__ = ["Code", "Refusal", "code_of"]
 
 
 class Code(StrEnum):
@@ -54,3 +69,24 @@ class Refusal(Exception):
     def __init__(self, *error: Any) -> None:
         super().__init__(*error)
         self.error: list[Any] = [str(part) if isinstance(part, Code) else part for part in error]
+
+
+# What the core's refusals are called here.  A missing permission has two names, so the calls that meet it say which.
+_CODES: tuple[tuple[type[Rejection], Code], ...] = (
+    (NotYourOrder, Code.USER_ORDER_MISMATCH),
+    (UnknownOrder, Code.NO_ORDER_FOUND),
+    (OrderCancelled, Code.ORDER_CANCELLED),
+    (NotTradable, Code.INVALID_CONTRACT_TYPE),
+    (ContractNotActive, Code.CONTRACT_NOT_ACTIVE),
+    (InvalidPriceQuantity, Code.INVALID_PRICE_QUANTITY),
+    (AccountDisabled, Code.DISABLED_USER),
+    (InsufficientFunds, Code.INSUFFICIENT_MARGIN),
+    (InvalidAmount, Code.INVALID_WITHDRAWAL_AMOUNT),
+    (OffStep, Code.INVALID_CURRENCY_QUANTITY),
+    (WithdrawalTooSmall, Code.WITHDRAWAL_TOO_SMALL),
+)
+
+
+def code_of(rejection: Rejection) -> Code:
+    """The code of a refusal by the core; the generic one for what the original has no word for."""
+    return next((code for kind, code in _CODES if isinstance(rejection, kind)), Code.GENERIC)

@@ -128,8 +128,6 @@ class Faults:
     duplicate_events: str | None = None
     delay_answers: float = 0.0
     events_before_answer: bool = False
-    hold_withdrawals: bool = False
-    delay_deposits: float = 0.0
     strict_totp: bool = False
     silent_schema_errors: bool = False
     calls: list[CallRule] = field(factory=list)
@@ -166,11 +164,9 @@ class Faults:
                 setattr(self, attribute.name, attribute.default)
         self.calls.clear()
         self.switches.strict_features = False
-        for name in ("freeze", "down"):
+        for name, harmless in _HARMLESS.items():
             if name in self.actions:
-                self.actions[name](False)
-        if "credit_old_addresses" in self.actions:
-            self.actions["credit_old_addresses"](True)
+                self.actions[name](harmless)
 
     def _step(self, key: str, value: Any) -> Callable[[], None]:
         if key == "clear":
@@ -210,8 +206,6 @@ _LASTING: Mapping[str, Callable[[str, object], Any]] = {
     "duplicate_events": _prefix,
     "delay_answers": _seconds,
     "events_before_answer": _flag,
-    "hold_withdrawals": _flag,
-    "delay_deposits": _seconds,
     "strict_totp": _flag,
     "silent_schema_errors": _flag,
 }
@@ -223,6 +217,17 @@ _ACTIONS: Mapping[str, Callable[[str, object], Any]] = {
     "freeze": _flag,
     "cancel_all": _ticker,
     "restart": _flag,
+    "hold_withdrawals": _flag,
     "cancel_withdrawals": _flag,
+    "delay_deposits": _seconds,
     "credit_old_addresses": _flag,
+}
+
+# What `clear` sets the actions that last back to.
+_HARMLESS: Mapping[str, Any] = {
+    "freeze": False,
+    "down": False,
+    "hold_withdrawals": False,
+    "delay_deposits": 0.0,
+    "credit_old_addresses": True,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from attrs import define, field
@@ -66,8 +66,8 @@ class Incoming(Protocol):
     @property
     def kwargs(self) -> dict[str, Any]: ...
 
-    def answer(self, envelope: Mapping[str, Any]) -> None:
-        """Send the RESULT; nothing happens when the session is gone."""
+    def answer(self, envelope: object) -> None:
+        """Send the RESULT with that one argument; nothing happens when the session is gone."""
 
 
 Procedure = Callable[[Incoming], None]

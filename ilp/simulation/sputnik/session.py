@@ -96,7 +96,7 @@ class _Call:
     args: list[Any]
     kwargs: dict[str, Any]
 
-    def answer(self, envelope: Mapping[str, Any]) -> None:
+    def answer(self, envelope: object) -> None:
         self.session.answer(self, envelope)
 
 
@@ -161,7 +161,7 @@ class Session:
         """Send an event that was encoded for all subscribers."""
         self.peer.send(frame)
 
-    def answer(self, call: _Call, envelope: Mapping[str, Any]) -> None:
+    def answer(self, call: _Call, envelope: object) -> None:
         """Send a RESULT, unless the session that asked has ended."""
         if call.caller is self._who and self._phase is _Phase.JOINED:
             self._send(message.Result(call.request, args=[envelope]))

@@ -1,0 +1,99 @@
+"""A TCP port that serves a tree of web resources and can be stopped without leaving a connection behind.
+
+WebSocket connections that were upgraded from it count as its connections.  Knows nothing of what is served.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+__all__ = ["Port"]
+
+
+class _QuietSite(Site):
+    displayTracebacks = False
+
+    def log(self, request: Request) -> None:
+        """Nobody reads an access log of a simulated venue."""
+
+
+def _tcp(wrapper: ProtocolWrapper) -> Any:
+    """The socket under a connection; its annotated type promises less than it can."""
+    return wrapper.transport
+
+
+class Port(WrappingFactory[ProtocolWrapper]):
+    """One port and all connections made to it.
+
+    :ivar number: the port's number once it listens.
+    :ivar refusing: while set, new connections are dropped at once.
+    """
+
+    noisy = False
+
+    def __init__(self, root: Resource, reactor: Any) -> None:
+        site = _QuietSite(root, reactor=reactor)  # type: ignore[no-untyped-call]
+        site.noisy = False
+        super().__init__(site)  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._listening: IListeningPort | None = None
+        self._gone: dict[ProtocolWrapper, Deferred[None]] = {}
+        self._paused = False
+        self.number = 0
+        self.refusing = False
+
+    def listen(self, port: int, interface: str) -> Deferred[None]:
+        """Accept connections; port 0 takes any free one.  Fails with `CannotListenError`."""
+        return Deferred.fromCoroutine(self._listen(port, interface))
+
+    async def _listen(self, port: int, interface: str) -> None:
+        listening = await TCP4ServerEndpoint(self._reactor, port, interface=interface).listen(self)
+        self._listening = listening
+        self.number = cast("IPv4Address", listening.getHost()).port
+
+    def stop(self) -> Deferred[None]:
+        """Stop listening, drop every connection; fires when all are gone."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._listening is not None:
+            listening, self._listening = self._listening, None
+            await maybeDeferred(listening.stopListening)
+        await self.drop()
+
+    def drop(self) -> Deferred[None]:
+        """Drop every connection without a word; fires when all are gone."""
+        for wrapper in tuple(self._gone):
+            _tcp(wrapper).abortConnection()
+        return DeferredList(list(self._gone.values())).addCallback(lambda _: None)
+
+    def pause(self, paused: bool) -> None:
+        """Read nothing from any connection, new ones included, until called with False."""
+        self._paused = paused
+        for wrapper in tuple(self._gone):
+            if paused:
+                _tcp(wrapper).pauseProducing()
+            else:
+                _tcp(wrapper).resumeProducing()
+
+    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]
+        return None if self.refusing else super().buildProtocol(addr)
+
+    def registerProtocol(self, p: ProtocolWrapper) -> None:
+        super().registerProtocol(p)  # type: ignore[no-untyped-call]
+        self._gone[p] = Deferred()
+        if self._paused:
+            _tcp(p).pauseProducing()
+
+    def unregisterProtocol(self, p: ProtocolWrapper) -> None:
+        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
+        self._gone.pop(p).callback(None)
