@@ -159,6 +159,7 @@ class TransferEntry:
     :ivar called: the venue has been, or is about to be, asked for it: from here on it may have left.
     :ivar withdrawal_id: id of the sender's record that it was recognised in (or that the venue answered with);
         `deposit_id` of the receiver's: a record clears one transfer only.
+    :ivar departed: when the venue was (last) called for it, or the operator sent it; None before.
     """
 
     id: str
@@ -184,6 +185,7 @@ class TransferEntry:
     called: bool = False
     withdrawal_id: str | None = None
     deposit_id: str | None = None
+    departed: datetime | None = None
 
 
 @frozen

@@ -130,6 +130,7 @@ transfers = Table(
     Column("called", Boolean, nullable=False),
     _text("withdrawal_id", null=True),
     _text("deposit_id", null=True),
+    _instant("departed", null=True),
     Index("transfers_by_time", "since"),
 )
 

@@ -1,0 +1,562 @@
+"""Moves money between venues: decides by each plan, journals before it acts, and never sends anything twice.
+
+A transfer is PLANNED in the journal, durably, before its venue is called.  If the answer is lost it is UNCERTAIN: the
+venue's records decide what became of it, or the operator with a note; until then nothing else leaves on its lane.
+Knows no optimizer, no console and no wire; the states are in `transfers_machine`, the counting in `transfers_account`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from clients.exchange import ExchangeError, IExchange, OutcomeUnknown, Position, Refused, Unreachable
+from ilp.journal.entries import FINAL_TRANSFER_STATES, FlowEntry, TransferEntry, TransferState
+from ilp.journal.interface import Journal, JournalError, Recovered
+from ilp.settings import TransferRules
+from ilp.trading.gate import Forbidden, TurnedAway
+from ilp.trading.transfers_account import Outstanding
+from ilp.trading.transfers_book import Change, TransferBook
+from ilp.trading.transfers_machine import Action, Event, Unlisted, actions
+from ilp.trading.transfers_plan import (
+    Lane,
+    Lanes,
+    Opening,
+    Revision,
+    WantedTransfer,
+    Withdrawal,
+    decide,
+    lane_of,
+)
+from ilp.trading.transfers_reading import Observation, read
+
+__all__ = ["TransferError", "Transfers", "WantedTransfer"]
+
+# How far back the journal is read at a start: longer than any venue takes to credit or to send back.
+_MEMORY = timedelta(days=40)
+# Records are asked for up to this far ahead, as a venue's clock may be ahead of ours.
+_AHEAD = timedelta(hours=1)
+
+ZERO = Decimal(0)
+
+
+class TransferError(Exception):
+    """An operator's act was not carried out, and nothing has changed; says why and what is possible instead."""
+
+
+class Transfers:
+    """The transfers of a pool.
+
+    :param venues: clients by the name that settings and journal use.
+    :param coins: assets that travel on a chain: their intervals and delays differ from those of fiat money.
+    :param per_day: how many transfers may leave on one lane in 24 hours of the world.
+    :param now: the world's time.
+    :param ids: gives a new transfer's id, unique in the journal; seeded in a simulation.
+    :param withdraw: asks the sender's venue for an entry's withdrawal through the gate, and fires with the venue's id.
+        It may fail with `Forbidden` (not now: the transfer waits), with another `TurnedAway` (never: it is cancelled) or
+        with the client's error.  An entry's `by` tells whose wish it is: `machine` or a user.
+    :param changed: called after anything changed that a snapshot shows.
+    :param broken: called with the error when a change could not be journaled: quotes must be pulled.
+    :param log: takes the warnings; the class's own by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        venues: Mapping[str, IExchange],
+        journal: Journal,
+        rules: TransferRules,
+        coins: Collection[str],
+        per_day: int,
+        now: Callable[[], datetime],
+        ids: Callable[[], str],
+        withdraw: Callable[[TransferEntry], Deferred[str]] | None = None,
+        changed: Callable[[], None] = lambda: None,
+        broken: Callable[[JournalError], None] = lambda error: None,
+        log: Logger | None = None,
+    ) -> None:
+        self.rules = rules
+        self.per_day = per_day
+        self._venues = venues
+        self._journal = journal
+        self._coins = frozenset(coins)
+        self._now = now
+        self._ids = ids
+        self._withdraw = withdraw or self._ask_venue
+        self._changed = changed
+        self._broken = broken
+        self._log = log or Logger()
+        self._book = TransferBook(now)
+        self._by_hand: set[Lane] = set()
+        self._deciding = DeferredLock()
+        self._reading: dict[str, DeferredLock] = {}
+        self._overdue: set[str] = set()
+
+    # ------------------------------------------------------------------------------------------------------ questions
+
+    @property
+    def entries(self) -> tuple[TransferEntry, ...]:
+        """Every transfer of the last weeks, oldest first."""
+        return tuple(sorted(self._book.entries.values(), key=lambda e: (e.created, e.id)))
+
+    @property
+    def open(self) -> tuple[TransferEntry, ...]:
+        """Those that are not final, oldest first."""
+        return tuple(e for e in self.entries if e.state not in FINAL_TRANSFER_STATES)
+
+    @property
+    def flows(self) -> tuple[FlowEntry, ...]:
+        """External flows of the last weeks, oldest first."""
+        return tuple(sorted(self._book.flows.values(), key=lambda f: (f.at, f.key)))
+
+    @property
+    def uncertain(self) -> tuple[TransferEntry, ...]:
+        """Those whose answer was lost and of which nothing is known yet."""
+        return tuple(e for e in self.entries if e.state is TransferState.UNCERTAIN)
+
+    def outstanding(self, venue: str, asset: str) -> Outstanding:
+        """What transfers owe that holding, to be applied to the balance of the latest `refresh` of that venue."""
+        return self._book.outstanding(venue, asset)
+
+    def moving(self, venue: str) -> frozenset[str]:
+        """Assets whose balance a transfer may change at any moment: take these balances from `refresh` only.
+
+        A balance out of an event would be of another moment than the records, and a unit would count twice or not at all.
+        """
+        return self._book.moving(venue)
+
+    def positions(self, venue: str) -> Mapping[str, Position]:
+        """The balances that `outstanding` belongs to; empty before the first `refresh`."""
+        return self._book.positions.get(venue, {})
+
+    def obstacle(self, lane: Lane) -> str:
+        """Why no transfer may begin on *lane* (asset, from, to) now; empty when one may, or may be revised."""
+        lanes = self._lanes()
+        return "" if lanes.revisable(lane) else lanes.obstacle(lane)
+
+    def overdue(self, entry: TransferEntry) -> bool:
+        """Whether *entry* should have arrived by now."""
+        return entry.state not in FINAL_TRANSFER_STATES and entry.due is not None and self._now() > entry.due
+
+    def questions(self, entry: TransferEntry) -> tuple[str, ...]:
+        """What the operator has to decide about *entry* because the records are ambiguous, in words."""
+        return tuple(
+            f"{record.change:f} {record.asset} at {record.venue} ({record.reference or record.id}) may be this one or "
+            f"{', '.join(sorted(set(ids) - {entry.id}))}: say which has arrived"
+            for record, ids in self._book.ambiguous()
+            if entry.id in ids
+        )
+
+    # -------------------------------------------------------------------------------------------------- coming and going
+
+    def recover(self, recovered: Recovered) -> Deferred[None]:
+        """Take up what the journal remembers, before anything else is asked of this object.
+
+        A transfer that was PLANNED and called is UNCERTAIN now: nobody heard the answer.
+        """
+        return Deferred.fromCoroutine(self._recover(recovered))
+
+    async def _recover(self, recovered: Recovered) -> None:
+        since = self._now() - _MEMORY
+        entries = await self._journal.transfers(since)
+        flows = await self._journal.flows(since)
+        self._book.load(recovered.began or self._now(), entries, flows)
+        lost = [e.id for e in self.entries if e.state is TransferState.PLANNED and e.called]
+        if lost:
+            note = "the daemon stopped before the answer came"
+            await self._record(*(self._book.apply(id, Event.LOST, note) for id in lost))
+            self._log.error("UNCERTAIN after the restart: {ids}", ids=", ".join(lost))
+
+    def refresh(self, venue: str) -> Deferred[Mapping[str, Position]]:
+        """Read balances and records of *venue* as of one moment and take both over; fires with the balances, at once after.
+
+        Fails like the client does, with nothing changed.
+        """
+        return Deferred.fromCoroutine(self._refresh(venue))
+
+    async def _refresh(self, venue: str) -> Mapping[str, Position]:
+        lock = self._reading.setdefault(venue, DeferredLock())
+        await lock.acquire()
+        try:
+            start, end = self._book.start_of(venue), self._now() + _AHEAD
+            seen = await read(venue, self._venues[venue], start, end, self._book.turn)
+            self.observe(seen)
+        finally:
+            lock.release()
+        return seen.positions
+
+    def observe(self, seen: Observation) -> None:
+        """Take over balances and records of one moment, in one step."""
+        changes = self._book.observe(seen)
+        for change in changes:
+            if isinstance(change, TransferEntry):
+                self._log.info("transfer {id} is {state}: {note}", id=change.id, state=change.state, note=change.note)
+        if changes:
+            self._keep(*changes)
+        self._flag_overdue()
+        self._changed()
+
+    def _flag_overdue(self) -> None:
+        for entry in self.open:
+            if self.overdue(entry) and entry.id not in self._overdue:
+                self._overdue.add(entry.id)
+                self._log.warn("transfer {id} should have arrived by {due}", id=entry.id, due=entry.due)
+
+    def _keep(self, *changes: Change) -> None:
+        """Journal what has happened already; nobody waits for it, but a failure is heard."""
+
+        self._record(*changes).addErrback(lambda _: None)
+
+    def _record(self, *changes: Change) -> Deferred[None]:
+        """Journal *changes*; a failure is reported here, whoever hears of it besides."""
+
+        def failed(failure: Failure) -> Failure:
+            error = failure.value if isinstance(failure.value, JournalError) else JournalError(str(failure.value))
+            self._log.error("transfers could not be journaled: {why}", why=error)
+            self._broken(error)
+            return failure
+
+        return self._journal.record(*changes).addErrback(failed)
+
+    # ---------------------------------------------------------------------------------------------------------- plans
+
+    def wanted(
+        self, plan: str, moves: Iterable[WantedTransfer], marks: Mapping[str, Decimal]
+    ) -> Deferred[tuple[TransferEntry, ...]]:
+        """Do what the plan with that id wants: propose, revise or give up proposals, and send what may go by itself.
+
+        :param marks: value of a unit of each asset in numeraire.
+        :return: fires with the transfers that were begun, revised or given up, after every call to a venue was answered;
+            fails with `JournalError` when they could not be journaled, and then nothing was sent.
+        """
+        return Deferred.fromCoroutine(self._wanted(plan, tuple(moves), marks))
+
+    async def _wanted(
+        self, plan: str, moves: tuple[WantedTransfer, ...], marks: Mapping[str, Decimal]
+    ) -> tuple[TransferEntry, ...]:
+        await self._deciding.acquire()
+        try:
+            decided = decide(moves, self._lanes(), marks, self._by_hand)
+            changes = [change for one in decided if (change := await self._prepare(one, plan)) is not None]
+            await self._commit(changes)
+        finally:
+            self._deciding.release()
+        await self._send_all([e for _, e in changes if e.state is TransferState.PLANNED and e.called])
+        return tuple(self._book.entries[e.id] for _, e in changes)
+
+    async def _prepare(
+        self, one: Opening | Revision | Withdrawal, plan: str
+    ) -> tuple[TransferEntry | None, TransferEntry] | None:
+        """The version before and after; None when nothing can be done about it now."""
+        if isinstance(one, Withdrawal):
+            return self._stepped(one.entry, Event.WITHDRAWN, "the plan no longer wants it", plan=plan)
+        opening = one.opening if isinstance(one, Revision) else one
+        address = await self._address_for(one, opening)
+        if address is None:
+            return None
+        if not address and not opening.manual:
+            opening = evolve(
+                opening, manual=True, waits=True, why="made by hand: the receiving client gives no address"
+            )
+            self._by_hand.add(opening.move.lane)
+        if isinstance(one, Opening):
+            return None, self._opened(opening, plan, address)
+        move = opening.move
+        more = {"amount": move.amount, "expected": move.expected, "fee": move.fee, "plan": plan, "address": address}
+        more["manual"] = opening.manual
+        proposed = one.entry.state is TransferState.PROPOSED
+        if opening.waits:
+            event = Event.REVISED if proposed else Event.RETRACTED
+        else:
+            event = Event.RELEASED if proposed else Event.CALLING
+            more |= {"called": True, "departed": self._now()}
+        return self._stepped(one.entry, event, opening.why, **more)
+
+    def _stepped(
+        self, entry: TransferEntry, event: Event, note: str, **more: Any
+    ) -> tuple[TransferEntry, TransferEntry] | None:
+        """Apply *event*, unless the transfer is no longer what it was when that was decided."""
+        before = self._book.entries[entry.id]
+        if before is not entry:
+            return None
+        return before, self._book.apply(entry.id, event, note, **more)
+
+    def _opened(self, opening: Opening, plan: str, address: str) -> TransferEntry:
+        move, now = opening.move, self._now()
+        entry = TransferEntry(
+            id=self._ids(),
+            state=TransferState.PROPOSED if opening.waits else TransferState.PLANNED,
+            asset=move.asset,
+            from_venue=move.from_venue,
+            to_venue=move.to_venue,
+            to_asset=move.to_asset,
+            amount=move.amount,
+            expected=move.expected,
+            fee=move.fee,
+            address=address,
+            reference=None,
+            manual=opening.manual,
+            created=now,
+            since=now,
+            due=None,
+            plan=plan,
+            note=opening.why,
+            called=not opening.waits,
+            departed=None if opening.waits else now,
+        )
+        self._book.put(entry)
+        return entry
+
+    async def _address_for(self, one: Opening | Revision, opening: Opening) -> str | None:
+        """As `_address`; a proposal that only changes keeps its own, as a fresh one is asked for when it is approved."""
+        if opening.manual:
+            return ""
+        if isinstance(one, Revision) and opening.waits and one.entry.address:
+            return one.entry.address
+        return await self._address(opening.move)
+
+    async def _address(self, move: WantedTransfer) -> str | None:
+        """Where to send: empty when only the operator can, None when the venue cannot be asked now."""
+        if not move.to_venue:
+            return self.rules.out_address
+        listed = self.rules.addresses.get((move.to_venue, move.to_asset), ())
+        try:
+            return await self._venues[move.to_venue].getCurrentAddress(move.to_asset)
+        except NotImplementedError:
+            return listed[0] if listed else ""
+        except ExchangeError as e:
+            self._log.warn("no transfer to {venue} for now: {why}", venue=move.to_venue, why=e)
+            return None
+
+    def _lanes(self) -> Lanes:
+        return Lanes(self.entries, self.rules, self._coins, self.per_day, self._now())
+
+    # -------------------------------------------------------------------------------------------------------- sending
+
+    def send_waiting(self) -> Deferred[tuple[TransferEntry, ...]]:
+        """Try again what an operator approved and could not be sent yet, after what kept it back may have passed.
+
+        What a plan wanted waits for the next plan instead, which knows better how much it should be.
+        """
+        return Deferred.fromCoroutine(self._send_waiting())
+
+    async def _send_waiting(self) -> tuple[TransferEntry, ...]:
+        await self._deciding.acquire()
+        try:
+            waiting = [e for e in self.open if e.state is TransferState.PLANNED and not e.called and e.by != "machine"]
+            changes = [(e, self._call(e)) for e in waiting]
+            await self._commit(changes)
+        finally:
+            self._deciding.release()
+        await self._send_all([after for _, after in changes])
+        return tuple(self._book.entries[e.id] for e in waiting)
+
+    def _call(self, entry: TransferEntry) -> TransferEntry:
+        return self._book.apply(entry.id, Event.CALLING, "trying again", called=True, departed=self._now())
+
+    async def _commit(self, changes: Collection[tuple[TransferEntry | None, TransferEntry]]) -> None:
+        """Make *changes* durable, or undo them."""
+        if not changes:
+            return
+        try:
+            await self._record(*(after for _, after in changes))
+        except BaseException:
+            for before, after in changes:
+                self._book.put_back(before, after)
+            raise
+        finally:
+            self._changed()
+
+    async def _send_all(self, entries: Iterable[TransferEntry]) -> None:
+        """Send each, wait for all, then fail like the first that failed."""
+        results = await DeferredList([Deferred.fromCoroutine(self._send(e)) for e in entries], consumeErrors=True)
+        for _, result in results:
+            if isinstance(result, Failure):
+                result.raiseException()
+
+    async def _send(self, entry: TransferEntry) -> None:
+        """Call the venue for *entry*, whose intention is durable, and write down the answer."""
+        if self._book.entries[entry.id] is not entry:
+            return  # the records already show it, or someone has dealt with it: never send what may have left
+        try:
+            event, note, more = await self._asked(entry)
+        except CancelledError:
+            await self._written(entry, Event.LOST, "the call was broken off", self._due(entry))
+            raise
+        await self._written(entry, event, note, more)
+
+    async def _written(self, entry: TransferEntry, event: Event, note: str, more: Mapping[str, Any]) -> None:
+        """Write down what came of the call."""
+        try:
+            after = self._book.apply(entry.id, event, note, **more)
+        except Unlisted as e:
+            self._log.error("{why}: {note}", why=e, note=note)
+            return
+        self._log.info("transfer {id} is {state}: {note}", id=after.id, state=after.state, note=note)
+        self._changed()
+        await self._record(after)
+
+    async def _asked(self, entry: TransferEntry) -> tuple[Event, str, dict[str, Any]]:
+        """Ask for the withdrawal: what that comes to, in words, and what else it changes."""
+        uncalled = {"called": False, "departed": None}
+        try:
+            answer = await self._withdraw(entry)
+        except Forbidden as e:
+            return Event.UNSENT, f"waits: {e}", uncalled
+        except TurnedAway as e:
+            return Event.TURNED_AWAY, f"turned away: {e}", uncalled
+        except NotImplementedError:
+            self._by_hand.add(lane_of(entry))
+            return Event.UNSUPPORTED, "made by hand: the client cannot withdraw", {**uncalled, "manual": True}
+        except Unreachable as e:
+            return Event.UNSENT, f"waits: {e}", uncalled
+        except Refused as e:
+            return Event.REFUSED, str(e), {}
+        except OutcomeUnknown as e:
+            return Event.LOST, str(e), self._due(entry)
+        except CancelledError:
+            raise
+        except Exception as e:  # noqa: BLE001  whatever else a client raises, the money may have left
+            self._log.failure("transfer {id}: unforeseen answer", id=entry.id)
+            return Event.LOST, f"unforeseen answer: {e!r}", self._due(entry)
+        known = "withdrawal_id" in self._venues[entry.from_venue].features
+        identity = {"withdrawal_id": answer} if known else {}
+        return Event.ACCEPTED, f"accepted by {entry.from_venue} as {answer}", {**identity, **self._due(entry)}
+
+    def _due(self, entry: TransferEntry) -> dict[str, Any]:
+        coin = entry.asset in self._coins and entry.asset == entry.to_asset
+        seconds = self.rules.btc_delay if coin else self.rules.fiat_exchange_delay
+        return {"due": self._now() + timedelta(seconds=seconds)}
+
+    def _ask_venue(self, entry: TransferEntry) -> Deferred[str]:
+        return self._venues[entry.from_venue].requestWithdrawal(entry.asset, entry.amount, entry.address)
+
+    # ---------------------------------------------------------------------------------------------------- the operator
+
+    def act(self, user: str, id: str, action: str, amount: Decimal | None, note: str | None) -> Deferred[TransferEntry]:
+        """What `POST /api/transfer` asks for; fires with the transfer once that is durable (and sent, for *approve*).
+
+        *sent* and *arrived* need the real amount; *resolve* needs a note and the amount that left, 0 when nothing did or
+        all of it came back.  Fails with `TransferError`.
+        """
+        return Deferred.fromCoroutine(self._act(user, id, action, amount, (note or "").strip()))
+
+    async def _act(self, user: str, id: str, action: str, amount: Decimal | None, note: str) -> TransferEntry:
+        await self._deciding.acquire()
+        try:
+            entry = self._allowed(id, action)
+            if action is Action.APPROVE or action == Action.APPROVE:
+                after = await self._approve(user, entry)
+            else:
+                after = await self._said(user, entry, Action(action), amount, note)
+        finally:
+            self._deciding.release()
+        if action == Action.APPROVE:
+            await self._send(after)
+        return self._book.entries[id]
+
+    def _allowed(self, id: str, action: str) -> TransferEntry:
+        entry = self._book.entries.get(id)
+        if entry is None:
+            raise TransferError(f"there is no transfer {id!r}")
+        possible = actions(entry)
+        if action not in possible:
+            words = ", ".join(possible) or "nothing"
+            raise TransferError(f"transfer {id} is {entry.state}: {action!r} is not possible, but {words} is")
+        return entry
+
+    async def _approve(self, user: str, entry: TransferEntry) -> TransferEntry:
+        blocked = [e.id for e in self.uncertain if lane_of(e) == lane_of(entry)]
+        if blocked:
+            raise TransferError(f"transfer {blocked[0]} on the same lane is UNCERTAIN: resolve it first")
+        address = await self._address(_move(entry))
+        if not address:
+            raise TransferError(f"transfer {entry.id}: {entry.to_venue or 'the bank'} gives no address now; try again")
+        more = {"called": True, "departed": self._now(), "address": address}
+        change = self._stepped(entry, Event.APPROVED, f"approved by {user}", by=user, **more)
+        if change is None:
+            raise TransferError(f"transfer {entry.id} has just changed: look at it again")
+        await self._commit([change])
+        return change[1]
+
+    async def _said(
+        self, user: str, entry: TransferEntry, action: Action, amount: Decimal | None, note: str
+    ) -> TransferEntry:
+        changes = self._spoken(user, entry, action, amount, note)
+        try:
+            await self._record(*changes)
+        except BaseException:
+            self._book.put_back(entry, self._book.entries[entry.id])
+            raise
+        finally:
+            self._changed()
+        return self._book.entries[entry.id]
+
+    def _spoken(
+        self, user: str, entry: TransferEntry, action: Action, amount: Decimal | None, note: str
+    ) -> tuple[Change, ...]:
+        """Take the operator's word for it."""
+        book, words = self._book, f"{action} by {user}" + (f": {note}" if note else "")
+        if action is Action.CANCEL:
+            return (book.apply(entry.id, Event.DROPPED, words, user),)
+        if action is Action.ARRIVED:
+            return book.said_arrived(entry.id, _positive(amount, action), words, user)
+        if action is Action.SENT:
+            sent = _positive(amount, action)
+            more = {"manual": True, "departed": self._now(), "expected": _scaled(entry, sent), **self._due(entry)}
+            return book.said_sent(entry.id, Event.SAID_SENT, sent, words, user, **more)
+        return self._resolved(user, entry, amount, note, words)
+
+    def _resolved(
+        self, user: str, entry: TransferEntry, amount: Decimal | None, note: str, words: str
+    ) -> tuple[Change, ...]:
+        if not note:
+            raise TransferError("resolve: a note is needed that says how you know")
+        if amount is None or amount < 0:
+            raise TransferError(f"resolve: {amount} is no amount; say what left, 0 when nothing did or all came back")
+        if amount == 0:
+            return (self._book.apply(entry.id, Event.RESOLVED_NOT, words, user),)
+        if entry.state is not TransferState.UNCERTAIN:
+            raise TransferError(f"transfer {entry.id} is {entry.state}: it has left already; say 0 if it came back")
+        more = {"debited": amount, "expected": _scaled(entry, amount), **self._due(entry)}
+        return self._book.said_sent(entry.id, Event.RESOLVED_LEFT, amount, words, user, **more)
+
+    def classify(self, user: str, key: str, text: str) -> Deferred[FlowEntry]:
+        """The operator says what an external flow was; fires once that is durable, fails with `TransferError`."""
+        return Deferred.fromCoroutine(self._classify(user, key, text.strip()))
+
+    async def _classify(self, user: str, key: str, text: str) -> FlowEntry:
+        if key not in self._book.flows:
+            raise TransferError(f"there is no external flow {key!r}")
+        if not text:
+            raise TransferError("classify: say what the flow was")
+        flow = self._book.classify(key, text, user)
+        await self._record(flow)
+        self._changed()
+        return flow
+
+
+def _move(entry: TransferEntry) -> WantedTransfer:
+    return WantedTransfer(
+        entry.asset, entry.from_venue, entry.to_venue, entry.to_asset, entry.amount, entry.fee, entry.expected
+    )
+
+
+def _positive(amount: Decimal | None, action: Action) -> Decimal:
+    if amount is None or not amount.is_finite() or amount <= 0:
+        raise TransferError(f"{action}: {amount} is no amount; say how much it really was, a positive number")
+    return amount
+
+
+def _scaled(entry: TransferEntry, amount: Decimal) -> Decimal:
+    """What should arrive when *amount* left instead of the planned one."""
+    if entry.asset == entry.to_asset:
+        return max(ZERO, entry.expected + amount - entry.amount)  # a coin's charge does not depend on the amount
+    return entry.expected * amount / entry.amount

@@ -1,0 +1,374 @@
+"""All transfers and external flows that we know of, and what a venue's own records change about them.  No I/O.
+
+Balances and records of one reading are taken over in one step, so that no unit is ever counted twice or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from attrs import evolve
+from twisted.logger import Logger
+
+from clients.exchange import Position
+from ilp.journal.entries import FlowEntry, TransferEntry, TransferState
+from ilp.trading.arrivals import (
+    Ambiguous,
+    Cleared,
+    Foreign,
+    Record,
+    Verdict,
+    match_deposit,
+    match_withdrawal,
+    near,
+)
+from ilp.trading.transfers_account import ZERO, Outstanding, outstanding
+from ilp.trading.transfers_machine import Event, Unlisted, step
+from ilp.trading.transfers_reading import Observation
+
+__all__ = ["TransferBook"]
+
+# A record that turns up later than this after a transfer's end is none of it.
+_AFTERGLOW = timedelta(days=1)
+# How far behind the oldest thing that matters the records are read again.
+_MARGIN = timedelta(hours=1)
+
+_ENDED = frozenset({TransferState.ARRIVED, TransferState.FAILED})
+
+Change = TransferEntry | FlowEntry
+
+
+class TransferBook:
+    """Transfers by id and external flows by key, with the balances that belong to them.
+
+    :param now: the world's time.
+    :ivar since: records from before then are none of ours and no flows either.
+    :ivar positions: balances of each venue, of the same moment as the records that were taken over.
+    :ivar turn: number of changes made so far.
+    """
+
+    _log = Logger()
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.since = now()
+        self.entries: dict[str, TransferEntry] = {}
+        self.flows: dict[str, FlowEntry] = {}
+        self.positions: dict[str, Mapping[str, Position]] = {}
+        self.turn = 0
+        self._touched: dict[str, int] = {}
+        self._said: dict[str, int] = {}
+        self._ambiguous: dict[str, list[tuple[Record, tuple[str, ...]]]] = {}
+        self._pending: dict[str, datetime] = {}
+        self._seen: dict[str, datetime] = {}
+        self._owed: dict[tuple[str, str], Outstanding] = {}
+
+    # ------------------------------------------------------------------------------------------------- our own changes
+
+    def load(self, since: datetime, entries: Iterable[TransferEntry], flows: Iterable[FlowEntry]) -> None:
+        """Start with what the journal remembers; *since* is when it began."""
+        self.since = since
+        self.flows = {flow.key: flow for flow in flows}
+        for entry in entries:
+            self.put(entry)
+
+    def put(self, entry: TransferEntry) -> None:
+        """Take *entry* as the newest version of that transfer."""
+        self.turn += 1
+        self.entries[entry.id] = entry
+        self._touched[entry.id] = self.turn
+        self._owed.clear()
+
+    def put_back(self, before: TransferEntry | None, after: TransferEntry) -> None:
+        """Undo a change that could not be journaled, unless more has happened since."""
+        if self.entries.get(after.id) is not after:
+            return
+        self._said.pop(after.id, None)
+        if before is not None:
+            self.put(before)
+        else:
+            del self.entries[after.id]
+            self._owed.clear()
+
+    def apply(self, id: str, event: Event, note: str, by: str = "machine", **more: Any) -> TransferEntry:
+        """Let *event* happen to a transfer; raises `Unlisted` when it means nothing there."""
+        entry = step(self.entries[id], event, self.now(), note, by, **more)
+        self.put(entry)
+        return entry
+
+    def said_arrived(self, id: str, amount: Decimal, note: str, by: str) -> tuple[Change, ...]:
+        """The operator saw *amount* arrive.
+
+        A deposit that waits for an explanation is taken for it.  Without one the amount goes on counting as inbound until
+        a balance is read that began to be read later.
+        """
+        entry = self.entries[id]
+        record, flow = self._unexplained(entry.to_venue, "deposit", entry.to_asset, amount)
+        if record is None and flow is None:
+            self.apply(id, Event.SAID_ARRIVED, note, by, arrived=amount)
+            self._said[id] = self.turn
+            return (self.entries[id],)
+        credited = record.change if record is not None else flow.quantity  # type: ignore[union-attr]
+        deposit = record.id if record is not None else _record_id(flow)
+        after = self.apply(id, Event.SAID_ARRIVED, note, by, arrived=credited, deposit_id=deposit)
+        if record is not None:
+            self._explained(record)
+        return (after, *self._claimed(flow, id, by))
+
+    def said_sent(self, id: str, event: Event, amount: Decimal, note: str, by: str, **more: Any) -> tuple[Change, ...]:
+        """The operator sent *amount*; a withdrawal that waits for an explanation is taken for it."""
+        after = self.apply(id, event, note, by, amount=amount, **more)
+        record, flow = self._unexplained(after.from_venue, "withdrawal", after.asset, -amount)
+        if record is None and flow is None:
+            return (after,)
+        debited = -(record.change if record is not None else flow.quantity)  # type: ignore[union-attr]
+        withdrawal = record.id if record is not None else _record_id(flow)
+        after = self._debited(after, debited, withdrawal, None, note)
+        if record is not None:
+            self._explained(record)
+        return (after, *self._claimed(flow, id, by))
+
+    def classify(self, key: str, text: str, by: str) -> FlowEntry:
+        """The operator says what an external flow was; raises `KeyError` when there is none."""
+        self.flows[key] = evolve(self.flows[key], classified=text, by=by)
+        return self.flows[key]
+
+    # ------------------------------------------------------------------------------------------------------ questions
+
+    def outstanding(self, venue: str, asset: str) -> Outstanding:
+        """What transfers owe that holding; belongs to the balances in `positions`."""
+        if (venue, asset) not in self._owed:
+            self._owed[venue, asset] = self._count(venue, asset)
+        return self._owed[venue, asset]
+
+    def moving(self, venue: str) -> frozenset[str]:
+        """Assets whose balance at *venue* a transfer may change at any moment."""
+        leaving = {e.asset for e in self.entries.values() if e.from_venue == venue and _may_be_debited(e)}
+        coming = {e.to_asset for e in self.entries.values() if e.to_venue == venue and _may_be_credited(e)}
+        return frozenset(leaving | coming)
+
+    def ambiguous(self) -> tuple[tuple[Record, tuple[str, ...]], ...]:
+        """Records that belong to one of several transfers; the operator has to say to which."""
+        return tuple(pair for pairs in self._ambiguous.values() for pair in pairs)
+
+    def start_of(self, venue: str) -> datetime:
+        """From when on the venue's records must be read again."""
+        moments = [self._seen.get(venue, self.since)]
+        moments += [self._pending[venue]] if venue in self._pending else []
+        moments += [record.at for record, _ in self._ambiguous.get(venue, [])]
+        moments += [
+            e.created
+            for e in self.entries.values()
+            if (e.from_venue == venue and _may_be_debited(e)) or (e.to_venue == venue and _may_be_credited(e))
+        ]
+        return max(self.since, min(moments)) - _MARGIN
+
+    def _count(self, venue: str, asset: str) -> Outstanding:
+        owed = outstanding(self.entries.values(), venue, asset)
+        doubt = [r for r, _ in self._ambiguous.get(venue, ()) if r.asset == asset]
+        coming = [e for e in map(self.entries.__getitem__, self._said) if (e.to_venue, e.to_asset) == (venue, asset)]
+        return evolve(
+            owed,
+            requested_undebited=owed.requested_undebited + sum((r.change for r in doubt if r.change < 0), ZERO),
+            inbound=owed.inbound
+            + sum((e.arrived for e in coming), ZERO)
+            - sum((r.change for r in doubt if r.change > 0), ZERO),
+        )
+
+    # ---------------------------------------------------------------------------------------------- the venues' words
+
+    def observe(self, seen: Observation) -> tuple[Change, ...]:
+        """Take over a venue's balances and records together; what changed, for the journal."""
+        before = dict(self.entries), dict(self.flows)
+        self.positions[seen.venue] = seen.positions
+        self._ambiguous.pop(seen.venue, None)
+        self._pending.pop(seen.venue, None)
+        if seen.records is None:
+            self._believe(seen)
+        else:
+            for record in seen.records:
+                self._take(record)
+        for id in [i for i, turn in self._said.items() if turn <= seen.began]:
+            if self.entries[id].to_venue == seen.venue:
+                del self._said[id]
+        self._seen[seen.venue] = self.now()
+        self._owed.clear()
+        return (
+            *(e for id, e in self.entries.items() if before[0].get(id) is not e),
+            *(f for key, f in self.flows.items() if before[1].get(key) is not f),
+        )
+
+    def _believe(self, seen: Observation) -> None:
+        """A venue without records: a balance read after a request was accepted contains its debit."""
+        for entry in tuple(self.entries.values()):
+            left = entry.state in (TransferState.REQUESTED, TransferState.SENT, TransferState.ARRIVED)
+            if entry.from_venue == seen.venue and left and not entry.debited and self._touched[entry.id] <= seen.began:
+                self._debited(entry, entry.amount, None, None, "the venue lists no withdrawals; taken from its balance")
+
+    def _take(self, record: Record) -> None:
+        try:
+            if record.direction == "withdrawal":
+                self._take_withdrawal(record)
+            elif record.status == "done":
+                self._take_deposit(record)
+            elif record.status == "pending":
+                self._pending[record.venue] = min(record.at, self._pending.get(record.venue, record.at))
+        except Unlisted as e:
+            self._log.error("{venue}: record {record}: {why}", venue=record.venue, record=record.id, why=e)
+
+    def _take_withdrawal(self, record: Record) -> None:
+        entry = self._recognised(record)
+        if record.status == "failed":
+            self._bounce(record, entry)
+        elif entry is None:
+            self._judge(record, match_withdrawal(record, filter(_open_debit(record), self.entries.values())))
+        elif not entry.debited:
+            self._debited(entry, record.amount, record.id, record.reference, f"debited at {record.venue}")
+        elif record.reference and not entry.reference:
+            self.put(evolve(entry, reference=record.reference))
+
+    def _take_deposit(self, record: Record) -> None:
+        if self._recognised(record) is None:
+            self._judge(record, match_deposit(record, filter(_open_credit(record), self.entries.values())))
+
+    def _recognised(self, record: Record) -> TransferEntry | None:
+        """The transfer that was recognised in *record* before."""
+        for e in self.entries.values():
+            if record.direction == "withdrawal" and (e.from_venue, e.withdrawal_id) == (record.venue, record.id):
+                return e
+            if record.direction == "deposit" and (e.to_venue, e.deposit_id) == (record.venue, record.id):
+                return e
+        return None
+
+    def _judge(self, record: Record, verdict: Verdict) -> None:
+        flow = self.flows.get(record.key)
+        if flow is not None and (flow.classified or not isinstance(verdict, Cleared)):
+            return
+        if isinstance(verdict, Cleared):
+            self._clear(record, self.entries[verdict.id])
+            self._claimed(flow, verdict.id, "machine")
+        elif isinstance(verdict, Ambiguous):
+            self._ambiguous.setdefault(record.venue, []).append((record, verdict.ids))
+        elif isinstance(verdict, Foreign) and record.at >= self.since and record.change:
+            self._log.warn(
+                "{venue}: {change} {asset} moved without us, awaiting classification",
+                venue=record.venue,
+                change=record.change,
+                asset=record.asset,
+            )
+            self.flows[record.key] = FlowEntry(
+                record.key, record.venue, record.asset, record.change, record.at, record.reference or record.id
+            )
+
+    def _clear(self, record: Record, entry: TransferEntry) -> None:
+        if record.direction == "withdrawal":
+            self._debited(entry, record.amount, record.id, record.reference, f"debited at {record.venue}")
+            return
+        self._said.pop(entry.id, None)
+        self.apply(
+            entry.id,
+            Event.CREDITED,
+            f"credited at {record.venue}",
+            arrived=record.change,
+            deposit_id=record.id,
+            reference=entry.reference or record.reference,
+        )
+
+    def _debited(
+        self, entry: TransferEntry, amount: Decimal, withdrawal: str | None, reference: str | None, note: str
+    ) -> TransferEntry:
+        if entry.state is TransferState.FAILED:
+            self._log.error("transfer {id} had failed, but {venue} lists it", id=entry.id, venue=entry.from_venue)
+        more: dict[str, Any] = {"debited": amount, "withdrawal_id": withdrawal or entry.withdrawal_id}
+        more["reference"] = entry.reference or reference
+        if entry.to_venue:
+            return self.apply(entry.id, Event.DEBITED, note, **more)
+        # A payout is final now: what the bank receives is what was expected, with what left changed by as much.
+        arrived = entry.expected + amount - entry.amount
+        return self.apply(entry.id, Event.PAID, note, arrived=arrived, **more)
+
+    def _bounce(self, record: Record, entry: TransferEntry | None) -> None:
+        flow = self.flows.get(record.key)
+        if flow is not None and flow.quantity:
+            self.flows[record.key] = evolve(flow, quantity=ZERO, classified="came back", by="machine")
+        if entry is None:
+            candidates = tuple(filter(_open_debit(record), self.entries.values()))
+            # One that the venue had refused is the likeliest owner of a failed record, and nothing changes for it.
+            refused = [e for e in candidates if e.state is TransferState.FAILED and e.amount == record.amount]
+            verdict = match_withdrawal(record, refused or candidates)
+            entry = self.entries[verdict.id] if isinstance(verdict, Cleared) else None
+        if entry is None or entry.state is TransferState.FAILED:
+            return
+        self.apply(
+            entry.id, Event.BOUNCED, f"failed at {record.venue}", debited=ZERO, arrived=ZERO, withdrawal_id=record.id
+        )
+
+    # ------------------------------------------------------------------------------------------- unexplained movements
+
+    def _unexplained(
+        self, venue: str, direction: str, asset: str, change: Decimal
+    ) -> tuple[Record | None, FlowEntry | None]:
+        """The ambiguous record, or else the unclassified flow, that comes nearest to *change*, within 1 %."""
+        records = [r for r, _ in self._ambiguous.get(venue, ()) if (r.direction, r.asset) == (direction, asset)]
+        fitting = [r for r in records if near(r.change, change)]
+        if fitting:
+            return min(fitting, key=lambda r: (abs(r.change - change), r.at, r.id)), None
+        flows = [f for f in self.flows.values() if (f.venue, f.asset, f.classified) == (venue, asset, "")]
+        close = [f for f in flows if near(f.quantity, change)]
+        return None, min(close, key=lambda f: (abs(f.quantity - change), f.at, f.key), default=None)
+
+    def _explained(self, record: Record) -> None:
+        pairs = self._ambiguous.get(record.venue, [])
+        self._ambiguous[record.venue] = [pair for pair in pairs if pair[0] != record]
+        self._owed.clear()
+
+    def _claimed(self, flow: FlowEntry | None, id: str, by: str) -> tuple[FlowEntry, ...]:
+        if flow is None:
+            return ()
+        return (self.classify(flow.key, f"transfer:{id}", by),)
+
+
+def _record_id(flow: FlowEntry | None) -> str | None:
+    return None if flow is None else flow.key.split("/", 2)[2]
+
+
+def _may_be_debited(e: TransferEntry) -> bool:
+    if e.state is TransferState.PLANNED:
+        return e.called
+    left = e.state in (TransferState.REQUESTED, TransferState.SENT, TransferState.ARRIVED, TransferState.UNCERTAIN)
+    return left and not e.debited
+
+
+def _may_be_credited(e: TransferEntry) -> bool:
+    if e.state is TransferState.PLANNED:
+        return e.called
+    return e.state in (TransferState.REQUESTED, TransferState.SENT, TransferState.UNCERTAIN)
+
+
+def _open_debit(record: Record) -> Callable[[TransferEntry], bool]:
+    """Transfers that a withdrawal may be the first record of."""
+
+    def may(e: TransferEntry) -> bool:
+        if e.withdrawal_id is not None and e.withdrawal_id != record.id:
+            return False
+        if e.state in _ENDED:
+            return (e.called or e.manual) and record.at <= e.since + _AFTERGLOW
+        return _may_be_debited(e) or e.state is TransferState.SENT
+
+    return may
+
+
+def _open_credit(record: Record) -> Callable[[TransferEntry], bool]:
+    """Transfers that a deposit may be the first record of."""
+
+    def may(e: TransferEntry) -> bool:
+        if e.deposit_id is not None:
+            return False
+        if e.state is TransferState.ARRIVED:
+            return bool(e.to_venue) and record.at <= e.since + _AFTERGLOW
+        return _may_be_credited(e)
+
+    return may

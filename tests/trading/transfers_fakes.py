@@ -1,0 +1,229 @@
+"""Two venues and the way between them, small enough to see through, for the tests of transfers.
+
+A venue books a withdrawal when it is told to (`debit`), which takes the money off the balance and lists it in the same
+instant; what left travels until `deliver` credits it at the other venue, again balance and record at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal as D
+from itertools import count
+from typing import Any
+
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from clients.exchange import IExchange, Position, Transfer
+from ilp.journal.store import DatabaseJournal, memory_journal
+from ilp.settings import TransferRules
+from ilp.trading.transfers import Transfers, WantedTransfer
+
+NOON = datetime(2015, 3, 14, 12, 0, tzinfo=UTC)
+MARKS = {"BTC": D(250), "USD": D(1), "HUF": D("0.004")}
+FEE = D("0.0001")
+
+
+def rules(**more: Any) -> TransferRules:
+    """Everything by itself, no waiting between two transfers."""
+    values: dict[str, Any] = {
+        "btc_delay": 3600.0,
+        "fiat_exchange_delay": 86400.0,
+        "coin_interval": 0.0,
+        "fiat_interval": 0.0,
+        "min_arrival": D("0.75"),
+        "approval_limit": D(1_000_000),
+        "automatic": frozenset({("USD", "source", "target")}),
+        "payout": "propose",
+        "out_address": "the operator's bank",
+        "addresses": {},
+    }
+    return TransferRules(**{**values, **more})
+
+
+def coins(amount: str = "1", to: str = "target", start: str = "source", fee: D = FEE) -> WantedTransfer:
+    """A plan's wish to move bitcoin."""
+    return WantedTransfer("BTC", start, to, "BTC", D(amount), fee, D(amount) - fee)
+
+
+def dollars(amount: str = "1000", expected: str = "200000") -> WantedTransfer:
+    """A plan's wish to change dollars into forint."""
+    return WantedTransfer("USD", "source", "target", "HUF", D(amount), D(200), D(expected))
+
+
+def payout(amount: str = "1000") -> WantedTransfer:
+    """A plan's wish to pay out."""
+    return WantedTransfer("USD", "source", "", "USD", D(amount), D(50), D(amount) - 50)
+
+
+@define
+class World:
+    """The time, and numbers for records."""
+
+    time: datetime = NOON
+    numbers: Iterator[int] = field(factory=lambda: count(1))
+
+    def now(self) -> datetime:
+        """The world's time."""
+        return self.time
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+
+@implementer(IExchange)
+class FakeVenue:
+    """One account at one venue.
+
+    :ivar requests: withdrawals asked for and not debited yet: (id, asset, amount, address).
+    :ivar answer: what requestWithdrawal does: accept by default; may return any Deferred, or raise.
+    :ivar listed: False hides the records behind NotImplementedError.
+    :ivar calls: every request that reached the venue, in order.
+    """
+
+    def __init__(self, world: World, name: str, balances: dict[str, D], features: frozenset[str] = frozenset()) -> None:
+        self.world = world
+        self.name = name
+        self.features = features
+        self.balances = balances
+        self.records: list[Transfer] = []
+        self.requests: list[tuple[str, str, D, str]] = []
+        self.calls: list[tuple[str, D, str]] = []
+        self.answer: Callable[[str], Deferred[str]] = succeed
+        self.listed = True
+        self.address: Callable[[str], Deferred[str]] = lambda asset: succeed(f"{name}'s {asset} address")
+        self.between: Callable[[], None] = lambda: None
+
+    def requestWithdrawal(self, ticker: str, amount: D, address: str) -> Deferred[str]:
+        self.calls.append((ticker, amount, address))
+        id = str(next(self.world.numbers))
+        self.requests.append((id, ticker, amount, address))
+        return self.answer(id)
+
+    def getCurrentAddress(self, ticker: str) -> Deferred[str]:
+        return self.address(ticker)
+
+    def getPositions(self) -> Deferred[dict[str, Position]]:
+        self.between()
+        return succeed(
+            {a: Position(contract=a, position=b, available=b) for a, b in self.balances.items()},
+        )
+
+    def getTransfers(self, start: datetime, end: datetime) -> Deferred[list[Transfer]]:
+        if not self.listed:
+            return fail(NotImplementedError("getTransfers"))
+        return succeed([Transfer(**r) for r in self.records if start <= r["timestamp"] <= end])  # type: ignore[typeddict-item]
+
+    def getTransactionHistory(self, start: datetime, end: datetime) -> Deferred[list[Any]]:
+        return fail(NotImplementedError("getTransactionHistory"))
+
+    # ---------------------------------------------------------------------------------- what only the venue's people do
+
+    def debit(self, position: int = 0, reference: str | None = None, status: str = "done") -> Transfer:
+        """Book a request: it leaves the balance and appears in the records."""
+        id, asset, amount, address = self.requests.pop(position)
+        self.balances[asset] -= amount
+        return self.record("withdrawal", asset, amount, address, reference, id=id, status=status)
+
+    def credit(self, asset: str, amount: D, address: str | None = None, reference: str | None = None) -> Transfer:
+        """Book a deposit."""
+        self.balances[asset] = self.balances.get(asset, D(0)) + amount
+        return self.record("deposit", asset, amount, address, reference)
+
+    def record(
+        self,
+        direction: str,
+        asset: str,
+        amount: D,
+        address: str | None,
+        reference: str | None,
+        *,
+        id: str | None = None,
+        status: str = "done",
+    ) -> Transfer:
+        """List a deposit or withdrawal."""
+        made = Transfer(
+            id=id or str(next(self.world.numbers)),
+            direction=direction,  # type: ignore[typeddict-item]
+            ticker=asset,
+            amount=amount,
+            fee=D(0),
+            address=address,
+            reference=reference,
+            status=status,  # type: ignore[typeddict-item]
+            timestamp=self.world.now(),
+        )
+        self.records.append(made)
+        return made
+
+    def bounce(self, record: Transfer) -> None:
+        """A withdrawal failed after all: the money is back."""
+        record["status"] = "failed"
+        self.balances[record["ticker"]] += record["amount"]
+
+
+@define
+class Pair:
+    """A source and a target, a journal, and the transfers between them."""
+
+    world: World = field(factory=World)
+    journal: DatabaseJournal = field(factory=memory_journal)
+    rules: TransferRules = field(factory=rules)
+    features: frozenset[str] = frozenset({"withdrawal_id"})
+    per_day: int = 100
+    withdraw: Any = None
+    broken: list[Exception] = field(factory=list)
+    source: FakeVenue = field(init=False)
+    target: FakeVenue = field(init=False)
+    transfers: Transfers = field(init=False)
+    ids: Iterator[int] = field(factory=lambda: count(1))
+
+    def __attrs_post_init__(self) -> None:
+        self.source = FakeVenue(self.world, "source", {"BTC": D(10), "USD": D(10_000)}, self.features)
+        self.target = FakeVenue(self.world, "target", {"BTC": D(10), "HUF": D(1_000_000)}, self.features)
+        self.start()
+
+    def start(self) -> None:
+        """A daemon starts, or starts again after the one before was killed."""
+        self.transfers = Transfers(
+            venues={"source": self.source, "target": self.target},
+            journal=self.journal,
+            rules=self.rules,
+            coins={"BTC"},
+            per_day=self.per_day,
+            now=self.world.now,
+            ids=lambda: f"t{next(self.ids)}",
+            withdraw=self.withdraw,
+            broken=self.broken.append,
+        )
+        recovered: list[Any] = []
+        self.journal.recovered().addCallback(self.transfers.recover).addBoth(recovered.append)
+        assert recovered == [None], recovered
+
+    def use(self, **changes: Any) -> None:
+        """Change the rules."""
+        self.rules = self.transfers.rules = evolve(self.rules, **changes)
+
+    def plan(self, *moves: WantedTransfer, id: str = "p1") -> Deferred[Any]:
+        """A new plan."""
+        return self.transfers.wanted(id, moves, MARKS)
+
+    def refresh(self) -> list[Any]:
+        """Read both venues; what the readings came to."""
+        results: list[Any] = []
+        for venue in ("source", "target"):
+            self.transfers.refresh(venue).addBoth(results.append)
+        return results
+
+    def total(self, venue: str, asset: str) -> D:
+        """The total of a holding as the trader would count it."""
+        positions = self.transfers.positions(venue)
+        balance = positions[asset]["position"] if asset in positions else D(0)
+        return self.transfers.outstanding(venue, asset).total(balance)
+
+    def states(self) -> list[str]:
+        """The states of all transfers, oldest first."""
+        return [e.state.value for e in self.transfers.entries]
