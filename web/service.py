@@ -99,7 +99,8 @@ class WebService:
         if tls is not None:
             site = TLSMemoryBIOFactory(tls, False, site, self.reactor)
         host = "127.0.0.1" if web.host == "localhost" else web.host
-        endpoint = (TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint)(self.reactor, web.port, interface=host)
+        kind = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
+        endpoint: Any = kind(self.reactor, web.port, interface=host)
         try:
             self._port = await endpoint.listen(site)
         except CannotListenError as error:

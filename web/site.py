@@ -20,6 +20,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -49,7 +50,7 @@ class BoundedRequest(Request):
     def gotLength(self, length: int | None) -> None:
         """The header Content-Length, or None for a chunked body."""
         self.oversized = length is not None and length > MAX_BODY
-        super().gotLength(0 if self.oversized else length)
+        super().gotLength(0 if self.oversized else length)  # type: ignore[no-untyped-call]
         if length is not None and length > _HOPELESS:
             self._cut()
 
@@ -61,7 +62,7 @@ class BoundedRequest(Request):
         elif self._size > MAX_BODY:
             self.oversized = True
         if not self.oversized:
-            super().handleContentChunk(data)
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
     def _cut(self) -> None:
         transport: Any = self.channel.transport
@@ -91,7 +92,7 @@ class Root(Resource):
     _log = Logger(namespace="web.site")
 
     def __attrs_post_init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         acts = {f"/api/{name}": {b"POST": partial(self._act, name)} for name in ACTS}
         self.routes = {
             "/": {b"GET": self._console},
@@ -261,14 +262,16 @@ def _form(request: Request) -> dict[str, str]:
 class ConsoleSite(Site):
     """HTTP over one port; `root` answers everything."""
 
+    protocol = HTTPChannel  # type: ignore[assignment]  # HTTP/1.1 only: a WebSocket takes its transport over
+
     def __init__(self, root: Root, reactor: Any) -> None:
-        super().__init__(root, requestFactory=BoundedRequest, timeout=60, reactor=reactor)
+        super().__init__(root, requestFactory=BoundedRequest, timeout=60, reactor=reactor)  # type: ignore[no-untyped-call]
         self.displayTracebacks = False
         self._channels: WeakSet[Any] = WeakSet()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A channel for a new connection, remembered so that it can be closed at the end."""
-        channel = super().buildProtocol(addr)
+        channel = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
         self._channels.add(channel)
         return channel
 

@@ -78,7 +78,7 @@ class PageProtocol(_ServerProtocol):  # type: ignore[misc]
             if not self.factory.access.sessions.is_live(self._caller.session):
                 return False
             self._caller.session.used = self.factory.reactor.seconds()  # an open page counts as use
-        self.sendMessage(frame, isBinary=False)
+        self.sendPreparedMessage(self.factory.prepared(frame))
         return not self._paused
 
     def end_session(self) -> None:
@@ -158,6 +158,7 @@ class PageFactory(_ServerFactory):  # type: ignore[misc]
         self.feed = feed
         self.access = access
         self.pages: set[PageProtocol] = set()
+        self._prepared: tuple[bytes, Any] = (b"", None)
         self._all_gone: list[Deferred[None]] = []
         self.setProtocolOptions(
             maxFramePayloadSize=MAX_MESSAGE,
@@ -170,6 +171,12 @@ class PageFactory(_ServerFactory):  # type: ignore[misc]
             webStatus=False,
         )
         self.isSecure = secure  # setSessionParameters() takes it from the URL, which we do not know before listening
+
+    def prepared(self, frame: bytes) -> Any:
+        """*frame* framed once for all pages.  (The limit on message sizes is meant for what pages send; it spares these.)"""
+        if self._prepared[0] is not frame:
+            self._prepared = (frame, self.prepareMessage(frame, False))
+        return self._prepared[1]
 
     def opened(self, page: PageProtocol) -> None:
         """*page* wants the feed."""

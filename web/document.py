@@ -1,0 +1,324 @@
+"""The shape of the console's document (`GET /api/update`) as types, and a check of a document against them.
+
+The page reads these keys and no others.  Money is a string, a time ISO 8601 UTC, a missing value None.  Keys that are
+marked as not required are shown when they are there; whatever else a document has is ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+__all__ = ["Column", "Document", "Holding", "Move", "Notice", "Order", "Parameter", "Quote", "Transfer", "problems"]
+
+Money = str
+When = str
+
+
+class Parameter(TypedDict):
+    """One value that the operator may change, under its flat name (`quote_size`, `target_balance.source.USD`).
+
+    A cost is a list of two: fixed and proportional; so are then its `min` and `max`, or they hold for both.
+    `origin` is default, file or console.
+    """
+
+    value: Money | list[Money]
+    unit: str
+    origin: str
+    min: Money | list[Money | None] | None
+    max: Money | list[Money | None] | None
+    help: NotRequired[str]
+    default: NotRequired[Money | list[Money] | None]
+
+
+class Quote(TypedDict):
+    """One side of a quote.
+
+    Resting: `price` and `size` as the venue has them and no `reason`.  Otherwise `reason` says in words and numbers why
+    nothing rests, and `price` and `size` are what would be placed, if anything.  `edge` is in numeraire per unit of
+    base, after fees; `reference`, `reservation`, `hedge` and `band` are prices of the quote's pair.
+    """
+
+    resting: bool
+    price: Money | None
+    size: Money | None
+    reference: Money | None
+    reservation: Money | None
+    hedge: Money | None
+    band: list[Money | None] | None
+    edge: Money | None
+    reason: str | None
+
+
+class Exposure(TypedDict):
+    """What is filled and not yet closed, in base (`quantity`, signed) and numeraire (`value`)."""
+
+    quantity: Money
+    value: Money | None
+    limit: Money | None
+    since: When | None
+
+
+class Check(TypedDict):
+    """One condition of START."""
+
+    name: str
+    ok: bool
+    message: str
+
+
+class Fill(TypedDict):
+    """An own fill."""
+
+    venue: str
+    ticker: str
+    side: str
+    price: Money
+    quantity: Money
+    fees: dict[str, Money]
+    at: When
+    purpose: NotRequired[str]
+    order_id: NotRequired[str | None]
+
+
+class Hedge(TypedDict):
+    """What closed a fill; `edge` and `slippage` in numeraire per unit of base."""
+
+    fill_key: str
+    closed_by: str
+    quantity: Money
+    edge: Money | None
+    slippage: Money | None
+    at: When
+
+
+class Trader(TypedDict):
+    """The trader and what it does."""
+
+    state: str
+    since: When
+    by: str
+    reason: str
+    wanted: bool
+    parameters: dict[str, Parameter]
+    quotes: dict[str, dict[str, dict[Literal["bid", "ask"], Quote]]]
+    exposure: dict[str, Exposure]
+    fills: list[Fill]
+    hedges: list[Hedge]
+    rounded: Any
+    checks: list[Check]
+
+
+class Holding(TypedDict):
+    """An asset on a venue."""
+
+    venue: str
+    asset: str
+    available: Money | None
+    held: Money | None
+    in_transit: Money
+    total: Money | None
+    target: Money
+
+
+class Book(TypedDict):
+    """A book's best prices; `bids` and `asks` are more of it, best first, as price and quantity.
+
+    `limit` is the age in seconds from which on the book is too old.
+    """
+
+    bid: Money | None
+    ask: Money | None
+    age: float | None
+    ok: bool
+    limit: NotRequired[float]
+    bids: NotRequired[list[list[Money]]]
+    asks: NotRequired[list[list[Money]]]
+
+
+class Rate(TypedDict):
+    """A rate of exchange; `fixing` is the date of the fixing, `age` the seconds since it was last fetched."""
+
+    bid: Money | None
+    ask: Money | None
+    fixing: When | None
+    age: float | None
+    source: str
+    ok: NotRequired[bool]
+    limit: NotRequired[float]
+
+
+class Input(TypedDict):
+    """The age of one input of the trader, for the header; without them the page shows books and rates."""
+
+    name: str
+    age: float | None
+    limit: float | None
+    ok: bool
+    message: NotRequired[str]
+
+
+class Variance(TypedDict):
+    """The variance of one period's change, in numeraire squared."""
+
+    value: Money | float | None
+    origin: str
+    age: float | None
+
+
+class Order(TypedDict):
+    """An own order at a venue; `flag` names a difference between our records and the venue's."""
+
+    id: str
+    contract: str
+    side: str
+    price: Money
+    quantity: Money
+    quantity_left: Money
+    timestamp: When
+    purpose: NotRequired[str]
+    flag: NotRequired[str | None]
+
+
+# `from` is a keyword of the language, so this one is spelt as a call
+Transfer = TypedDict(
+    "Transfer",
+    {
+        "id": str,
+        "state": str,
+        "asset": str,
+        "from": str,
+        "to": str,
+        "amount": Money,
+        "expected": Money | None,
+        "fee": Money | None,
+        "address": str | None,
+        "since": When,
+        "overdue": bool,
+        "actions": list[str],
+        "to_asset": NotRequired[str],
+        "arrived": NotRequired[Money | None],
+        "due": NotRequired[When | None],
+        "reference": NotRequired[str | None],
+        "manual": NotRequired[bool],
+        "note": NotRequired[str],
+        "by": NotRequired[str],
+    },
+)
+
+
+class Transaction(TypedDict):
+    """One line of an account's ledger."""
+
+    contract: str
+    timestamp: When
+    quantity: Money
+    type: str
+    direction: str
+    balance: Money | None
+    note: str
+
+
+class State(TypedDict):
+    """Holdings, market and ledgers as they were last read."""
+
+    holdings: list[Holding]
+    books: dict[str, dict[str, Book]]
+    rates: dict[str, Rate]
+    marks: dict[str, Money | None]
+    variances: dict[str, Variance]
+    orders: dict[str, dict[str, Order]]
+    transfers: list[Transfer]
+    transactions: dict[str, list[Transaction]]
+    inputs: NotRequired[list[Input]]
+
+
+class Move(TypedDict):
+    """What a plan does with one move; `label` says it in words, `asset` is the unit of `amount`."""
+
+    move: int
+    direction: str
+    amount: Money
+    label: NotRequired[str]
+    asset: NotRequired[str]
+
+
+class Total(TypedDict):
+    """A holding after a plan."""
+
+    venue: str
+    asset: str
+    total: Money
+
+
+class Column(TypedDict):
+    """One of the three columns, in numeraire."""
+
+    value: Money
+    cash: Money
+    costs: Money
+    risk: Money
+    deviation: Money
+    moves: list[Move]
+    holdings: list[Total]
+
+
+class Valuation(TypedDict):
+    """The optimizer's answer; `time` is that of the pool it was computed from."""
+
+    base: Column | None
+    optimized: Column | None
+    rounded: Column | None
+    bound: Money | None
+    solve_ms: float | None
+    time: When | None
+
+
+class Data(TypedDict):
+    """What does not change while the daemon runs."""
+
+    source_ticker: str
+    target_ticker: str
+    btc_ticker: str
+    fees: dict[str, Any]
+    costs: dict[str, Any]
+    limits: dict[str, Any]
+
+
+class Notice(TypedDict):
+    """A standing notice; `level` is info, warn or bad."""
+
+    level: str
+    text: str
+
+
+class Need(TypedDict):
+    """Something that waits for a person; `tab` is where it is done."""
+
+    level: str
+    text: str
+    tab: NotRequired[str]
+
+
+class Document(TypedDict):
+    """Everything."""
+
+    version: int
+    time: When
+    mode: str
+    state: State
+    valuation: Valuation
+    data: Data
+    trader: Trader
+    notices: NotRequired[list[Notice]]
+    needs_you: NotRequired[list[Need]]
+
+
+def problems(document: Any) -> str:
+    """Empty when *document* has the shape above, else the first place where it has not."""
+    try:
+        msgspec.convert(document, Document)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,120 @@
+/* The operator's acts, each with its consequences in numbers before it is done. */
+import { app } from "./app.js";
+import { post } from "./api.js";
+import { ask, consequences, field, perform, say } from "./dialogs.js";
+import { h, icon } from "./dom.js";
+import { amount, group, isNonZero } from "./format.js";
+import { planLines, quoteLines } from "./plan.js";
+import { reason } from "./parts.js";
+
+const NUMBER = "[0-9]{1,20}([.][0-9]{1,20})?";
+
+/** Own orders by venue, as the last document has them. */
+export const openOrders = () => Object.entries(app.doc.state.orders).flatMap(([venue, orders]) => Object.values(orders).map((o) => ({ venue, ...o })));
+
+const ordersInWords = (orders) => (orders.length ? `${orders.length} order${orders.length > 1 ? "s" : ""}: ` + orders.map((o) => `${o.side.toLowerCase()} ${group(o.quantity_left)} ${o.contract} at ${group(o.price)} on ${o.venue}`).join("; ") : "no orders: none are open");
+
+const openExposure = () => Object.entries(app.doc.trader.exposure).filter(([, e]) => isNonZero(e.quantity));
+const exposureInWords = () => {
+  const open = openExposure();
+  if (!open.length) return "nothing unhedged";
+  return open.map(([ticker, e]) => `${group(e.quantity, true)} ${ticker.split("/")[0]} unhedged${e.value ? `, ${group(e.value, true)} in numeraire` : ""}`).join("; ");
+};
+
+const refuseOrClose = async (act, body, done) => {
+  const answer = await post(act, body);
+  if (answer.ok) say("ok", done);
+  return answer;
+};
+
+const check = (c) => h("li", { key: c.name, class: c.ok ? "ok" : "bad" }, icon(c.ok ? "ok" : "bad"), h("span", {}, h("b", {}, `${c.name}: `), c.message));
+
+/** START: the plan that it would begin with, what speaks against it, then the question. */
+export const start = () => {
+  const { checks } = app.doc.trader;
+  const failed = checks.filter((c) => !c.ok);
+  ask({
+    title: failed.length ? "START is not possible yet" : "Start trading with this plan?",
+    wide: true, go: true, blocked: failed.length > 0,
+    confirm: failed.length ? null : "START",
+    body: [
+      failed.length ? [h("p", { class: "d" }, "What is in the way:"), h("ul", { class: "checks" }, failed.map(check))] : null,
+      (app.doc.notices ?? []).map((n, i) => h("div", { key: i }, reason(n.level === "info" ? "" : n.level, n.text))),
+      h("h4", {}, "The plan it begins with"), planLines(app.doc.valuation.rounded),
+      h("h4", {}, "The quotes it places"), quoteLines(app.doc.trader.quotes),
+      consequences([["Exposure now", exposureInWords()], ["Checks", `${checks.length - failed.length} of ${checks.length} passed`]]),
+    ],
+    act: () => refuseOrClose("start", {}, "START was accepted"),
+  });
+};
+
+/** STOP: no question; stopping must never wait. */
+export const stop = () => perform("stop", {}, "STOP was accepted: no new orders, open ones are being cancelled");
+
+/** HALT. */
+export const halt = () => ask({
+  title: "Halt everything?", danger: true, confirm: "HALT", keep: "Keep going",
+  body: consequences([["Cancels", ordersInWords(openOrders())], ["Leaves", exposureInWords()], ["Stops", "quotes, plan trades, automatic hedges and transfers, also after a restart"], ["Ends by", "RESET with a note, then START"]]),
+  fields: [field("reason", "Reason", { required: true, area: true })],
+  act: ({ reason: why }) => refuseOrClose("halt", { reason: why.trim() || "operator" }, "halted"),
+});
+
+/** RESET after a halt. */
+export const reset = () => ask({
+  title: "Acknowledge the halt?", confirm: "RESET",
+  body: consequences([["Halted by", app.doc.trader.by], ["Because", app.doc.trader.reason], ["Exposure now", exposureInWords()], ["Then", "the trader reconnects and comes to READY; it does not trade before START"]]),
+  fields: [field("note", "What was found and done", { required: true, area: true })],
+  act: ({ note }) => refuseOrClose("reset", { note: note.trim() || "-" }, "the halt is acknowledged"),
+});
+
+/** Hedge the open exposure now. */
+export const hedge = () => ask({
+  title: "Hedge now?", confirm: "Hedge now",
+  body: consequences([["Closes", exposureInWords()], ["How", `a limit order on the source, at most ${app.doc.trader.parameters.max_slippage?.value ?? "max_slippage"} of the best price away`]]),
+  act: () => refuseOrClose("hedge", {}, "the hedge was asked for"),
+});
+
+/** Cancel one order, one side, or all orders of a venue. */
+export const cancel = (venue, orders, body) => ask({
+  title: "Cancel orders?", danger: true, confirm: `Cancel ${orders.length} order${orders.length === 1 ? "" : "s"}`, keep: "Keep them",
+  body: consequences([["Cancels", ordersInWords(orders)], ["Leaves", exposureInWords()], app.doc.trader.state === "TRADING" ? ["Then", "the trader is TRADING: it quotes again when its conditions are met"] : null]),
+  act: () => refuseOrClose("cancel", { venue, ...body }, "the cancel was asked for"),
+});
+
+const TRANSFER = {
+  approve: (t) => ({ title: "Approve the transfer?", confirm: `Approve ${group(t.amount)} ${t.asset}`, rows: [["Moves", "by the machine, at once"]], fields: [] }),
+  sent: (t) => ({
+    title: "You have sent it?", confirm: "It is sent", rows: [["Then", "it counts as in transit until it arrives; the sender's balance is expected to fall by the amount"]],
+    fields: [field("amount", "Amount really sent", { value: t.amount, required: true, pattern: NUMBER, unit: t.asset }), field("note", "Note (bank reference)")],
+  }),
+  arrived: (t) => ({
+    title: "It has arrived?", confirm: "It has arrived", rows: [["Expected", amount(t.expected, t.to_asset ?? t.asset)], ["Then", "it counts at the receiver, and the lane is free again"]],
+    fields: [field("amount", "Amount really received", { value: t.expected ?? "", required: true, pattern: NUMBER, unit: t.to_asset ?? t.asset }), field("note", "Note")],
+  }),
+  cancel: (t) => ({ title: "Cancel the transfer?", confirm: `Cancel ${t.id}`, danger: true, keep: "Keep it", rows: [["Then", "nothing is sent; a later plan may propose it again"]], fields: [field("note", "Note")] }),
+  resolve: (t) => ({
+    title: "Did it leave?", confirm: "Resolve", danger: true, keep: "Not yet",
+    rows: [["Uncertain", t.note || "the venue never answered"], ["Until then", `no other ${t.asset} leaves on this lane`]],
+    fields: [field("amount", "Amount that left; 0 when nothing left", { value: t.amount, required: true, pattern: NUMBER, unit: t.asset, hint: "Compare it with the venue's own history first." }), field("note", "How you know", { required: true, area: true })],
+  }),
+};
+
+/** The buttons' names of a transfer's acts. */
+export const TRANSFER_WORDS = { approve: "Approve…", sent: "I have sent it…", arrived: "It arrived…", cancel: "Cancel…", resolve: "Resolve…" };
+
+/** One act on a transfer. */
+export const transfer = (t, action) => {
+  const { title, confirm, rows, fields, danger = false, keep } = TRANSFER[action](t);
+  ask({
+    title, confirm, danger, keep, fields,
+    body: consequences([["Transfer", `${t.id}: ${group(t.amount)} ${t.asset} from ${t.from} to ${t.to || "the bank"}`], ["Charge", amount(t.fee, t.asset)], ...rows]),
+    act: (form) => refuseOrClose("transfer", { id: t.id, action, amount: form.amount || null, note: form.note?.trim() || null }, `${t.id}: ${action} was accepted`),
+  });
+};
+
+/** What the keys do. */
+export const keys = () => ask({
+  title: "Keyboard",
+  body: [h("dl", { class: "keys" }, [["1 to 8", "tabs, Trader to Transactions"], ["/", "find in the table in view"], ["u", "show or hide the edits"], ["t", "theme"], ["?", "this list"], ["Esc", "close, never confirms"]]
+    .map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)))), h("p", { class: "d" }, "START, STOP, HALT and every confirmation have no letter on purpose.")],
+});

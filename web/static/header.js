@@ -1,0 +1,117 @@
+/* The header on every tab: mode, state, key numbers, acts, one line of words, the ages of the inputs. */
+import { app, canAct } from "./app.js";
+import * as acts from "./acts.js";
+import { canUpdate, edits, update } from "./edits.js";
+import { h, hiddenText, icon, patch } from "./dom.js";
+import { age, amount, between, isNonZero, when } from "./format.js";
+import { editedOn } from "./parameters.js";
+import { allQuotes } from "./plan.js";
+
+const at = (id) => document.getElementById(id);
+const LOOKS = { TRADING: ["ok", "run"], READY: ["idle", "ready"], HALTED: ["bad", "halt"], STOPPING: ["warn", "wait"], SHUTDOWN: ["warn", "wait"], INITIALIZING: ["warn", "wait"], DISCONNECTED: ["idle", "wait"] };
+
+/** Ages of the inputs; without a list of their own they are those of books and rates. */
+export const inputs = (doc) => doc.state.inputs ?? [
+  ...Object.entries(doc.state.books).flatMap(([venue, books]) => Object.entries(books).map(([ticker, b]) => ({ name: `${venue} ${ticker}`, age: b.age, limit: b.limit ?? null, ok: b.ok }))),
+  ...Object.entries(doc.state.rates).map(([pair, r]) => ({ name: pair, age: r.age, limit: r.limit ?? null, ok: r.ok ?? true })),
+];
+const staleInputs = (doc) => inputs(doc).filter((i) => !i.ok && i.age !== null);
+
+const state = ({ trader, time }, stale) => {
+  const marked = trader.state === "TRADING" && stale.length;
+  const [look, sign] = app.lost ? ["lost", "unknown"] : marked ? ["warn", "warn"] : LOOKS[trader.state] ?? ["idle", "ready"];
+  return [
+    h("p", { class: `word ${look}` }, icon(sign), trader.state, app.lost ? " ?" : marked ? h("small", {}, " stale input") : ""),
+    h("p", { class: "since", title: trader.reason }, "since ", when(trader.since, time), h("span", { class: "dur" }, ` · ${age(Math.max(0, Math.floor(between(trader.since, time))))}`), ` · by ${trader.by}`),
+  ];
+};
+
+const stats = (doc) => {
+  const open = Object.entries(doc.trader.exposure);
+  const unhedged = open.filter(([, e]) => isNonZero(e.quantity));
+  const [ticker, e] = unhedged[0] ?? open[0] ?? ["", null];
+  const over = e?.limit && Math.abs(Number(e.quantity)) > Number(e.limit);
+  const side = (q) => h("div", { key: `${q.venue}${q.ticker}${q.side}` }, h("dt", {}, q.side === "bid" ? "Bid" : "Ask"),
+    h("dd", { class: q.resting ? `c-${q.side}` : "none", title: q.resting ? null : q.reason }, q.resting ? amount(q.price, q.ticker.split("/")[1], { flash: true }) : "none"));
+  return [
+    h("div", { key: "exposure" }, h("dt", {}, "Unhedged"), h("dd", { class: over ? "c-bad" : "" }, over ? icon("bad") : null, e ? amount(e.quantity, ticker.split("/")[0], { signed: true, flash: true }) : h("span", { class: "none" }, "no data"))),
+    allQuotes(doc.trader.quotes).slice(0, 2).map(side),
+  ];
+};
+
+const CAN = { start: ["READY"], stop: ["TRADING", "DISCONNECTED", "INITIALIZING", "STOPPING", "READY"], halt: ["READY", "TRADING", "STOPPING", "DISCONNECTED", "INITIALIZING"], reset: ["HALTED"] };
+const act = (name, sign, label, title, run, enabled) =>
+  h("button", { type: "button", key: name, class: `btn ${name}`, id: `act-${name}`, title, disabled: !enabled || app.busy.has(name), onclick: run }, sign ? icon(sign) : null, label);
+
+const buttons = (doc) => {
+  const may = (name) => Boolean(doc) && canAct() && CAN[name].includes(doc.trader.state);
+  const stopping = may("stop") && (doc.trader.state !== "READY" || doc.trader.wanted);
+  return [
+    doc?.trader.state === "HALTED" ? act("reset", "back", "RESET", "Acknowledges the halt, with a note", acts.reset, may("reset"))
+      : act("start", "play", "START", "Shows the plan first, then asks", acts.start, may("start")),
+    act("stop", "square", "STOP", "Cancels all orders at once and waits until the venues confirm", acts.stop, stopping),
+    act("update", null, [h("span", {}, "UPDATE"), h("span", { class: "count" }, String(edits.size))], "Applies all edits together, or none", update, canUpdate()),
+    act("halt", "halt", "HALT", "Stops everything, hedging and transfers too, until RESET", acts.halt, may("halt")),
+  ];
+};
+
+const inWords = (doc) => {
+  const quotes = allQuotes(doc.trader.quotes);
+  const resting = quotes.filter((q) => q.resting), missing = quotes.filter((q) => !q.resting);
+  if (doc.trader.state !== "TRADING" && doc.trader.state !== "HALTED") return [h("b", {}, `${doc.trader.state}: `), doc.trader.reason];
+  if (!missing.length) return [`${resting.map((q) => `${q.side} on ${q.venue}`).join(" and ")} quoted`];
+  const reasons = [...new Set(missing.map((q) => q.reason))];
+  const who = reasons.length === 1 ? [h("b", {}, `No ${missing.map((q) => q.side).join(", no ")}: `), reasons[0]] : missing.map((q) => [h("b", {}, ` No ${q.side}: `), q.reason]);
+  return [resting.length ? `${resting.map((q) => `${q.side} on ${q.venue}`).join(" and ")} quoted. ` : "", who];
+};
+
+const lines = (doc, stale) => {
+  if (app.lost) {
+    const why = app.lost.ended ? ["The session has ended. ", h("a", { href: "/login" }, "Sign in again"), "; your edits are kept in this window."] : "Connecting again by itself; the buttons are off until then.";
+    return h("p", { key: "lost", class: "lost", role: "alert" }, icon("unknown"), h("span", {}, h("b", {}, "No news from the daemon"), app.lost.since ? [" since ", when(app.lost.since.toISOString())] : "", ". ", doc ? "What you see is a photograph. " : "", why));
+  }
+  const { state: name } = doc.trader;
+  const look = name === "HALTED" ? "bad" : name === "TRADING" ? (stale.length ? "warn" : "ok") : "idle";
+  const needs = doc.needs_you?.length ?? 0;
+  return [
+    h("p", { key: "words", class: look }, icon({ bad: "halt", warn: "warn", ok: "ok", idle: "ready" }[look]), h("span", {}, inWords(doc), needs ? [" ", h("a", { href: "#trader" }, `${needs} thing${needs > 1 ? "s" : ""} need${needs > 1 ? "" : "s"} you.`)] : null)),
+    stale.map((i) => h("p", { key: i.name, class: "warn" }, icon("warn"), h("span", {}, h("b", {}, `${i.name}: `), i.message ?? `${age(i.age)} old, limit ${age(i.limit)}`))),
+    (doc.notices ?? []).map((n) => h("p", { key: n.text, class: n.level === "info" ? "idle" : n.level }, icon(n.level === "bad" ? "bad" : n.level === "warn" ? "warn" : "none"), h("span", {}, n.text))),
+  ];
+};
+
+const inputAge = (i) => {
+  const [cls, sign, word] = app.lost ? ["lost", "unknown", "age unknown, "] : i.age === null ? ["wait", "wait", "waiting, "] : !i.ok ? ["bad", "bad", "stale, "] : i.limit && i.age > i.limit / 2 ? ["wait", "warn", "ageing, "] : ["ok", "ok", "fresh, "];
+  return h("li", { key: i.name, title: i.limit ? `${i.name}: limit ${age(i.limit)}` : i.name }, h("span", {}, i.name), h("span", { class: `v ${cls}` }, icon(sign), hiddenText(word), app.lost ? "?" : i.age === null ? "waiting" : age(i.age)));
+};
+
+const badge = (id, doc) => {
+  const n = id === "transits" ? doc.state.transfers.filter((t) => t.actions.length || t.overdue).length
+    : id === "orders" ? Object.values(doc.state.orders).flatMap((o) => Object.values(o)).filter((o) => o.flag).length : 0;
+  return n ? h("span", { class: "n" }, String(n), hiddenText(" need you")) : null;
+};
+
+/** Draw the header. */
+export const drawHeader = () => {
+  const { doc } = app;
+  patch(at("acts"), buttons(doc));
+  const stale = doc ? staleInputs(doc) : [];
+  if (doc || app.lost) patch(at("line"), [lines(doc, stale)]);
+  if (!doc) return;
+  document.documentElement.dataset.mode = doc.mode;
+  document.documentElement.toggleAttribute("data-lost", Boolean(app.lost));
+  document.title = `${app.lost ? "? " : ""}${doc.trader.state} · ${doc.mode.toUpperCase()} · ILP`;
+  patch(at("mode"), [doc.mode.toUpperCase()]);
+  at("mode").className = `mode ${doc.mode}`;
+  patch(at("pair"), [`${doc.data.source_ticker} → ${doc.data.target_ticker}`]);
+  patch(at("state"), state(doc, stale));
+  patch(at("stats"), stats(doc));
+  patch(at("inputs"), inputs(doc).map(inputAge));
+  patch(at("clock"), [when(doc.time)]);
+  for (const a of document.querySelectorAll(".tabs a")) {
+    const id = a.dataset.tab;
+    a.__name ??= a.textContent;
+    patch(a, [a.__name, badge(id, doc), editedOn(id) ? h("span", { class: "dot", title: "edits not applied" }, hiddenText(", edits not applied")) : null]);
+    if (id === app.tab) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current");
+  }
+};

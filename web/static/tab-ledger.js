@@ -1,0 +1,92 @@
+/* Transits, Orders, Transactions: what is under way, what rests, and what the venues have booked. */
+import { app, canAct } from "./app.js";
+import { TRANSFER_WORDS, cancel, openOrders, transfer } from "./acts.js";
+import { h, icon } from "./dom.js";
+import { age, amount, between, group, isNonZero, when } from "./format.js";
+import { button, empty, panel, reason, table } from "./parts.js";
+import { parameterPanel } from "./parameters.js";
+
+const FINAL = ["ARRIVED", "FAILED", "CANCELLED"];
+const STEPS = ["PROPOSED", "PLANNED", "REQUESTED", "SENT", "ARRIVED"];
+
+const chip = (t) => h("span", { class: `chip ${t.state === "ARRIVED" ? "ok" : ["UNCERTAIN", "FAILED"].includes(t.state) ? "bad" : t.manual ? "man" : "now"}` }, icon({ ARRIVED: "ok", UNCERTAIN: "unknown", FAILED: "bad", PROPOSED: "hand", CANCELLED: "none" }[t.state] ?? "arrow"), t.state);
+const steps = (t) => {
+  const at = STEPS.indexOf(t.state);
+  return h("ol", { class: "steps" }, STEPS.map((s, i) => h("li", { key: s, class: at < 0 ? "todo" : i < at ? "done" : i === at ? "now" : "todo" }, icon(at >= 0 && i <= at ? "ok" : "none"), s.toLowerCase())), at < 0 ? h("li", { class: "unk" }, icon("unknown"), h("b", {}, t.state.toLowerCase())) : null);
+};
+const sinceWhen = (t) => [when(t.since, app.doc.time), h("small", {}, ` ${age(Math.max(0, Math.floor(between(t.since, app.doc.time))))}`)];
+const buttonsOf = (t) => t.actions.map((a) => button(TRANSFER_WORDS[a] ?? a, () => transfer(t, a), { disabled: !canAct(), cls: a === "cancel" ? "small" : "small primary" }));
+
+const card = (t) => h("section", { class: `panel act ${t.state === "UNCERTAIN" ? "bad" : ""}`, key: t.id, "aria-label": `${t.id} needs you` },
+  h("header", { class: "ph" }, h("h3", {}, icon(t.state === "UNCERTAIN" ? "unknown" : "hand"), `${t.id} `, h("span", { class: "path" }, `${t.from} → ${t.to || "bank"}`)), chip(t)),
+  h("div", { class: "pb" }, h("p", { class: "lead" }, amount(t.amount, t.asset)), h("p", {}, "arrives as ", amount(t.expected, t.to_asset ?? t.asset), ", charge ", amount(t.fee, t.asset)), t.note ? h("p", { class: "d" }, t.note) : null,
+    t.overdue ? reason("warn", "Overdue", t.due ? [": expected ", when(t.due, app.doc.time)] : "", ".") : null, h("p", { class: "d" }, "since ", sinceWhen(t)), h("div", { class: "row" }, buttonsOf(t))));
+
+const TRANSFERS = [
+  { name: "Transfer", head: true, cell: (t) => t.id, raw: (t) => t.id },
+  { name: "State", cell: (t) => [chip(t), t.overdue ? [" ", h("span", { class: "tag warn" }, "overdue")] : null], raw: (t) => `${t.state}${t.overdue ? " overdue" : ""}` },
+  { name: "Way", cell: (t) => `${t.from} → ${t.to || "bank"}`, raw: (t) => `${t.from} to ${t.to}` },
+  { name: "Leaves", right: true, cell: (t) => amount(t.amount, t.asset), raw: (t) => t.amount },
+  { name: "Charge", right: true, cell: (t) => amount(t.fee, t.asset), raw: (t) => t.fee },
+  { name: "Arrives", right: true, cell: (t) => [amount(t.arrived && isNonZero(t.arrived) ? t.arrived : t.expected, t.to_asset ?? t.asset), t.arrived && isNonZero(t.arrived) ? null : h("small", {}, " expected")], raw: (t) => t.arrived ?? t.expected },
+  { name: "Since", cell: sinceWhen, raw: (t) => t.since },
+  { name: "Address and reference", wide: true, cell: (t) => [t.address ? h("code", {}, t.address) : null, t.reference ? [" ", h("code", {}, t.reference)] : null, t.address || t.reference ? null : h("span", { class: "none" }, "–")], raw: (t) => `${t.address ?? ""} ${t.reference ?? ""}` },
+  { name: "By", cell: (t) => t.by ?? "–", raw: (t) => t.by },
+  { name: "Acts", cell: buttonsOf },
+];
+
+/** The tab Transits. */
+export const transits = () => {
+  const all = app.doc.state.transfers;
+  const waiting = all.filter((t) => t.actions.length && !FINAL.includes(t.state));
+  const moving = all.filter((t) => !FINAL.includes(t.state) && !t.actions.length);
+  return [
+    waiting.length ? h("div", { class: "cards3 s12", key: "cards" }, waiting.map(card)) : null,
+    moving.length ? panel("x-moving", "Under way", 12, moving.map((t) => h("div", { class: "way", key: t.id }, h("p", {}, h("b", {}, t.id), " ", amount(t.amount, t.asset), ` ${t.from} → ${t.to || "bank"}`, t.due ? [", expected ", when(t.due, app.doc.time)] : "", t.overdue ? [" ", h("span", { class: "tag warn" }, "overdue")] : null), steps(t))), { asof: app.doc.time }) : null,
+    panel("x-list", "All transfers", 12, table("transfers", "Every transfer, its amounts and where it stands", TRANSFERS, all, { key: (t) => t.id, cls: "big xfers", none: "No transfers yet. The optimizer plans them; what it cannot do alone waits here for you." }), { asof: app.doc.time }),
+    parameterPanel("transits", "Charges and minima", 12),
+  ];
+};
+
+const ORDERS = [
+  { name: "Order", head: true, cell: (o) => h("code", {}, o.id), raw: (o) => o.id },
+  { name: "Venue", cell: (o) => o.venue, raw: (o) => o.venue },
+  { name: "Side", cell: (o) => h("b", { class: o.side === "BUY" ? "c-bid" : "c-ask" }, icon(o.side === "BUY" ? "up" : "down"), o.side.toLowerCase()), raw: (o) => o.side },
+  { name: "For", cell: (o) => o.purpose || "–", raw: (o) => o.purpose },
+  { name: "Price", right: true, cell: (o) => amount(o.price, o.contract.split("/")[1]), raw: (o) => o.price },
+  { name: "Left", right: true, cell: (o) => amount(o.quantity_left, o.contract.split("/")[0]), raw: (o) => o.quantity_left },
+  { name: "Of", right: true, cell: (o) => amount(o.quantity, o.contract.split("/")[0]), raw: (o) => o.quantity },
+  { name: "Age", cell: (o) => h("span", { title: o.timestamp }, age(Math.max(0, Math.floor(between(o.timestamp, app.doc.time))))), raw: (o) => o.timestamp },
+  { name: "With the venue", wide: true, cell: (o) => (o.flag ? h("span", { class: "tag warn" }, icon("warn"), o.flag) : [icon("ok"), "agrees"]), raw: (o) => o.flag ?? "agrees" },
+  { name: "Acts", cell: (o) => button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() }) },
+];
+
+/** The tab Orders. */
+export const orders = () => {
+  const all = openOrders();
+  const venues = Object.keys(app.doc.state.orders);
+  const of = (venue, side) => all.filter((o) => o.venue === venue && o.side === side);
+  const sideButton = (venue, side) => (of(venue, side).length ? button(`Cancel ${side === "BUY" ? "bids" : "asks"} on ${venue}…`, () => cancel(venue, of(venue, side), { side }), { disabled: !canAct() }) : null);
+  return [panel("o-list", "Open orders", 12, [
+    all.length ? table("orders", "Own open orders as the venues have them", ORDERS, all, { key: (o) => `${o.venue}${o.id}`, cls: "big", mark: (o) => (o.flag ? "diff warn" : "") }) : empty("No open orders. Quotes, hedges and trades of the plan appear here while they rest."),
+    h("div", { class: "row acts2" }, venues.flatMap((v) => [sideButton(v, "BUY"), sideButton(v, "SELL")])),
+  ], { asof: app.doc.time })];
+};
+
+const TRANSACTIONS = [
+  { name: "Time", head: true, cell: (t) => when(t.timestamp, app.doc.time), raw: (t) => t.timestamp },
+  { name: "Venue", cell: (t) => t.venue, raw: (t) => t.venue },
+  { name: "Type", cell: (t) => t.type, raw: (t) => t.type },
+  { name: "Amount", right: true, cell: (t) => [t.direction === "debit" ? "−" : "+", amount(t.quantity, t.contract)], raw: (t) => (t.direction === "debit" ? `-${t.quantity}` : t.quantity) },
+  { name: "Asset", cell: (t) => t.contract, raw: (t) => t.contract },
+  { name: "Balance after", right: true, cell: (t) => amount(t.balance, t.contract), raw: (t) => t.balance },
+  { name: "Note", wide: true, cell: (t) => t.note || "–", raw: (t) => t.note },
+];
+
+/** The tab Transactions. */
+export const transactions = () => {
+  const all = Object.entries(app.doc.state.transactions).flatMap(([venue, rows]) => rows.map((t, i) => ({ venue, n: i, ...t })));
+  all.sort((a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0));
+  const latest = all.slice(0, 300);
+  return [panel("t-list", ["Transactions ", h("small", {}, all.length > 300 ? `the latest 300 of ${group(String(all.length))}` : "")], 12, table("transactions", "The venues' own ledgers of our accounts, latest first", TRANSACTIONS, latest, { key: (t) => `${t.venue}${t.timestamp}${t.contract}${t.type}${t.direction}${t.quantity}${t.note}${t.n}`, none: "No transactions yet. The venues' ledgers appear here as they are read." }), { asof: app.doc.time })];
+};

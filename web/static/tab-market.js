@@ -1,0 +1,108 @@
+/* Market and State: the books with our own quotes marked, the rates, and what the pool holds where. */
+import { app } from "./app.js";
+import { openOrders } from "./acts.js";
+import { h, icon } from "./dom.js";
+import { age, amount, group, isNonZero, same } from "./format.js";
+import { empty, list, panel, reason, table } from "./parts.js";
+import { parameterPanel } from "./parameters.js";
+import { allQuotes } from "./plan.js";
+
+const numeraire = () => app.doc.data.source_ticker.split("/")[1];
+const pair = (row) => (Array.isArray(row) ? row : [row.price, row.quantity]);
+
+const bookRows = (book, side, own) => {
+  const rows = (book[`${side}s`] ?? (book[side] ? [[book[side], null]] : [])).map(pair).slice(0, 10);
+  return rows.map(([price, quantity], i) => {
+    const ours = own.some((o) => same(o.price, price));
+    return h("tr", { key: `${side}${i}`, class: ours ? `own ${side}` : "" }, h("td", { class: `c-${side}` }, side), h("td", { class: "r" }, amount(price)), h("td", { class: "r" }, amount(quantity)), h("td", {}, ours ? h("span", { class: "tag" }, "ours") : ""));
+  });
+};
+
+const book = (venue, ticker, b) => {
+  const own = openOrders().filter((o) => o.venue === venue && o.contract === ticker);
+  const [base, quote] = ticker.split("/");
+  return panel(`m-${venue}-${ticker.replace("/", "")}`, [`${ticker} on ${venue} `, h("small", {}, b.age === null ? "no book yet" : `${age(b.age)} old${b.limit ? `, limit ${age(b.limit)}` : ""}`)], 6, [
+    b.ok ? null : reason("warn", b.age === null ? "No book yet." : "This book is too old or not sane: what depends on it is pulled."),
+    b.bid || b.ask ? h("table", { class: "book" }, h("caption", {}, `Price in ${quote}, quantity in ${base}; asks above, bids below`),
+      h("thead", {}, h("tr", {}, ["Side", "Price", "Quantity", ""].map((t, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "r" : "" }, t)))),
+      h("tbody", {}, bookRows(b, "ask", own.filter((o) => o.side === "SELL")).reverse(), bookRows(b, "bid", own.filter((o) => o.side === "BUY")))) : empty("The book appears here as soon as the venue sends it."),
+  ], { asof: app.doc.time });
+};
+
+const ruler = () => {
+  const quotes = allQuotes(app.doc.trader.quotes);
+  const points = quotes.flatMap((q) => [[q.resting ? `our ${q.side}` : null, q.price, q.side], [`reference ${q.side}`, q.reference, "ref"], [`hedge ${q.side}`, q.hedge, "hedge"]]).filter(([name, price]) => name && price);
+  const [target] = quotes;
+  const b = target && app.doc.state.books[target.venue]?.[target.ticker];
+  if (b?.bid) points.push(["best bid", b.bid, "other"]);
+  if (b?.ask) points.push(["best ask", b.ask, "other"]);
+  if (points.length < 2) return empty("No prices yet: they need both books and the rate.");
+  const sorted = [...points].sort((x, y) => Number(y[1]) - Number(x[1]));
+  return h("dl", { class: "kv" }, sorted.map(([name, price, kind]) => h("div", { key: name }, h("dt", { class: kind === "bid" || kind === "ask" ? `c-${kind}` : "" }, kind === "bid" ? icon("up") : kind === "ask" ? icon("down") : null, name), h("dd", {}, amount(price, target?.ticker.split("/")[1], { flash: true })))));
+};
+
+const rates = () => table("rates", "Rates of exchange", [
+  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p },
+  { name: "Bid", right: true, cell: ([, r]) => amount(r.bid), raw: ([, r]) => r.bid },
+  { name: "Ask", right: true, cell: ([, r]) => amount(r.ask), raw: ([, r]) => r.ask },
+  { name: "Fixing", cell: ([, r]) => (r.fixing ?? "–").slice(0, 10), raw: ([, r]) => r.fixing },
+  { name: "Fetched", cell: ([, r]) => (r.age === null ? "never" : `${age(r.age)} ago`), raw: ([, r]) => r.age },
+  { name: "Source", cell: ([, r]) => r.source, raw: ([, r]) => r.source },
+], Object.entries(app.doc.state.rates), { key: ([p]) => p, tools: false, none: "No rate yet." });
+
+/** The tab Market. */
+export const market = () => [
+  panel("m-ruler", "Our prices against the target's", 6, ruler(), { asof: app.doc.time }),
+  panel("m-rates", "Rates", 6, rates(), { asof: app.doc.time }),
+  Object.entries(app.doc.state.books).flatMap(([venue, books]) => Object.entries(books).map(([ticker, b]) => book(venue, ticker, b))),
+  parameterPanel("market", "Fees", 12),
+];
+
+const place = (x) => {
+  const y = Number(x.total), t = Number(x.target); // for the picture only
+  if (!(t > 0) || !Number.isFinite(y)) return null;
+  const scale = 100 / Math.max(2 * t, y * 1.05), share = Math.round((y / t) * 100);
+  const level = y < t / 4 ? "bad" : y < 0.75 * t || y > 1.25 * t ? "warn" : "";
+  return [
+    h("svg", { class: "bul", role: "img", "aria-label": `${share} % of the target` },
+      h("rect", { class: "bn low", x: "0", width: `${0.75 * t * scale}%`, height: "20" }), h("rect", { class: "bn crit", x: "0", width: `${0.25 * t * scale}%`, height: "20" }),
+      h("rect", { class: "bn free", x: `${0.75 * t * scale}%`, width: `${0.5 * t * scale}%`, height: "20" }),
+      h("rect", { class: "bn high", x: `${1.25 * t * scale}%`, width: `${100 - 1.25 * t * scale}%`, height: "20" }),
+      h("rect", { class: "bv", x: "0", y: "7", width: `${y * scale}%`, height: "6" }), h("line", { class: "target", x1: `${t * scale}%`, x2: `${t * scale}%`, y1: "0", y2: "20" })),
+    h("span", { class: `tagline ${level}` }, level ? icon("warn") : null, `${share} % of target`),
+  ];
+};
+
+const worth = (x) => {
+  const mark = Number(app.doc.state.marks[x.asset]); // shown rounded to the unit, as an orientation
+  return Number.isFinite(mark) && x.total !== null ? [h("span", { class: "num" }, "≈ ", group((Number(x.total) * mark).toFixed(0))), " ", h("span", { class: "u" }, numeraire())] : amount(null);
+};
+
+const HOLDINGS = [
+  { name: "Holding", head: true, cell: (x) => `${x.venue} ${x.asset}`, raw: (x) => `${x.venue} ${x.asset}` },
+  { name: "Free", right: true, cell: (x) => amount(x.available, x.asset, { flash: true }), raw: (x) => x.available },
+  { name: "Held", right: true, cell: (x) => amount(x.held, x.asset), raw: (x) => x.held },
+  { name: "In transit", right: true, cell: (x) => amount(x.in_transit, x.asset, { signed: true }), raw: (x) => x.in_transit },
+  { name: "Total", right: true, cell: (x) => h("b", {}, amount(x.total, x.asset, { flash: true })), raw: (x) => x.total },
+  { name: "Target", right: true, cell: (x) => amount(x.target, x.asset), raw: (x) => x.target },
+  { name: "Worth", right: true, cell: worth, raw: (x) => Number(x.total) * Number(app.doc.state.marks[x.asset]) },
+  { name: "Place", wide: true, cell: place },
+];
+
+const totals = () => {
+  const assets = [...new Set(app.doc.state.holdings.map((x) => x.asset))];
+  return list(assets.map((a) => [a, app.doc.state.holdings.filter((x) => x.asset === a && isNonZero(x.in_transit)).length ? [amount(app.doc.state.marks[a], numeraire()), " each, some in transit"] : [amount(app.doc.state.marks[a], numeraire()), " each"]]));
+};
+
+/** The tab State. */
+export const holdings = () => [
+  panel("s-hold", "Holdings", 12, app.doc.state.holdings.length ? table("holdings", "What the pool holds; total = free + held + on its way here", HOLDINGS, app.doc.state.holdings, { key: (x) => `${x.venue}${x.asset}`, cls: "big" }) : empty("No balances yet: they are read when a venue is connected."), { asof: app.doc.time }),
+  panel("s-inputs", "Inputs", 6, table("inputs", "What the trader relies on, and how old it is", [
+    { name: "Input", head: true, cell: (i) => i.name, raw: (i) => i.name },
+    { name: "Age", right: true, cell: (i) => age(i.age), raw: (i) => i.age },
+    { name: "Limit", right: true, cell: (i) => age(i.limit), raw: (i) => i.limit },
+    { name: "State", cell: (i) => [icon(i.ok ? "ok" : "bad"), i.ok ? "fresh" : i.message ?? "not usable"], raw: (i) => (i.ok ? "fresh" : "stale") },
+  ], app.doc.state.inputs ?? [], { key: (i) => i.name, tools: false })),
+  panel("s-marks", "Marks", 6, app.doc.state.holdings.length ? totals() : empty("No marks yet."), { asof: app.doc.time }),
+  parameterPanel("state", "Target balances", 12),
+];

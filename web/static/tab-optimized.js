@@ -1,0 +1,90 @@
+/* Optimized and Valuation: the three columns side by side, every holding and every move, and what the terms mean. */
+import { app } from "./app.js";
+import { h } from "./dom.js";
+import { amount, isNonZero, minus, when } from "./format.js";
+import { bar, empty, list, panel, table } from "./parts.js";
+import { parameterPanel } from "./parameters.js";
+import { moveKey, moveName } from "./plan.js";
+
+const NAMES = [["base", "Now", "the pool as it stands"], ["optimized", "Optimized", "the optimum, exact"], ["rounded", "Rounded", "what would be done"]];
+const TERMS = [
+  ["value", "The whole: cash less costs, risk and deviation."],
+  ["cash", "All holdings at their marks, before the plan."],
+  ["costs", "Slippage, half spread, fees and charges of the plan."],
+  ["risk", "What the variance of the holdings is charged with."],
+  ["deviation", "What being away from the targets is charged with."],
+];
+const numeraire = () => app.doc.data.source_ticker.split("/")[1];
+const columns = () => NAMES.map(([id, name, help]) => ({ id, name, help, column: app.doc.valuation[id] }));
+const noPlan = () => empty("No plan yet: it needs both books, a rate, the balances and the variances. It appears by itself.");
+
+const heads = () => h("tr", {}, h("th", { scope: "col" }, ""), columns().map((c) => h("th", { scope: "col", class: "r", key: c.id, title: c.help }, c.name)));
+const line = (key, name, cells, cls = "") => h("tr", { key, class: cls }, h("th", { scope: "row" }, name), cells.map((c, i) => h("td", { class: "r", key: i }, c)));
+
+const three = () => {
+  const all = columns();
+  const moves = new Map(all.flatMap(({ column }) => (column?.moves ?? []).map((m) => [moveKey(m), m])));
+  const holdings = all.find(({ column }) => column)?.column.holdings ?? [];
+  const inColumn = (column, key) => column?.moves.find((m) => moveKey(m) === key);
+  const total = (column, x) => column?.holdings.find((y) => y.venue === x.venue && y.asset === x.asset)?.total;
+  const group = (text) => h("tr", { key: text, class: "grp" }, h("th", { scope: "rowgroup", colspan: "4" }, text));
+  return h("table", { class: "three" }, h("caption", {}, `Amounts in ${numeraire()} unless another unit is given`), h("thead", {}, heads()),
+    h("tbody", {}, group("Value"),
+      TERMS.map(([name, help]) => line(name, h("span", { class: "term", title: help, tabindex: "0" }, name), all.map(({ column }) => amount(column?.[name])), name === "value" ? "eq" : "")),
+      line("gain", "gain", all.map(({ column }) => (column && app.doc.valuation.base ? amount(minus(column.value, app.doc.valuation.base.value), "", { signed: true }) : amount(null)))),
+      group("Moves"), moves.size ? null : line("none", "none", ["", "", ""]),
+      [...moves].map(([key, m]) => line(key, moveName(m), all.map(({ column }) => (inColumn(column, key) ? amount(inColumn(column, key).amount, m.asset) : h("span", { class: "none" }, "–"))))),
+      group("Holdings after it"),
+      holdings.map((x) => line(`${x.venue}${x.asset}`, `${x.venue} ${x.asset}`, all.map(({ column }) => amount(total(column, x), x.asset))))));
+};
+
+const proof = () => {
+  const { bound, optimized, solve_ms: ms, time } = app.doc.valuation;
+  const gap = bound && optimized ? minus(bound, optimized.value) : null;
+  return list([
+    ["Proven bound", amount(bound, numeraire()), "No plan at all can be worth more than this."],
+    ["Gap", amount(gap, numeraire()), "How much better any other plan could be at most."],
+    ["Solved in", ms === null ? "–" : `${ms} ms`], ["Pool of", when(time, app.doc.time)],
+  ]);
+};
+
+const why = () => {
+  const { rounded, base } = app.doc.valuation;
+  if (!rounded || !base) return noPlan();
+  const gain = minus(rounded.value, base.value);
+  if (rounded.moves.length) return h("p", {}, "Doing the rounded plan raises the value by ", h("b", {}, amount(gain, numeraire(), { signed: true })), ", its costs of ", amount(rounded.costs, numeraire()), " already taken off.");
+  return h("p", {}, "Why not move: no plan gains at least ", amount(app.doc.trader.parameters.min_gain?.value ?? null, numeraire()), " after its costs, minima and rounding.");
+};
+
+/** The tab Optimized. */
+export const optimized = () => [
+  panel("z-cols", "Now, optimized, rounded", 8, app.doc.valuation.base ? three() : noPlan(), { asof: app.doc.valuation.time }),
+  panel("z-why", "What it means", 4, [why(), app.doc.valuation.base ? proof() : null], { asof: app.doc.valuation.time }),
+  parameterPanel("optimized", "Parameters of the plan", 12),
+];
+
+const terms = () => {
+  const { base, rounded } = app.doc.valuation;
+  if (!base) return noPlan();
+  const largest = Math.max(...["costs", "risk", "deviation"].flatMap((t) => [base[t], rounded?.[t] ?? 0].map((v) => Math.abs(Number(v)))), 1e-9);
+  const row = (t) => h("tr", { key: t }, h("th", { scope: "row" }, h("span", { class: "term", title: TERMS.find(([n]) => n === t)[1], tabindex: "0" }, t)),
+    h("td", { class: "barc" }, h("span", { class: "barpair" }, bar((Math.abs(Number(base[t])) / largest) * 100), rounded ? bar((Math.abs(Number(rounded[t])) / largest) * 100, "then") : null)),
+    h("td", { class: "r", "data-l": "Now" }, isNonZero(base[t]) ? "−" : "", amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, rounded ? [isNonZero(rounded[t]) ? "−" : "", amount(rounded[t])] : amount(null)));
+  const whole = (t) => h("tr", { key: t, class: t === "value" ? "eq" : "" }, h("th", { scope: "row" }, t), h("td", { class: "barc" }), h("td", { class: "r", "data-l": "Now" }, amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, amount(rounded?.[t])));
+  return h("table", { class: "vt" }, h("caption", {}, `in ${numeraire()}; the upper bar is now, the lower one after the plan`), h("thead", {}, h("tr", {}, ["Term", "", "Now", "After the plan"].map((t, i) => h("th", { scope: "col", class: i > 1 ? "r" : "" }, t)))), h("tbody", {}, whole("cash"), ["costs", "risk", "deviation"].map(row), whole("value")));
+};
+
+const marks = () => table("marks", `Value of one unit in ${numeraire()}, from mid prices`, [
+  { name: "Asset", head: true, cell: ([a]) => a, raw: ([a]) => a }, { name: "Mark", right: true, cell: ([, m]) => amount(m, numeraire()), raw: ([, m]) => m },
+], Object.entries(app.doc.state.marks), { key: ([a]) => a, tools: false, none: "No marks yet: they come from the books and the rate." });
+
+const variances = () => table("variances", "Variance of one period's change, in the numeraire squared", [
+  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", right: true, cell: ([, v]) => amount(v.value), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
+], Object.entries(app.doc.state.variances), { key: ([p]) => p, tools: false, none: "No variances yet: histories are still being loaded." });
+
+/** The tab Valuation. */
+export const valuation = () => [
+  panel("v-terms", "What the value is made of", 7, terms(), { asof: app.doc.valuation.time }),
+  panel("v-marks", "Marks and variances", 5, [marks(), variances()].map((t, i) => h("div", { key: i }, t)), { asof: app.doc.time }),
+  parameterPanel("valuation", "How it is valued", 12),
+];

@@ -1,0 +1,101 @@
+/* Trader: exposure, the quotes with one reason each, what needs a person, acts, fills, limits, parameters. */
+import { app, canAct } from "./app.js";
+import { cancel, hedge, openOrders } from "./acts.js";
+import { h, icon } from "./dom.js";
+import { age, amount, between, group, isNonZero, percent, when, words } from "./format.js";
+import { bar, button, empty, list, panel, reason, table } from "./parts.js";
+import { parameterPanel } from "./parameters.js";
+import { allQuotes } from "./plan.js";
+
+const numeraire = () => app.doc.data.source_ticker.split("/")[1];
+
+const exposureOf = ([ticker, e]) => {
+  const base = ticker.split("/")[0], share = e.limit ? percent(e.quantity, e.limit) : 0;
+  const over = share > 100, open = isNonZero(e.quantity);
+  return h("div", { key: ticker },
+    h("div", { class: "big" },
+      h("p", { class: `huge ${over ? "c-bad" : ""}` }, amount(e.quantity, base, { signed: true, flash: true })),
+      h("p", { class: "sub2" }, amount(e.value, numeraire(), { signed: true }), open ? (e.quantity.startsWith("-") ? " · short" : " · long") : " · closed")),
+    e.limit ? h("div", { class: "lim" }, bar(share, over ? "bad" : share > 50 ? "warn" : ""), h("p", {}, h("span", { class: over ? "c-bad" : "" }, over ? icon("bad") : null, `${share.toFixed(1)} % of limit`), h("span", {}, amount(e.limit, base)))) : null,
+    open && e.since ? list([["Open since", [when(e.since, app.doc.time), ` · ${age(Math.max(0, between(e.since, app.doc.time)))}`]]]) : null);
+};
+
+const exposure = () => {
+  const entries = Object.entries(app.doc.trader.exposure);
+  const open = entries.some(([, e]) => isNonZero(e.quantity));
+  return panel("p-exp", "Unhedged exposure", 3, entries.length ? [entries.map(exposureOf), h("div", { class: "row" }, button("Hedge now…", hedge, { disabled: !open || !canAct() }), open ? null : h("small", {}, "nothing to hedge"))]
+    : empty("No fills yet. Every fill on the target shows here until the source has closed it."), { asof: app.doc.time });
+};
+
+const edgeBand = (q) => {
+  const p = app.doc.trader.parameters, low = Number(p.edge_to_leave?.value), high = Number(p.edge_to_drop?.value ?? p.edge_to_enter?.value), now = Number(q.edge);
+  if (!q.resting || !Number.isFinite(low + high + now) || high <= low) return null;
+  const x = Math.min(100, Math.max(0, ((now - low) / (high - low)) * 100));
+  return h("svg", { class: `edge ${q.side}`, role: "img", "aria-label": `edge ${q.edge} between ${p.edge_to_leave.value} and ${high}` },
+    h("rect", { class: "et", width: "100%", height: "6", y: "5", rx: "3" }), h("rect", { class: "em", x: `${x.toFixed(1)}%`, y: "0", width: "4", height: "16", rx: "2" }));
+};
+
+const side = (q) => {
+  const [base, quoteUnit] = q.ticker.split("/"), unit = `${numeraire()}/${base}`;
+  const known = (v) => v !== null && v !== undefined;
+  return h("div", { class: `side ${q.side}`, key: q.side },
+    h("h4", {}, icon(q.side === "bid" ? "up" : "down"), q.side === "bid" ? "Bid " : "Ask ", h("small", {}, `pool ${q.side === "bid" ? "buys" : "sells"} ${base}`)),
+    q.resting ? [h("p", { class: "px", key: "px" }, amount(q.price, quoteUnit, { flash: true })), h("p", { class: "sz", key: "sz" }, amount(q.size, base), " resting")]
+      : [h("p", { class: "px off", key: "off" }, `No ${q.side}`), reason(app.doc.trader.state === "TRADING" ? "warn" : app.doc.trader.state === "HALTED" ? "bad" : "", q.reason ?? "no reason was given"),
+        known(q.price) && app.doc.trader.state === "READY" ? h("p", { class: "then" }, "START would place ", amount(q.size, base), " at ", amount(q.price, quoteUnit), ".") : null],
+    list([
+      known(q.edge) ? ["Net edge", h("b", {}, amount(q.edge, unit, { flash: true })), "What is left per unit if this quote fills now and is closed on the source at once, after all fees."] : null,
+      ["Reference", amount(q.reference, quoteUnit, { flash: true }), "The worse of hedge price and reservation price: at it a fill neither gains nor loses."],
+      ["Reservation", amount(q.reservation, quoteUnit, { flash: true }), "At this price a fill leaves the pool's best value unchanged, with stock, transfers and risk counted in."],
+      ["Hedge price", amount(q.hedge, quoteUnit, { flash: true }), "What closing the fill on the source comes to, in this currency, fees included."],
+      q.band ? ["Allowed band", [amount(q.band[0]), " to ", amount(q.band[1], quoteUnit)], "A resting quote stays while its price is in here."] : null,
+    ]), edgeBand(q));
+};
+
+const quotes = () => {
+  const groups = Map.groupBy ? Map.groupBy(allQuotes(app.doc.trader.quotes), (q) => `${q.ticker} on ${q.venue}`) : new Map([["", allQuotes(app.doc.trader.quotes)]]);
+  return panel("p-quotes", "Quotes", 6, groups.size ? [...groups].map(([name, pair]) => h("div", { key: name }, h("p", { class: "d" }, name), h("div", { class: "sides" }, pair.map(side)))) : empty("No quotes yet: prices appear when both books and the rate are fresh."), { asof: app.doc.time });
+};
+
+const needs = () => {
+  const mine = app.doc.needs_you ?? [];
+  return panel("p-needs", ["Needs you ", mine.length ? h("span", { class: "count2" }, String(mine.length)) : null], 3,
+    mine.length ? h("ul", { class: "todo" }, mine.map((n) => h("li", { key: n.text, class: n.level }, icon(n.level === "bad" ? "unknown" : "hand"), h("div", {}, h("p", {}, n.text)), n.tab ? h("a", { class: "btn small", href: `#${n.tab}` }, "Open") : null)))
+      : empty("Nothing. What waits for a person appears here: proposed and uncertain transfers, unknown orders."));
+};
+
+const control = () => {
+  const orders = openOrders();
+  const venues = [...new Set(orders.map((o) => o.venue))];
+  return panel("p-control", "Control", 3, [
+    h("ul", { class: "checks" }, app.doc.trader.checks.map((c) => h("li", { key: c.name, class: c.ok ? "ok" : "bad" }, icon(c.ok ? "ok" : "bad"), h("span", {}, h("b", {}, `${c.name}: `), c.message)))),
+    h("div", { class: "row acts2" }, venues.map((venue) => button(`Cancel all on ${venue}…`, () => cancel(venue, orders.filter((o) => o.venue === venue), { all: true }), { cls: "small danger", disabled: !canAct() })),
+      venues.length ? null : h("small", {}, "no orders to cancel")),
+  ]);
+};
+
+const COLUMNS = [
+  { name: "Time", head: true, cell: (f) => when(f.at, app.doc.time), raw: (f) => f.at },
+  { name: "What", cell: (f) => [h("b", { class: f.side === "BUY" ? "c-bid" : "c-ask" }, icon(f.side === "BUY" ? "up" : "down"), f.side === "BUY" ? "bought" : "sold"), f.purpose ? h("small", {}, ` ${f.purpose}`) : null], raw: (f) => `${f.side} ${f.purpose ?? ""}` },
+  { name: "Where", cell: (f) => f.venue, raw: (f) => f.venue },
+  { name: "Quantity", right: true, cell: (f) => amount(f.quantity, f.ticker.split("/")[0]), raw: (f) => f.quantity },
+  { name: "Price", right: true, cell: (f) => amount(f.price, f.ticker.split("/")[1]), raw: (f) => f.price },
+  { name: "Fees", right: true, cell: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => amount(a, c)), raw: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => `${a} ${c}`).join(" ") },
+];
+
+const fills = () => panel("p-last", "Fills", 7, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
+
+const HEDGES = [
+  { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
+  { name: "Fill", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
+  { name: "Closed by", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
+  { name: "Quantity", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
+  { name: "Edge", right: true, cell: (x) => amount(x.edge, "", { signed: true }), raw: (x) => x.edge },
+  { name: "Slippage", right: true, cell: (x) => amount(x.slippage, "", { signed: true }), raw: (x) => x.slippage },
+];
+const hedges = () => panel("p-hedges", ["Fills and what closed them ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 7, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, tools: false, none: "Nothing has been hedged yet." }));
+
+const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), group(String(v))])) : empty("No limits are known yet."));
+
+/** The tab. */
+export const trader = () => [exposure(), quotes(), needs(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), hedges(), limits()];
