@@ -65,14 +65,15 @@ class Budget:
         ahead = sum(1 for other, _, place in self._waiting if other <= priority and not place.called)
         return max(0.0, (1 + ahead - self._tokens) / self.rate)
 
-    def stop(self) -> None:
-        """Cancel everybody who waits and leave no timer behind."""
+    def stop(self, reason: Exception) -> None:
+        """Everybody who waits fails with *reason*; no timer is left behind."""
         waiting, self._waiting = self._waiting, []
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
         for _, _, place in waiting:
-            place.cancel()
+            if not place.called:
+                place.errback(reason)
 
     def _refill(self) -> None:
         now = self.clock.seconds()

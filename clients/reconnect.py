@@ -93,13 +93,17 @@ class Lifeline:
         return waiter
 
     def stop(self) -> Deferred[None]:
-        """Stop trying and give up a try under way.  A session that is open is closed by its owner, not here."""
+        """Stop trying and give up a try under way; fires when nothing of it is left.
+
+        A session that is open is closed by its owner, not here.
+        """
         loop, self._loop = self._loop, None
         self._ready = False
-        if loop is not None:
-            loop.cancel()
         self._finish(Unreachable(self.venue, "connecting", "disconnected before it was connected"))
-        return succeed(None)
+        if loop is None:
+            return succeed(None)
+        loop.cancel()
+        return loop
 
     async def _run(self) -> None:
         failures = 0

@@ -42,6 +42,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 # Wide enough that no quotient of two wire numbers is ever rounded where it has an end at all.
 EXACT = Context(prec=60)
+QUOTIENT = Context(prec=28)
 
 Kind = Literal["cash", "cash_pair", "prediction", "futures"]
 KINDS: Mapping[Kind, Literal["cash", "pair", "prediction", "futures"]] = {
@@ -230,6 +231,13 @@ class Contracts(Mapping[str, Contract]):
         contract = self[ticker]
         return quantity * price // (contract.denominator * int(self._quantity_scales[ticker]))
 
+    def average_price(self, ticker: str, cash: int, quantity: int) -> Decimal:
+        """Human price at which *quantity* of a pair moved *cash* of its quote currency, both in wire units."""
+        quote = self[self[ticker].denominated_contract_ticker or ""]
+        return QUOTIENT.divide(
+            Decimal(cash * int(self._quantity_scales[ticker])), Decimal(quantity * quote.denominator)
+        )
+
     # -- human to wire
 
     def wire_price(self, ticker: str, price: Decimal) -> int:
@@ -350,7 +358,7 @@ def _to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
     if not isinstance(value, Decimal):
         raise TypeError(f"{value!r} is a {type(value).__name__}; Decimal is wanted")
     steps = EXACT.divide(value, step).to_integral_value(rounding)
-    return EXACT.multiply(steps, step)
+    return EXACT.multiply(EXACT.quantize(steps, Decimal(1)), step)  # quantized, so that no exponent shows
 
 
 # ---------------------------------------------------------------------------------------------------- uniform records

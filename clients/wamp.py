@@ -97,6 +97,11 @@ class WampSession:
         self._left: Deferred[None] | None = None
         self._lost: Exception | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Nothing can be sent any more."""
+        return self._lost is not None
+
     # -- what we say
 
     def join(

@@ -109,7 +109,6 @@ class Line(WebSocketClientProtocol):
     """A WebSocket connection that tells what comes and always tells when it is gone.
 
     :ivar opened: fires with the line when the handshake is done, fails with `LineLost` when it cannot be.
-    :ivar gone: fires with a `LineLost` once the connection is lost, however that came about; never fails.
     """
 
     factory: LineFactory
@@ -118,7 +117,8 @@ class Line(WebSocketClientProtocol):
     def __init__(self) -> None:
         super().__init__()
         self.opened: Deferred[Line] = Deferred()
-        self.gone: Deferred[LineLost] = Deferred()
+        self._gone: LineLost | None = None
+        self._mourners: list[Deferred[LineLost]] = []
         self._why = ""
         self._watch: SilenceWatch | None = None
 
@@ -143,6 +143,15 @@ class Line(WebSocketClientProtocol):
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
+    def when_gone(self) -> Deferred[LineLost]:
+        """Fires with the reason once the connection is lost, however that came about; each caller has its own."""
+        mourner: Deferred[LineLost] = Deferred(self._forget)
+        if self._gone is not None:
+            mourner.callback(self._gone)
+        else:
+            self._mourners.append(mourner)
+        return mourner
+
     def hang_up(self, clock: IReactorTime, limit: float) -> Deferred[LineLost]:
         """Close in order, by force after *limit* seconds; fires when the connection is gone."""
         self._why = self._why or "closed by us"
@@ -154,7 +163,7 @@ class Line(WebSocketClientProtocol):
                 timer.cancel()
             return reason
 
-        return self.gone.addCallback(closed)
+        return self.when_gone().addCallback(closed)
 
     # -- what autobahn calls
 
@@ -185,12 +194,19 @@ class Line(WebSocketClientProtocol):
         """The connection is gone."""
         if self._watch is not None:
             self._watch.stop()
-        if not self.gone.called:
+        if self._gone is None:
             why = self._why or reason or "closed by the server"
             lost = LineLost(f"{why} (close code {code})" if code not in (None, 1000, 1006) else why)
+            self._gone = lost
             if not self.opened.called:
                 self.opened.errback(lost)
-            self.gone.callback(lost)
+            mourners, self._mourners = self._mourners, []
+            for mourner in mourners:
+                mourner.callback(lost)
+
+    def _forget(self, mourner: Deferred[LineLost]) -> None:
+        if mourner in self._mourners:
+            self._mourners.remove(mourner)
 
     def _gave_up(self, quiet: float) -> None:
         self.drop(f"nothing heard for {quiet:.1f} s")
@@ -247,6 +263,7 @@ async def dial(
         await bounded(line.opened, left, reactor, lambda: LineLost(f"no WebSocket handshake within {limit:g} s"))
     except BaseException:
         line.drop("given up")
+        await line.when_gone()
         raise
     opened: Line = line
     return opened

@@ -1,0 +1,376 @@
+"""Keeps the picture of a Sputnik account and its books true while one session lasts: feeds, reads, placing.
+
+Belongs to one session and ends with it.  Knows neither how to connect nor the uniform interface's methods; tells what
+happens by events of that interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from attrs import define, field
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from clients.budget import Budget, Priority
+from clients.calls import reported, together
+from clients.exchange import Book, OutcomeUnknown, Position, RateLimited, Refused, Side, Unreachable
+from clients.reread import Reread
+from clients.sputnik_account import Account, Provisional, Tracked
+from clients.sputnik_history import fill_record, filled_by_order
+from clients.sputnik_options import Options
+from clients.sputnik_session import Session
+from clients.sputnik_wire import (
+    BookMessage,
+    Contract,
+    Contracts,
+    FillMessage,
+    OrderMessage,
+    PositionMessage,
+    TradeMessage,
+    TransactionMessage,
+    market_topic,
+    parse_book,
+    parse_trade,
+    to_wire_time,
+    user_topic,
+)
+
+__all__ = ["Live"]
+
+T = TypeVar("T")
+
+Events = list[tuple[str, tuple[Any, ...]]]
+
+
+@define(eq=False)
+class Live:
+    """One session, from the first read to the lost line.
+
+    :ivar tell: emits an event of the uniform interface; until `announce` it is not used, what happens meanwhile is kept.
+    :ivar trouble: told of what failed and nobody waits for.
+    :ivar tickers: the pairs that are followed.
+    """
+
+    session: Session
+    account: Account
+    budget: Budget
+    options: Options
+    clock: IReactorTime
+    now: Callable[[], datetime]
+    tell: Callable[..., None]
+    trouble: Callable[[Exception], None]
+    tickers: tuple[str, ...] = field(init=False, default=())
+    books: dict[str, Book] = field(init=False, factory=dict)
+    _held_back: Events | None = field(init=False, factory=list)
+    _positions: dict[str, Position] = field(init=False, factory=dict)
+    _doubtful: set[int] = field(init=False, factory=set)
+    _orders_unsure: bool = field(init=False, default=False)
+    _orders_read_at: float = field(init=False, default=0.0)
+    _unsupported: set[str] = field(init=False, factory=set)
+    _read_orders: Reread = field(init=False)
+    _read_positions: Reread = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        period = self.options.reread
+        self._read_orders = Reread(self.clock, self._check_orders, self.trouble, delay=1.0, period=period)
+        self._read_positions = Reread(self.clock, self._check_positions, self.trouble, period=period)
+
+    # ------------------------------------------------------------------------------------------------ calls
+
+    async def ask(
+        self,
+        doing: str,
+        procedure: str,
+        *arguments: Any,
+        result: type[T],
+        priority: Priority = Priority.READ,
+        changes_state: bool = False,
+    ) -> T:
+        """One RPC within the deadline, after its turn in the rate budget."""
+        limit = self.options.deadline
+        started = self.clock.seconds()
+        await self._turn(doing, priority, limit)
+        left = limit - (self.clock.seconds() - started)
+        return await self.session.call(doing, procedure, arguments, result, changes_state, left)
+
+    async def _turn(self, doing: str, priority: Priority, limit: float) -> None:
+        place = self.budget.take(priority)
+        try:
+            await place.addTimeout(limit, self.clock)
+        except TimeoutError:
+            wait = self.budget.wait(priority)
+            why = f"{self.options.rate:g} calls a second are used up; nothing was sent"
+            raise RateLimited(self.session.venue, doing, why, retry_after=wait) from None
+
+    # ------------------------------------------------------------------------------------------------ the beginning
+
+    async def prepare(self) -> None:
+        """Read the markets, subscribe, then read everything: nothing that happens meanwhile is lost."""
+        self.account.contracts = contracts = await self._read_contracts()
+        self.tickers = self._followed(contracts)
+        await together(*[self._subscribe(*feed) for feed in self._feeds()])
+        await together(*[self.read_book(ticker) for ticker in self.tickers])
+        if self.session.authid:
+            await self.read_open_orders()
+            await self.read_positions()
+
+    def announce(self) -> None:
+        """Tell the state as it was read, then what happened since; start to watch over it."""
+        held_back, self._held_back = self._held_back or [], None
+        for ticker, book in self.books.items():
+            self.tell("book", ticker, book)
+        for ticker, position in self._positions.items():
+            self.tell("position", ticker, position)
+        for event, arguments in held_back:
+            self.tell(event, *arguments)
+        if self.session.authid:
+            self._read_orders.start()
+            self._read_positions.start()
+
+    def stop(self) -> None:
+        """The session is over; no timer is left behind."""
+        self._read_orders.stop()
+        self._read_positions.stop()
+
+    async def _read_contracts(self) -> Contracts:
+        raw = await self.ask("reading the markets", "rpc.market.get_markets", result=dict[str, msgspec.Raw])
+        contracts = {}
+        for ticker, row in raw.items():
+            try:
+                contracts[ticker] = msgspec.json.decode(row, type=Contract)
+            except msgspec.MsgspecError as error:  # a kind of contract that came after this client
+                self.trouble(Unreachable(self.session.venue, "reading the markets", f"{ticker} is left out: {error}"))
+        found = Contracts(contracts)
+        for ticker, fault in found.unusable.items():
+            self.trouble(Unreachable(self.session.venue, "reading the markets", f"{ticker} is left out: {fault}"))
+        return found
+
+    def _followed(self, contracts: Contracts) -> tuple[str, ...]:
+        pairs = tuple(ticker for ticker, contract in contracts.items() if contract.contract_type == "cash_pair")
+        unknown = [ticker for ticker in self.options.tickers if ticker not in pairs]
+        if unknown:
+            why = f"{', '.join(unknown)}: no such pair; there are {', '.join(pairs) or 'none'}"
+            raise Refused(self.session.venue, "reading the markets", why)
+        return self.options.tickers or pairs
+
+    def _feeds(self) -> list[tuple[str, type[Any], Callable[[Any], None], Callable[[], None]]]:
+        """(topic, kind of message, handler, what to do about a message that cannot be read) of every feed."""
+        feeds: list[tuple[str, type[Any], Callable[[Any], None], Callable[[], None]]] = []
+        for ticker in self.tickers:
+            feeds.append((market_topic("book", ticker), BookMessage, self._book, lambda t=ticker: self._again(t)))  # type: ignore[misc]
+            feeds.append((market_topic("trades", ticker), TradeMessage, self._trade, lambda: None))
+        if self.session.authid:
+            who = self.session.authid
+            feeds.append((user_topic("orders", who), OrderMessage, self._order, self._doubt_orders))
+            feeds.append((user_topic("fills", who), FillMessage, self._fill, self._doubt_orders))
+            feeds.append(
+                (user_topic("transactions", who), TransactionMessage, self._transaction, self._read_positions.request)
+            )
+        return feeds
+
+    async def _subscribe(
+        self, topic: str, kind: type[Any], handler: Callable[[Any], None], unreadable: Callable[[], None]
+    ) -> None:
+        # Each book is complete, so one that a newer one follows in the same read need not be decoded.
+        latest_only = kind is BookMessage
+        await self.session.subscribe(
+            topic, kind, handler, unreadable, latest_only=latest_only, limit=self.options.deadline
+        )
+
+    # ------------------------------------------------------------------------------------------------ reads
+
+    async def read_book(self, ticker: str) -> Book:
+        """The book as the venue has it."""
+        doing = f"reading the book of {ticker}"
+        message = await self.ask(doing, "rpc.market.get_order_book", ticker, result=BookMessage)
+        book = parse_book(self.account.contracts, message)
+        if ticker in self.tickers:
+            self.books[ticker] = book
+        return book
+
+    async def read_positions(self) -> dict[str, Position]:
+        """Holdings as the venue has them, and what orders leave available of them."""
+        messages = await self.ask("reading positions", "rpc.trader.get_positions", result=dict[str, PositionMessage])
+        self.account.positions = {message.contract: message.position for message in messages.values()}
+        self._tell_positions()
+        return dict(self._positions)
+
+    async def read_open_orders(self) -> list[Tracked]:
+        """Open orders as the venue has them; those that were open here and are no longer are settled from the history."""
+        self._orders_read_at = self.clock.seconds()
+        asked_about = [order.message.id for order in self.account.open_orders()]
+        messages = await self.ask("reading open orders", "rpc.trader.get_open_orders", result=dict[str, OrderMessage])
+        ours = [message for message in messages.values() if self._is_pair(message.contract)]
+        changed, vanished = self.account.take_open_orders(ours, asked_about)
+        for order in changed:
+            self._tell("order", self.account.order_record(order))
+        if vanished:
+            await self._settle(vanished)
+        self._tell_positions()
+        return self.account.open_orders()
+
+    async def history(self, start: int, end: int | None) -> list[TransactionMessage]:
+        """The account's ledger between two wire times, oldest first."""
+        rows = await self.ask(
+            "reading the transaction history",
+            "rpc.trader.get_transaction_history",
+            start,
+            end,
+            result=list[TransactionMessage],
+            priority=Priority.BULK if end is not None else Priority.READ,
+        )
+        return sorted((row for row in rows if row.contract in self.account.contracts), key=lambda row: row.timestamp)
+
+    async def _settle(self, vanished: Sequence[Tracked]) -> None:
+        """Orders that ended without an event, for instance while we were away: the notes of the history tell how."""
+        since = min(order.message.timestamp for order in vanished)
+        fills = filled_by_order(self.account.contracts, await self.history(since, None))
+        for order in vanished:
+            if order.message.final:  # its event has come while the history was read
+                continue
+            for fill in self.account.settle(order, fills.get(order.message.id, [])):
+                self._tell("fill", fill_record(self.account.contracts, fill))
+            self._tell("order", self.account.order_record(order))
+
+    async def _check_orders(self) -> None:
+        doubtful, self._doubtful = self._doubtful, set()
+        open_still = {order.message.id for order in self.account.open_orders()}
+        overdue = self.clock.seconds() - self._orders_read_at >= self.options.reread
+        if overdue or self._orders_unsure or doubtful & open_still:
+            self._orders_unsure = False
+            await self.read_open_orders()
+
+    async def _check_positions(self) -> None:
+        await self.read_positions()
+
+    def doubt_order(self, order_id: int) -> None:
+        """An event about this order is due; if it does not come within a second, the venue is asked."""
+        self._doubtful.add(order_id)
+        self._read_orders.request()
+
+    def refresh_positions(self) -> None:
+        """Something has moved money."""
+        self._read_positions.request()
+
+    def _doubt_orders(self) -> None:
+        self._orders_unsure = True
+        self._read_orders.request()
+
+    def _again(self, ticker: str) -> None:
+        async def read() -> None:
+            self._tell("book", ticker, await self.read_book(ticker))
+
+        reported(Deferred.fromCoroutine(read()), self.trouble)
+
+    # ------------------------------------------------------------------------------------------------ feeds
+
+    def _book(self, message: BookMessage) -> None:
+        if self._is_pair(message.contract):
+            book = parse_book(self.account.contracts, message)
+            self.books[message.contract] = book
+            if self._held_back is None:
+                self.tell("book", message.contract, book)
+
+    def _trade(self, message: TradeMessage) -> None:
+        if self._is_pair(message.contract):
+            self._tell("trade", parse_trade(self.account.contracts, message))
+
+    def _order(self, message: OrderMessage) -> None:
+        if not self._is_pair(message.contract):
+            return
+        is_new = message.id not in self.account.orders
+        order = self.account.take_order(message)
+        if is_new:
+            # The event may overtake the answer: then it tells the id, before anything else is told about the order.
+            claimant = self.account.claimant(message)
+            if claimant is not None:
+                self.account.resolve(claimant, message.id)
+        if order is not None:
+            self._tell("order", self.account.order_record(order))
+            self._tell_positions()
+
+    def _fill(self, message: FillMessage) -> None:
+        if not self._is_pair(message.contract):
+            return
+        order = self.account.take_fill(message)
+        self._tell("fill", self.account.fill_record(message))
+        if order is not None:
+            self._tell("order", self.account.order_record(order))
+
+    def _transaction(self, message: TransactionMessage) -> None:
+        self.account.take_transaction(message)
+        self._read_positions.request()
+
+    def _is_pair(self, ticker: str) -> bool:
+        """Whether this is a cash pair; anything else is told of once and left alone."""
+        contract = self.account.contracts.get(ticker)
+        if contract is not None and contract.contract_type == "cash_pair":
+            return True
+        if ticker not in self._unsupported:
+            self._unsupported.add(ticker)
+            self.trouble(Unreachable(self.session.venue, "reading events", f"{ticker} is no cash pair known here"))
+        return False
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        if self._held_back is None:
+            self.tell(event, *arguments)
+        else:
+            self._held_back.append((event, arguments))
+
+    def _tell_positions(self) -> None:
+        """Tell the holdings that changed, or of which orders hold more or less than before."""
+        before, self._positions = self._positions, self.account.position_records()
+        if self._held_back is None:
+            for ticker, position in self._positions.items():
+                if position != before.get(ticker):
+                    self.tell("position", ticker, position)
+
+    # ------------------------------------------------------------------------------------------------ placing
+
+    def place(self, ticker: str, side: Side, price: int, quantity: int, priority: Priority) -> Deferred[int]:
+        """Send an order once; fires with its id as soon as the answer or the feed tells it.
+
+        Cancelling the Deferred ends the waiting only: what was sent stays sent, and the order is told of by events.
+        """
+        order = self.account.begin(ticker, side, price, quantity)
+        told: Deferred[int] = Deferred()
+        order.settled.append(lambda id: told.callback(id) if id is not None and not told.called else None)
+        body = {"contract": ticker, "price": price, "quantity": quantity, "side": side.value}
+        sending = Deferred.fromCoroutine(
+            self.ask(
+                f"placing {side.value} {ticker}",
+                "rpc.trader.place_order",
+                body,
+                result=int,
+                priority=priority,
+                changes_state=True,
+            )
+        )
+        sending.addCallbacks(self._answered, self._failed, callbackArgs=(order,), errbackArgs=(order, told))
+        reported(sending, self.trouble)
+        return told
+
+    def _answered(self, order_id: int, order: Provisional) -> None:
+        self.account.accepted(order, order_id, to_wire_time(self.now()))
+        if not self.account.resolve(order, order_id):
+            why = f"the feed gave it id {order.order_id}, the answer {order_id}; both are followed"
+            self.trouble(OutcomeUnknown(self.session.venue, f"placing {order.side.value} {order.contract}", why))
+
+    def _failed(self, failure: Failure, order: Provisional, told: Deferred[int]) -> Failure | None:
+        error = failure.value
+        if order.order_id is not None and isinstance(error, OutcomeUnknown):
+            return None  # no answer, and none needed: the feed has told the id
+        if isinstance(error, OutcomeUnknown):
+            self.account.doubted(order)
+            self._doubt_orders()
+        else:
+            self.account.refused(order)
+        if told.called:
+            return failure
+        told.errback(failure)
+        return None

@@ -1,0 +1,94 @@
+"""What a Sputnik client can be told besides address and credentials, checked.  Values may come as text from a file."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from attrs import Attribute, field, fields, frozen
+
+__all__ = ["Options"]
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Tickers from a text with commas or from any sequence of texts."""
+    parts = value.replace(",", " ").split() if isinstance(value, str) else value
+    return tuple(part.upper() for part in parts)
+
+
+def _fraction(value: Any) -> Decimal:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"fee {value!r} is not a number; a fraction like 0.01 is wanted") from None
+
+
+def _path(value: Any) -> Path | None:
+    return Path(value) if value else None
+
+
+def _seconds(default: float) -> Any:
+    return field(default=default, converter=_number, validator=_positive)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a number") from None
+
+
+def _positive(_: object, attribute: Attribute[float], value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{attribute.name} {value} is not allowed; a number above 0 is wanted")
+
+
+def _below_one(_: object, attribute: Attribute[Decimal], value: Decimal) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"{attribute.name} {value} is not allowed; a fraction from 0 up to below 1 is wanted")
+
+
+@frozen
+class Options:
+    """Further options of `clients.sputnik.Sputnik`.
+
+    :ivar tickers: pairs to follow; empty means every cash pair of the venue.
+    :ivar fee: lowest trade fee to reckon with, as a fraction, until fills have told the real one.
+    :ivar totp_secret: Base32 secret of the second factor, empty where it is off.
+    :ivar ca_certs_dir: file or folder of trusted PEM certificates; empty means those of the platform.
+    :ivar tls_minimum: lowest TLS version; `1.0` for old installations that speak nothing newer.
+    :ivar deadline: seconds for one call, waiting for the rate budget included.
+    :ivar connect_deadline: seconds until `connect` reports that there is no connection yet.
+    :ivar ping_interval: seconds of silence after which the venue is pinged; `ping_timeout` seconds later it is given up.
+    :ivar rate: calls a second; `burst` calls may go at once.
+    :ivar backoff_first: seconds before the first reconnection; waits double up to `backoff_longest`.
+    :ivar reread: seconds after which orders and positions are read again even if nothing happened.
+    """
+
+    tickers: tuple[str, ...] = field(default=(), converter=_words)
+    fee: Decimal = field(default=Decimal(0), converter=_fraction, validator=_below_one)
+    totp_secret: str = field(default="", repr=False)
+    ca_certs_dir: Path | None = field(default=None, converter=_path)
+    tls_minimum: str = "1.2"
+    deadline: float = _seconds(10.0)
+    connect_deadline: float = _seconds(30.0)
+    ping_interval: float = _seconds(2.0)
+    ping_timeout: float = _seconds(5.0)
+    rate: float = _seconds(20.0)
+    burst: float = _seconds(40.0)
+    backoff_first: float = _seconds(0.5)
+    backoff_longest: float = _seconds(30.0)
+    reread: float = _seconds(60.0)
+
+    @classmethod
+    def read(cls, given: dict[str, Any]) -> Options:
+        """Options by name; `ValueError` names an unknown one, its nearest relative, and every value that is not allowed."""
+        names = [attribute.name for attribute in fields(cls)]
+        for name in given:
+            if name not in names:
+                nearest = get_close_matches(name, names, 1)
+                hint = f"; do you mean {nearest[0]}?" if nearest else f"; known are {', '.join(names)}"
+                raise ValueError(f"option {name} is not known{hint}")
+        return cls(**given)
