@@ -33,18 +33,27 @@ class Recorder:
     changed: Callable[[], None]
     failing: str = ""
     retry_at: float | None = None
-    _waiting: list[tuple[Entry, ...]] = field(factory=list)
+    _waiting: list[tuple[int, tuple[Entry, ...]]] = field(factory=list)
     _writing: set[Deferred[None]] = field(factory=set)
     _retrying: bool = False
+    _count: int = 0
 
     def record(self, *entries: Entry) -> None:
         """Keep *entries* together, in the order of the calls."""
         if not entries:
             return
+        self._count += 1
         if self.failing:
-            self._waiting.append(entries)
-            return
-        self._write(entries)
+            self._waiting.append((self._count, entries))
+        else:
+            self._write(self._count, entries)
+
+    def suspect(self, error: BaseException) -> None:
+        """Somebody else's entry could not be written: the journal fails until a write of ours succeeds again."""
+        self.failing = self.failing or str(error) or repr(error)
+        if self.retry_at is None and not self._retrying:
+            self.retry_at = self.seconds() + RETRY
+        self.changed()
 
     def retry(self) -> None:
         """Write what waits, oldest first, if it is time."""
@@ -52,17 +61,19 @@ class Recorder:
             return
         self._retrying, self.retry_at = True, None
         waiting, self._waiting = self._waiting, []
-        self._write(tuple(entry for entries in waiting for entry in entries))
+        waiting.sort(key=lambda item: item[0])
+        first = waiting[0][0] if waiting else self._count
+        self._write(first, tuple(entry for _, entries in waiting for entry in entries))
 
     def close(self) -> None:
         """Let go of what is still on its way; the journal's own `close` writes what it has taken."""
         for writing in tuple(self._writing):
             writing.cancel()
 
-    def _write(self, entries: tuple[Entry, ...]) -> None:
+    def _write(self, number: int, entries: tuple[Entry, ...]) -> None:
         writing = self.journal.record(*entries)
         self._writing.add(writing)
-        writing.addCallbacks(self._written, self._failed, errbackArgs=(entries,))
+        writing.addCallbacks(self._written, self._failed, errbackArgs=(number, entries))
         writing.addBoth(lambda _: self._writing.discard(writing))
 
     def _written(self, _: object) -> None:
@@ -74,12 +85,12 @@ class Recorder:
                 self.failing = ""
             self.changed()
 
-    def _failed(self, failure: object, entries: tuple[Entry, ...]) -> None:
+    def _failed(self, failure: object, number: int, entries: tuple[Entry, ...]) -> None:
         error = getattr(failure, "value", failure)
         if isinstance(error, CancelledError):
             return
         self._retrying = False
-        self._waiting.insert(0, entries)
+        self._waiting.append((number, entries))
         self.failing = str(error) or repr(error)
         self.retry_at = self.seconds() + RETRY
         self.changed()

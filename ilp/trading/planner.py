@@ -1,0 +1,165 @@
+"""Executes plans, one at a time: at most once a period, when everything of the one before is final and balances were read.
+
+What a plan contains is the strategy's; transfers go their own way once they are begun (`ilp.trading.transfers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+
+from clients.exchange import ExchangeError
+from ilp.journal.entries import PlanEntry, Purpose, TransferEntry
+from ilp.journal.interface import JournalError
+from ilp.pool.document import pool_document
+from ilp.pool.optimizer import answer_document
+from ilp.trading.floor import Floor
+from ilp.trading.gate import OrderRequest
+from ilp.trading.own import OwnOrder
+from ilp.trading.permissions import Act, Leave
+from ilp.trading.strategy import Optimum, planned_trade, transfers
+from ilp.trading.transfers_plan import WantedTransfer
+
+__all__ = ["Money", "Planner", "plan_entry"]
+
+
+class Money(Protocol):
+    """What the planner asks of transfers."""
+
+    def wanted(
+        self, plan: str, moves: Iterable[WantedTransfer], marks: Mapping[str, Decimal]
+    ) -> Deferred[tuple[TransferEntry, ...]]: ...
+
+
+def plan_entry(id: str, floor: Floor, optimum: Optimum, *, acted: bool = True) -> PlanEntry:
+    """The plan for the journal, with the pool that it was computed from; *acted* tells whether its moves are executed."""
+    answer = answer_document(optimum.pool, optimum.solution)
+    answer.pop("solve_ms")
+    rounded: tuple[Mapping[str, Any], ...] = tuple(
+        {"move": move.move, "direction": move.direction, "amount": str(move.amount)}
+        for move in (optimum.rounded.moves if acted else ())
+    )
+    return PlanEntry(id, floor.now(), pool_document(optimum.pool), answer, rounded)
+
+
+@define(eq=False)
+class Planner:
+    """The plan's way to the venues.
+
+    :ivar read: reads balances and transfers of every venue as of now.
+    :ivar wake: asks for another turn.
+    :ivar executed_at: reactor seconds of the last execution, an empty plan's included.
+    :ivar last: the last plan that did something.
+    :ivar reason: why the present plan is not executed now.
+    """
+
+    floor: Floor
+    money: Money
+    read: Callable[[], Deferred[bool]]
+    wake: Callable[[], None]
+    executed_at: float | None = None
+    last: PlanEntry | None = None
+    reason: str = ""
+    _busy: Deferred[None] | None = None
+    _fresh: bool = False
+
+    def due(self) -> float | None:
+        """Reactor seconds at which the next plan may be executed; None while one is being executed."""
+        if self._busy is not None:
+            return None
+        if self.executed_at is None:
+            return self.floor.seconds()
+        return self.executed_at + self.floor.settings.timing.period
+
+    def reset(self) -> None:
+        """The trader begins to trade: the first plan may follow at once."""
+        self.executed_at, self._fresh = None, False
+
+    def act(self, optimum: Optimum) -> None:
+        """Execute the plan of *optimum* if it is time; balances are read first."""
+        self.reason = self._hindrance()
+        if self.reason:
+            return
+        if not self._fresh:
+            self._begin(self._refresh())
+            return
+        self._fresh, self.executed_at = False, self.floor.seconds()
+        self._execute(optimum)
+
+    def close(self) -> None:
+        """Let go of what is on its way."""
+        if self._busy is not None:
+            self._busy.cancel()
+
+    # ------------------------------------------------------------------------------------------------------- details
+
+    def _hindrance(self) -> str:
+        floor, due = self.floor, self.due()
+        source = floor.layout.source
+        if not floor.permit(Act.PLAN_TRADE, source.venue, Leave.MACHINE):
+            return "plans may not be executed in this state"
+        if self._busy is not None or due is None:
+            return "balances are being read, or transfers requested"
+        if floor.seconds() < due:
+            return f"once in {floor.settings.timing.period:g} s"
+        if self._orders():
+            return "an order on the source is not final"
+        if abs(floor.exposure.net) >= floor.hedge_minimum() > 0 and floor.exposure.net:
+            return f"{floor.exposure.net} {floor.layout.base} are to be hedged first"
+        return ""
+
+    def _orders(self) -> list[OwnOrder]:
+        source = self.floor.layout.source
+        live = self.floor.desk.live(source.venue, source.ticker)
+        quotes = [order for order in self.floor.desk.live() if order.purpose is Purpose.PLAN]
+        return [*live, *quotes]
+
+    def _execute(self, optimum: Optimum) -> None:
+        floor, moves, id = self.floor, transfers(optimum), self.floor.ids()
+        if optimum.rounded.moves:
+            self.last = plan_entry(id, floor, optimum)
+            floor.recorder.record(self.last)
+        trade, source = planned_trade(optimum), floor.layout.source
+        if trade is not None:
+            request = OrderRequest(
+                floor.ids(),
+                source.venue,
+                source.ticker,
+                trade.side,
+                min(trade.quantity, floor.limits.largest_order),
+                trade.price,
+                Purpose.PLAN,
+            )
+            floor.desk.place(request, expires_in=floor.settings.timing.order_timeout)
+        self._begin(self._move(id, moves, optimum.view.marks))
+
+    async def _refresh(self) -> None:
+        self._fresh = await self.read()
+        if not self._fresh:
+            self.executed_at = self.floor.seconds()  # not before another period: the venue did not answer
+
+    async def _move(self, id: str, moves: tuple[WantedTransfer, ...], marks: Mapping[str, Decimal]) -> None:
+        try:
+            await self.money.wanted(id, moves, marks)
+        except (JournalError, ExchangeError) as error:
+            self.floor.alarm("transfer", f"transfers of plan {id}: {error}")
+
+    def _begin(self, work: Any) -> None:
+        busy: Deferred[None] = Deferred.fromCoroutine(work)
+        self._busy = busy
+        busy.addBoth(self._ended)
+        if busy.called:
+            self._busy = None
+
+    def _ended(self, result: Any) -> None:
+        self._busy = None
+        error = getattr(result, "value", None)
+        if isinstance(error, CancelledError):
+            return
+        if isinstance(error, BaseException):
+            self.floor.alarm("plan", f"executing a plan failed in an unexpected way: {error!r}")
+        self.wake()

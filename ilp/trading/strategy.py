@@ -1,0 +1,318 @@
+"""What the pool wants, as a pure function of the view: references and sizes of quotes, and a plan of trades and transfers.
+
+The seam is `Strategy`; `LiquidityPool` is the first behind it.  The full optimisation (`optimise`) is apart from what
+follows from a move of the source's book alone (`references`): hedge prices are walked anew on every book, and the
+reservation prices, which hold the effect of the inventory, are the optimizer's scaled by the mark.  What the scaling gets
+wrong is the change of the inventory's effect *relative* to the mark, second order in the move; so a move of more than
+`reach` asks for a new optimum, and the error of a reservation price stays below reach × (its distance from the mark).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Protocol
+
+from attrs import evolve, field, frozen
+
+from clients.exchange import Side
+from ilp.pool.document import Payout, Pool, Trade, Transfer
+from ilp.pool.optimizer import Solution, solve
+from ilp.pool.prices import hedge_prices, hedgeable, reservation_prices
+from ilp.pool.quoting import Edges, quotable_size, reference_ask, reference_bid
+from ilp.pool.rounding import RoundedColumn, RoundedMove, Step, rounded
+from ilp.trading.transfers_plan import WantedTransfer
+from ilp.trading.view import Sides, View, pool_of, trade_minimum, trade_move
+
+__all__ = ["LiquidityPool", "Optimum", "PlannedTrade", "Reference", "Strategy", "Wanted", "planned_trade", "transfers"]
+
+BUDGET = 400  # branches of one optimisation; the whole is to stay below 8 ms
+SHARES = 10  # a quote is cut to tenths of its size, so that a nervous depth does not move it all the time
+REACH = Decimal("0.001")
+ZERO = Decimal(0)
+
+
+@frozen
+class Reference:
+    """What one side of the quote is placed against, in quote currency per unit of base.
+
+    :ivar price: None where there is none, `reason` says why with its numbers.
+    :ivar size: base units that may rest.
+    """
+
+    side: Side
+    price: Decimal | None
+    reservation: Decimal | None
+    hedge: Decimal | None
+    size: Decimal
+    reason: str = ""
+
+
+@frozen
+class PlannedTrade:
+    """The plan's order on the source: a limit at the deepest level that it counts on."""
+
+    side: Side
+    quantity: Decimal
+    price: Decimal
+
+
+@frozen(eq=False)
+class Optimum:
+    """What an optimisation found, and all that the fast path needs of it.
+
+    :ivar pool: as the plan saw it; `pricing`: as quotes see it, with what own quotes hold counted as available.
+    :ivar ratio: mark of the base in units of the target's currency, when it was computed.
+    """
+
+    view: View
+    pool: Pool
+    solution: Solution
+    rounded: RoundedColumn
+    pricing: Pool
+    priced: Solution
+    ratio: float
+    _reservations: dict[float, tuple[float | None, float | None]] = field(factory=dict, repr=False)
+
+    def reservations(self, size: float) -> tuple[float | None, float | None]:
+        """Reservation (bid, ask) for a quote of *size* base units at the marks of the optimum."""
+        if size not in self._reservations:
+            quote = evolve(self.pricing.quotes[0], size=size)
+            bid, ask, _ = reservation_prices(self.pricing, self.priced, quote, BUDGET)
+            self._reservations[size] = bid, ask
+        return self._reservations[size]
+
+
+@frozen(eq=False)
+class Wanted:
+    """Everything that a strategy wants of this instant."""
+
+    references: tuple[Reference, Reference]
+    trade: PlannedTrade | None
+    transfers: tuple[WantedTransfer, ...]
+    optimum: Optimum
+
+
+class Strategy(Protocol):
+    """Decides; sees nothing but the view."""
+
+    def optimise(self, view: View) -> Optimum:
+        """The best plan for the view; what takes long."""
+
+    def needs(self, view: View, optimum: Optimum) -> bool:
+        """Whether *optimum* no longer serves for *view*."""
+
+    def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
+        """Bid's and ask's reference now; what must be fast."""
+
+    def wanted(self, view: View) -> Wanted:
+        """All of it."""
+
+
+@frozen
+class LiquidityPool:
+    """Takes liquidity from the source and offers it on the target, as model.md describes."""
+
+    reach: Decimal = REACH
+
+    def optimise(self, view: View) -> Optimum:
+        """Solve the pool twice: for the plan, and for what a fill is worth; only the first is always needed."""
+        pool = pool_of(view)
+        solution = solve(pool, BUDGET)
+        pricing = pool_of(view, quoting=True, sizes=(view.parameters.quote_size,))
+        same = pricing.holdings == pool.holdings
+        priced = solution if same else solve(pricing, BUDGET)
+        column = rounded(pool, solution, _steps(view, pool), view.parameters.min_gain)
+        return Optimum(view, pool, solution, column, pricing, priced, _ratio(view))
+
+    def needs(self, view: View, optimum: Optimum) -> bool:
+        """Whether anything but the source's book has changed, or the mark moved too far for scaling."""
+        if (view.stocks, view.parameters, view.rate, view.exposure, view.blocked, view.variances) != (
+            optimum.view.stocks,
+            optimum.view.parameters,
+            optimum.view.rate,
+            optimum.view.exposure,
+            optimum.view.blocked,
+            optimum.view.variances,
+        ):
+            return True
+        return abs(_ratio(view) / optimum.ratio - 1) > self._reach(view)
+
+    def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
+        """Hedge prices of this book, reservation prices scaled to its mark."""
+        pool = _rebooked(view, optimum.pricing)
+        return _reference(view, optimum, pool, Side.BUY), _reference(view, optimum, pool, Side.SELL)
+
+    def wanted(self, view: View) -> Wanted:
+        """Optimise and derive everything from it."""
+        optimum = self.optimise(view)
+        return Wanted(self.references(view, optimum), planned_trade(optimum), transfers(optimum), optimum)
+
+    def _reach(self, view: View) -> float:
+        """At most a quarter of what the price may move before a quote is replaced."""
+        parameters = view.parameters
+        slack = (parameters.edge_to_enter - parameters.edge_to_leave) / view.marks[view.layout.base] / 4
+        return float(min(self.reach, slack))
+
+
+# --------------------------------------------------------------------------------------------------------- references
+
+
+def _ratio(view: View) -> float:
+    return float(view.marks[view.layout.base] / view.marks[view.layout.target.quote])
+
+
+def _rebooked(view: View, pool: Pool) -> Pool:
+    """The pool of the optimum with the marks and the source's book of now."""
+    moves = tuple(trade_move(view) if isinstance(move, Trade) else move for move in pool.moves)
+    return evolve(pool, marks={asset: float(mark) for asset, mark in view.marks.items()}, moves=moves)
+
+
+def _reference(view: View, optimum: Optimum, pool: Pool, side: Side) -> Reference:
+    quote = pool.quotes[0]
+    covered = hedgeable(pool, quote)[0 if side is Side.BUY else 1]
+    size, short = _size(view, side, Decimal(repr(covered)))
+    if not size:
+        return Reference(side, None, None, None, ZERO, short)
+    sized = evolve(quote, size=float(size))
+    hedge = _money(hedge_prices(pool, sized)[0 if side is Side.BUY else 1])
+    at_optimum = optimum.reservations(float(size))[0 if side is Side.BUY else 1]
+    scaled = None if at_optimum is None else at_optimum * _ratio(view) / optimum.ratio
+    reservation = _money(scaled)
+    skew = view.parameters.max_skew / view.marks[view.layout.target.quote]
+    price = (reference_bid if side is Side.BUY else reference_ask)(reservation, hedge, skew)
+    reason = "" if price is not None else _missing(view, side, size, reservation, hedge)
+    return Reference(side, price, reservation, hedge, size, reason)
+
+
+def _size(view: View, side: Side, covered: Decimal) -> tuple[Decimal, str]:
+    """The quote's size, cut in tenths to what can be hedged and paid; 0 with the reason where that is too little."""
+    layout, wanted = view.layout, view.parameters.quote_size
+    rules = view.rules.get((layout.target.venue, layout.target.ticker))
+    price = view.marks[layout.base] / view.marks[layout.target.quote]
+    minimum, lot = trade_minimum(rules, price), rules["lot_size"] if rules is not None else Decimal("1e-8")
+    payable = _payable(view, side, price)
+    for tenths in range(SHARES, 0, -1):
+        share = wanted * tenths / SHARES
+        if share <= min(covered, payable) * (1 + Decimal("1e-12")):
+            size = quotable_size(share, share, lot, minimum)
+            if size:
+                return size, ""
+            break
+    least = max(minimum, wanted / SHARES)
+    if covered < least:
+        what = "depth and base" if side is Side.BUY else f"depth and {layout.numeraire}"
+        return ZERO, f"{what} on {layout.source.venue} hedge {covered:.8g} {layout.base}, needed {least:.8g}"
+    return ZERO, f"{layout.target.venue} can pay for {payable:.8g} {layout.base}, needed {least:.8g}"
+
+
+def _payable(view: View, side: Side, price: Decimal) -> Decimal:
+    """Base units that the target's account can give (a sale) or pay for (a purchase)."""
+    target = view.layout.target
+    stock = view.stock(target.venue, target.quote if side is Side.BUY else target.base)
+    if side is Side.SELL:
+        return max(stock.quotable, ZERO)
+    return max(stock.quotable, ZERO) / (price * (1 + view.parameters.target_fee.proportional))
+
+
+def _missing(view: View, side: Side, size: Decimal, reservation: Decimal | None, hedge: Decimal | None) -> str:
+    if hedge is None:
+        return f"no hedge price for {size} {view.layout.base} on {view.layout.source.venue}"
+    if reservation is None:
+        return (
+            f"a fill of {size} {view.layout.base} could not be paid, or is worth nothing, on {view.layout.target.venue}"
+        )
+    return "no reference price"
+
+
+def _money(price: float | None) -> Decimal | None:
+    return None if price is None else Decimal(repr(price))
+
+
+def edges(view: View) -> Edges:
+    """The edges in the target's currency."""
+    parameters = view.parameters
+    return Edges.of(
+        parameters.edge_to_enter,
+        parameters.edge_to_leave,
+        parameters.edge_to_drop,
+        view.marks[view.layout.target.quote],
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- plan
+
+
+def _steps(view: View, pool: Pool) -> Mapping[tuple[int, str], Step]:
+    steps: dict[tuple[int, str], Step] = {}
+    for index, move in enumerate(pool.moves):
+        if isinstance(move, Trade):
+            rules = view.rules.get((view.layout.source.venue, view.layout.source.ticker))
+            if rules is not None:
+                minimum = trade_minimum(rules, view.marks[view.layout.base])
+                steps[index, "buy"] = steps[index, "sell"] = Step(rules["lot_size"], minimum)
+            continue
+        ends = (
+            {"out": move.source, "back": move.target}
+            if isinstance(move, Transfer)
+            else {"out": (move.venue, move.asset)}
+        )
+        for direction, place in ends.items():
+            rules = view.rules.get(place)
+            if rules is not None:
+                steps[index, direction] = Step(rules["lot_size"], rules["min_quantity"])
+    return steps
+
+
+def planned_trade(optimum: Optimum) -> PlannedTrade | None:
+    """The trade of the rounded plan, with its limit at the deepest level that it counts on."""
+    for move in optimum.rounded.moves:
+        if isinstance(optimum.pool.moves[move.move], Trade):
+            side = Side.BUY if move.direction == "buy" else Side.SELL
+            price = _deepest(optimum.view.book(optimum.view.layout.source), side, move.amount)
+            return None if price is None else PlannedTrade(side, move.amount, price)
+    return None
+
+
+def _deepest(book: Sides, side: Side, quantity: Decimal) -> Decimal | None:
+    price = None
+    for level, available in book.asks if side is Side.BUY else book.bids:
+        price, quantity = level, quantity - available
+        if quantity <= 0:
+            break
+    return price
+
+
+def transfers(optimum: Optimum) -> tuple[WantedTransfer, ...]:
+    """The transfers and payouts of the rounded plan."""
+    found = []
+    for move in optimum.rounded.moves:
+        of = optimum.pool.moves[move.move]
+        if isinstance(of, Transfer):
+            found.append(_wanted_transfer(of, move))
+        elif isinstance(of, Payout):
+            charge = move.amount * _exact(of.fee.proportional) + _exact(of.fee.fixed)
+            found.append(WantedTransfer(of.asset, of.venue, "", of.asset, move.amount + charge, charge, move.amount))
+    return tuple(found)
+
+
+def _wanted_transfer(of: Transfer, move: RoundedMove) -> WantedTransfer:
+    out = move.direction == "out"
+    (from_venue, asset), (to_venue, to_asset) = (of.source, of.target) if out else (of.target, of.source)
+    amount, fixed = move.amount, _exact(of.fee.fixed)
+    if of.bid is None or of.ask is None:
+        charge = amount * _exact(of.fee.proportional) + fixed
+        return WantedTransfer(asset, from_venue, to_venue, to_asset, amount, charge, amount - charge)
+    bid, ask = _exact(of.bid), _exact(of.ask)
+    charge = amount * _exact(of.fee.proportional) + (fixed if out else fixed / bid)
+    expected = (amount - charge) / ask if out else (amount - charge) * bid
+    return WantedTransfer(asset, from_venue, to_venue, to_asset, amount, _cents(charge), _cents(expected))
+
+
+def _exact(number: float) -> Decimal:
+    return Decimal(repr(number))
+
+
+def _cents(amount: Decimal) -> Decimal:
+    """To eight decimals: finer than any venue counts."""
+    return amount.quantize(Decimal("1e-8"))
