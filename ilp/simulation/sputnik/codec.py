@@ -11,10 +11,31 @@ from typing import Any
 import msgspec
 from attrs import frozen
 from autobahn.wamp import message
-from autobahn.wamp.serializer import Serializer
 
 __all__ = ["CODECS", "BadFrame", "Codec", "encode_event"]
 
+# Everything a client may send, and a few that it may not, which are refused by name.  (The library's own table is in its
+# serializer module, which must not be imported before the library was told which event loop to use.)
+_KINDS: dict[int, type[Any]] = {
+    kind.MESSAGE_TYPE: kind
+    for kind in (
+        message.Hello,
+        message.Welcome,
+        message.Abort,
+        message.Challenge,
+        message.Authenticate,
+        message.Goodbye,
+        message.Error,
+        message.Publish,
+        message.Subscribe,
+        message.Unsubscribe,
+        message.Call,
+        message.Cancel,
+        message.Register,
+        message.Unregister,
+        message.Yield,
+    )
+}
 _END = b"\x18"  # follows each message of a batched frame
 
 
@@ -36,9 +57,9 @@ class Codec:
             except (msgspec.DecodeError, UnicodeDecodeError) as problem:
                 raise BadFrame(f"not JSON: {problem}") from problem
             kind = raw[0] if isinstance(raw, list) and raw else None
-            if not isinstance(kind, int) or kind not in Serializer.MESSAGE_TYPE_MAP:
+            if not isinstance(kind, int) or kind not in _KINDS:
                 raise BadFrame("not a list that begins with a WAMP message code")
-            yield raw, Serializer.MESSAGE_TYPE_MAP[kind]
+            yield raw, _KINDS[kind]
 
     def encode(self, msg: message.Message) -> bytes:
         """The frame of one message."""

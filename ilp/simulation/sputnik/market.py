@@ -25,6 +25,7 @@ __all__ = ["Market", "instant"]
 _CONTRACT = Parameter("contract", string)
 _START = Parameter("start_timestamp", optional(integer), required=False)
 _END = Parameter("end_timestamp", optional(integer), required=False)
+_AHEAD = timedelta(milliseconds=1)  # stamps run a little ahead of a clock that stands still
 _LATEST = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 
@@ -74,7 +75,7 @@ class Market:
     def get_trade_history(self, _request: Request, ticker: str, start: int | None, end: int | None) -> list[Any]:
         self._known(ticker)
         now = self.core.now()
-        first, last = instant(start or None, now - timedelta(hours=1)), instant(end or None, now)
+        first, last = instant(start or None, now - timedelta(hours=1)), instant(end or None, now + _AHEAD)
         return [trade_document(trade) for trade in self.core.trades(ticker, first, last)]
 
     def get_ohlcv_history(
@@ -82,7 +83,7 @@ class Market:
     ) -> dict[str, Any]:
         self._known(ticker)
         now = self.core.now()
-        first, last = instant(start or None, now - timedelta(days=60)), instant(end or None, now)
+        first, last = instant(start or None, now - timedelta(days=60)), instant(end or None, now + _AHEAD)
         bars = [bar_document(bar) for bar in self.core.bars(ticker, cast("Period", period), first, last)]
         return {str(bar["open_timestamp"]): bar for bar in bars}
 

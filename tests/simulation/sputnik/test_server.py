@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any
 
 import treq
@@ -14,36 +12,27 @@ from autobahn.wamp.serializer import JsonSerializer
 from autobahn.wamp.types import CloseDetails, ComponentConfig
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.trial.unittest import TestCase
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol
 from twisted.web.client import Agent, HTTPConnectionPool
 
-from tests.simulation.sputnik.world import Closed, Wire, World, make_world, order, user_topic
+from tests.simulation.sputnik.cases import VenueTestCase, asynchronous
+from tests.simulation.sputnik.world import Closed, order, user_topic
 
 
-def asynchronous(test: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Deferred[None]]:
-    """Let trial run a coroutine function as a test."""
+class _Raw(Protocol):
+    """Octets, once."""
 
-    @wraps(test)
-    def run(self: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(test(self))
+    def __init__(self) -> None:
+        self.received: Deferred[bytes] = Deferred()
+        self.lost: Deferred[None] = Deferred()
 
-    return run
+    def dataReceived(self, data: bytes) -> None:
+        if not self.received.called:
+            self.received.callback(data)
 
-
-class VenueTestCase(TestCase):
-    """A test with a venue that listens."""
-
-    timeout = 10
-    world: World
-
-    @asynchronous
-    async def setUp(self) -> None:
-        self.world = await make_world(reactor)
-
-    @asynchronous
-    async def tearDown(self) -> None:
-        await self.world.stop()
+    def connectionLost(self, reason: Any) -> None:
+        self.lost.callback(None)
 
 
 class HandshakeTests(VenueTestCase):
@@ -68,10 +57,10 @@ class HandshakeTests(VenueTestCase):
 
     @asynchronous
     async def test_a_host_header_with_another_port_or_none_is_refused(self) -> None:
-        for host in ("localhost:1", "localhost"):
-            with self.assertRaises(Closed) as caught:
-                await self.world.connect(headers={"Host": host})
-            self.assertIn("400", str(caught.exception))
+        for host in (b"localhost:1", b"localhost"):
+            self.assertIn(b"400 Host header", await self.upgrade(host))
+        good = f"localhost:{self.world.venue.port}".encode()
+        self.assertIn(b"101 Switching", await self.upgrade(good))
 
     @asynchronous
     async def test_a_plain_request_for_the_websocket_is_an_error(self) -> None:
@@ -93,6 +82,18 @@ class HandshakeTests(VenueTestCase):
         await other.quiet()
         self.assertEqual([frame[:4].split(b",")[0] for frame in received], [b"[2", b"[50", b"[6"])
         self.assertTrue(all(frame.endswith(b"\x18") for frame in received))
+
+    async def upgrade(self, host: bytes) -> bytes:
+        """The first octets that answer a WebSocket handshake with that Host header."""
+        raw = _Raw()
+        await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", self.world.venue.port), raw)
+        key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: wamp.2.json\r\n"
+        upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        raw.transport.write(b"GET /ws HTTP/1.1\r\nHost: " + host + b"\r\n" + upgrade + key + b"\r\n")
+        received = await raw.received
+        raw.transport.abortConnection()
+        await raw.lost
+        return received
 
     async def get(self, path: str) -> tuple[int, bytes]:
         pool = HTTPConnectionPool(reactor, persistent=False)
@@ -366,6 +367,3 @@ class StockSessionTests(VenueTestCase):
         self.assertEqual((await event)["bids"], [{"price": 6000000, "quantity": 1000000}])
         session.leave()
         await left
-
-
-__all__ = ["VenueTestCase", "Wire", "asynchronous"]

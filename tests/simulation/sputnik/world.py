@@ -194,14 +194,11 @@ class World:
         self._reactor = reactor
         self._wires: list[Wire] = []
 
-    async def connect(
-        self, protocols: tuple[str, ...] = ("wamp.2.json",), path: str = "/ws", headers: Mapping[str, str] | None = None
-    ) -> Wire:
+    async def connect(self, protocols: tuple[str, ...] = ("wamp.2.json",), path: str = "/ws") -> Wire:
         """A raw connection whose WebSocket is open."""
         factory = WebSocketClientFactory(
             self.venue.endpoint.removesuffix("/ws") + path,
             protocols=list(protocols),
-            headers=dict(headers or {}),
             reactor=self._reactor,
         )
         factory.protocol = Wire
