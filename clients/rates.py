@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from clients.exchange import ExchangeError, Unreachable
+from clients.exchange import ExchangeError, Refused, Unreachable
 from clients.rates_arithmetic import Rate, age_in_days, legs
 from clients.rates_feed import HISTORY_BYTES, RateFeed, between
 from clients.rates_fixed import Fixed
@@ -66,11 +66,19 @@ class Frankfurter(PolledFeed):
         symbols = ",".join(c for c in legs(ticker) if c != "EUR")
         query = {"base": "EUR"} | ({"symbols": symbols} if symbols else {})
         fixings: Fixings = {}
+        nothing: Refused | None = None
         last = min(last, self._now().date())
         while first <= last:
             until = min(first + self._stretch, last)
-            reply = await self._archive.get(f"/v1/{first}..{until}", f"history of {ticker}", query)
-            # A range without fixings at its start is answered from the last day that had one.
-            fixings |= between(parse_frankfurter(reply.body), first, until)
+            try:
+                reply = await self._archive.get(f"/v1/{first}..{until}", f"history of {ticker}", query)
+                # Kept to what was asked for, in case the answer begins with the last day before it that had a fixing.
+                fixings |= between(parse_frankfurter(reply.body), first, until)
+            except Refused as e:
+                if e.code != "404":
+                    raise
+                nothing = e  # no fixing in this piece, for instance a weekend; or no such currency at all
             first = until + timedelta(days=1)
+        if nothing is not None and not fixings:
+            raise nothing
         return fixings

@@ -221,6 +221,8 @@ class RateFeed(Emitter):
             if all(map(fixing.has, legs(ticker))):
                 bar = _bar(ticker, day, cross(fixing, ticker))
                 bars[bar["open_timestamp"]] = bar
+        if fixings and not bars:
+            raise NoRate(f"none of the {len(fixings)} fixings of that time has both currencies")
         return bars
 
     @property

@@ -112,7 +112,8 @@ def parse_csv(text: str, start: date = _FIRST, end: date = _LAST, currencies: fr
     history costs little.  The result may be empty; the header and the dates are checked throughout.
     """
     lines = iter(text.splitlines())
-    columns = _header(next(lines, ""), currencies)
+    header = _cells(next(lines, "").removeprefix("\ufeff"))
+    columns = _columns(header, currencies)
     fixings: Fixings = {}
     for number, line in enumerate(lines, 2):
         if line.strip():
@@ -120,26 +121,29 @@ def parse_csv(text: str, start: date = _FIRST, end: date = _LAST, currencies: fr
             if day in fixings:
                 raise BadRates(f"line {number}: {day} is there twice")
             if start <= day <= end:
-                fixings[day] = dict(_row(line, number, columns))
+                fixings[day] = dict(_row(_cells(line), number, columns, len(header)))
     return fixings
 
 
-def _header(line: str, currencies: frozenset[str] | None) -> dict[int, str]:
-    names = [name.strip() for name in line.removeprefix("\ufeff").rstrip(", \r").split(",")]
-    if names[0] != "Date" or len(names) < 2 or len(set(names)) != len(names):
-        raise BadRates(f"line 1: {line[:60]!r} is not a header like Date,USD,HUF")
-    codes = {column: _currency(name, "line 1") for column, name in enumerate(names) if column}
+def _cells(line: str) -> list[str]:
+    cells = [cell.strip() for cell in line.split(",")]
+    return cells[:-1] if not cells[-1] else cells  # the ECB ends its lines with a comma
+
+
+def _columns(header: list[str], currencies: frozenset[str] | None) -> dict[int, str]:
+    if header[:1] != ["Date"] or len(header) < 2 or len(set(header)) != len(header):
+        raise BadRates(f"line 1: {','.join(header)[:60]!r} is not a header like Date,USD,HUF")
+    codes = {column: _currency(name, "line 1") for column, name in enumerate(header) if column}
     return {column: code for column, code in codes.items() if currencies is None or code in currencies}
 
 
-def _row(line: str, number: int, columns: Mapping[int, str]) -> Iterator[tuple[str, Decimal]]:
-    cells = line.split(",")
+def _row(cells: list[str], number: int, columns: Mapping[int, str], width: int) -> Iterator[tuple[str, Decimal]]:
+    # Decimal commas would shift every value into another currency's column, hence the count.
+    if len(cells) != width:
+        raise BadRates(f"line {number} has {len(cells)} columns instead of {width}: cut, or with decimal commas")
     for column, currency in columns.items():
-        if column >= len(cells):
-            raise BadRates(f"line {number} ends before {currency}; the file is cut")
-        cell = cells[column].strip()
-        if cell not in ("N/A", ""):
-            yield currency, _number(cell, f"line {number} {currency}")
+        if cells[column] not in ("N/A", ""):
+            yield currency, _number(cells[column], f"line {number} {currency}")
 
 
 def unzip(body: bytes, max_bytes: int) -> str:

@@ -112,6 +112,7 @@ class PolledFeed(RateFeed):
         self._payloads: deque[Payload] = deque(maxlen=32)
         self._loop: Deferred[None] | None = None
         self._turn: object | None = None  # from one `connect` to the next `disconnect`
+        self._reported: deque[tuple[date, str, Decimal]] = deque(maxlen=64)
         self._failures = 0
         self._last_success = 0.0
         self._last_error = "no answer yet"
@@ -221,8 +222,11 @@ class PolledFeed(RateFeed):
     async def _take(self, door: Door, document: Document) -> None:
         reply, day, rates = await self._latest(door, document)
         doubted = await self._doubted(day, rates, document)
-        fixing = Fixing(day, fixing_time(day), "EUR", rates, self._now(), document.source, doubted)
         known = self._held(day)
+        if known is not None:  # a doubtful correction of what was believed this morning does not replace it
+            kept = {c: known.rates[c] for c in doubted if c in known.rates and c not in known.doubted}
+            rates, doubted = rates | kept, doubted.difference(kept)
+        fixing = Fixing(day, fixing_time(day), "EUR", rates, self._now(), document.source, doubted)
         if known is None or (known.rates, known.doubted) != (fixing.rates, fixing.doubted):
             self._payloads.append(Payload(reply.url, fixing.fetched, reply.body))
         self._hold(fixing)
@@ -260,8 +264,10 @@ class PolledFeed(RateFeed):
             return frozenset()
         second = await self._second_opinion(document)
         doubted = frozenset(c for c in moved if c not in second or not within(rates[c], second[c], _AGREEMENT))
-        known = self._held(day)
-        for currency in sorted(doubted - (known.doubted if known is not None else frozenset())):
+        for currency in sorted(doubted):
+            if (day, currency, rates[currency]) in self._reported:
+                continue
+            self._reported.append((day, currency, rates[currency]))
             why = f"EUR/{currency} moved by {moved[currency]:.1%} from {believed[currency]} to {rates[currency]}"
             self.announce("error", Unreachable(self.name, _DOING, f"{why}; not believed without a second source"))
         return doubted

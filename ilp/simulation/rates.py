@@ -1,0 +1,389 @@
+"""A server of euro reference rates in the ECB's and in Frankfurter's formats, over recorded fixings, at the world's time.
+
+Owns addresses, the hour of publication, caching headers and faults that can be switched on; what the documents look like
+is `rates_documents`.  A fixing of the recording is served from 16:00 in Frankfurt on its day, the one before until then.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web.http import CACHED, Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+
+from ilp.clock import WorldClock
+from ilp.simulation.rates_documents import (
+    Rates,
+    Style,
+    daily_csv,
+    history_csv,
+    in_json,
+    in_xml,
+    published_at,
+    rebased,
+    zipped,
+)
+from ilp.simulation.recordings import RecordingError, load_fixings
+
+__all__ = ["Fault", "Faults", "RateServer"]
+
+_LOOK_BACK = timedelta(days=14)  # how far Frankfurter goes back from a day without a fixing
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_HTML = b"<html><head><title>%s</title></head><body><h1>%s</h1></body></html>"
+
+
+class Fault(StrEnum):
+    """What a server of rates can do wrong; several may be on at once, the first in this order that applies is done."""
+
+    SILENT = "silent"  # takes the request and never answers
+    NOT_FOUND = "not_found"  # 404, in HTML
+    FORBIDDEN = "forbidden"  # 403, in HTML
+    UNAVAILABLE = "unavailable"  # 503, in HTML
+    THROTTLED = "throttled"  # 429 with Retry-After: 120
+    REDIRECT = "redirect"  # 301 to another host
+    WRONG_CONTENT = "wrong_content"  # 200, but a page of maintenance
+    STALE = "stale"  # goes on serving what was newest when this was switched on
+    FUTURE = "future"  # dates the newest fixing three days later
+    MISSING = "missing"  # leaves HUF out of the newest fixing
+    JUMP = "jump"  # HUF of the newest fixing a fifth higher
+    ZERO = "zero"  # HUF of the newest fixing is 0
+    COMMA = "comma"  # decimal commas, as of a file saved again by a spreadsheet
+    DOCTYPE = "doctype"  # XML with entities
+    OVERSIZED = "oversized"  # 32 MiB of blanks after the document
+    CUT = "cut"  # half of the document, then the connection is closed
+
+
+_ERROR_PAGES = {
+    Fault.NOT_FOUND: (404, b"Not Found"),
+    Fault.FORBIDDEN: (403, b"Forbidden"),
+    Fault.UNAVAILABLE: (503, b"Service Unavailable"),
+    Fault.THROTTLED: (429, b"Too Many Requests"),
+    Fault.REDIRECT: (301, b"Moved Permanently"),
+    Fault.WRONG_CONTENT: (200, b"Will be right back"),
+}
+
+
+@define
+class Faults:
+    """The faults that are on."""
+
+    _now: Callable[[], datetime]
+    _since: dict[Fault, datetime] = field(factory=dict)
+
+    def add(self, fault: Fault | str) -> None:
+        """Switch a fault on; `ValueError` for a name that is not one."""
+        self._since.setdefault(Fault(fault), self._now())
+
+    def discard(self, fault: Fault | str) -> None:
+        """Switch a fault off."""
+        self._since.pop(Fault(fault), None)
+
+    def clear(self) -> None:
+        """Switch all off."""
+        self._since.clear()
+
+    def __contains__(self, fault: object) -> bool:
+        return fault in self._since
+
+    def __iter__(self) -> Any:
+        return iter([fault for fault in Fault if fault in self._since])
+
+    def since(self, fault: Fault) -> datetime:
+        """The world's time when it was switched on."""
+        return self._since[fault]
+
+
+class RateServer:
+    """Serves recorded fixings over HTTP.
+
+    :param clock: the world's time and the reactor.
+    :param fixings: units of each currency for one euro, by day; the extract that ships with the program when not given.
+    :param style: how XML is written.
+    :ivar faults: what is to go wrong.
+    :ivar requests: the last 1000 paths asked for, newest last.
+    :ivar resource: the whole server as a resource, for in-memory tests.
+    """
+
+    name = "rates"
+
+    def __init__(
+        self, clock: WorldClock, fixings: Mapping[date, Rates] | None = None, style: Style = Style.TABS
+    ) -> None:
+        self._clock = clock
+        self._fixings = dict(sorted((load_fixings() if fixings is None else fixings).items()))
+        if not self._fixings:
+            raise RecordingError("the rate server was given no fixings to serve")
+        self._days = list(self._fixings)
+        self._published = [published_at(day) for day in self._days]
+        self.style = style
+        self.faults = Faults(clock.now)
+        self.requests: deque[str] = deque(maxlen=1000)
+        self.resource = _Root(self)
+        self._port: IListeningPort | None = None
+        self._connections: _Connections | None = None
+
+    # ------------------------------------------------------------------------------------------------------ lifetime
+
+    async def _listen(self, port: int, interface: str) -> None:
+        reactor: Any = self._clock.reactor
+        self._connections = _Connections(Site(self.resource, reactor=reactor))
+        self._port = reactor.listenTCP(port, self._connections, interface=interface)
+
+    def listen(self, port: int = 0, interface: str = "127.0.0.1") -> Deferred[None]:
+        """Accept connections; fails with `CannotListenError` when the port is in use.  Port 0 takes any that is free."""
+        return Deferred.fromCoroutine(self._listen(port, interface))
+
+    @property
+    def endpoint(self) -> str:
+        """What a client takes as `endpoint`, for the ECB's documents and for Frankfurter's."""
+        if self._port is None:
+            raise RuntimeError("the rate server does not listen")
+        address: Any = self._port.getHost()
+        return f"http://{address.host}:{address.port}"
+
+    def stop(self) -> Deferred[None]:
+        """Close the port and every connection; fires when they are gone."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        port, self._port = self._port, None
+        connections, self._connections = self._connections, None
+        if port is not None and connections is not None:
+            await maybeDeferred(port.stopListening)
+            await connections.close()
+
+    # ------------------------------------------------------------------------------------------------- what is known
+
+    def newest(self) -> tuple[date, Rates]:
+        """The fixing that is served as today's, faults included; the recording's first before its first publication."""
+        return self.history(1)[0]
+
+    def history(self, count: int | None = None) -> list[tuple[date, Rates]]:
+        """What is published by now, newest first."""
+        now = self.faults.since(Fault.STALE) if Fault.STALE in self.faults else self._clock.now()
+        out = max(bisect_right(self._published, now), 1)
+        days = self._days[:out] if count is None else self._days[out - count : out]
+        fixings = [(day, self._fixings[day]) for day in reversed(days)]
+        return [self._spoilt(*fixings[0]), *fixings[1:]]
+
+    def _spoilt(self, day: date, rates: Rates) -> tuple[date, Rates]:
+        if Fault.FUTURE in self.faults:
+            day += timedelta(days=3)
+        if "HUF" in rates:
+            if Fault.MISSING in self.faults:
+                rates = {currency: rate for currency, rate in rates.items() if currency != "HUF"}
+            elif Fault.JUMP in self.faults:
+                rates = {**rates, "HUF": rates["HUF"] * Decimal("1.2")}
+            elif Fault.ZERO in self.faults:
+                rates = {**rates, "HUF": Decimal(0)}
+        return day, rates
+
+
+# ---------------------------------------------------------------------------------------------------------- documents
+
+
+@frozen
+class _Answer:
+    """A body and how it is labelled."""
+
+    body: bytes = field(repr=False)
+    type: str
+    code: int = 200
+    max_age: int = 0
+
+
+class _NoAnswer(Exception):
+    """Frankfurter's errors."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.answer = _Answer(in_json({"message": message}), "application/json", code)
+
+
+def _ecb_document(server: RateServer, name: str) -> _Answer | None:
+    """One of the files below /stats/eurofxref/."""
+    if name == "eurofxref-daily.xml":
+        return _Answer(in_xml([server.newest()], server.style), "text/xml")
+    if name == "eurofxref-hist-90d.xml":
+        recent = server.history()
+        since = recent[0][0] - timedelta(days=90)
+        return _Answer(in_xml([fixing for fixing in recent if fixing[0] > since], server.style), "text/xml")
+    if name == "eurofxref-hist.xml":
+        return _Answer(in_xml(server.history(), server.style), "text/xml")
+    if name == "eurofxref.zip":
+        return _Answer(zipped("eurofxref.csv", _comma(server, daily_csv(*server.newest()))), "application/zip")
+    if name == "eurofxref-hist.zip":
+        return _Answer(zipped("eurofxref-hist.csv", _comma(server, history_csv(server.history()))), "application/zip")
+    return None
+
+
+def _comma(server: RateServer, text: str) -> str:
+    return re.sub(r"(\d)\.(\d)", r"\1,\2", text) if Fault.COMMA in server.faults else text
+
+
+def _frankfurter_document(server: RateServer, what: str, arguments: Mapping[str, str]) -> _Answer:
+    """What is below /v1/; `_NoAnswer` where that service answers an error."""
+    known = server.history()
+    if what == "currencies":
+        return _Answer(in_json({c: c for c in sorted({"EUR", *known[0][1]})}), "application/json", max_age=86400)
+    base = arguments.get("base", arguments.get("from", "EUR")).upper()
+    symbols = [s for s in arguments.get("symbols", arguments.get("to", "")).upper().split(",") if s]
+    if symbols == [base]:
+        raise _NoAnswer(422, "bad currency pair")
+    amount = _amount(arguments.get("amount", "1"))
+    first, dots, last = what.partition("..")
+    if dots:
+        start, end = _asked_day(first), _asked_day(last) if last else known[0][0]
+        rows = {day: _row(rates, base, symbols, amount) for day, rates in reversed(known) if start <= day <= end}
+        rows = {day: row for day, row in rows.items() if row}
+        if not rows:
+            raise _NoAnswer(404, "not found")
+        head = {"amount": float(amount), "base": base, "start_date": f"{min(rows)}", "end_date": f"{max(rows)}"}
+        return _Answer(in_json({**head, "rates": {f"{d}": r for d, r in rows.items()}}), "application/json", 200, 86400)
+    wanted = known[0][0] if what == "latest" else _asked_day(what)
+    day, rates = next(((d, r) for d, r in known if wanted - _LOOK_BACK <= d <= wanted), (wanted, {}))
+    row = _row(rates, base, symbols, amount)
+    if not row:
+        raise _NoAnswer(404, "not found")
+    head = {"amount": float(amount), "base": base, "date": f"{day}"}
+    return _Answer(in_json({**head, "rates": row}), "application/json", 200, 86400)
+
+
+def _row(rates: Rates, base: str, symbols: list[str], amount: Decimal) -> dict[str, Decimal]:
+    return rebased(rates, base, symbols, amount) if base == "EUR" or base in rates else {}
+
+
+def _asked_day(text: str) -> date:
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise _NoAnswer(422, "invalid date")
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not (amount.is_finite() and amount > 0):
+        raise _NoAnswer(422, "invalid amount")
+    return amount
+
+
+# --------------------------------------------------------------------------------------------------------------- HTTP
+
+
+class _Root(Resource):
+    """Every address of the server."""
+
+    isLeaf = True
+
+    def __init__(self, server: RateServer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._server = server
+
+    def render_GET(self, request: Request) -> bytes | int:
+        path = request.path.decode("ascii", "replace")
+        self._server.requests.append(path)
+        faults = self._server.faults
+        if Fault.SILENT in faults:
+            return NOT_DONE_YET
+        for fault, (code, title) in _ERROR_PAGES.items():
+            if fault in faults:
+                return _page(request, code, title)
+        answer = self._answer(path, request)
+        return _page(request, 404, b"Not Found") if answer is None else self._send(request, answer)
+
+    def _answer(self, path: str, request: Request) -> _Answer | None:
+        if path.startswith("/stats/eurofxref/"):
+            return _ecb_document(self._server, path.removeprefix("/stats/eurofxref/"))
+        if path.startswith("/v1/"):
+            arguments = {
+                k.decode("ascii", "replace"): v[-1].decode("ascii", "replace") for k, v in request.args.items()
+            }
+            try:
+                return _frankfurter_document(self._server, path.removeprefix("/v1/"), arguments)
+            except _NoAnswer as e:
+                return e.answer
+        return None
+
+    def _send(self, request: Request, answer: _Answer) -> bytes | int:
+        faults = self._server.faults
+        body = answer.body
+        if answer.type == "text/xml":
+            body = _spoilt_xml(body, faults)
+        request.setResponseCode(answer.code)
+        request.setHeader("Content-Type", answer.type)
+        if answer.code != 200:
+            request.setHeader("Cache-Control", "no-store")
+            return body
+        request.setHeader("Cache-Control", f"public, max-age={answer.max_age}" if answer.max_age else "no-cache")
+        if request.setETag(b'"' + sha256(body).hexdigest()[:16].encode() + b'"') is CACHED:
+            return b""
+        if Fault.OVERSIZED in faults:
+            return body + b" " * 2**25
+        if Fault.CUT in faults:
+            request.setHeader("Content-Length", str(len(body)))
+            request.write(body[: len(body) // 2])
+            request.channel.loseConnection()
+            return NOT_DONE_YET
+        return body
+
+
+def _page(request: Request, code: int, title: bytes) -> bytes:
+    request.setResponseCode(code, title if code != 200 else b"OK")
+    request.setHeader("Content-Type", "text/html; charset=utf-8")
+    if code == 429:
+        request.setHeader("Retry-After", "120")
+    if code == 301:
+        request.setHeader("Location", "https://elsewhere.invalid/")
+    return _HTML % (title, title)
+
+
+def _spoilt_xml(body: bytes, faults: Faults) -> bytes:
+    if Fault.COMMA in faults:
+        body = re.sub(rb"(rate=.\d+)\.(\d)", rb"\1,\2", body)
+    if Fault.DOCTYPE in faults:
+        body = body.replace(b"?>", b'?><!DOCTYPE x [<!ENTITY a "1"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>', 1)
+    return body
+
+
+class _Connections(WrappingFactory):
+    """Remembers the open connections, so that stopping leaves none behind."""
+
+    protocol = ProtocolWrapper
+    noisy = False
+
+    def __init__(self, site: Site) -> None:
+        site.noisy = False
+        super().__init__(site)  # type: ignore[no-untyped-call]
+        self._all_gone: Deferred[None] | None = None
+
+    def unregisterProtocol(self, p: ProtocolWrapper) -> None:
+        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
+        if not self.protocols and self._all_gone is not None:
+            gone, self._all_gone = self._all_gone, None
+            gone.callback(None)
+
+    async def close(self) -> None:
+        """Abort what is open and wait until it is gone."""
+        if self.protocols:
+            self._all_gone = Deferred()
+            for protocol in list(self.protocols):
+                protocol.abortConnection()
+            await self._all_gone
