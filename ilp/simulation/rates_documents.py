@@ -55,8 +55,9 @@ def in_xml(fixings: Iterable[tuple[date, Rates]], style: Style = Style.TABS) -> 
         lines.append("\t\t</Cube>")
     lines += ["\t</Cube>", "</gesmes:Envelope>"]
     head = '<?xml version="1.0" encoding="UTF-8"?>'
-    if style is Style.ONE_LINE:
-        return (head + "".join(line.strip("\t").replace("'", '"') for line in lines)).encode()
+    if style is Style.ONE_LINE:  # a history has a line for each day even so
+        text = head + "".join(line.strip("\t").replace("'", '"') for line in lines)
+        return text.replace('</Cube><Cube time="', '</Cube>\n<Cube time="').encode()
     return "\n".join([head, *lines]).encode()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unittest
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -16,6 +17,8 @@ from clients.exchange import IRateFeed, RateLimited, Refused, Unreachable
 from clients.rates import ECB, Frankfurter, PolledFeed
 from ilp.clock import WorldClock
 from ilp.simulation.rates import Fault, RateServer
+from ilp.simulation.recordings import load_fixings
+from tests.shared_data import path
 
 D = Decimal
 THURSDAY = datetime(2019, 8, 1, 15, tzinfo=UTC)  # an hour after the fixing of that day was published
@@ -570,6 +573,18 @@ class ECBHistoryTests(HistoryTests):
         self.server.faults.add(Fault.FUTURE)
         d = self.feed().getOHLCVHistory("USD/HUF", "day", THURSDAY - timedelta(9), THURSDAY + timedelta(9))
         self.assertIn("in the future", str(self.failureResultOf(d, Unreachable).value))
+
+    def test_the_whole_real_history_passes_through_server_and_feed(self) -> None:
+        file = path("fx", "ecb_eurofxref-hist.csv.gz")
+        if file is None:
+            raise unittest.SkipTest("the shared recordings are not on this machine")
+        self.world.start = datetime(2026, 10, 30, 16, tzinfo=UTC)
+        self.server = RateServer(self.world, load_fixings(file))
+        self.stub = StubTreq(self.server.resource)
+        since = datetime(1999, 1, 1, tzinfo=UTC)
+        closes = self.closes(since, self.world.now())
+        self.assertEqual((len(closes), closes[date(2026, 10, 30)]), (7126, D("327.9001")))
+        self.assertEqual(len(self.closes(since, self.world.now(), "USD/MXN")), 4822)
 
     def test_without_the_zip_the_xml_history_is_read(self) -> None:
         class NoZip(TwoServers):
