@@ -203,18 +203,12 @@ def _furthest(core: Core, pair: Pair, side: Side) -> int:
 
 
 def _provide(core: Core, account: str, taking: _Taking) -> None:
-    """Give the taker what the order costs, from outside: it is recorded as a deposit."""
-    owner = core.accounts[account]
-    if taking.side is Side.SELL:
-        need, currency = taking.quantity, taking.pair.base.ticker
-    else:
-        cash = taking.pair.cash(taking.quantity, taking.price)
-        need, currency = cash, taking.pair.quote.ticker
-    fee = core.rules.worst_fee(taking.pair, owner, taking.pair.fee_value(taking.quantity, taking.price))
-    for ticker, amount in ((currency, need), (taking.pair.fee_currency, max(0, fee))):
-        held = sum(part for name, part in ((currency, need), (taking.pair.fee_currency, max(0, fee))) if name == ticker)
-        missing = held - core.available(account, ticker)
-        if amount and missing > 0:
+    """Give the taker what the order will hold, from outside: it is recorded as a deposit."""
+    pair, quantity = taking.pair, taking.quantity
+    order = Order(0, account, pair.ticker, taking.side, taking.price, quantity, quantity, core.now())
+    for ticker, needed in core.rules.hold(pair, core.accounts[account], order):
+        missing = needed - core.available(account, ticker)
+        if missing > 0:
             core.endow(account, ticker, missing, "Taker")
 
 
