@@ -26,7 +26,8 @@ from ilp.journal.interface import JournalError
 
 __all__ = ["Database", "address", "explained", "sqlite_file"]
 
-_LOCK_NUMBER = 0x494C50  # "ILP": what PostgreSQL's advisory lock is called
+_LOCK_NUMBER = 0x494C50  # "ILP": what PostgreSQL's advisory lock is called, together with the schema that it is for
+_LOCK = text("SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))")
 _MIGRATIONS = "ilp.journal:migrations"
 
 
@@ -142,8 +143,10 @@ class Database:
         if self._engine is None:
             self._engine = _engine(self.url, self._exclusive)
         connection = self._engine.connect()
-        if self._exclusive and self.url.get_backend_name() == "postgresql":
-            got = connection.execute(text("SELECT pg_try_advisory_lock(:n)"), {"n": _LOCK_NUMBER}).scalar()
+        if self.url.get_backend_name() == "postgresql":
+            if not self._exclusive:  # all that one command reads is of one moment
+                return connection.execution_options(isolation_level="REPEATABLE READ")
+            got = connection.execute(_LOCK, {"n": _LOCK_NUMBER}).scalar()
             connection.commit()
             if not got:
                 connection.close()

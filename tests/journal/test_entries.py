@@ -7,7 +7,7 @@ from decimal import Decimal as D
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.journal.entries import OrderState, TransferState
-from ilp.journal.store import DatabaseJournal, memory_journal
+from ilp.journal.store import DatabaseJournal
 from tests.journal import samples
 from tests.journal.databases import Databases
 
@@ -117,7 +117,7 @@ class RecoveryTests(Databases, SynchronousTestCase):
     """What a start finds out about the runs before it."""
 
     def setUp(self) -> None:
-        self.journal = memory_journal()
+        self.journal = self.opened()
 
     def recovered_after(self, *entries: object) -> object:
         self.successResultOf(self.journal.record(*entries))  # type: ignore[arg-type]

@@ -1,0 +1,126 @@
+"""`ilp.py journal show|export|verify|backup`: reads a journal that a daemon may be writing to.  Changes nothing in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from sqlalchemy import Connection, create_engine, insert, select
+
+from ilp.journal import schema
+from ilp.journal.columns import canonical, money_text
+from ilp.journal.database import Database, explained
+from ilp.journal.entries import FINAL_TRANSFER_STATES, TransferEntry
+from ilp.journal.interface import JournalError, Recovered
+from ilp.journal.reads import recovered, versions
+from ilp.journal.store import memory_journal
+from ilp.journal.verify import faults
+
+__all__ = ["main"]
+
+
+def main(options: Namespace, url: str, stdout: TextIO, stderr: TextIO) -> int:
+    """Run one command on the journal at *url*.
+
+    :param options: `action` is `show`, `export`, `verify` or `backup`; `to` is where a backup goes, a path or None.
+    :return: exit status: 0, 1 when `verify` found faults, 2 with one line on *stderr* when it could not be done.
+    """
+    try:
+        database = Database(url, exclusive=False)
+        try:
+            connection = database.open()
+            with explained(database.url, "cannot be read"), connection.begin():
+                return _COMMANDS[options.action](database, connection, options, stdout)
+        finally:
+            database.close()
+    except JournalError as e:
+        print(e, file=stderr)
+        return 2
+
+
+def _show(database: Database, tx: Connection, options: Namespace, out: TextIO) -> int:
+    """The state that a daemon starting now would find."""
+    found = recovered(tx)
+    counts: dict[str, int] = {}
+    for version in versions(tx):
+        counts[version.kind] = counts.get(version.kind, 0) + 1
+    print(f"from {found.began or 'nothing'} to {found.seen or 'nothing'}", file=out)
+    print("entries: " + (", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "none"), file=out)
+    for line in _state(found):
+        print(line, file=out)
+    return 0
+
+
+def _state(found: Recovered) -> list[str]:
+    lines = [f"wanted: {'trading' if found.wanted else 'nothing'}"]
+    if found.halted is not None:
+        lines.append(f"HALTED by {found.halted.by} at {found.halted.at}: {found.halted.reason}")
+    if found.last_plan is not None:
+        lines.append(f"last plan: {found.last_plan.id} at {found.last_plan.at}")
+    for name, edit in sorted(found.parameters.items()):
+        lines.append(f"parameter {name} = {edit.new} (was {edit.old}) by {edit.by} at {edit.at}")
+    for o in found.orders:
+        lines.append(f"order {o.venue}/{o.key} {o.state}: {o.side} {o.quantity:f} {o.ticker} at {o.price:f}")
+    return lines + [_transfer(t) for t in found.transfers if t.state not in FINAL_TRANSFER_STATES]
+
+
+def _transfer(t: TransferEntry) -> str:
+    amount, to = money_text(t.amount), t.to_venue or "the bank"
+    return f"transfer {t.id} {t.state}: {amount} {t.asset} from {t.from_venue} to {to} since {t.since}: {t.note}"
+
+
+def _export(database: Database, tx: Connection, options: Namespace, out: TextIO) -> int:
+    """Every version of every entry as JSON lines; the same history gives the same bytes."""
+    for version in versions(tx):
+        line = {"seq": version.seq, "at": version.at, "kind": version.kind, "key": version.key, "entry": version.body}
+        out.write(canonical(line) + "\n")
+    return 0
+
+
+def _verify(database: Database, tx: Connection, options: Namespace, out: TextIO) -> int:
+    found = list(faults(tx))
+    for fault in found:
+        print(fault, file=out)
+    print(f"{len(found)} faults" if found else "sound", file=out)
+    return 1 if found else 0
+
+
+def _backup(database: Database, tx: Connection, options: Namespace, out: TextIO) -> int:
+    """A copy of the journal as of one moment, as an SQLite file, while a daemon goes on writing."""
+    target: Path | None = options.to
+    if target is None:
+        raise JournalError("journal backup: say where to with --to FILE")
+    if target.exists():
+        raise JournalError(f"journal backup: {target} exists already; nothing was overwritten")
+    try:
+        if database.file is not None:
+            database.backup(target)
+        else:
+            _copy_rows(tx, target)
+    except (OSError, sqlite3.Error) as e:
+        raise JournalError(f"journal backup: {target} cannot be written: {e}") from e
+    print(f"{target}", file=out)
+    return 0
+
+
+def _copy_rows(tx: Connection, target: Path) -> None:
+    """Every row of another kind of database into a fresh SQLite journal."""
+    memory_journal(f"sqlite:///{target}").close()
+    engine = create_engine(f"sqlite:///{target}")
+    with engine.begin() as copy:
+        for table in schema.metadata.sorted_tables:
+            rows = [dict(row._mapping) for row in tx.execute(select(table))]
+            if rows:
+                copy.execute(insert(table), rows)
+    engine.dispose()
+
+
+_COMMANDS: Mapping[str, Callable[[Database, Connection, Namespace, TextIO], int]] = {
+    "show": _show,
+    "export": _export,
+    "verify": _verify,
+    "backup": _backup,
+}

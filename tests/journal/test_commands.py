@@ -1,0 +1,168 @@
+"""`ilp.py journal show|export|verify|backup`."""
+
+from __future__ import annotations
+
+import io
+import json
+from argparse import Namespace
+from decimal import Decimal as D
+from pathlib import Path
+
+from sqlalchemy import text
+from twisted.trial.unittest import SynchronousTestCase
+
+from ilp.journal.commands import main
+from ilp.journal.entries import OrderState, TransferState
+from ilp.journal.store import DatabaseJournal, memory_journal
+from tests.journal import samples
+from tests.journal.databases import Databases
+
+
+class Commands(Databases):
+    """A journal with something in it, still open, and the commands on it."""
+
+    def setUp(self) -> None:
+        self.url = self.fresh()
+        self.journal: DatabaseJournal = self.opened(self.url)
+        self.successResultOf(self.journal.record(*samples.one_of_each()))  # type: ignore[attr-defined]
+
+    def fresh(self) -> str:
+        return super().fresh() if self.postgresql else f"sqlite:///{self.mktemp()}"  # type: ignore[attr-defined]
+
+    def run_(self, action: str, url: str = "", to: Path | None = None) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error of a command."""
+        out, err = io.StringIO(), io.StringIO()
+        status = main(Namespace(action=action, to=to), url or self.url, out, err)
+        return status, out.getvalue(), err.getvalue()
+
+
+class ShowTests(Commands, SynchronousTestCase):
+    """`show`."""
+
+    def test_it_names_what_a_start_would_find(self) -> None:
+        self.successResultOf(self.journal.record(samples.state("HALTED", "TRADING")))
+        status, out, _ = self.run_("show")
+        self.assertEqual(status, 0)
+        for words in (
+            "1 fill",
+            "wanted: trading",
+            "HALTED by gate",
+            "last plan: p1",
+            "parameter quote_size = 0.2",
+            "order target/o1 open: BUY 0.10000000 BTC/HUF",
+            "transfer t1 PLANNED: 1.5 BTC from source to target",
+        ):
+            self.assertIn(words, out)
+
+
+class ExportTests(Commands, SynchronousTestCase):
+    """`export`."""
+
+    def test_every_version_is_a_line_of_json(self) -> None:
+        self.successResultOf(self.journal.record(samples.order(state=OrderState.FINAL, seconds=5)))
+        status, out, _ = self.run_("export")
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual((status, len(lines)), (0, 10))
+        self.assertEqual([line["entry"]["state"] for line in lines if line["kind"] == "order"], ["open", "final"])
+        self.assertEqual(lines[0]["entry"]["price"], "67000.10")
+
+    def test_the_same_entries_give_the_same_bytes(self) -> None:
+        other = self.fresh()
+        again = self.opened(other)
+        self.successResultOf(again.record(*samples.one_of_each()))
+        self.assertEqual(self.run_("export")[1], self.run_("export", other)[1])
+
+
+class VerifyTests(Commands, SynchronousTestCase):
+    """`verify`."""
+
+    def spoil(self, statement: str) -> tuple[int, str, str]:
+        """Change the database behind the journal's back, then verify."""
+        connection = self.journal._database.usable()
+        with connection.begin():
+            connection.execute(text(statement))
+        return self.run_("verify")
+
+    def test_a_sound_journal_is_called_so(self) -> None:
+        self.assertEqual(self.run_("verify"), (0, "sound\n", ""))
+
+    def test_a_changed_row_is_found(self) -> None:
+        status, out, _ = self.spoil("UPDATE orders SET order_id = '18'")
+        self.assertEqual(status, 1)
+        self.assertIn("orders: target/o1 differs from its newest version", out)
+
+    def test_a_missing_row_is_found(self) -> None:
+        self.assertIn("hedges: h1 is missing", self.spoil("DELETE FROM hedges")[1])
+
+    def test_a_row_without_a_history_is_found(self) -> None:
+        self.assertIn("flows: target/deposit/9 is not in", self.spoil("DELETE FROM history WHERE kind = 'flow'")[1])
+
+    def test_a_missing_edit_is_found(self) -> None:
+        self.assertIn("parameters: 0 rows", self.spoil("DELETE FROM parameters")[1])
+
+    def test_an_order_filled_beyond_its_quantity_is_found(self) -> None:
+        self.successResultOf(self.journal.record(samples.fill("f2")))
+        self.assertIn("order target/o1 filled 0.2 of 0.10000000", self.run_("verify")[1])
+
+    def test_a_fill_without_its_order_is_found(self) -> None:
+        self.successResultOf(self.journal.record(samples.fill("f2", "o9")))
+        self.assertIn("order target/o9 has fills but is not", self.run_("verify")[1])
+
+    def test_a_deposit_that_cleared_two_transfers_is_found(self) -> None:
+        for name in ("t2", "t3"):
+            arrived = samples.transfer(
+                name, TransferState.ARRIVED, debited=D("1.5"), arrived=D("1.4999"), deposit_id="77"
+            )
+            self.successResultOf(self.journal.record(arrived))
+        self.assertIn("t2 and t3 are both matched to target/deposit/77", self.run_("verify")[1])
+
+    def test_an_arrival_of_more_than_left_is_found(self) -> None:
+        much = samples.transfer("t2", TransferState.ARRIVED, debited=D("1.5"), arrived=D("1.6"))
+        self.successResultOf(self.journal.record(much))
+        self.assertIn("t2 arrived with 1.6, more than the 1.5 BTC that left", self.run_("verify")[1])
+
+    def test_a_fill_that_was_closed_twice_is_found(self) -> None:
+        self.successResultOf(self.journal.record(samples.hedge("h2")))
+        self.assertIn("fill target/f1 of 0.1 was closed by 0.2", self.run_("verify")[1])
+
+
+class BackupTests(Commands, SynchronousTestCase):
+    """`backup`."""
+
+    def test_a_copy_of_a_journal_in_use_says_the_same(self) -> None:
+        target = Path(self.mktemp())
+        status, out, _ = self.run_("backup", to=target)
+        self.assertEqual((status, out), (0, f"{target}\n"))
+        self.assertEqual(self.run_("export", f"sqlite:///{target}"), self.run_("export"))
+
+    def test_a_daemon_can_go_on_with_the_copy(self) -> None:
+        target = Path(self.mktemp())
+        self.run_("backup", to=target)
+        copy = memory_journal(f"sqlite:///{target}")
+        self.addCleanup(copy.close)
+        self.successResultOf(copy.record(samples.intent(False, 9)))
+        self.assertIs(self.successResultOf(copy.recovered()).wanted, False)
+
+    def test_nothing_is_overwritten(self) -> None:
+        target = Path(self.mktemp())
+        target.write_text("precious")
+        status, _, err = self.run_("backup", to=target)
+        self.assertEqual(status, 2)
+        self.assertIn("exists already", err)
+        self.assertEqual(target.read_text(), "precious")
+
+    def test_a_target_is_needed(self) -> None:
+        self.assertIn("--to FILE", self.run_("backup")[2])
+
+    def test_a_target_that_cannot_be_written_is_named(self) -> None:
+        status, _, err = self.run_("backup", to=Path("/no/such/folder/copy"))
+        self.assertEqual(status, 2)
+        self.assertIn("/no/such/folder/copy", err)
+
+
+class ErrorTests(Commands, SynchronousTestCase):
+    """When there is nothing to read."""
+
+    def test_a_missing_journal_is_one_sentence_and_status_2(self) -> None:
+        status, out, err = self.run_("show", "sqlite:////no/such.sqlite")
+        self.assertEqual((status, out, err), (2, "", "journal /no/such.sqlite: there is no such file\n"))

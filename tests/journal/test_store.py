@@ -1,0 +1,160 @@
+"""Order, durability, the thread and the queue."""
+
+from __future__ import annotations
+
+from threading import Event, current_thread, main_thread
+
+from sqlalchemy import text
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from ilp.journal.entries import OrderState, TransferState
+from ilp.journal.interface import JournalError
+from ilp.journal.runner import AtOnce, OneThread
+from ilp.journal.store import DatabaseJournal, memory_journal, open_journal
+from tests.journal import samples
+from tests.journal.databases import Databases
+
+
+class TransactionTests(Databases, SynchronousTestCase):
+    """What `record` promises."""
+
+    def setUp(self) -> None:
+        self.journal = self.opened()
+
+    def test_entries_recorded_together_are_kept_together_or_not_at_all(self) -> None:
+        bad = samples.order("o2", at=samples.NOON.replace(tzinfo=None))
+        self.failureResultOf(self.journal.record(samples.order("o1"), bad))
+        self.assertEqual(self.successResultOf(self.journal.recovered()).orders, ())
+
+    def test_a_failed_write_does_not_spoil_the_next_one(self) -> None:
+        self.failureResultOf(self.journal.record(samples.order(at=samples.NOON.replace(tzinfo=None))))
+        self.successResultOf(self.journal.record(samples.order()))
+        self.assertEqual(self.successResultOf(self.journal.recovered()).orders, (samples.order(),))
+
+    def test_a_write_that_the_database_refuses_is_a_journal_error(self) -> None:
+        connection = self.journal._database.usable()
+        with connection.begin():
+            connection.execute(text("DROP TABLE intents"))
+        failure = self.failureResultOf(self.journal.record(samples.intent(True)), JournalError)
+        self.assertIn("cannot be written", failure.getErrorMessage())
+
+    def test_a_read_that_the_database_refuses_is_a_journal_error(self) -> None:
+        connection = self.journal._database.usable()
+        with connection.begin():
+            connection.execute(text("DROP TABLE plans"))
+        failure = self.failureResultOf(self.journal.plans(samples.NOON), JournalError)
+        self.assertIn("cannot be read", failure.getErrorMessage())
+
+    def test_nothing_is_taken_after_closing(self) -> None:
+        self.successResultOf(self.journal.close())
+        self.failureResultOf(self.journal.record(samples.intent(True)), JournalError)
+        self.failureResultOf(self.journal.recovered(), JournalError)
+
+    def test_closing_twice_is_quiet(self) -> None:
+        self.successResultOf(self.journal.close())
+        self.assertIsNone(self.successResultOf(self.journal.close()))
+
+
+class Stuck(AtOnce):
+    """A runner on a disk that does not answer."""
+
+    def __init__(self) -> None:
+        self.queued: list[Deferred[None]] = []
+
+    def run(self, f, *args, **kwargs):  # type: ignore[no-untyped-def]
+        """Open, and never do anything again."""
+        if f.__name__ == "open":
+            return super().run(f, *args, **kwargs)
+        self.queued.append(Deferred())
+        return self.queued[-1]
+
+
+class QueueTests(SynchronousTestCase):
+    """A stuck disk is noticed."""
+
+    def test_more_writes_than_the_queue_holds_fail_at_once(self) -> None:
+        stuck = Stuck()
+        journal = self.successResultOf(DatabaseJournal("sqlite://", stuck, queue=2).open())
+        waiting = [journal.record(samples.intent(True)) for _ in range(2)]
+        failure = self.failureResultOf(journal.record(samples.intent(True)), JournalError)
+        self.assertIn("2 writes are waiting", failure.getErrorMessage())
+        for d in waiting:
+            self.assertNoResult(d)
+
+    def test_a_write_that_is_done_makes_room(self) -> None:
+        stuck = Stuck()
+        journal = self.successResultOf(DatabaseJournal("sqlite://", stuck, queue=1).open())
+        journal.record(samples.intent(True))
+        stuck.queued[0].callback(None)
+        self.assertNoResult(journal.record(samples.intent(True)))
+
+
+class ThreadTests(TestCase):
+    """The journal of a running daemon."""
+
+    async def opened(self) -> tuple[DatabaseJournal, str]:
+        """A journal with a thread, on a file."""
+        url = f"sqlite:///{self.mktemp()}"
+        journal = await open_journal(url, reactor)  # type: ignore[arg-type]
+        self.addCleanup(journal.close)
+        return journal, url
+
+    def test_writes_keep_their_order_and_survive(self) -> Deferred[None]:
+        async def check() -> None:
+            journal, url = await self.opened()
+            await gatherResults([journal.record(samples.state(f"S{n}", "", n)) for n in range(50)])
+            await journal.close()
+            again = memory_journal(url)
+            states = self.successResultOf(again.states(samples.NOON))
+            self.assertEqual([s.state for s in states], [f"S{n}" for n in range(50)])
+            self.successResultOf(again.close())
+
+        return Deferred.fromCoroutine(check())
+
+    def test_closing_writes_what_is_queued(self) -> Deferred[None]:
+        async def check() -> None:
+            journal, url = await self.opened()
+            waiting = [journal.record(samples.state(f"S{n}", "", n)) for n in range(20)]
+            await journal.close()
+            await gatherResults(waiting)
+            again = memory_journal(url)
+            self.assertEqual(len(self.successResultOf(again.states(samples.NOON))), 20)
+            self.successResultOf(again.close())
+
+        return Deferred.fromCoroutine(check())
+
+    def test_a_read_sees_what_was_recorded_before_it(self) -> Deferred[None]:
+        async def check() -> None:
+            journal, _ = await self.opened()
+            written = journal.record(samples.order(state=OrderState.OPEN), samples.transfer(state=TransferState.SENT))
+            found = await journal.recovered()
+            self.assertEqual((len(found.orders), len(found.transfers)), (1, 1))
+            await written
+
+        return Deferred.fromCoroutine(check())
+
+    def test_the_reactor_does_not_wait_for_a_write(self) -> Deferred[None]:
+        async def check() -> None:
+            runner, hold, threads = OneThread(reactor), Event(), []  # type: ignore[arg-type,var-annotated]
+            self.addCleanup(runner.stop)
+
+            def slow() -> None:
+                threads.append(current_thread())
+                hold.wait(10)
+
+            waiting = runner.run(slow)
+            self.assertFalse(waiting.called)  # we are here although `slow` has not returned
+            hold.set()
+            await waiting
+            self.assertIsNot(threads[0], main_thread())
+
+        return Deferred.fromCoroutine(check())
+
+    def test_a_journal_that_cannot_be_opened_leaves_no_thread_behind(self) -> Deferred[None]:
+        async def check() -> None:
+            with self.assertRaisesRegex(JournalError, "does not exist"):
+                await open_journal("sqlite:////nowhere/at/all.sqlite", reactor)  # type: ignore[arg-type]
+
+        return Deferred.fromCoroutine(check())
