@@ -1,0 +1,126 @@
+"""Makes the markets of a simulated venue move: steps along a path, or through recorded books, at the world's speed.
+
+Decides when; where the price goes is `paths`, how it becomes a book is `maker`, who takes it is `takers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from attrs import frozen
+from twisted.internet.interfaces import IDelayedCall
+
+from ilp.clock import WorldClock
+from ilp.simulation.maker import HouseMaker, Levels
+from ilp.simulation.paths import Move
+
+__all__ = ["BookDriver", "MarketDriver", "RecordedBook"]
+
+
+class MarketDriver:
+    """Lets a market follow a path.
+
+    :param on_end: called when the path has ended; the book then stays as it is.
+    :ivar price: the price now, in wire units; None before the first move.
+    :ivar upcoming: the next move, which informed traders see; None at the end.
+    """
+
+    def __init__(
+        self,
+        clock: WorldClock,
+        maker: HouseMaker,
+        path: Iterator[Move],
+        on_end: Callable[[], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._maker = maker
+        self._path = path
+        self._on_end = on_end
+        self._call: IDelayedCall | None = None
+        self._watchers: list[Callable[[Move], None]] = []
+        self.price: int | None = None
+        self.upcoming: Move | None = None
+
+    def watch(self, watcher: Callable[[Move], None]) -> None:
+        """Call *watcher* with each move as soon as the one before it was made: it knows the future."""
+        self._watchers.append(watcher)
+
+    def start(self) -> None:
+        """Make the first move at once, whatever its time, if it is not in the future; moves before now are skipped."""
+        self.upcoming = next(self._path, None)
+        latest = None
+        while self.upcoming is not None and self.upcoming.at <= self._clock.now():
+            latest, self.upcoming = self.upcoming, next(self._path, None)
+        if latest is not None:
+            self._make(latest)
+        self._await_next()
+
+    def stop(self) -> None:
+        """Make no further move; orders stay."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _await_next(self) -> None:
+        self._call = None
+        if self.upcoming is None:
+            if self._on_end is not None:
+                self._on_end()
+            return
+        wait = max(0.0, (self.upcoming.at - self._clock.now()).total_seconds())
+        self._call = self._clock.call_later(wait, self._move)
+        for watcher in tuple(self._watchers):
+            watcher(self.upcoming)
+
+    def _move(self) -> None:
+        move, self.upcoming = self.upcoming, next(self._path, None)
+        if move is not None:
+            self._make(move)
+        self._await_next()
+
+    def _make(self, move: Move) -> None:
+        self.price = move.price
+        self._maker.follow(move.price)
+        if move.volume:
+            self._maker.core.print_trade(self._maker.contract, move.price, move.volume, move.side)
+
+
+@frozen
+class RecordedBook:
+    """A book as it was at an instant, in wire units."""
+
+    at: datetime
+    bids: Levels
+    asks: Levels
+
+
+class BookDriver:
+    """Lets a market show recorded books, each at its time."""
+
+    def __init__(self, clock: WorldClock, maker: HouseMaker, books: Iterable[RecordedBook]) -> None:
+        self._clock = clock
+        self._maker = maker
+        self._books = iter(books)
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Show the first book now or at its time."""
+        self._await_next()
+
+    def stop(self) -> None:
+        """Show no further book; orders stay."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _await_next(self) -> None:
+        self._call = None
+        book = next(self._books, None)
+        if book is not None:
+            wait = max(0.0, (book.at - self._clock.now()).total_seconds())
+            self._call = self._clock.call_later(wait, self._show, book)
+
+    def _show(self, book: RecordedBook) -> None:
+        self._maker.show(book.bids, book.asks)
+        self._await_next()
