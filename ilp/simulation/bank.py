@@ -114,6 +114,7 @@ class Bank:
     :param clock: the world's clock; its calls are this object's until `stop`.
     :param rate: see `Rate`.
     :param seed: goes into the transaction ids.
+    :ivar held_up_s: by venue, how many world seconds longer than its route everything takes that is sent there.
     """
 
     def __init__(self, clock: WorldClock, routes: Iterable[Route], rate: Rate, seed: str = "") -> None:
@@ -125,6 +126,7 @@ class Bank:
         self._unsubscribe: list[Callable[[], None]] = []
         self._calls: set[IDelayedCall] = set()
         self.passages: dict[str, Passage] = {}
+        self.held_up_s: dict[str, float] = {}
         self._charged: dict[str, Decimal] = defaultdict(Decimal)
         self._paid_out: dict[str, Decimal] = defaultdict(Decimal)
         self._converted: dict[str, Decimal] = defaultdict(Decimal)
@@ -182,7 +184,7 @@ class Bank:
         if owner is None or route.arrives_as not in owner[0].currencies:
             self._leave(passage)
         else:
-            self._later(route.delay_s, self._arrive, passage.id)
+            self._later(route.delay_s + self.held_up_s.get(owner[0].venue, 0.0), self._arrive, passage.id)
 
     def _leave(self, passage: Passage) -> None:
         self._paid_out[passage.currency] += passage.amount

@@ -20,6 +20,7 @@ from twisted.web.server import Request
 
 from ilp.clock import WorldClock
 from ilp.simulation.admin import BadRequest
+from ilp.simulation.bank import Bank
 from ilp.simulation.core import Core
 from ilp.simulation.ports import Port
 
@@ -133,6 +134,7 @@ class SputnikVenue:
     :param reactor: for sockets and for deadlines.
     :param seed: what ids, salts and the order of book rows are drawn from.
     :param descriptions: words about contracts, by ticker.
+    :param bank: what brings deposits; only the fault `delay_deposits` needs it.
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class SputnikVenue:
         *,
         seed: int = 0,
         descriptions: Mapping[str, Description] | None = None,
+        bank: Bank | None = None,
     ) -> None:
         self.core = core
         self.reactor = reactor
@@ -164,6 +167,8 @@ class SputnikVenue:
         self._port = Port(self._root, reactor)
         self._host = "127.0.0.1"
         self._install_faults()
+        if bank is not None:
+            self.faults.actions["delay_deposits"] = lambda s: bank.held_up_s.update({core.venue: s})
 
     def _register(self, descriptions: Mapping[str, Description]) -> None:
         for family in (

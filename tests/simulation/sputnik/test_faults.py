@@ -8,9 +8,12 @@ from twisted.internet import reactor, task
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.simulation.admin import BadRequest
+from ilp.simulation.bank import Bank, Route
+from ilp.simulation.core import Core
 from ilp.simulation.sputnik.faults import BadFault, CallRule, Faults, Kind
+from ilp.simulation.sputnik.server import SputnikVenue
 from tests.simulation.sputnik.cases import VenueTestCase, asynchronous
-from tests.simulation.sputnik.world import Closed, order, user_topic
+from tests.simulation.sputnik.world import BTC, Closed, order, user_topic
 
 BOOK = "feeds.market.book.btc_huf"
 PLACE = "rpc.trader.place_order"
@@ -302,3 +305,20 @@ class MoneyFaultTests(FaultTestCase):
         self.assertIsNone(core.deposit("BTC", 20000, old).account)
         self.fault(clear=True)
         self.assertEqual(core.deposit("BTC", 20000, old).account, "alice")
+
+    @asynchronous
+    async def test_deposits_come_later_where_a_bank_brings_them(self) -> None:
+        self.assertRaises(BadRequest, self.fault, delay_deposits=60)
+        source = Core(self.world.clock.now, [BTC], [], venue="source")
+        source.open_account("alice")
+        source.endow("alice", "BTC", 10**8)
+        bank = Bank(self.world.clock, [Route("BTC", "BTC", delay_s=10)], lambda a, b: None)
+        self.addCleanup(bank.stop)
+        target = SputnikVenue(self.world.core, self.world.clock, reactor, bank=bank)
+        for core in (source, self.world.core):
+            bank.connect(core)
+        target.fault({"delay_deposits": 60})
+        source.withdraw("alice", "BTC", 10**7, self.world.core.current_address("alice", "BTC"))
+        for pause, arrived in [(0, 0), (69, 0), (1, 1)]:
+            self.clock.advance(pause)
+            self.assertEqual(len(self.world.core.deposits("alice")), arrived)
