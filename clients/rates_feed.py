@@ -30,7 +30,7 @@ from clients.rates_arithmetic import (
 )
 from clients.rates_formats import BadRates, Fixings
 
-__all__ = ["HISTORY_BYTES", "RateFeed", "between", "option"]
+__all__ = ["HISTORY_BYTES", "RateFeed", "between", "option", "utc_now"]
 
 #: The largest history that is read: 1.9 MB as CSV in 2026, about 7 MB as XML.
 HISTORY_BYTES = 2**24
@@ -38,7 +38,8 @@ _HELD = 8  # fixings: more than can be younger than any sensible limit of age
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The real time."""
     return datetime.now(UTC)
 
 
@@ -78,7 +79,7 @@ class RateFeed(Emitter):
         secret: str = "",
         endpoint: str = "",
         reactor: Any,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         rate_spread: Decimal | str = "0",
         rate_age_factor: Decimal | str = "1",
         max_fixing_age: int | str = 5,

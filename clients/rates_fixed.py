@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from clients.calls import deferring
 from clients.exchange import Unreachable
 from clients.rates_arithmetic import Fixing, age_in_days, anchored, fixing_time, legs
-from clients.rates_feed import HISTORY_BYTES, RateFeed, between, option
+from clients.rates_feed import HISTORY_BYTES, RateFeed, between, option, utc_now
 from clients.rates_formats import BadRates, Fixings, parse_csv, parse_pairs, unzip
 
 __all__ = ["Fixed"]
@@ -28,6 +28,8 @@ class Fixed(RateFeed):
     They age like any other: give a date, and let `max_fixing_age` say for how long they may be used.  Of a file the newest
     day is used that was published (16:00 in Frankfurt) by the world's time, so that it serves a simulation as well.
 
+    Takes the keywords of `RateFeed`, and:
+
     :param rates: for instance `EUR/USD 1.1172, USD/HUF 327.9`; any pairs that hang together.
     :param date: day of these rates, ISO; the day on which the feed is connected when not given.
     :param endpoint: path of the file instead of `rates`, plain, gzip or zip.
@@ -36,8 +38,35 @@ class Fixed(RateFeed):
 
     name = "Fixed"
 
-    def __init__(self, *, rates: str = "", date: str = "", poll: float | str = 60, **shared: Any) -> None:
-        super().__init__(**shared)
+    def __init__(
+        self,
+        *,
+        id: str = "",
+        secret: str = "",
+        endpoint: str = "",
+        reactor: Any,
+        now: Callable[[], datetime] = utc_now,
+        rate_spread: Decimal | str = "0",
+        rate_age_factor: Decimal | str = "1",
+        max_fixing_age: int | str = 5,
+        size: Decimal | str = "1000000",
+        tickers: str | Collection[str] = (),
+        rates: str = "",
+        date: str = "",
+        poll: float | str = 60,
+    ) -> None:
+        super().__init__(
+            id=id,
+            secret=secret,
+            endpoint=endpoint,
+            reactor=reactor,
+            now=now,
+            rate_spread=rate_spread,
+            rate_age_factor=rate_age_factor,
+            max_fixing_age=max_fixing_age,
+            size=size,
+            tickers=tickers,
+        )
         self._poll = float(option("poll", poll, "0.1", 86_400))
         self._next: IDelayedCall | None = None
         self._text = ""

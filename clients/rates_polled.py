@@ -6,7 +6,7 @@ Knows which document holds today's rates and hands its bytes to a parser; what a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from random import Random
@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from clients.calls import reported
 from clients.exchange import OHLCV, ExchangeError, Period, RateLimited, Unreachable
 from clients.rates_arithmetic import Fixing, age_in_days, fixing_time, jumps, within
-from clients.rates_feed import HISTORY_BYTES, RateFeed, option
+from clients.rates_feed import HISTORY_BYTES, RateFeed, option, utc_now
 from clients.rates_formats import BadRates, Fixings
 from clients.rates_http import Door, Getter, Reply, web_client
 from clients.reconnect import Backoff
@@ -65,7 +65,7 @@ class PolledFeed(RateFeed):
     After a failure it asks again soon, then less and less often up to `poll`.  The connection counts as lost once nothing
     was fetched for `lost_after`; the fixings held give no rates then, until the next successful fetch.
 
-    Takes the keywords of `RateFeed` (`shared`), and:
+    Takes the keywords of `RateFeed`, written out because the loader of configurations reads them here, and:
 
     :param poll: reactor seconds between two fetches.
     :param timeout: reactor seconds for one request and its answer.
@@ -86,6 +86,16 @@ class PolledFeed(RateFeed):
     def __init__(
         self,
         *,
+        id: str = "",
+        secret: str = "",
+        endpoint: str = "",
+        reactor: Any,
+        now: Callable[[], datetime] = utc_now,
+        rate_spread: Decimal | str = "0",
+        rate_age_factor: Decimal | str = "1",
+        max_fixing_age: int | str = 5,
+        size: Decimal | str = "1000000",
+        tickers: str | Collection[str] = (),
         poll: float | str = 1800,
         timeout: float | str = 20,
         connect_timeout: float | str = 30,
@@ -94,9 +104,19 @@ class PolledFeed(RateFeed):
         second: str = "",
         http: Getter | None = None,
         random: Random | None = None,
-        **shared: Any,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(
+            id=id,
+            secret=secret,
+            endpoint=endpoint,
+            reactor=reactor,
+            now=now,
+            rate_spread=rate_spread,
+            rate_age_factor=rate_age_factor,
+            max_fixing_age=max_fixing_age,
+            size=size,
+            tickers=tickers,
+        )
         self._poll = float(option("poll", poll, "0.1", 86_400))
         self._timeout = float(option("timeout", timeout, "0.1", 600))
         self._patience = float(option("connect_timeout", connect_timeout, "0.1", 3600))

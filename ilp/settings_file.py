@@ -257,7 +257,8 @@ def _client(reader: _Reader, role: str, module: str) -> tuple[str, tuple[str, ..
             reader.fault("modules", role, module, f"cannot be imported: {type(error).__name__}: {error}")
             return dotted, None
         if inspect.isclass(client):
-            wired = ("self", "reactor", "now", "name")
+            # What the wiring gives, and what only tests do; the rates' spread and its growth are keys of [data].
+            wired = ("self", "reactor", "now", "name", "random", "http", "rate_spread", "rate_age_factor")
             options = [name for name in inspect.signature(client).parameters if name not in wired]
             return dotted, tuple(dict.fromkeys([*CONNECTION_KEYS, *options]))
     reader.fault(

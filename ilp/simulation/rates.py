@@ -26,6 +26,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from ilp.clock import WorldClock
 from ilp.simulation.rates_documents import (
+    NAMES,
     Rates,
     Style,
     daily_csv,
@@ -238,7 +239,9 @@ def _frankfurter_document(server: RateServer, what: str, arguments: Mapping[str,
     """What is below /v1/; `_NoAnswer` where that service answers an error."""
     known = server.history()
     if what == "currencies":
-        return _Answer(in_json({c: c for c in sorted({"EUR", *known[0][1]})}), "application/json", max_age=86400)
+        return _Answer(
+            in_json({c: NAMES.get(c, c) for c in sorted({"EUR", *known[0][1]})}), "application/json", max_age=86400
+        )
     base = arguments.get("base", arguments.get("from", "EUR")).upper()
     symbols = [s for s in arguments.get("symbols", arguments.get("to", "")).upper().split(",") if s]
     if symbols == [base]:

@@ -15,7 +15,18 @@ from decimal import Decimal
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-__all__ = ["Rates", "Style", "daily_csv", "history_csv", "in_json", "in_xml", "published_at", "rebased", "zipped"]
+__all__ = [
+    "NAMES",
+    "Rates",
+    "Style",
+    "daily_csv",
+    "history_csv",
+    "in_json",
+    "in_xml",
+    "published_at",
+    "rebased",
+    "zipped",
+]
 
 #: Units of each currency for one euro.
 Rates = Mapping[str, Decimal]
@@ -92,6 +103,43 @@ _MONTHS = (
 
 
 # --------------------------------------------------------------------------------------------------------- Frankfurter
+
+#: What Frankfurter's list of currencies calls them.
+NAMES = {
+    "AUD": "Australian Dollar",
+    "BGN": "Bulgarian Lev",
+    "BRL": "Brazilian Real",
+    "CAD": "Canadian Dollar",
+    "CHF": "Swiss Franc",
+    "CNY": "Chinese Renminbi Yuan",
+    "CZK": "Czech Koruna",
+    "DKK": "Danish Krone",
+    "EUR": "Euro",
+    "GBP": "British Pound",
+    "HKD": "Hong Kong Dollar",
+    "HRK": "Croatian Kuna",
+    "HUF": "Hungarian Forint",
+    "IDR": "Indonesian Rupiah",
+    "ILS": "Israeli New Shekel",
+    "INR": "Indian Rupee",
+    "ISK": "Icelandic Króna",
+    "JPY": "Japanese Yen",
+    "KRW": "South Korean Won",
+    "MXN": "Mexican Peso",
+    "MYR": "Malaysian Ringgit",
+    "NOK": "Norwegian Krone",
+    "NZD": "New Zealand Dollar",
+    "PHP": "Philippine Peso",
+    "PLN": "Polish Złoty",
+    "RON": "Romanian Leu",
+    "RUB": "Russian Ruble",
+    "SEK": "Swedish Krona",
+    "SGD": "Singapore Dollar",
+    "THB": "Thai Baht",
+    "TRY": "Turkish Lira",
+    "USD": "United States Dollar",
+    "ZAR": "South African Rand",
+}
 
 
 def rebased(rates: Rates, base: str, symbols: Collection[str], amount: Decimal) -> dict[str, Decimal]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unittest
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from inspect import signature
 from random import Random
 from typing import Any
 
@@ -163,6 +164,11 @@ class OptionTests(FeedTestCase):
         ):
             error = self.assertRaises(ValueError, self.feed, **{name: value})
             self.assertIn(f"{name}: '{value}' is not allowed; a number from ", str(error))
+
+    def test_every_option_is_in_the_signature_for_the_loader_of_configurations(self) -> None:
+        named = set(signature(self.kind).parameters)
+        self.assertTrue({"endpoint", "poll", "timeout", "lost_after", "max_fixing_age", "tickers", "second"} <= named)
+        self.assertNotIn("shared", named)
 
     def test_a_ticker_that_is_no_pair_is_refused_at_once(self) -> None:
         self.assertRaises(LookupError, self.feed, tickers="USDHUF")

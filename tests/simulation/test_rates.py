@@ -194,7 +194,8 @@ class FrankfurterTests(ServerTestCase):
             self.assertEqual(self.json(asked, code), {"message": message}, asked)
 
     def test_the_currencies_are_listed(self) -> None:
-        self.assertIn("HUF", self.json("currencies"))
+        self.assertEqual(self.json("currencies")["HUF"], "Hungarian Forint")
+        self.assertEqual(set(self.json("currencies")), {"EUR", *load_fixings()[date(2019, 8, 1)]})
 
     def test_rounding_follows_the_size_of_the_rate(self) -> None:
         rates = {c: D(v) for c, v in (("A", "10001.23"), ("B", "200.1234"), ("C", "50.12345"), ("D", "3.123456"))}
