@@ -142,7 +142,9 @@ class FakeConsole:
         return known
 
     def _go(self, state: str, user: str, reason: str, wanted: bool) -> None:
-        self._trader |= {"state": state, "by": user, "reason": reason, "since": self.document["time"], "wanted": wanted}
+        self._trader.update(
+            {"state": state, "by": user, "reason": reason, "since": self.document["time"], "wanted": wanted}
+        )
         if state != "TRADING":
             self._trader["quotes"] = quotes(f"{state}: nothing is placed", f"{state}: nothing is placed")
             self.document["state"]["orders"] = {"source": {}, "target": {}}
