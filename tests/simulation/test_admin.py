@@ -15,7 +15,8 @@ from twisted.web.client import Agent, HTTPConnectionPool
 
 from clients.exchange import Side
 from ilp.clock import WorldClock
-from ilp.simulation.admin import Admin, BadRequest
+from ilp.simulation.admin import Admin, venue_paths
+from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
 from tests.simulation.sputnik.cases import asynchronous
 from tests.simulation.sputnik.world import START, make_core
@@ -45,7 +46,7 @@ class AdminTestCase(TestCase):
         self.core = make_core(WorldClock(task.Clock(), START))
         self.venue = _Venue(self.core)
         self.ended: Deferred[None] = Deferred()
-        self.admin = Admin(self.venue, reactor, lambda: self.ended.callback(None))
+        self.admin = Admin(venue_paths(self.venue), reactor, lambda: self.ended.callback(None))
         await self.admin.listen()
 
     @asynchronous

@@ -19,8 +19,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from ilp.clock import WorldClock
-from ilp.simulation.admin import BadRequest
 from ilp.simulation.bank import Bank
+from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
 from ilp.simulation.ports import Port
 

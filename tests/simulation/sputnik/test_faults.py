@@ -7,8 +7,8 @@ from typing import Any
 from twisted.internet import reactor, task
 from twisted.trial.unittest import SynchronousTestCase
 
-from ilp.simulation.admin import BadRequest
 from ilp.simulation.bank import Bank, Route
+from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
 from ilp.simulation.sputnik.faults import BadFault, CallRule, Faults, Kind
 from ilp.simulation.sputnik.server import SputnikVenue
