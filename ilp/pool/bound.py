@@ -6,18 +6,30 @@ Owns the derivation in docs/optimizer.md; duals come from wherever they may, the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from attrs import define, frozen
+from attrs import frozen
 
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
 from ilp.pool.valuation import KNOTS, SLOPES, deviation
 
-__all__ = ["Bounds", "Duals"]
+__all__ = ["Bounds", "Duals", "Priced", "Status"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+_KNOTS = np.array(KNOTS)
+_AT_KNOTS = np.array([deviation(knot, 1.0) for knot in KNOTS])
+
+
+class Status(IntEnum):
+    """What a branch says about a lane."""
+
+    OFF = 0
+    FREE = 1
+    ON = 2
 
 
 @frozen(eq=False)
@@ -34,65 +46,99 @@ class Duals:
     totals: Array
 
 
-def points(lane: Lane) -> list[float]:
-    """Amounts where the cost or the use of a lane that is on bends, its least and its largest included."""
-    if lane.low >= lane.high:
-        return [lane.low]
-    longer = lane.cost if len(lane.cost.x) >= len(lane.use.x) else lane.use
-    return [lane.low, *(x for x in longer.x if lane.low < x < lane.high and len(longer.x) > 2), lane.high]
+@frozen(eq=False)
+class Priced:
+    """Duals, evaluated: the bound of any branch is a sum of what each move can do at best at their prices.
+
+    :ivar constant: numeraire: what does not depend on the moves.
+    :ivar best: by lane: least reduced cost when on, fixed charges included; +∞ for lanes that cannot be on.
+    :ivar reduced: by grid point of all lanes (see `Bounds.first`): the reduced cost there.
+    """
+
+    constant: float
+    best: list[float]
+    reduced: Array
+    groups: Sequence[tuple[int, ...]]
+
+    def _group(self, lanes: Sequence[int], status: Sequence[int]) -> float:
+        least = 0.0
+        for lane in lanes:
+            if status[lane] == Status.ON:
+                return self.best[lane]
+            if status[lane] and self.best[lane] < least:
+                least = self.best[lane]
+        return least
+
+    def loss(self, status: Sequence[int]) -> float:
+        """A lower bound of costs + risk + deviation over all plans of the branch, in numeraire."""
+        return self.constant + sum(self._group(lanes, status) for lanes in self.groups)
+
+    def split(self, lanes: Sequence[int], lane: int, status: Sequence[int]) -> tuple[float, float]:
+        """By how much the bound rises where *lane*, one of a move's *lanes*, is (on, off)."""
+        now = self._group(lanes, status)
+        others = [other for other in lanes if other != lane]
+        return self.best[lane] - now, self._group(others, status) - now
 
 
-@define(eq=False, slots=False)
 class Bounds:
-    """Bounds of one pool's branches."""
+    """Bounds of one pool's branches.
 
-    pool: Pool
-    lanes: Sequence[Lane]
+    :ivar first: by lane, where its grid of amounts starts in the arrays that span all lanes.
+    """
 
-    def __attrs_post_init__(self) -> None:
-        pool, lanes = self.pool, self.lanes
-        self._marks = np.array([pool.marks[h.asset] for h in pool.holdings])
-        self._start = np.array([h.total for h in pool.holdings]) * self._marks
-        self._room = np.array([max(0.0, h.available) for h in pool.holdings])
-        penalty = pool.valuation.deviation_penalty
-        self._steepest = penalty * SLOPES[0], penalty * SLOPES[-1]
-        targets = np.array([h.target for h in pool.holdings]) * self._marks
-        knots = np.array(KNOTS)[:, None] * targets
-        at_knots = np.array([[deviation(k, t) for k, t in zip(row, targets, strict=True)] for row in knots])
-        self._knots, self._at_knots = knots, penalty * at_knots
-        valuation = pool.valuation
-        n = len(valuation.assets)
-        self._covariance = np.array(valuation.covariance).reshape(n, n) * valuation.risk_aversion
-        index = {asset: i for i, asset in enumerate(valuation.assets)}
-        self._asset = np.array([index.get(h.asset, -1) for h in pool.holdings], dtype=int)
-        self._possible = [i for i, lane in enumerate(lanes) if lane.high >= lane.low]
-        grid = [points(lanes[i]) for i in self._possible]
-        self._first = np.cumsum([0, *map(len, grid)])[:-1]
-        self._lane = np.repeat(np.arange(len(self._possible)), [len(g) for g in grid])
-        pairs = [(lanes[i], u) for i, g in zip(self._possible, grid, strict=True) for u in g]
-        self._cost = np.array([lane.cost(u) + lane.fixed for lane, u in pairs])
-        self._use = np.array([lane.use(u) + lane.use_fixed for lane, u in pairs])
-        self._worth = np.array([u * lane.worth for lane, u in pairs])
-        self._leaves = np.array([lane.leaves for lane, _ in pairs], dtype=int)
-        self._arrives = np.array([lane.arrives for lane, _ in pairs], dtype=int)
-        self._groups: dict[int, list[int]] = {}
-        for place, i in enumerate(self._possible):
-            self._groups.setdefault(lanes[i].move, []).append(place)
+    def __init__(self, pool: Pool, lanes: Sequence[Lane]) -> None:
+        marks = [pool.marks[holding.asset] for holding in pool.holdings]
+        self.marks = np.array(marks)
+        self.start = np.array([h.total * mark for h, mark in zip(pool.holdings, marks, strict=True)])
+        self.room = np.array([max(0.0, h.available) for h in pool.holdings])
+        self._targets = np.array([h.target * mark for h, mark in zip(pool.holdings, marks, strict=True)])
+        self.penalty = pool.valuation.deviation_penalty
+        self._steepest = self.penalty * SLOPES[0], self.penalty * SLOPES[-1]
+        count = len(pool.valuation.assets)
+        self.covariance = np.array(pool.valuation.covariance).reshape(count, count) * pool.valuation.risk_aversion
+        index = {asset: place for place, asset in enumerate(pool.valuation.assets)}
+        self.member = np.zeros((count, len(marks)))  # asset totals in units from holdings in numeraire
+        for place, holding in enumerate(pool.holdings):
+            if holding.asset in index:
+                self.member[index[holding.asset], place] = 1.0 / marks[place]
+        self._grid(lanes)
+        groups: dict[int, list[int]] = {}
+        for number, lane in enumerate(lanes):
+            groups.setdefault(lane.move, []).append(number)
+        self.groups = {move: tuple(members) for move, members in groups.items()}
 
-    def loss(self, duals: Duals, may: Sequence[bool], must: Sequence[bool]) -> float:
-        """A lower bound of costs + risk + deviation over all plans of the branch, in numeraire; may be −∞ never."""
-        slopes = np.clip(duals.slopes, *self._steepest)
-        pull = 2 * self._covariance @ duals.totals
-        pressure = np.append(pull, 0.0)[self._asset] / self._marks
-        prices = np.append(slopes + pressure, 0.0)  # the last is the outside
-        reduced = self._cost + duals.rents[self._leaves] * self._use
-        reduced = reduced + self._worth * (prices[self._arrives] - prices[self._leaves])
-        best = np.minimum.reduceat(reduced, self._first) if len(reduced) else np.zeros(0)
-        total = float(np.min(self._at_knots - slopes * self._knots, axis=0).sum())
-        total += float(prices[:-1] @ self._start) - float(duals.totals @ pull) / 2 - float(duals.rents @ self._room)
-        for places in self._groups.values():
-            forced = [p for p in places if must[self._possible[p]]]
-            allowed = forced or [p for p in places if may[self._possible[p]]]
-            least = min((float(best[p]) for p in allowed), default=0.0)
-            total += least if forced else min(0.0, least)
-        return total
+    def _grid(self, lanes: Sequence[Lane]) -> None:
+        """Arrays over the grid points of all lanes."""
+        self.first: list[int] = []
+        amounts: list[float] = []
+        costs: list[float] = []
+        uses: list[float] = []
+        leaves: list[int] = []
+        arrives: list[int] = []
+        for lane in lanes:
+            self.first.append(len(amounts))
+            amounts += [u * lane.worth for u in lane.grid]
+            costs += lane.costs
+            uses += lane.uses
+            leaves += [lane.leaves] * len(lane.grid)
+            arrives += [lane.arrives] * len(lane.grid)
+        self.worth, self.cost, self.use = np.array(amounts), np.array(costs), np.array(uses)
+        self._leaves, self._arrives = np.array(leaves, dtype=np.intp), np.array(arrives, dtype=np.intp)
+        self._usable = [number for number, lane in enumerate(lanes) if lane.grid]
+        self._starts = np.array([self.first[number] for number in self._usable], dtype=np.intp)
+        self._unusable = [float("inf")] * len(lanes)
+
+    def price(self, duals: Duals) -> Priced:
+        """What every lane can do at best at the prices of *duals*."""
+        slopes = duals.slopes.clip(*self._steepest)
+        pull = 2 * (self.covariance @ duals.totals)
+        prices = np.append(slopes + pull @ self.member, 0.0)  # the last is the outside
+        reduced = self.cost + duals.rents[self._leaves] * self.use
+        reduced += self.worth * (prices[self._arrives] - prices[self._leaves])
+        best = list(self._unusable)
+        if self._usable:
+            for number, least in zip(self._usable, np.minimum.reduceat(reduced, self._starts).tolist(), strict=True):
+                best[number] = least
+        supports = (self.penalty * _AT_KNOTS - slopes[:, None] * _KNOTS).min(axis=1)
+        constant = float(supports @ self._targets + prices[:-1] @ self.start - duals.rents @ self.room)
+        return Priced(constant - float(duals.totals @ pull) / 2, best, reduced, tuple(self.groups.values()))

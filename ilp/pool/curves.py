@@ -6,10 +6,10 @@ arrival limit, depth); knows nothing of what a plan as a whole is worth.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ilp.pool.document import Levels, Move, Payout, Pool, Trade, Transfer
 
@@ -28,9 +28,21 @@ class Curve:
 
     def __call__(self, u: float) -> float:
         """The value at *u* ≥ 0."""
+        if len(self.x) == 2:
+            return self.y[1] / self.x[1] * u
         k = min(max(bisect_right(self.x, u), 1), len(self.x) - 1)
         x0, x1 = self.x[k - 1], self.x[k]
         return self.y[k - 1] + (self.y[k] - self.y[k - 1]) * ((u - x0) / (x1 - x0))
+
+    def along(self, grid: Sequence[float]) -> list[float]:
+        """The values at *grid*, which is ascending and has every breakpoint between its ends."""
+        if len(self.x) == 2:
+            slope = self.y[1] / self.x[1]
+            return [slope * u for u in grid]
+        if len(grid) < 3:
+            return [self(u) for u in grid]
+        first = bisect_left(self.x, grid[1])
+        return [self(grid[0]), *self.y[first : first + len(grid) - 2], self(grid[-1])]
 
     def inverse(self, value: float) -> float:
         """The smallest u ≥ 0 with curve(u) ≥ *value*, for an increasing curve; infinite slopes do not occur."""
@@ -71,6 +83,25 @@ class Lane:
     use_fixed: float
     low: float
     high: float
+    #: Amounts where cost or use bends, `low` and `high` included; empty where the lane cannot be on.
+    grid: list[float] = field(init=False)
+    #: Cost and use at them, fixed charges included.
+    costs: list[float] = field(init=False)
+    uses: list[float] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "grid", self._bends())
+        object.__setattr__(self, "costs", [y + self.fixed for y in self.cost.along(self.grid)])
+        object.__setattr__(self, "uses", [y + self.use_fixed for y in self.use.along(self.grid)])
+
+    def _bends(self) -> list[float]:
+        if self.high < self.low or self.high <= 0:
+            return []
+        if self.low >= self.high:
+            return [self.low]
+        x = self.cost.x if len(self.cost.x) >= len(self.use.x) else self.use.x
+        inner = x[bisect_right(x, self.low) : bisect_left(x, self.high)] if len(x) > 2 else ()
+        return [self.low, *inner, self.high]
 
     def cost_of(self, u: float) -> float:
         """Numeraire, the fixed charge included; 0 at 0."""

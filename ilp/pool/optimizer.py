@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+import numpy as np
+from attrs import define, frozen
 
-from ilp.pool.bound import Bounds, Duals
+from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane, lanes
 from ilp.pool.document import Pool
-from ilp.pool.relaxation import Relaxation
+from ilp.pool.relaxation import Relaxation, Relaxed
 from ilp.pool.valuation import Column, PlannedMove, column
 
 if TYPE_CHECKING:
@@ -31,9 +33,9 @@ _RELATIVE_GAP = 1e-11
 
 @frozen(eq=False)
 class Closed:
-    """A branch that is done: *duals* prove its bound; None where what must be on cannot all be."""
+    """A branch that is done: *duals* prove its bound."""
 
-    duals: Duals | None
+    duals: Duals
 
 
 @frozen(eq=False)
@@ -78,130 +80,111 @@ class Solution:
 
 @define(eq=False)
 class _Node:
-    """A branch under work: what may and must be on, and where its proof goes."""
+    """A branch under work: what it says about each lane, the bound known so far, and what became of it."""
 
-    may: list[bool]
-    must: list[bool]
-    duals: Duals | None
+    status: list[int]
+    relaxed: Relaxed | None
+    loss: float = -inf
     children: tuple[Lane, _Node, _Node] | None = None
-    impossible: bool = False
 
     def proof(self) -> Proof:
         """The branch as it stands."""
         if self.children is None:
-            return Closed(None if self.impossible else self.duals)
+            assert self.relaxed is not None
+            return Closed(self.relaxed.duals)
         lane, on, off = self.children
         return Split(lane.move, lane.direction, on.proof(), off.proof())
 
-    def bound(self, bounds: Bounds) -> float:
-        """The least loss that is still possible below here."""
-        if self.children is not None:
-            return min(child.bound(bounds) for child in self.children[1:])
-        if self.impossible or self.duals is None:
-            return float("inf")
-        return bounds.loss(self.duals, self.may, self.must)
+    def least(self) -> float:
+        """The least loss that is still possible in it."""
+        return self.loss if self.children is None else min(child.least() for child in self.children[1:])
 
 
-@define(eq=False)
 class _Search:
     """One run of branch and bound."""
 
-    pool: Pool
-    lanes: Sequence[Lane]
-    tolerance: float
-    budget: int
-    base: Column = field(init=False)
-    best: Column = field(init=False)
-    branches: int = 0
-
-    def __attrs_post_init__(self) -> None:
-        self.base = self.best = column(self.pool, self.lanes, {})
-        self.relaxation = Relaxation(self.pool, self.lanes)
-        self.bounds = Bounds(self.pool, self.lanes)
-
-    relaxation: Relaxation = field(init=False)
-    bounds: Bounds = field(init=False)
+    def __init__(self, pool: Pool, accuracy: float, budget: int) -> None:
+        self.pool, self.accuracy, self.budget = pool, accuracy, budget
+        self.lanes = lanes(pool)
+        self.bounds = Bounds(pool, self.lanes)
+        self.relaxation = Relaxation(pool, self.lanes, self.bounds)
+        self.worths = np.array([lane.worth for lane in self.lanes])
+        self.base = self.best = column(pool, self.lanes, {})
+        self.branches = 0
 
     @property
-    def loss(self) -> float:
-        """costs + risk + deviation of the best plan so far."""
-        return self.best.costs + self.best.risk + self.best.deviation
-
-    @property
-    def slack(self) -> float:
-        """A branch that cannot be better by more than this is closed."""
-        return min(self.tolerance, _RELATIVE_GAP * (1 + self.best.magnitude))
+    def threshold(self) -> float:
+        """A branch that cannot lose less than this is closed."""
+        best = self.best
+        slack = min(self.accuracy, _RELATIVE_GAP * (1 + best.magnitude))
+        return best.costs + best.risk + best.deviation - slack
 
     def run(self) -> Solution:
         """Search until every branch is closed or the budget is used up."""
-        may = [lane.high >= lane.low and lane.high > 0 for lane in self.lanes]
-        root = _Node(may, [False] * len(may), None)
-        queue: list[tuple[float, int, _Node]] = [(float("-inf"), 0, root)]
-        while queue and self.branches < self.budget:
-            bound, _, node = heapq.heappop(queue)
-            if bound >= self.loss - self.slack:
+        root = _Node([Status.FREE if lane.grid else Status.OFF for lane in self.lanes], None)
+        queue: list[tuple[float, int, _Node]] = [(-inf, 0, root)]
+        order = 0
+        while queue and self.branches < max(1, self.budget):
+            loss, _, node = heapq.heappop(queue)
+            if loss >= self.threshold:
                 continue
-            for child, least in self._work(node):
-                heapq.heappush(queue, (least, self.branches + len(queue), child))
-        left = [bound for bound, _, _ in queue if bound < self.loss - self.slack]
-        least = min(root.bound(self.bounds), self.loss)
+            for child in self._work(node):
+                order += 1
+                heapq.heappush(queue, (child.loss, order, child))
+        exhausted = any(loss < self.threshold for loss, _, _ in queue)
         overdrawn = tuple(i for i, h in enumerate(self.pool.holdings) if h.available < 0)
-        value = self.best.value
-        bound = max(value, self.best.cash - least)
-        return Solution(self.base, self.best, bound, self.branches, bool(left), overdrawn, root.proof())
+        bound = max(self.best.value, self.best.cash - root.least())
+        return Solution(self.base, self.best, bound, self.branches, exhausted, overdrawn, root.proof())
 
-    def _work(self, node: _Node) -> Iterable[tuple[_Node, float]]:
+    def _work(self, node: _Node) -> tuple[_Node, ...]:
         """Solve a branch: close it, or hand back what it divides into with their bounds."""
         self.branches += 1
-        relaxed = self.relaxation.solve(node.may, node.must)
-        if relaxed is None:
-            node.impossible = True
+        relaxed = self.relaxation.solve(node.status)
+        loss = relaxed.priced.loss(node.status)
+        if loss > node.loss:
+            node.loss, node.relaxed = loss, relaxed
+        if loss >= self.threshold:
             return ()
-        node.duals = relaxed.duals
-        least = self.bounds.loss(relaxed.duals, node.may, node.must)
-        self._consider(relaxed.amounts)
-        if least >= self.loss - self.slack:
+        amounts = (relaxed.flows / self.worths).tolist()
+        self._consider(amounts)
+        if node.loss >= self.threshold:
             return ()
-        number = self._doubtful(relaxed.amounts, node)
+        number = self._doubtful(amounts, node, relaxed.priced)
         if number is None:
             return ()
-        on, off = self._divided(node, number)
-        node.children = (self.lanes[number], on, off)
-        return [(child, self.bounds.loss(relaxed.duals, child.may, child.must)) for child in (on, off)]
+        return self._divided(node, number, relaxed)
 
-    def _divided(self, node: _Node, number: int) -> tuple[_Node, _Node]:
-        may, must = list(node.may), list(node.must)
-        may[number] = False
-        off = _Node(may, must, node.duals)
-        may, must = list(node.may), list(node.must)
-        for other, lane in enumerate(self.lanes):
-            if lane.move == self.lanes[number].move:
-                may[other] = False
-        must[number] = True
-        return _Node(may, must, node.duals), off
+    def _divided(self, node: _Node, number: int, relaxed: Relaxed) -> tuple[_Node, _Node]:
+        """The branches where one lane is on, and where it is off."""
+        group = self.bounds.groups[self.lanes[number].move]
+        on, off = list(node.status), list(node.status)
+        for other in group:
+            on[other] = Status.OFF
+        on[number], off[number] = Status.ON, Status.OFF
+        children = tuple(_Node(status, relaxed, max(node.loss, relaxed.priced.loss(status))) for status in (on, off))
+        node.children = (self.lanes[number], children[0], children[1])
+        return children[0], children[1]
 
-    def _doubtful(self, amounts: Sequence[float], node: _Node) -> int | None:
-        """The lane whose relaxation is furthest from what it stands for; None where the relaxed plan is a real one."""
-        worst, found = 0.0, None
-        for number, (lane, amount) in enumerate(zip(self.lanes, amounts, strict=True)):
-            if not node.may[number] or amount <= 0:
+    def _doubtful(self, amounts: Sequence[float], node: _Node, priced: Priced) -> int | None:
+        """The lane to divide by: of those whose relaxation is not a real plan, the one that raises the bound most."""
+        worst, found = -1.0, None
+        for number, amount in enumerate(amounts):
+            if amount <= 0 or node.status[number] != Status.FREE:
                 continue
-            short = max(lane.low, 1e-300) if amount < lane.low else 0.0
-            share = amount / lane.high
-            doubt = (lane.fixed * (1 - share) + lane.use_fixed * lane.worth) + short * lane.worth
-            opposed = any(
-                a > 0 and other.move == lane.move and other is not lane
-                for a, other in zip(amounts, self.lanes, strict=True)
-            )
-            if opposed:
-                doubt += amount * lane.worth
-            if doubt > worst:
-                worst, found = doubt, number
+            lane = self.lanes[number]
+            group = self.bounds.groups[lane.move]
+            opposed = any(amounts[other] > 0 for other in group if other != number)
+            if not opposed and (amount >= lane.grid[self.relaxation.touch[number]] * (1 - 1e-12)):
+                continue
+            on, off = priced.split(group, number, node.status)
+            score = min(on, off) + 1e-6 * max(on, off)
+            if score > worst:
+                worst, found = score, number
         return found
 
     def _consider(self, amounts: Sequence[float]) -> None:
         """Take the relaxed plan, made a real one, where it is the best so far."""
-        plan = feasible(self.pool, self.lanes, dict(enumerate(amounts)))
+        plan = feasible(self.pool, self.lanes, {n: amount for n, amount in enumerate(amounts) if amount > 0})
         found = column(self.pool, self.lanes, plan)
         if found.value > self.best.value:
             self.best = found
@@ -261,7 +244,7 @@ def solve(pool: Pool, budget: int = BUDGET, accuracy: float | None = None) -> So
     """
     if accuracy is None:
         accuracy = min((1e-7 * q.size * pool.marks[q.base] for q in pool.quotes), default=float("inf"))
-    return _Search(pool, lanes(pool), accuracy, budget).run()
+    return _Search(pool, accuracy, budget).run()
 
 
 def _column_document(found: Column) -> dict[str, float]:
@@ -278,8 +261,6 @@ def _proof_document(proof: Proof) -> dict[str, Any]:
     if isinstance(proof, Split):
         on, off = _proof_document(proof.on), _proof_document(proof.off)
         return {"move": proof.move, "direction": proof.direction, "on": on, "off": off}
-    if proof.duals is None:
-        return {"impossible": True}
     duals = proof.duals
     return {"slopes": duals.slopes.tolist(), "rents": duals.rents.tolist(), "totals": duals.totals.tolist()}
 

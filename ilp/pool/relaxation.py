@@ -1,20 +1,21 @@
-"""The convex problems that branch and bound solves: lanes off, on or either, as one quadratic program each.
+"""The convex problems that branch and bound solves, as one quadratic program with changing bounds.
 
-A lane that may be either is replaced by the convex hull of {off} and {on}; every piecewise-linear function becomes a few
-columns of bounded length.  Owns the scaling, the program and its solution; what the duals prove is `ilp.pool.bound`'s.
+A lane that may be on or off is replaced by the convex hull of both; every piecewise-linear function becomes a few columns of
+bounded length, long books only the columns that matter, others being added as prices ask for them.  Owns the scaling, the
+program and its solution; what its duals prove is `ilp.pool.bound`'s.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import daqp
 import numpy as np
-from attrs import define, field, frozen
+from attrs import frozen
 
-from ilp.pool.bound import Duals
+from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
 from ilp.pool.valuation import KNOTS, SLOPES
@@ -27,244 +28,352 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 # needs few proximal steps, a larger one copes with badly scaled pools.
 _LADDER = ((1e-7, 1e-11), (1e-7, 1e-9), (1e-6, 1e-9), (1e-5, 1e-9), (1e-4, 1e-8))
 _PROXIMAL_STEPS = 12
+_STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
+_DUST = 1e-12  # of the scale: what the solver leaves on columns that are off
+_FREE = 1e30  # daqp's infinity
+_ALL_KNOTS = 24  # grids up to this length are columns at once; longer ones are refined where prices ask for it
+_ROUNDS = 40
 
 
 @frozen(eq=False)
 class Relaxed:
-    """Solution of one program: amounts by lane (in the lane's unit) and the duals."""
+    """Solution of one branch's program.
 
-    amounts: list[float]
+    :ivar flows: amounts by lane, in numeraire at marks.
+    :ivar priced: its duals, evaluated.
+    """
+
+    flows: Array
     duals: Duals
+    priced: Priced
 
 
-@frozen(eq=False)
-class _Pieces:
-    """A lane's hull in numeraire: columns of `lengths` with slopes, behind an offset that is always done."""
+class _Columns:
+    """Where the columns of one lane are: `chord` from off to where the hull touches, `lead` up to there when on, `tail`
+    beyond."""
 
-    offset: float
-    offset_use: float
-    lengths: list[float]
-    costs: list[float]
-    uses: list[float]
+    __slots__ = ("chord", "lead", "plain", "tail", "whole")
 
-
-def _points(lane: Lane) -> list[float]:
-    """Amounts where the lane's cost or use bends, from its least to its largest."""
-    inner = {x for curve in (lane.cost, lane.use) if len(curve.x) > 2 for x in curve.x if lane.low < x < lane.high}
-    return [lane.low, *sorted(inner), lane.high]
+    def __init__(self, chord: int, lead: slice, tail: slice, plain: bool) -> None:
+        self.chord = chord
+        self.lead = lead
+        self.tail = tail
+        self.plain = plain
+        self.whole = slice(chord, tail.stop)
 
 
-def _forced(lane: Lane, unit: float) -> _Pieces:
-    """The pieces of a lane that is on; *unit* is numeraire per unit of what it uses."""
-    points = _points(lane)
-    lengths, costs, uses = [], [], []
-    for a, b in pairwise(points):
-        width = (b - a) * lane.worth
-        if width > 0:
-            lengths.append(width)
-            costs.append((lane.cost(b) - lane.cost(a)) / width)
-            uses.append((lane.use(b) - lane.use(a)) * unit / width)
-    return _Pieces(lane.low * lane.worth, (lane.use(lane.low) + lane.use_fixed) * unit, lengths, costs, uses)
+def _first_knots(length: int) -> list[int]:
+    """Indices into a grid that a lane starts with: all of a short one, ever wider steps into a long one."""
+    if length <= _ALL_KNOTS:
+        return list(range(length))
+    knots, step = [0, 1, 2, 3], 2
+    while knots[-1] + step < length - 1:
+        knots.append(knots[-1] + step)
+        step *= 2
+    return [*knots, length - 1]
 
 
-def _free(lane: Lane, unit: float) -> _Pieces:
-    """The pieces of the hull of off and on: a chord from nothing to where it touches, then the curve itself."""
-    points = _points(lane)
-    candidates = [x for x in points if x > 0]
-    if not candidates:
-        return _Pieces(0.0, 0.0, [], [], [])
-    touch = min(candidates, key=lambda x: (lane.cost(x) + lane.fixed) / x)
-    rest = _forced(lane, unit)
-    width = touch * lane.worth
-    lengths = [width]
-    costs = [(lane.cost(touch) + lane.fixed) / width]
-    uses = [(lane.use(touch) + lane.use_fixed) * unit / width]
-    reached = rest.offset
-    for length, cost, use in zip(rest.lengths, rest.costs, rest.uses, strict=True):
-        reached += length
-        if reached > width * (1 + 1e-12):
-            lengths.append(length)
-            costs.append(cost)
-            uses.append(use)
-    return _Pieces(0.0, 0.0, lengths, costs, uses)
+class Relaxation:
+    """The family of programs of one pool; `solve` one of them by the status of every lane."""
 
+    def __init__(self, pool: Pool, lanes: Sequence[Lane], bounds: Bounds) -> None:
+        self._lanes, self._bounds = lanes, bounds
+        self._count = len(pool.holdings)
+        self._plain = [lane.fixed == 0 and lane.use_fixed == 0 and lane.low == 0 for lane in lanes]
+        self.touch = [self._touching(lane) for lane in lanes]
+        self._knots = [sorted({*_first_knots(len(lane.grid)), t}) for lane, t in zip(lanes, self.touch, strict=True)]
+        self._long = [number for number, lane in enumerate(lanes) if len(lane.grid) > _ALL_KNOTS]
+        self._flows = np.zeros((self._count, len(lanes)))
+        self._highs = np.zeros(len(lanes))
+        for number, lane in enumerate(lanes):
+            if lane.grid:
+                self._highs[number] = lane.high * lane.worth
+                self._flows[lane.leaves, number] = -1.0
+                if lane.arrives >= 0:
+                    self._flows[lane.arrives, number] = 1.0
+        self._scale = max(float(self._highs.max(initial=0.0)), 1e-250)
+        self._factors = self._risk_factors()
+        self._find_bends([holding.target for holding in pool.holdings])
+        self._find_tight()
+        self._build()
 
-def _solve(
-    hessian: Array, f: Array, rows: Array, upper: Array, lower: Array, sense: np.ndarray[Any, Any], linear: int
-) -> tuple[Array, Array] | None:
-    """Minimum and multipliers of a program whose first *linear* columns have no curvature; None where all tries fail."""
-    which = np.arange(linear)
-    for epsilon, tolerance in _LADDER:
-        hessian[which, which] = epsilon
-        model = daqp.Model()
-        model.setup(hessian, f, rows, upper, lower, sense)
-        model.settings = {"primal_tol": tolerance}
-        x, _, flag, info = model.solve()
+    @staticmethod
+    def _touching(lane: Lane) -> int:
+        """Index into the grid where the chord from off touches the curve."""
+        grid, costs = lane.grid, lane.costs
+        if len(grid) < 2 or (lane.fixed == 0 and lane.low == 0):
+            return 0
+        return min((k for k in range(len(grid)) if grid[k] > 0), key=lambda k: costs[k] / grid[k])
+
+    def _risk_factors(self) -> Array:
+        """F with risk = |F z|², z the holdings in numeraire; only what moves can change."""
+        bounds = self._bounds
+        covariance = bounds.covariance
+        if not covariance.any():
+            return np.zeros((0, self._count))
+        if np.count_nonzero(covariance - np.diag(covariance.diagonal())):
+            eigenvalues, vectors = np.linalg.eigh(covariance)
+            factors = np.sqrt(eigenvalues.clip(0))[:, None] * vectors.T @ bounds.member
+        else:
+            factors = np.sqrt(covariance.diagonal())[:, None] * bounds.member
+        moved = np.abs(factors @ self._flows) @ self._highs
+        return np.asarray(factors[moved > 1e-14 * np.abs(factors).max(axis=1, initial=0.0) * self._scale])
+
+    def _find_bends(self, targets: Sequence[float]) -> None:
+        """Columns of the deviation of each holding that has more than one slope within reach."""
+        bounds = self._bounds
+        lowest = (bounds.start + np.minimum(self._flows, 0) @ self._highs).tolist()
+        highest = (bounds.start + np.maximum(self._flows, 0) @ self._highs).tolist()
+        self._slopes = np.zeros(self._count)
+        self._bent: list[int] = []
+        self._bent_rows: list[int] = []
+        self._bent_lengths: list[float] = []
+        self._bent_costs: list[float] = []
+        self._lowest: list[float] = []
+        for place, (target, mark) in enumerate(zip(targets, bounds.marks.tolist(), strict=True)):
+            low, high = lowest[place], highest[place]
+            knots = [knot * target * mark for knot in KNOTS]
+            first = sum(knot <= low for knot in knots)
+            inside = [knot for knot in knots[first:] if knot < high]
+            self._slopes[place] = bounds.penalty * SLOPES[first]
+            if not inside or bounds.penalty == 0:
+                continue
+            # Beyond what is within reach both ends go on, lest a bound there takes over what is the slope's to say.
+            low, high = low - self._scale, high + self._scale
+            edges = [low, *inside, high]
+            row = len(self._bent)
+            for index in range(len(inside) + 1):
+                if edges[index + 1] > edges[index]:
+                    self._bent_rows.append(row)
+                    self._bent_lengths.append((edges[index + 1] - edges[index]) / self._scale)
+                    self._bent_costs.append(bounds.penalty * SLOPES[first + index])
+            self._bent.append(place)
+            self._lowest.append(low)
+        self._straight = self._slopes.copy()
+        self._straight[self._bent] = 0.0
+
+    def _find_tight(self) -> None:
+        """Holdings that several lanes together could overspend."""
+        most = [0.0] * self._count
+        lanes = [0] * self._count
+        for lane in self._lanes:
+            if lane.grid:
+                most[lane.leaves] += lane.uses[-1]
+                lanes[lane.leaves] += 1
+        room = self._bounds.room.tolist()
+        self._tight = [h for h in range(self._count) if lanes[h] > 1 and most[h] > room[h]]
+
+    def _build(self) -> None:
+        """The program: columns for lanes, bends and risk factors, and daqp's workspace."""
+        lanes, bounds, scale = self._lanes, self._bounds, self._scale
+        lengths: list[float] = []
+        costs: list[float] = []
+        uses: list[float] = []
+        owners: list[int] = []
+        self._columns: dict[int, _Columns] = {}
+        self._leading: list[tuple[slice, list[float]]] = []
+        for number, lane in enumerate(lanes):
+            if not lane.grid:
+                continue
+            grid, at, charge, worth = lane.grid, lane.uses, lane.costs, lane.worth
+            touch, plain, begin = self.touch[number], self._plain[number], len(lengths)
+            knots = self._knots[number]
+            if not plain:
+                width = grid[touch] * worth
+                lengths.append(width / scale)
+                costs.append(charge[touch] / width)
+                uses.append(at[touch] / width)
+            spans = list(itertools.pairwise(knots))
+            lead = [span for span in spans if span[1] <= touch]
+            for a, b in lead + spans[len(lead) :]:
+                width = (grid[b] - grid[a]) * worth
+                lengths.append(width / scale)
+                costs.append((charge[b] - charge[a]) / width)
+                uses.append((at[b] - at[a]) / width)
+            start = begin + (not plain)
+            columns = _Columns(begin, slice(start, start + len(lead)), slice(start + len(lead), len(lengths)), plain)
+            self._columns[number] = columns
+            if not plain:
+                self._leading.append((columns.lead, lengths[columns.lead]))
+            owners += [number] * (len(lengths) - begin)
+        self._owners = np.array(owners, dtype=np.intp)
+        k, s, q, b, t = len(lengths), len(self._bent_lengths), len(self._factors), len(self._bent), len(self._tight)
+        n, m = k + s + q, b + q + t
+        self._sizes = k, s, q, b, t
+        flows = self._flows[:, self._owners]
+        rows = np.zeros((m, n))
+        root = scale**0.5
+        if b:
+            rows[:b, :k] = -flows[self._bent]
+            rows[self._bent_rows, range(k, k + s)] = 1.0
+        if q:
+            rows[b : b + q, :k] = self._factors @ flows * -root
+            rows[range(b, b + q), range(k + s, n)] = 1.0
+        leaves = np.array([lanes[number].leaves for number in owners], dtype=np.intp)
+        taken = np.array(uses)
+        self._unit = np.ones(t)
+        for row, place in enumerate(self._tight):
+            self._unit[row] = bounds.marks[place]  # rows in numeraire, whatever the unit of the asset
+            rows[b + q + row, :k] = np.where(leaves == place, taken * self._unit[row], 0.0)
+        gradient = np.zeros(n)
+        gradient[:k] = costs
+        gradient[:k] += self._straight @ flows
+        gradient[k : k + s] = self._bent_costs
+        self._size = max(float(np.abs(gradient).max(initial=0.0)), 1e-250)
+        self._gradient = gradient / self._size
+        self._rows = rows
+        self._hessian = np.zeros((n, n))
+        if q:
+            self._hessian[range(k + s, n), range(k + s, n)] = 2.0 / self._size
+        upper, lower = np.zeros(n + m), np.zeros(n + m)
+        upper[:k] = lengths
+        self._lengths = upper[:k].copy()
+        for span, _ in self._leading:
+            upper[span] = 0.0
+        upper[k : k + s] = self._bent_lengths
+        upper[k + s : n], lower[k + s : n] = _FREE, -_FREE
+        if b:
+            upper[n : n + b] = (bounds.start[self._bent] - self._lowest) / scale
+        if q:
+            upper[n + b : n + b + q] = self._factors @ bounds.start / root
+        lower[n : n + b + q] = upper[n : n + b + q]
+        if t:
+            upper[n + b + q :] = bounds.room[self._tight] * self._unit / scale
+            lower[n + b + q :] = -_FREE
+        self._upper, self._lower = upper, lower
+        self._sense = np.zeros(n + m, dtype=np.int32)
+        self._sense[n : n + b + q] = 5
+        self._model: Any = None
+
+    def solve(self, status: Sequence[int]) -> Relaxed:
+        """The optimum of a branch; where what is on cannot all be, duals that prove it.
+
+        :raises ArithmeticError: daqp finds no answer, however it is asked; the branch stays as bounded as it was.
+        """
+        for _ in range(_ROUNDS):
+            offsets, upper, lower, broken = self._limits(status)
+            if broken is not None:
+                return self._impossible(status, broken)
+            x, multipliers = self._minimum(upper, lower)
+            flows, duals = self._answer(x, multipliers, offsets)
+            priced = self._bounds.price(duals)
+            if not self._long or not self._refined(priced, status):
+                break
+            self._build()
+        return Relaxed(flows, duals, priced)
+
+    def _limits(self, status: Sequence[int]) -> tuple[Array | None, Array, Array, int | None]:
+        """(amounts that are done anyway, upper and lower bounds, a holding that is overspent by them)."""
+        k, s, q, b, _t = self._sizes
+        n = k + s + q
+        upper, lower = self._upper.copy(), self._lower.copy()
+        offsets: Array | None = None
+        used: dict[int, float] = {}
+        for number, columns in self._columns.items():
+            state = status[number]
+            if state == Status.FREE:
+                continue
+            if state == Status.OFF:
+                upper[columns.whole] = 0.0
+            elif not columns.plain:
+                upper[columns.chord] = 0.0
+                upper[columns.lead] = self._lengths[columns.lead]
+                lane = self._lanes[number]
+                offsets = np.zeros(len(self._lanes)) if offsets is None else offsets
+                offsets[number] = lane.low * lane.worth
+                used[lane.leaves] = used.get(lane.leaves, 0.0) + lane.uses[0]
+        if offsets is None:
+            return None, upper, lower, None
+        for place, amount in used.items():
+            if amount > self._bounds.room[place] * (1 + 1e-12):
+                return offsets, upper, lower, place
+        change = self._flows @ offsets
+        if b:
+            upper[n : n + b] += change[self._bent] / self._scale
+        if q:
+            upper[n + b : n + b + q] += self._factors @ change / self._scale**0.5
+        lower[n : n + b + q] = upper[n : n + b + q]
+        for row, place in enumerate(self._tight):
+            spent = used.get(place, 0.0) * self._unit[row] / self._scale
+            upper[n + b + q + row] = max(0.0, upper[n + b + q + row] - spent)
+        return offsets, upper, lower, None
+
+    def _minimum(self, upper: Array, lower: Array) -> tuple[Array, Array]:
+        """Minimum and multipliers; the last workspace is warm, a new one is made where it fails."""
+        n = len(self._gradient)
+        if n == 0:
+            return np.zeros(0), np.zeros(len(upper))
+        for attempt, (epsilon, tolerance) in enumerate(_LADDER):
+            if self._model is None or attempt:
+                linear = range(n - self._sizes[2])
+                self._hessian[linear, linear] = epsilon
+                self._model = daqp.Model()
+                self._model.setup(self._hessian, self._gradient, self._rows, upper, lower, self._sense)
+                self._model.settings = {"primal_tol": tolerance}
+            else:
+                self._model.update(f=self._gradient, bupper=upper, blower=lower)
+            found = self._proximal(epsilon)
+            if found is not None:
+                if attempt:
+                    self._model = None
+                return found
+        self._model = None
+        raise ArithmeticError("no answer from the quadratic program")
+
+    def _proximal(self, epsilon: float) -> tuple[Array, Array] | None:
+        """Solve, then again around the solution, until the regularisation has no effect any more."""
+        linear = len(self._gradient) - self._sizes[2]
+        x, _, flag, info = self._model.solve()
         for _ in range(_PROXIMAL_STEPS):
             if flag < 1:
-                break
-            shifted = f.copy()
+                return None
+            shifted = self._gradient.copy()
             shifted[:linear] -= epsilon * x[:linear]
-            model.update(f=shifted)
-            new, _, flag, info = model.solve()
-            done = flag >= 1 and np.abs(new - x).max() < 1e-14
+            self._model.update(f=shifted)
+            new, _, flag, info = self._model.solve()
+            moved = float(np.abs(new - x).max()) if flag >= 1 else 0.0
             x = new
-            if done:
+            if moved <= _STILL:
                 break
-        if flag >= 1:
-            return x, info["lam"]
-    return None
+        return (x, info["lam"]) if flag >= 1 else None
 
-
-@define(eq=False, slots=False)
-class Relaxation:
-    """The family of programs of one pool; `solve` one of them by saying which lanes may and which must be on."""
-
-    pool: Pool
-    lanes: Sequence[Lane]
-    _free: list[_Pieces] = field(init=False)
-    _forced: list[_Pieces] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        pool, lanes = self.pool, self.lanes
-        self._marks = np.array([pool.marks[h.asset] for h in pool.holdings])
-        nothing = _Pieces(0.0, 0.0, [], [], [])
-        units = [float(self._marks[lane.leaves]) for lane in lanes]
-        usable = [lane.high >= lane.low for lane in lanes]
-        each = list(zip(lanes, units, usable, strict=True))
-        self._free = [_free(lane, unit) if ok else nothing for lane, unit, ok in each]
-        self._forced = [_forced(lane, unit) if ok else nothing for lane, unit, ok in each]
-        n, count = len(pool.holdings), len(lanes)
-        self._room = np.array([max(0.0, h.available) for h in pool.holdings]) * self._marks
-        flows = np.zeros((n, count))
-        for number, lane in enumerate(lanes):
-            flows[lane.leaves, number] -= 1.0
-            if lane.arrives >= 0:
-                flows[lane.arrives, number] += 1.0
-        self._flows = flows
-        self._start = np.array([h.total for h in pool.holdings]) * self._marks
-        highs = np.array([max(lane.high, 0.0) * lane.worth if lane.high >= lane.low else 0.0 for lane in lanes])
-        self._scale = max(float(highs.max(initial=0.0)), 1e-12)
-        self._lowest = self._start + np.minimum(flows, 0) @ highs
-        self._highest = self._start + np.maximum(flows, 0) @ highs
-        valuation = pool.valuation
-        self._penalty = valuation.deviation_penalty
-        # risk = |F Y|², rows of F per factor, columns per asset
-        covariance = np.array(valuation.covariance).reshape(len(valuation.assets), len(valuation.assets))
-        eigenvalues, vectors = np.linalg.eigh(covariance * valuation.risk_aversion)
-        keep = eigenvalues > 0
-        factors = np.sqrt(eigenvalues[keep])[:, None] * vectors[:, keep].T
-        member = np.zeros((len(valuation.assets), n))
-        for h, holding in enumerate(pool.holdings):
-            if holding.asset in valuation.assets:
-                member[valuation.assets.index(holding.asset), h] = 1.0 / self._marks[h]
-        self._member, self._covariance = member, covariance * valuation.risk_aversion
-        self._factors = factors @ member  # by holding, in sqrt(numeraire) per numeraire
-        self._build_holdings()
-
-    def _build_holdings(self) -> None:
-        """Columns of the deviations of holdings with more than one slope within reach."""
-        n = len(self.pool.holdings)
-        self._base_slopes = np.zeros(n)
-        self._segments: list[tuple[int, float, list[float], list[float]]] = []
-        for h, holding in enumerate(self.pool.holdings):
-            knots = [k * holding.target * self._marks[h] for k in KNOTS]
-            low, high = self._lowest[h], self._highest[h]
-            first = sum(k <= low for k in knots)
-            inside = [k for k in knots if low < k < high]
-            edges = [low, *inside, high]
-            slopes = [self._penalty * s for s in SLOPES[first : first + len(inside) + 1]]
-            self._base_slopes[h] = slopes[0]
-            lengths, kept = [], []
-            for a, b, s in zip(edges, edges[1:], slopes, strict=False):
-                if b > a:
-                    lengths.append(b - a)
-                    kept.append(s)
-            if self._penalty > 0 and len(kept) > 1:
-                self._segments.append((h, low, lengths, kept))
-            else:
-                self._base_slopes[h] = kept[-1] if kept else slopes[0]
-
-    def solve(self, may: Sequence[bool], must: Sequence[bool]) -> Relaxed | None:
-        """The optimum with lanes that neither may nor must be on off; None where what must be on cannot all be."""
-        lanes, scale = self.lanes, self._scale
-        owners, lengths, costs, uses = [], [], [], []
-        offsets = np.zeros(len(lanes))
-        used = np.zeros(len(self.pool.holdings))
-        for number, lane in enumerate(lanes):
-            if must[number]:
-                pieces = self._forced[number]
-                offsets[number] = pieces.offset
-                used[lane.leaves] += pieces.offset_use
-            elif may[number]:
-                pieces = self._free[number]
-            else:
-                continue
-            owners.extend([number] * len(pieces.lengths))
-            lengths.extend(pieces.lengths)
-            costs.extend(pieces.costs)
-            uses.extend(pieces.uses)
-        if np.any(used > self._room * (1 + 1e-12) + 1e-300):
-            return None
-        k = len(owners)
-        owner = np.array(owners, dtype=int)
-        start = self._start + self._flows @ offsets
-        flows = self._flows[:, owner]
-        gradient = np.array(costs)
-        bent = [h for h, *_ in self._segments]
-        straight = self._base_slopes.copy()
-        straight[bent] = 0.0
-        gradient = gradient + straight @ flows
-        # holdings with bends: Σ segments − flows = start − low
-        seg_owner = np.array([i for i, (_, _, ls, _) in enumerate(self._segments) for _ in ls], dtype=int)
-        seg_lengths = np.array([x for _, _, ls, _ in self._segments for x in ls])
-        seg_costs = np.array([x for _, _, _, ss in self._segments for x in ss])
-        s, b, q = len(seg_lengths), len(bent), len(self._factors)
-        lows = np.array([low for _, low, _, _ in self._segments])
-        leaves = np.array([lanes[i].leaves for i in owners], dtype=int)
-        most = np.bincount(leaves, np.array(uses) * np.array(lengths), len(used)) if k else np.zeros(len(used))
-        tight = [int(h) for h in np.flatnonzero(most > self._room - used)]
+    def _answer(self, x: Array, multipliers: Array, offsets: Array | None) -> tuple[Array, Duals]:
+        """Amounts and duals in their own units."""
+        k, s, q, b, _ = self._sizes
         n = k + s + q
-        if n == 0:
-            return self._answer(offsets, self._base_slopes, np.zeros(len(self.pool.holdings)))
-        rows = b + q + len(tight)
-        A = np.zeros((rows, n))
-        low_row, high_row = np.zeros(rows), np.zeros(rows)
-        root = np.sqrt(scale)
-        if b:
-            A[:b, :k] = -flows[bent]
-            A[seg_owner, k + np.arange(s)] = 1.0
-            low_row[:b] = high_row[:b] = (start[bent] - lows) / scale
-        if q:
-            A[b : b + q, :k] = -self._factors @ flows * root
-            A[b + np.arange(q), k + s + np.arange(q)] = 1.0
-            low_row[b : b + q] = high_row[b : b + q] = self._factors @ start / root
-        for i, h in enumerate(tight):
-            A[b + q + i, :k] = np.where(leaves == h, uses, 0.0)
-            low_row[b + q + i], high_row[b + q + i] = -1e30, (self._room[h] - used[h]) / scale
-        f = np.concatenate([gradient, seg_costs, np.zeros(q)])
-        size = max(float(np.abs(f).max(initial=0.0)), 1e-12)
-        f = f / size
-        H = np.zeros((n, n))
-        diagonal = np.zeros(n)
-        diagonal[k + s :] = 2.0 / size
-        H[np.arange(n), np.arange(n)] = diagonal
-        upper = np.concatenate([np.array(lengths) / scale, seg_lengths / scale, np.full(q, 1e30), high_row])
-        lower = np.concatenate([np.zeros(k + s), np.full(q, -1e30), low_row])
-        sense = np.zeros(n + rows, dtype=np.int32)
-        sense[n : n + b + q] = 5
-        solved = _solve(H, f, A, upper, lower, sense, k + s)
-        if solved is None:
-            raise ArithmeticError("the convex problem could not be solved")
-        x, lam = solved
-        amounts = offsets + np.bincount(owner, np.clip(x[:k], 0, upper[:k]) * scale, len(lanes)) if k else offsets
-        slopes = self._base_slopes.copy()
-        slopes[bent] = -lam[n : n + b] * size
-        rents = np.zeros(len(self.pool.holdings))
-        rents[tight] = np.maximum(0.0, lam[n + b + q :]) * size
-        return self._answer(amounts, slopes, rents)
+        columns = np.where(x[:k] > _DUST, x[:k], 0.0) * self._scale
+        flows = np.bincount(self._owners, columns, len(self._lanes)) if k else np.zeros(len(self._lanes))
+        if offsets is not None:
+            flows += offsets
+        slopes = self._slopes.copy()
+        slopes[self._bent] = multipliers[n : n + b] * -self._size
+        rents = np.zeros(self._count)
+        rents[self._tight] = np.maximum(0.0, multipliers[n + b + q :]) * self._unit * self._size
+        holdings = self._bounds.start + self._flows @ flows
+        return np.asarray(flows, dtype=float), Duals(slopes, rents, self._bounds.member @ holdings)
 
-    def _answer(self, flows: Array, slopes: Array, rents: Array) -> Relaxed:
-        holdings = self._start + self._flows @ flows
-        amounts = [float(w) / lane.worth for w, lane in zip(flows, self.lanes, strict=True)]
-        return Relaxed(amounts, Duals(slopes, rents * self._marks, self._member @ holdings))
+    def _impossible(self, status: Sequence[int], place: int) -> Relaxed:
+        """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""
+        duals = Duals(self._slopes.copy(), np.zeros(self._count), self._bounds.member @ self._bounds.start)
+        usual = self._bounds.price(duals).loss(status)
+        forced = [
+            lane for number, lane in enumerate(self._lanes) if status[number] == Status.ON and lane.leaves == place
+        ]
+        excess = sum(lane.uses[0] for lane in forced) - self._bounds.room[place]
+        duals.rents[place] = 1e3 * (1 + abs(usual)) / excess
+        return Relaxed(np.zeros(len(self._lanes)), duals, self._bounds.price(duals))
+
+    def _refined(self, priced: Priced, status: Sequence[int]) -> bool:
+        """Give long lanes the knots that the prices ask for; False where they have them all."""
+        changed = False
+        for number in self._long:
+            if status[number] == Status.OFF:
+                continue
+            first, lane = self._bounds.first[number], self._lanes[number]
+            wanted = int(priced.reduced[first : first + len(lane.grid)].argmin())
+            known = set(self._knots[number])
+            if wanted not in known:
+                near = {k for k in (wanted - 1, wanted, wanted + 1) if 0 <= k < len(lane.grid)}
+                self._knots[number] = sorted(known | near)
+                changed = True
+        return changed

@@ -1,0 +1,114 @@
+"""Checks an answer of the optimizer from the pool and the answer alone; shares no code with what found it.
+
+By weak duality: whatever duals a leaf of the proof carries, no plan of that leaf loses less (docs/optimizer.md).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+
+class Invalid(ValueError):
+    """The answer does not follow from the pool; the message says what is wrong."""
+
+
+def _lanes(i: int, move: Any, marks: Any, room: Any) -> Iterator[Any]:
+    """(move, direction), leaves, arrives, unit, least, x; at x: what leaves and marked value of what arrives, charged."""
+    (f0, f1), least = map(float, move.get("fee", (0, 0))), float(move.get("min", 0))
+    a = tuple(move["from"]) if "from" in move else (move["venue"], move["base" if "base" in move else "asset"])
+    b = tuple(move["to"]) if "to" in move else (move["venue"], move.get("quote", a[1]))
+    ma, mb, x, back = marks[a[1]], marks[b[1]], np.array([0, room[a] + 1]), np.array([0, room[b] + 1])
+    if move["kind"] == "trade":
+        for side, sign in (("asks", 1), ("bids", -1)):
+            levels = sorted(((float(p), float(n)) for p, n in move.get(side, ())), reverse=sign < 0)
+            x, paid = np.cumsum([(0, 0), *((n, p * n * (1 + sign * f1)) for p, n in levels)], axis=0).T
+            buy, sell = ((i, "buy"), b, a, a, least, x, paid + f0, x * ma), ((i, "sell"), a, b, a, least, x, x)
+            yield buy if sign > 0 else (*sell, (paid - f0) * mb)
+    elif move["kind"] == "payout":
+        yield (i, "out"), a, None, a, least, x, x * (1 + f1) + f0, x * ma
+    else:
+        yield (i, "out"), a, b, a, least, x, x, (x * (1 - f1) - f0) / float(move.get("ask", 1)) * mb
+        arrives = (back * float(move.get("bid", 1)) * (1 - f1) - f0) * ma
+        yield (i, "back"), b, a, b, least * ma / mb if move.get("both_ways", True) else np.inf, back, back, arrives
+
+
+def _leaves(node: Any, keys: Any, may: Any, must: Any) -> Iterator[Any]:
+    """Every leaf of the proof with what may and must be on there; together they leave no plan out."""
+    if "on" in node:
+        here, rivals = (np.array([k[:n] == (node["move"], node["direction"])[:n] for k in keys]) for n in (2, 1))
+        yield from _leaves(node["on"], keys, may & (here | ~rivals), must | here)
+        yield from _leaves(node["off"], keys, may & ~here, must)
+    else:
+        yield node, may, must
+
+
+def verify(pool_document: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Check value, feasibility and bound of *answer*, which carries its `proof`; raises `Invalid` with what is wrong."""
+    try:
+        why = [text for holds, text in _facts(pool_document, answer, answer["optimized"]) if not holds]
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise Invalid(f"the answer is not of the documented shape: {error!r}") from error
+    if why:
+        raise Invalid("; ".join(why))
+
+
+def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
+    """(whether it holds, what is wrong where it does not) for everything that the answer says."""
+    held, marks, wants = pool["holdings"], {a: float(v) for a, v in pool["marks"].items()}, pool["valuation"]
+    y0, free, t = np.array([[float(h[k]) for k in ("total", "available", "target")] for h in held]).reshape(-1, 3).T
+    at, room, varies = {(h["venue"], h["asset"]): n for n, h in enumerate(held)}, np.maximum(free, 0), wants["variance"]
+    if "covariance" not in varies:
+        varies = {"assets": [*varies], "covariance": np.diag([float(v) for v in varies.values()])}
+    m, penalty = np.array([marks[h["asset"]] for h in held]), float(wants["deviation_penalty"])
+    member = np.array([[float(a == h["asset"]) for h in held] for a in varies["assets"]]).reshape(-1, len(held))
+    sigma = float(wants["risk_aversion"]) * np.array(varies["covariance"], float).reshape(len(member), len(member))
+
+    def apart(y: Any) -> Any:
+        lines = [4.75 * t - 13 * y, 2.25 * t - 3 * y, 0 * t, y - 1.25 * t, 4 * y - 16.25 * t]
+        return penalty * m * np.max(lines, axis=0)
+
+    keys, lanes, plan = [], [], {(p["move"], p["direction"]): float(p["amount"]) for p in best["moves"]}
+    yield len({move for move, _ in plan}) == len(best["moves"]), "a move is on twice"
+    y, used, costs = y0.copy(), 0 * y0, 0.0
+    for i, move in enumerate(pool.get("moves", ())):
+        for key, start, end, unit, least, x, use, income in _lanes(i, move, marks, dict(zip(at, room, strict=True))):
+            s, low = at[start], max(least, np.interp(0, income, x, right=np.inf))
+            high, cost = np.interp(room[s], use, x, left=-1), use * m[s] - income
+            effect = np.array([(p == end) * 1.0 - (p == start) for p in at]) * marks[unit[1]] / m
+            u = np.unique(np.clip(x, low, high)) if low <= high else np.zeros(0)
+            keys.append(key)
+            lanes.append((s, effect, u, np.interp(u, x, use), np.interp(u, x, cost)))
+            if amount := plan.pop(key, 0.0):
+                yield low * (1 - 1e-9) <= amount <= high * (1 + 1e-9), f"move {key} cannot be {amount}"
+                y, costs = y + amount * effect, costs + np.interp(amount, x, cost)
+                used[s] += np.interp(amount, x, use)
+    yield not plan, f"there is no move {[*plan]}"
+    yield np.all(used <= room + 1e-9 * (1 + room)), f"holdings are overspent: {used} of {room}"
+    for name, z, cost in (("base", y0, 0.0), ("optimized", y, costs)):
+        terms = {
+            "cash": y0 @ m,
+            "costs": cost,
+            "risk": (member @ z) @ sigma @ (member @ z),
+            "deviation": apart(z).sum(),
+        }
+        near, value = 1e-9 * (1 + sum(map(abs, terms.values()))), 2 * terms["cash"] - sum(terms.values())
+        for term, number in (*terms.items(), ("value", value)):
+            yield abs(number - answer[name][term]) <= near, f"{name} {term} is {number}"
+    yield np.allclose([h["total"] for h in best["holdings"]], y, 1e-9, 1e-9), "the moves do not make these holdings"
+    least = np.inf
+    for node, may, must in _leaves(answer["proof"], keys, np.full(len(keys), True), np.full(len(keys), False)):
+        slopes, rents, totals = (np.array(node[k], float) for k in ("slopes", "rents", "totals"))
+        slopes, rents, pull = m * np.clip(slopes, -13 * penalty, 4 * penalty), np.maximum(0, rents), 2 * sigma @ totals
+        loss = np.min([apart(k * t) - slopes * k * t for k in (0.25, 0.75, 1.25, 5)], axis=0).sum()
+        loss += (price := slopes + pull @ member) @ y0 - totals @ pull / 2 - rents @ room
+        each = [(c + rents[s] * use + price @ e * u).min(initial=np.inf) for s, e, u, use, c in lanes]
+        for i in range(len(pool.get("moves", ()))):
+            of = [n for n, key in enumerate(keys) if key[0] == i and may[n]]
+            must_be = [each[n] for n in of if must[n]]
+            loss += min(must_be or [0.0, *(each[n] for n in of)])
+        least = min(least, loss)
+    proven = max(value, terms["cash"] - least)
+    yield abs(best["bound"] - proven) <= near, f"the proof gives a bound of {proven}"
+    yield answer["exhausted"] or proven - value <= near, f"the gap is {proven - value} and the budget not used up"
+    yield value >= answer["base"]["value"] - near, "doing nothing is worth more"
