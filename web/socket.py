@@ -23,7 +23,7 @@ MAX_MESSAGE = 1024  # the page has nothing to say
 MAX_PAGES = 100
 PATIENCE = 5.0  # seconds a page may be behind before it is closed; it reconnects by itself
 SESSION_ENDED = 4401
-TOO_SLOW = 4408
+STOPPING = 4001
 _UNHANDLED = 500
 
 
@@ -87,7 +87,7 @@ class PageProtocol(_ServerProtocol):  # type: ignore[misc]
 
     def shut(self) -> None:
         """The daemon stops."""
-        self._close(1001, "the daemon stops")
+        self._close(STOPPING, "the daemon stops")
 
     # -------------------------------------------------------------------------- what the transport calls (IPushProducer)
 
