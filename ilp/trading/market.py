@@ -203,6 +203,27 @@ class Market:
         ]
         return min(times, default=None)
 
+    def ageing(self) -> tuple[tuple[str, str], ...]:
+        """Inputs (kind, venue) of connected venues that nothing has confirmed for half their limit: to be read again."""
+        at = self.seconds()
+        return tuple(
+            (kind, venue)
+            for (kind, venue), watch in self._watches.items()
+            if kind != RATE
+            and self.connected.get(venue, False)
+            and (watch.confirmed is None or at - watch.confirmed >= watch.limit / 2)
+        )
+
+    def ages_at(self) -> float | None:
+        """In how many reactor seconds the next input will have reached half its limit; None when none will."""
+        at = self.seconds()
+        times = (
+            watch.confirmed + watch.limit / 2 - at
+            for (kind, venue), watch in self._watches.items()
+            if kind != RATE and watch.confirmed is not None and self.connected.get(venue, False)
+        )
+        return min((time for time in times if time > 0), default=None)
+
     def rate_expires(self) -> float | None:
         """In how many world seconds the rate becomes too old."""
         expiry = self._watches[RATE, ""].expires()

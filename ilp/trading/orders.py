@@ -35,6 +35,7 @@ __all__ = ["MARGIN", "Desk", "Listener"]
 
 SETTLE = 0.5  # seconds that a venue's events get before its records are asked
 RETRY = 0.25  # seconds between two tries to cancel
+AGAIN = 1.0  # seconds until the records are asked again
 MARGIN = timedelta(minutes=5)  # how far a venue's clock may be off
 KEPT = 1000  # final orders remembered for late evidence
 
@@ -177,6 +178,7 @@ class Desk:
                 self.cancel(order, "not filled in time")
             if order.check_at is not None and at >= order.check_at:
                 doubtful.add(order.venue)
+                order.check_at = at + AGAIN  # unless the reading settles it before
         return doubtful
 
     def recover(self, entries: Iterable[OrderEntry]) -> None:

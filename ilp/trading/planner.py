@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import define
 from twisted.internet.defer import CancelledError, Deferred
 
 from clients.exchange import ExchangeError

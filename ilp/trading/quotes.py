@@ -88,6 +88,13 @@ class Quoter:
         for side, reference in references.items():
             self._decide(side, reference, edges)
 
+    def show(self, reference: Reference, edges: Edges) -> None:
+        """Tell what a side that may not be quoted would be placed against; its reason stays."""
+        status = self.statuses[reference.side]
+        shown = self._status(reference.side, reference, edges, self._market(reference.side).tick, [])
+        left = sum((order.left for order in self._live(reference.side)), Decimal(0))
+        self._tell(evolve(shown, resting=left, reason=status.reason))
+
     def place(self) -> None:
         """Send the new quotes that `decide` found, where nothing can rest any more."""
         for side, (price, size) in tuple(self._wanted.items()):

@@ -31,6 +31,7 @@ class VenueReader:
     """Passes calls on to a venue; what is not listed here cannot be reached through it."""
 
     _venue: IExchange = field(repr=False)
+    given: dict[str, set[str]] = field(factory=dict)  # deposit addresses that the venue gave us, by asset
 
     @property
     def name(self) -> str:
@@ -104,7 +105,11 @@ class VenueReader:
 
     def getCurrentAddress(self, ticker: str) -> Deferred[str]:
         """Where deposits go to."""
-        return self._venue.getCurrentAddress(ticker)
+        return self._venue.getCurrentAddress(ticker).addCallback(self._remember, ticker)
+
+    def _remember(self, address: str, ticker: str) -> str:
+        self.given.setdefault(ticker, set()).add(address)
+        return address
 
     def getOHLCVHistory(self, ticker: str, period: Any, start: datetime, end: datetime) -> Deferred[Any]:
         """Bars."""

@@ -1,0 +1,90 @@
+"""What has to hold before START: each check with its numbers.  Reads the floor, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from ilp.journal.entries import OrderState, TransferEntry
+from ilp.trading.floor import Floor
+from ilp.trading.machine import State
+from ilp.trading.status import Check
+from ilp.trading.view import trade_minimum
+
+__all__ = ["checks"]
+
+
+def checks(
+    floor: Floor, state: State, problems: Mapping[str, str], uncertain: Iterable[TransferEntry]
+) -> tuple[Check, ...]:
+    """All conditions of START, fulfilled or not.
+
+    :param problems: why an asset has no variance, by asset.
+    :param uncertain: transfers of which nobody knows whether they left.
+    """
+    return (
+        Check("state", state is State.READY, f"{state}, START needs READY"),
+        _inputs(floor),
+        _journal(floor),
+        *_variances(floor, problems),
+        _quote_size(floor),
+        _limits(floor),
+        _orders(floor),
+        _transfers(tuple(uncertain)),
+        _edges(floor),
+    )
+
+
+def _inputs(floor: Floor) -> Check:
+    troubles = floor.market.troubles()
+    return Check("inputs", not troubles, "; ".join(troubles) or "all fresh and sane")
+
+
+def _journal(floor: Floor) -> Check:
+    return Check("journal", not floor.recorder.failing, floor.recorder.failing or "can be written")
+
+
+def _variances(floor: Floor, problems: Mapping[str, str]) -> Iterable[Check]:
+    for asset in floor.layout.assets[1:]:
+        known = asset in floor.variances
+        yield Check(f"variance of {asset}", known, "" if known else problems.get(asset, "not known yet"))
+
+
+def _quote_size(floor: Floor) -> Check:
+    target, size = floor.layout.target, floor.parameters.quote_size
+    rules, price = floor.rules(target), floor.market.reference(target)
+    if rules is None or price is None:
+        return Check("quote size", False, f"the rules or the price of {target.ticker} are not known yet")
+    minimum = trade_minimum(rules, price)
+    return Check("quote size", size >= minimum, f"{size}, the minimum of {target.venue} is {minimum:.8g}")
+
+
+def _limits(floor: Floor) -> Check:
+    size, limits = floor.parameters.quote_size, floor.limits
+    short = [
+        f"{name} {limit} is below the quote size of {size}"
+        for name, limit in (("largest order", limits.largest_order), ("exposure", limits.exposure))
+        if limit < size
+    ]
+    return Check("limits", not short, "; ".join(short) or "allow the quote size")
+
+
+def _orders(floor: Floor) -> Check:
+    unknown = [order.key for order in floor.desk.live() if order.state is OrderState.UNKNOWN]
+    return Check("orders", not unknown, f"unknown: {', '.join(unknown)}" if unknown else "none in doubt")
+
+
+def _transfers(uncertain: tuple[TransferEntry, ...]) -> Check:
+    names = ", ".join(entry.id for entry in uncertain)
+    return Check("transfers", not uncertain, f"UNCERTAIN: {names}; resolve them first" if names else "none in doubt")
+
+
+def _edges(floor: Floor) -> Check:
+    """Never refuses: tells when the edge is thinner than what the rate may be off by."""
+    rate, mark = floor.market.rate, floor.market.good_mid
+    if rate is None or mark is None or not rate.mid:
+        return Check("edges", True)
+    spread: Decimal = (rate.ask - rate.bid) / 2 / rate.mid * mark
+    edge = floor.parameters.edge_to_leave
+    thin = f"edge_to_leave {edge} is less than {spread:.8g}, what the rate may be off by at its age"
+    return Check("edges", True, thin if edge < spread else "")

@@ -1,0 +1,106 @@
+"""What takes several answers of a venue: getting ready, and making sure that nothing of ours rests.
+
+Each is one coroutine that its owner may cancel at any moment; each repeats what failed until it succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+
+from clients.exchange import ExchangeError
+from ilp.journal.entries import Purpose
+from ilp.trading.audit import Audit
+from ilp.trading.floor import Floor
+from ilp.trading.links import Links
+from ilp.trading.status import Confirmation
+from ilp.trading.variances import Variances
+
+__all__ = ["Duties"]
+
+AGAIN = 0.25  # reactor seconds between two questions
+RETRY = 1.0  # reactor seconds after a venue failed
+
+
+@define(eq=False)
+class Duties:
+    """The longer errands of a trader.
+
+    :ivar report: takes what went wrong.
+    """
+
+    floor: Floor
+    links: Links
+    variances: Variances
+    report: Callable[[str], None]
+
+    @property
+    def _audit(self) -> Audit:
+        return self.floor.audit
+
+    async def prepare(self) -> None:
+        """Cancel own orders left from before, take in their fills, reconcile transfers, read everything once."""
+        while True:
+            try:
+                for pair in self.floor.layout.pairs:
+                    await self._prepare(pair.venue)
+                await self.links.read_rate()
+                await self.variances.renew()
+                self.floor.variances = self.variances.values()
+                return
+            except CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001  reported, and tried again until the connection goes
+                self.report(f"getting ready: {str(error) or repr(error)}")
+                await self._sleep(RETRY)
+
+    async def clear(self, confirmed: Callable[[Confirmation], None]) -> None:
+        """Ask every reachable venue until none reports an order of ours; tell after each round, last when it is so."""
+        while True:
+            remaining: list[str] = []
+            for pair in self.floor.layout.pairs:
+                if self.floor.market.connected.get(pair.venue, False):
+                    remaining += await self._left(pair.venue)
+            if not remaining and not self.floor.desk.live():
+                confirmed(Confirmation(self.floor.now()))
+                return
+            live = [f"{order.venue}/{order.order_id or order.key}" for order in self.floor.desk.live()]
+            confirmed(Confirmation(None, tuple(dict.fromkeys([*remaining, *live]))))
+            await self._sleep(AGAIN)
+
+    # ------------------------------------------------------------------------------------------------------- details
+
+    async def _prepare(self, venue: str) -> None:
+        floor, reader = self.floor, self.floor.venues[venue]
+        markets = await reader.markets()
+        for ticker, rules in markets.items():
+            floor.market.rules[venue, ticker] = rules
+        while await self._audit.clear(venue) or floor.desk.live(venue):
+            await self._sleep(AGAIN)
+        for reading in (self.links.read_balances(venue), self.links.read_book(venue)):
+            if not await reading and not floor.market.connected.get(venue, False):
+                raise ConnectionError(f"{venue} was lost")
+
+    async def _left(self, venue: str) -> list[str]:
+        """What a venue still reports, after trying once more to cancel it; an open hedge is let be."""
+        try:
+            records = await self._audit.remaining(venue)
+            live = self.floor.desk.live(venue)
+            hedges = {order.order_id for order in live if order.purpose is Purpose.HEDGE and not order.cancel_wanted}
+            if any(record["id"] not in hedges for record in records):
+                await self._audit.clear(venue)
+            return [f"{venue}/{record['id']}" for record in records]
+        except (ExchangeError, NotImplementedError) as error:
+            self.report(f"clearing {venue}: {error}")
+            return [f"{venue}/?"]
+
+    def _sleep(self, seconds: float) -> Deferred[Any]:
+        return deferLater(self.floor.clock.reactor, seconds)
+
+    def pause(self) -> Deferred[Any]:
+        """Wait until it makes sense to ask again."""
+        return self._sleep(AGAIN)

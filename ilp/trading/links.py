@@ -1,0 +1,255 @@
+"""Connections of the trader: subscribes to venues and feed, puts what they tell into the picture, reads what must be read.
+
+Balances that a transfer may change are taken from readings of balances *and* transfer records of one moment only; an event
+then just asks for the next reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+
+from clients.exchange import Book, ExchangeError, Fill, IRateFeed, NotAuthorised, Order, Position
+from ilp.trading.audit import Audit
+from ilp.trading.layout import Layout
+from ilp.trading.market import BALANCES, BOOK, ORDERS, Market, Rate
+from ilp.trading.orders import Desk
+from ilp.trading.reader import VenueReader
+
+__all__ = ["Links", "Owner", "Treasury"]
+
+ONE = Decimal(1)
+
+
+class Treasury(Protocol):
+    """What the connections ask of transfers."""
+
+    def moving(self, venue: str) -> frozenset[str]:
+        """Assets whose balance is to be taken from `refresh` only."""
+
+    def refresh(self, venue: str) -> Deferred[Mapping[str, Position]]:
+        """Read balances and transfer records as of one moment."""
+
+
+class Owner(Protocol):
+    """Whom the connections tell."""
+
+    def connected(self, venue: str) -> None: ...
+    def lost(self, venue: str) -> None: ...
+    def wake(self) -> None: ...
+    def report(self, message: str, error: BaseException | None = None) -> None: ...
+
+
+@define(eq=False)
+class Links:
+    """Listens to every venue and to the feed.
+
+    :ivar feed: None where both venues use one currency.
+    """
+
+    layout: Layout
+    venues: Mapping[str, VenueReader]
+    feed: IRateFeed | None
+    market: Market
+    desk: Desk
+    audit: Audit
+    treasury: Treasury
+    owner: Owner
+    now: Callable[[], datetime]
+    _listening: list[tuple[Any, str, Callable[..., Any]]] = field(factory=list)
+    _reading: dict[tuple[str, str], bool] = field(factory=dict)  # what is being read, and whether to read it once more
+
+    # ------------------------------------------------------------------------------------------------ opening, closing
+
+    def open(self) -> Deferred[Any]:
+        """Subscribe and connect everything; fires when all first tries have ended, fails like the first refusal."""
+        for pair in self.layout.pairs:
+            self._listen_to(pair.venue, pair.ticker)
+        connecting = [self.venues[pair.venue].connect() for pair in self.layout.pairs]
+        if self.feed is not None:
+            for event, f in (
+                ("connect", lambda _: self._feed_connected()),
+                ("disconnect", lambda _: self.owner.lost("")),
+                ("book", self._on_rate),
+                ("alive", lambda _: self._feed_alive()),
+                ("error", lambda error: self.owner.report("the rate feed failed", error)),
+            ):
+                self._on(self.feed, event, f)
+            connecting.append(self.feed.connect())
+        return gatherResults([self._tolerated(connection) for connection in connecting], consumeErrors=True)
+
+    def close(self) -> Deferred[Any]:
+        """Unsubscribe and disconnect everything."""
+        for emitter, event, f in self._listening:
+            emitter.remove_listener(event, f)
+        self._listening.clear()
+        leaving = [self.venues[pair.venue].disconnect() for pair in self.layout.pairs]
+        if self.feed is not None:
+            leaving.append(self.feed.disconnect())
+        return gatherResults(leaving, consumeErrors=True)
+
+    def _tolerated(self, connection: Deferred[None]) -> Deferred[None]:
+        """A venue that is not there yet is tried again by its client; only a refusal is for the operator."""
+
+        def unreachable(failure: Any) -> None:
+            failure.trap(ExchangeError)
+            if failure.check(NotAuthorised):
+                failure.raiseException()
+            self.owner.report(str(failure.value))
+
+        return connection.addErrback(unreachable)
+
+    def _on(self, emitter: Any, event: str, f: Callable[..., Any]) -> None:
+        emitter.on(event, f)
+        self._listening.append((emitter, event, f))
+
+    def _listen_to(self, venue: str, ticker: str) -> None:
+        emitter = self.venues[venue]
+        for event, f in (
+            ("connect", lambda _: self._connected(venue)),
+            ("disconnect", lambda _: self._lost(venue)),
+            ("alive", lambda _: self.market.on_alive(venue)),
+            ("book", lambda told, book: self._on_book(venue, told, book) if told == ticker else None),
+            ("order", lambda order: self._on_order(venue, order)),
+            ("fill", lambda fill: self._on_fill(venue, fill)),
+            ("position", lambda _, position: self._on_position(venue, position)),
+            ("error", lambda error: self.owner.report(f"{venue} failed", error)),
+        ):
+            self._on(emitter, event, f)
+
+    # -------------------------------------------------------------------------------------------------------- events
+
+    def _connected(self, venue: str) -> None:
+        self.market.on_connected(venue)
+        self.owner.connected(venue)
+
+    def _lost(self, venue: str) -> None:
+        self.market.on_lost(venue)
+        self.desk.on_lost(venue)
+        self.owner.lost(venue)
+
+    def _on_book(self, venue: str, ticker: str, book: Book) -> None:
+        pair = next(pair for pair in self.layout.pairs if (pair.venue, pair.ticker) == (venue, ticker))
+        self.market.on_book(pair, book)
+        self.owner.wake()
+
+    def _on_order(self, venue: str, order: Order) -> None:
+        self.market.on_alive(venue)
+        self.desk.on_order(venue, order)
+        self.owner.wake()
+
+    def _on_fill(self, venue: str, fill: Fill) -> None:
+        self.desk.on_fill(venue, fill)
+        self.owner.wake()
+
+    def _on_position(self, venue: str, position: Position) -> None:
+        if position["contract"] in self.treasury.moving(venue):
+            self.read_balances(venue)
+        else:
+            self.market.on_position(venue, position)
+            if (BALANCES, venue) in self._reading:
+                self._reading[BALANCES, venue] = True  # that reading may be older than this figure
+        self.owner.wake()
+
+    # -------------------------------------------------------------------------------------------------------- readings
+
+    def read_balances(self, venue: str) -> Deferred[bool]:
+        """Read balances and transfers of one moment; fires with whether the venue answered."""
+        return self._once(BALANCES, venue, self._balances)
+
+    def read_book(self, venue: str) -> Deferred[bool]:
+        """Read the book again."""
+        return self._once(BOOK, venue, self._book)
+
+    def read(self, kind: str, venue: str) -> Deferred[bool]:
+        """Read one input again."""
+        if kind == ORDERS:
+            return self.audit.read(venue).addCallback(lambda _: True)
+        return self.read_book(venue) if kind == BOOK else self.read_balances(venue)
+
+    def read_everything(self) -> Deferred[bool]:
+        """Read the balances of every venue; fires with whether all answered."""
+        readings = [self.read_balances(pair.venue) for pair in self.layout.pairs]
+        return gatherResults(readings, consumeErrors=True).addCallback(all)
+
+    def _once(self, kind: str, venue: str, work: Callable[[str], Any]) -> Deferred[bool]:
+        """One reading of a kind at a time; a wish that comes while one runs is granted right after it."""
+        if (kind, venue) in self._reading:
+            self._reading[kind, venue] = True
+            done: Deferred[bool] = Deferred()
+            done.callback(True)
+            return done
+        return self.desk.run(self._repeated(kind, venue, work)).addCallback(
+            lambda _: not self.market.trouble(kind, venue)
+        )
+
+    async def _repeated(self, kind: str, venue: str, work: Callable[[str], Any]) -> None:
+        again = True
+        try:
+            while again:
+                self._reading[kind, venue] = False
+                await work(venue)
+                again = self._reading[kind, venue]
+        except CancelledError:
+            raise
+        except ExchangeError as error:
+            self.owner.report(f"{venue}: {kind} could not be read: {error}")
+        finally:
+            self._reading.pop((kind, venue), None)
+            self.owner.wake()
+
+    async def _balances(self, venue: str) -> None:
+        self.market.on_positions(venue, await self.treasury.refresh(venue))
+
+    async def _book(self, venue: str) -> None:
+        pair = next(pair for pair in self.layout.pairs if pair.venue == venue)
+        book: Book = await self.venues[venue].getOrderBook(pair.ticker)
+        self.market.on_book(pair, book)
+
+    # ---------------------------------------------------------------------------------------------------------- rates
+
+    async def read_rate(self) -> None:
+        """Ask the feed for the rate that the pool needs; from then on it is told by events."""
+        if self.feed is not None and self.layout.rate_ticker:
+            self._on_rate(self.layout.rate_ticker, await self.feed.getOrderBook(self.layout.rate_ticker))
+
+    def _feed_connected(self) -> None:
+        self.market.connected[""] = True
+        self.owner.connected("")
+
+    def _feed_alive(self) -> None:
+        """A feed that tells when it fetched speaks for itself; of another one an answer is all the news there is."""
+        if self.market.rate is not None and not hasattr(self.feed, "rate"):
+            rate = self.market.rate
+            self.market.on_rate(Rate(rate.bid, rate.ask, rate.fixing, self.now(), rate.source))
+            self.owner.wake()
+
+    def _told(self, ticker: str) -> Any:
+        """What the feed knows of the rate beyond its two prices, where it tells."""
+        try:
+            return self.feed.rate(ticker) if hasattr(self.feed, "rate") else None  # type: ignore[union-attr]
+        except ExchangeError as error:
+            self.owner.report(f"the rate feed: {error}")
+            return None
+
+    def _on_rate(self, ticker: str, book: Book) -> None:
+        if ticker != self.layout.rate_ticker or not book["bids"] or not book["asks"]:
+            return
+        # The feed gives the target's currency for one unit of the numeraire; the pool wants it the other way round.
+        bid, ask = book["bids"][0]["price"], book["asks"][0]["price"]
+        told = self._told(ticker)
+        self.market.on_rate(
+            Rate(
+                ONE / ask,
+                ONE / bid,
+                getattr(told, "fixing", None),
+                getattr(told, "fetched", None) or self.now(),
+                getattr(told, "source", ""),
+            )
+        )
+        self.owner.wake()

@@ -1,0 +1,132 @@
+"""One turn of the trader: from the picture to what is sent, in the order of urgency.
+
+Cancels that protect go first, then hedges, then new quotes, then plans.  A move of the source's book alone takes the fast
+path: the references are derived from the last optimum, no optimisation stands between the book and the cancel.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from clients.exchange import Side
+from ilp.trading.floor import Floor
+from ilp.trading.hedger import Hedger
+from ilp.trading.machine import State
+from ilp.trading.permissions import Leave
+from ilp.trading.planner import Planner, plan_entry
+from ilp.trading.quotes import Quoter
+from ilp.trading.strategy import Optimum, Reference, Strategy, edges, planned_trade
+from ilp.trading.view import View
+
+__all__ = ["Loop"]
+
+PAUSE = 0.02  # reactor seconds between two optimisations that nothing but the mark asks for
+
+
+@define(eq=False)
+class Loop:
+    """Decides and sends, a turn at a time.
+
+    :ivar optimum: the last one; what the console shows as the three columns.
+    :ivar optimised_at: reactor seconds of it.
+    :ivar solve_seconds: how long the last one took.
+    """
+
+    floor: Floor
+    strategy: Strategy
+    quoter: Quoter
+    hedger: Hedger
+    planner: Planner
+    optimum: Optimum | None = None
+    optimised_at: float = 0.0
+    pausing_until: float | None = None
+    references: dict[Side, Reference] = field(factory=dict)
+
+    def turn(self, state: State) -> None:
+        """Look at the picture once and act on it."""
+        self.hedger.look()
+        view = self.floor.view()
+        reasons = self._reasons(state, view)
+        self.quoter.pull({side: reason for side, reason in reasons.items() if reason})
+        open_sides = [side for side, reason in reasons.items() if not reason]
+        if view is not None and self.optimum is not None:
+            self._decide(view, self.optimum, open_sides)
+        self._hedge(state, view)
+        if view is None:
+            return
+        optimum = self._optimise(view)
+        self._decide(view, optimum, open_sides)
+        self.quoter.place()
+        if state is State.TRADING and not self.floor.inputs_trouble():
+            self.planner.act(optimum)
+
+    def hedge_now(self, by: Leave) -> str:
+        """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""
+        if not self.hedger.closable():
+            return f"nothing to hedge: {self.floor.exposure.net} {self.floor.layout.base} is below the source's minimum"
+        self.hedger.act(None, lambda: "", by)
+        return self.hedger.reason
+
+    def due(self) -> list[float]:
+        """Reactor seconds at which something here waits for time."""
+        now = self.floor.seconds()
+        times = [self.quoter.due(), self.hedger.due(), self.planner.due(), self.pausing_until]
+        times.append(self.optimised_at + self.floor.settings.timing.period)
+        return [time for time in times if time is not None and time > now]
+
+    def forget(self) -> None:
+        """Parameters or variances changed: what was computed from the old ones is void."""
+        self.optimum = None
+
+    # ------------------------------------------------------------------------------------------------------- details
+
+    def _reasons(self, state: State, view: View | None) -> dict[Side, str]:
+        """Why a side may not be quoted at all, the first reason that applies; empty when it may."""
+        common = ""
+        if state is not State.TRADING:
+            common = f"{state}: quotes need TRADING"
+        elif trouble := self.floor.inputs_trouble():
+            common = trouble
+        elif view is None:
+            common = "variances are not known"
+        reasons = dict.fromkeys(Side, common)
+        stopped = self.hedger.stopped_side()
+        if not common and stopped is not None:
+            reasons[stopped[0]] = stopped[1]
+        return reasons
+
+    def _decide(self, view: View, optimum: Optimum, sides: list[Side]) -> None:
+        bid, ask = self.strategy.references(view, optimum)
+        self.references = {Side.BUY: bid, Side.SELL: ask}
+        self.quoter.decide({side: self.references[side] for side in sides}, edges(view))
+        for side, reference in self.references.items():
+            if side not in sides:
+                self.quoter.show(reference, edges(view))
+
+    def _hedge(self, state: State, view: View | None) -> None:
+        if not self.hedger.closable():
+            return
+        plan = None
+        if state is State.TRADING and view is not None and not self.floor.inputs_trouble() and not self.hedger.orders():
+            plan = planned_trade(self._optimise(view, at_once=True))
+        self.hedger.act(plan, self._keeping)
+
+    def _optimise(self, view: View, *, at_once: bool = False) -> Optimum:
+        """The optimum that serves for *view*: the last one, or a new one where it no longer does."""
+        now, last = self.floor.seconds(), self.optimum
+        self.pausing_until = None
+        if last is not None and now < self.optimised_at + self.floor.settings.timing.period:
+            if not self.strategy.needs(view, last):
+                return last
+            if not at_once and now < self.optimised_at + PAUSE and last.view.exposure == view.exposure:
+                self.pausing_until = self.optimised_at + PAUSE
+                return last
+        self.optimum, self.optimised_at = self.strategy.optimise(view), now
+        return self.optimum
+
+    def _keeping(self) -> str:
+        """Journal the plan that keeps an exposure, once, and name it."""
+        assert self.optimum is not None  # a plan keeps something only after it was computed
+        entry = plan_entry(self.floor.ids(), self.floor, self.optimum, acted=False)
+        self.floor.recorder.record(entry)
+        return entry.id

@@ -1,0 +1,76 @@
+"""What the trader tells of itself: frozen values that a console, a metric or a test may keep."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from attrs import frozen
+
+from ilp.trading.freshness import InputStatus
+from ilp.trading.machine import State
+from ilp.trading.quotes import QuoteStatus
+
+__all__ = ["Alarm", "Check", "Confirmation", "ExposureStatus", "TraderStatus"]
+
+
+@frozen
+class Check:
+    """One condition of START; `message` gives the numbers either way.  A warning has `ok` true and a message."""
+
+    name: str
+    ok: bool
+    message: str = ""
+
+
+@frozen
+class Alarm:
+    """Something that needs an operator's eyes."""
+
+    kind: str
+    message: str
+    at: datetime
+
+
+@frozen
+class Confirmation:
+    """Whether the venues themselves report that nothing of ours rests.
+
+    :ivar at: world time when every venue had said so; None while it is not confirmed.
+    :ivar remaining: order ids that a venue still reports, as `venue/id`.
+    """
+
+    at: datetime | None = None
+    remaining: tuple[str, ...] = ()
+
+
+@frozen
+class ExposureStatus:
+    """What fills left open: base units (positive: received), its value in numeraire, the limit, and since when (world)."""
+
+    quantity: Decimal
+    value: Decimal | None
+    limit: Decimal
+    since: datetime | None
+    reason: str
+
+
+@frozen
+class TraderStatus:
+    """The trader at one moment.
+
+    :ivar stale: the first input that does not count, empty when all do.
+    """
+
+    state: State
+    since: datetime
+    by: str
+    reason: str
+    wanted: bool
+    stale: str
+    inputs: tuple[InputStatus, ...]
+    quotes: tuple[QuoteStatus, ...]
+    exposure: ExposureStatus
+    confirmation: Confirmation
+    alarms: tuple[Alarm, ...]
+    plan_reason: str

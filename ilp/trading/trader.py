@@ -1,0 +1,684 @@
+"""The trader: owns the parts, the state machine and the one place where a turn begins.  Decides nothing about prices.
+
+Everything that happens asks for a turn; however much happens, there is one turn of it per turn of the reactor, and it sees
+the newest picture only.  What waits for time is one delayed call, set to the earliest of all the times that the parts name.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from clients.exchange import IExchange, IRateFeed, Order, Side
+from ilp.clock import WorldClock
+from ilp.journal.entries import FillEntry, HedgeEntry, IntentEntry, OrderState, Purpose, StateEntry, TransferEntry
+from ilp.journal.interface import Journal, Recovered
+from ilp.settings import Parameters, Settings
+from ilp.trading.audit import Audit
+from ilp.trading.checks import checks
+from ilp.trading.duties import Duties
+from ilp.trading.exposure import Close, Exposure, Open, signed
+from ilp.trading.floor import Floor
+from ilp.trading.gate import Breach, Gate, WithdrawalRequest
+from ilp.trading.hedger import Hedger
+from ilp.trading.layout import Layout, Pair
+from ilp.trading.links import Links
+from ilp.trading.loop import Loop
+from ilp.trading.machine import Event, Lifecycle, State
+from ilp.trading.market import BALANCES, BOOK, ORDERS, Market
+from ilp.trading.orders import Desk
+from ilp.trading.own import Growth, OwnOrder
+from ilp.trading.permissions import Act, Leave, permission
+from ilp.trading.planner import Planner
+from ilp.trading.quotes import Quoter
+from ilp.trading.reader import VenueReader
+from ilp.trading.recorder import Recorder
+from ilp.trading.status import Alarm, Check, Confirmation, ExposureStatus, TraderStatus
+from ilp.trading.strategy import LiquidityPool, Strategy
+from ilp.trading.transfers import Transfers
+from ilp.trading.transfers_account import Outstanding
+from ilp.trading.variances import Variances
+from ilp.trading.view import Lane
+
+__all__ = ["Refusal", "Trader"]
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
+TICK = 0.001  # an input is too old only *after* its limit
+SOON = 0.01  # the least wait for something that is due already
+
+
+class Refusal(Exception):
+    """An operator's act was refused and nothing has changed.
+
+    :ivar reasons: why, each with its numbers.
+    """
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
+class Trader:
+    """One pool on one pair of venues.
+
+    :param venues: clients by the names of the layout; the gate alone keeps their placing methods.
+    :param feed: rates; None where both venues use one currency.
+    :param clock: the world's clock and with it the reactor.
+    :param strategy: what the pool wants.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        settings: Settings,
+        venues: Mapping[str, IExchange],
+        feed: IRateFeed | None,
+        journal: Journal,
+        clock: WorldClock,
+        *,
+        strategy: Strategy | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.layout = Layout(Pair("source", settings.tickers["source"]), Pair("target", settings.tickers["target"]))
+        self._journal = journal
+        self._seconds = clock.reactor.seconds
+        self._ids = _ids(clock.now())
+        self._readers = {name: VenueReader(venue) for name, venue in venues.items()}
+        self.life = Lifecycle(self._changed, self._undefined)
+        self.since, self.by, self.reason = clock.now(), "machine", "started"
+        self.wanted = False
+        self.halted: StateEntry | None = None
+        self.confirmation = Confirmation()
+        self.alarms: deque[Alarm] = deque(maxlen=50)
+        self._may_resume = settings.autostart
+        self._armed = False  # whether fills of this run may be hedged without being asked
+        self._next_call: IDelayedCall | None = None
+        self._errand: Deferred[None] | None = None
+        self._running: set[Deferred[Any]] = set()
+        self._subscribers: list[Callable[[], None]] = []
+        self._closed = False
+        self._swept = self._renewed = self._seconds()
+        self._zero: list[Deferred[None]] = []
+        self._build(venues, feed, journal, strategy or LiquidityPool())
+
+    def _build(
+        self, venues: Mapping[str, IExchange], feed: IRateFeed | None, journal: Journal, strategy: Strategy
+    ) -> None:
+        settings, clock = self.settings, self.clock
+        self.market = Market(self.layout, settings.ages, self._seconds, clock.now)
+        self.recorder = Recorder(journal, self._seconds, self.wake)
+        self.gate = Gate(venues, settings.limits, self, self._seconds, clock.now, self._breached)
+        self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
+        self.audit = Audit(self.desk)
+        self.transfers = Transfers(
+            venues=self._readers,  # type: ignore[arg-type]  # readers: withdrawing is the gate's alone
+            journal=journal,
+            rules=settings.transfers,
+            coins={self.layout.base},
+            per_day=settings.limits.transfers_per_day,
+            now=clock.now,
+            ids=self._ids,
+            withdraw=self._withdraw,
+            changed=self.wake,
+            broken=self.recorder.suspect,
+        )
+        self.floor = Floor(
+            settings,
+            self.layout,
+            settings.parameters,
+            clock,
+            self._readers,
+            self.market,
+            self.recorder,
+            Exposure(self._ids),
+            self.gate,
+            self.desk,
+            self.audit,
+            self,
+            self._ids,
+            self.permitted,
+            self.alarm,
+        )
+        self.links = Links(
+            self.layout,
+            self._readers,
+            feed,
+            self.market,
+            self.desk,
+            self.audit,
+            self.transfers,
+            self,
+            clock.now,
+        )
+        source = self.layout.source.venue
+        self.variances = Variances(settings.variance, self.layout, self._readers[source], feed, clock.now)
+        planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
+        self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner)
+        self.duties = Duties(self.floor, self.links, self.variances, self.report)
+
+    # --------------------------------------------------------------------------------------------- coming and going
+
+    def begin(self) -> Deferred[None]:
+        """Take up what the journal remembers and connect; fires when the first tries have ended.
+
+        Fails when the journal cannot be read and when a venue refuses the credentials.
+        """
+        return Deferred.fromCoroutine(self._begin())
+
+    async def _begin(self) -> None:
+        recovered = await self._journal.recovered()
+        await self.transfers.recover(recovered)
+        await self._recover(recovered)
+        if recovered.halted is not None:
+            self.life.fire(Event.HALT, recovered.halted.reason, recovered.halted.by)
+        self.wake()
+        await self.links.open()
+
+    async def _recover(self, recovered: Recovered) -> None:
+        self.wanted = recovered.wanted
+        self.desk.recover(recovered.orders)
+        since = self.clock.now() - MEMORY
+        fills, links = await self._journal.fills(since), await self._journal.hedges(since)
+        self.floor.exposure.recover(fills, links, self._reopened)
+        for fill in fills:
+            self.gate.filled(fill.quantity, fill.at)
+        for entry in self.transfers.entries:
+            if entry.departed is not None:
+                self.gate.departed((entry.asset, entry.from_venue, entry.to_venue), entry.departed)
+
+    def shutdown(self, by: str = "signal") -> Deferred[tuple[str, ...]]:
+        """Stop as STOPPING does, for at most `shutdown_timeout`; fires with what remains at the venues."""
+        self.life.fire(Event.SHUTDOWN, "asked to stop", by)
+        return Deferred.fromCoroutine(self._shut_down())
+
+    async def _shut_down(self) -> tuple[str, ...]:
+        if self.confirmation.at is None and any(self.market.connected.values()):
+            zero: Deferred[None] = Deferred(lambda d: d.callback(None))
+            self._zero.append(zero)
+            zero.addTimeout(self.settings.timing.shutdown_timeout, self.clock.reactor, lambda result, _: result)
+            await zero
+        remaining = self.confirmation.remaining if self.confirmation.at is None else ()
+        self._close()
+        await self.links.close()
+        return remaining
+
+    def _close(self) -> None:
+        self._closed = True
+        if self._next_call is not None and self._next_call.active():
+            self._next_call.cancel()
+        if self._errand is not None:
+            self._errand.cancel()
+        for running in tuple(self._running):
+            running.cancel()
+        self.loop.planner.close()
+        self.desk.close()
+        self.recorder.close()
+
+    # ---------------------------------------------------------------------------------------------- the operator's acts
+
+    def checks(self) -> tuple[Check, ...]:
+        """What has to hold before START, each with its numbers."""
+        return checks(self.floor, self.life.state, self.variances.problems, self.transfers.uncertain)
+
+    def start(self, by: str) -> None:
+        """Wish to trade; `Refusal` with every check that fails."""
+        failing = [f"{check.name}: {check.message}" for check in self.checks() if not check.ok]
+        if failing:
+            raise Refusal(*failing)
+        self._intend(True, by)
+        self._may_resume = self.settings.resume
+        self.life.fire(Event.START, "started", by)
+
+    def stop(self, by: str) -> None:
+        """Stop trading, in every state."""
+        self._intend(False, by)
+        self.life.fire(Event.STOP, "stopped", by)
+
+    def halt(self, reason: str, by: str) -> None:
+        """Cancel everything at once and stay halted until `reset`."""
+        self.life.fire(Event.HALT, reason or "halted", by)
+
+    def reset(self, note: str, by: str) -> None:
+        """Acknowledge a halt; needs a written note."""
+        if self.life.state is not State.HALTED:
+            raise Refusal(f"{self.life.state}: there is no halt to acknowledge")
+        if not note.strip():
+            raise Refusal("a note is needed that says what was found")
+        self.life.fire(Event.RESET, note.strip(), by)
+
+    def apply(self, parameters: Parameters) -> None:
+        """Trade with other parameters from now on."""
+        self.floor.parameters = parameters
+        self.loop.forget()
+        self.wake()
+
+    def hedge(self, by: str) -> None:
+        """Close the open exposure now; `Refusal` with the reason where that is not possible."""
+        self.log.info("{by} asks for a hedge now", by=by)
+        reason = self.loop.hedge_now(Leave.OPERATOR)
+        if reason:
+            raise Refusal(reason)
+
+    def cancel(self, venue: str, by: str, id: str | None = None, side: Side | None = None) -> int:
+        """Cancel one order, one side, or every own order at a venue; returns how many."""
+        found = [order for order in self.desk.live(venue, side=side) if id in (None, order.order_id, order.key)]
+        if id is not None and not found:
+            raise Refusal(f"{venue} has no live order {id} of ours")
+        for order in found:
+            self.desk.cancel(order, f"cancelled by {by}")
+        return len(found)
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call *changed* after each turn; returns how to stop that."""
+        self._subscribers.append(changed)
+        return lambda: self._subscribers.remove(changed)
+
+    def status(self) -> TraderStatus:
+        """How the trader stands."""
+        net, mark = self.floor.exposure.net, self.market.good_mid
+        since = self.floor.exposure.since
+        open_for = (
+            None
+            if since is None
+            else self.clock.now() - timedelta(seconds=(self._seconds() - since) * self.clock.speed)
+        )
+        return TraderStatus(
+            self.life.state,
+            self.since,
+            self.by,
+            self.reason,
+            self.wanted,
+            self.floor.inputs_trouble(),
+            self.market.statuses(),
+            tuple(self.loop.quoter.statuses.values()),
+            ExposureStatus(
+                net,
+                None if mark is None else net * mark,
+                self.settings.limits.exposure,
+                open_for,
+                self.loop.hedger.reason,
+            ),
+            self.confirmation,
+            tuple(self.alarms),
+            self.loop.planner.reason,
+        )
+
+    # ------------------------------------------------------------------------------------------------- the state machine
+
+    def _changed(self, previous: State, new: State, reason: str, by: str) -> None:
+        self.since, self.by, self.reason = self.clock.now(), by, reason
+        entry = StateEntry(new, previous, reason, by, self.since)
+        self.recorder.record(entry)
+        self.log.info("{previous} → {new}: {reason} ({by})", previous=previous, new=new, reason=reason, by=by)
+        if self._errand is not None:
+            self._errand.cancel()
+            self._errand = None
+        if new is State.INITIALIZING:
+            self._run_errand(self._initialize())
+        elif new is State.TRADING:
+            self._armed, self.confirmation = True, Confirmation()
+            self.loop.planner.reset()
+        elif new is not State.READY:
+            self._withdraw_from_market(new, reason)
+        if new in (State.READY, State.HALTED):
+            self._armed = False
+        if new is State.HALTED:
+            self.halted, self._may_resume = entry, False
+            self.alarm("halt", reason)
+        elif previous is State.HALTED and new is State.DISCONNECTED:
+            self.halted = None
+        self.wake()
+
+    def _withdraw_from_market(self, state: State, reason: str) -> None:
+        """Cancel own orders on every venue still reachable, and ask until the venues confirm it."""
+        self.confirmation = Confirmation()
+        self.desk.cancel_all(f"{state}: {reason}")
+        self._run_errand(self._clear())
+
+    async def _initialize(self) -> None:
+        await self.duties.prepare()
+        self._errand = None  # the change of state must not cancel the errand that makes it
+        self.life.fire(Event.INITIALIZED, "ready")
+
+    async def _clear(self) -> None:
+        while True:
+            await self.duties.clear(self._confirmed)
+            if self.life.state is not State.STOPPING:
+                break
+            settled = not self.loop.hedger.closable() or bool(self.loop.hedger.overdue())
+            if settled and abs(self.floor.exposure.net) <= self.settings.limits.exposure:
+                self._errand = None  # the change of state must not cancel the errand that makes it
+                self.life.fire(Event.STOPPED, f"0 live orders, confirmed {self.clock.now():%H:%M:%S} UTC")
+                return
+            await self.duties.pause()
+        for zero in self._zero:
+            if not zero.called:
+                zero.callback(None)
+
+    def _confirmed(self, confirmation: Confirmation) -> None:
+        self.confirmation = confirmation
+        self._notify()
+
+    def _undefined(self, state: State, event: Event, reason: str) -> None:
+        self.log.warn("{event} means nothing in {state}: {reason}", event=event, state=state, reason=reason)
+
+    def _intend(self, wanted: bool, by: str) -> None:
+        if wanted != self.wanted:
+            self.wanted = wanted
+            self.recorder.record(IntentEntry(wanted, by, self.clock.now()))
+
+    def _step(self) -> None:
+        """What the machine does of its own accord."""
+        connected = [self.market.connected.get(pair.venue, False) for pair in self.layout.pairs]
+        if self.links.feed is not None:
+            connected.append(self.market.connected.get("", False))
+        if self.life.state is State.DISCONNECTED and all(connected):
+            self.life.fire(Event.CONNECTED, "every venue is connected")
+        if self.life.state is State.READY and self.wanted and self._may_resume and all(c.ok for c in self.checks()):
+            self._may_resume = self.settings.resume
+            self.life.fire(Event.START, "resumed")
+
+    # ------------------------------------------------------------------------------------------------------- the turn
+
+    def wake(self) -> None:
+        """Ask for a turn; any number of wishes make one."""
+        self._call_in(0.0)
+
+    def _call_in(self, seconds: float) -> None:
+        if self._closed:
+            return
+        if self._next_call is not None and self._next_call.active():
+            if self._next_call.getTime() <= self._seconds() + seconds:
+                return
+            self._next_call.cancel()
+        self._next_call = self.clock.reactor.callLater(seconds, self._turn)
+
+    def _turn(self) -> None:
+        try:
+            self.recorder.retry()
+            self._step()
+            for venue in self.desk.tick():
+                if self.market.connected.get(venue, False):
+                    self.audit.read(venue)
+            self.loop.turn(self.life.state)
+            self._tend()
+        except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
+            self.log.failure("a turn of the trader failed")
+            self.halt(f"a turn of the trader failed: {error!r}", "machine")
+        self._notify()
+        self._arm()
+
+    def _arm(self) -> None:
+        """Set the one delayed call to the earliest time that anything waits for."""
+        now = self._seconds()
+        times = [time for time in (self.desk.due(), self.recorder.retry_at) if time is not None]
+        times += self.loop.due()
+        times += [now + wait + TICK for wait in (self.market.expires(), self.market.ages_at()) if wait is not None]
+        rate = self.market.rate_expires()
+        if rate is not None:
+            times.append(now + rate / self.clock.speed + TICK)
+        times.append(self._swept + self.settings.timing.sweep)
+        self._call_in(max(SOON, min(times) - now))
+
+    def _tend(self) -> None:
+        """Read again what nothing has confirmed for a while; compare everything with the venues now and then."""
+        for kind, venue in self.market.ageing():
+            if self.life.state is not State.INITIALIZING:
+                self.links.read(kind, venue)
+        now = self._seconds()
+        if now - self._swept >= self.settings.timing.sweep:
+            self._swept = now
+            for pair in self.layout.pairs:
+                if self.market.connected.get(pair.venue, False) and self.life.state is not State.INITIALIZING:
+                    for kind in (ORDERS, BOOK, BALANCES):
+                        self.links.read(kind, pair.venue)
+            if self.life.state in (State.READY, State.TRADING):
+                self._own(self._send_waiting())
+        if now - self._renewed >= self.settings.timing.period and self.life.state in (State.READY, State.TRADING):
+            self._renewed = now
+            self._own(self._renew())
+
+    async def _send_waiting(self) -> None:
+        await self.transfers.send_waiting()
+
+    async def _renew(self) -> None:
+        await self.variances.renew()
+        self.floor.variances = self.variances.values()
+
+    def _notify(self) -> None:
+        for changed in tuple(self._subscribers):
+            changed()
+
+    # ------------------------------------------------------------------------------------- what connections and desk tell
+
+    def connected(self, venue: str) -> None:
+        """A venue, or the feed (empty), is ready for calls."""
+        self.wake()
+
+    def lost(self, venue: str) -> None:
+        """A connection is lost: own orders are cancelled on every venue still reachable, at once."""
+        self.market.connected[venue] = False
+        self.life.fire(Event.LOST, f"the connection to {venue or 'the rate feed'} is lost")
+        self.wake()
+
+    def report(self, message: str, error: BaseException | None = None) -> None:
+        """Something went wrong that no caller waits for."""
+        self.log.warn("{message}{error}", message=message, error=f": {error!r}" if error is not None else "")
+
+    def alarm(self, kind: str, message: str) -> None:
+        """Something needs an operator's eyes."""
+        self.alarms.append(Alarm(kind, message, self.clock.now()))
+        self.log.error("{kind}: {message}", kind=kind, message=message)
+
+    def orders_read(self, venue: str) -> None:
+        """The open orders of a venue were read again."""
+        self.market.on_orders(venue)
+
+    def order_changed(self, order: OwnOrder) -> None:
+        """Keep it, and let the part that sent it know when it was refused."""
+        self.recorder.record(order.entry)
+        if order.state is OrderState.REFUSED:
+            if order.purpose is Purpose.QUOTE:
+                self.loop.quoter.refused(order)
+            elif order.purpose is Purpose.HEDGE:
+                self.loop.hedger.refused(order)
+        self.wake()
+
+    def order_strange(self, venue: str, record: Order) -> None:
+        """An order that we did not place: where the account is exclusive, somebody else uses it."""
+        if "client_id" in self._readers[venue].features:
+            return
+        if self.life.state in (State.READY, State.TRADING, State.STOPPING):
+            what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
+            self.halt(
+                f"{venue}: order {record['id']} ({what}) was not placed here; the account must be ours alone", "machine"
+            )
+
+    def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
+        """Apply a fill to the picture, to exposure and to the journal."""
+        pair = self.layout.source if order.venue == self.layout.source.venue else self.layout.target
+        fees = growth.fees or self._usual_fee(order, growth, pair)
+        received = signed(order.side, growth.quantity) - fees.get(pair.base, ZERO)
+        paid = signed(order.side, growth.quantity * growth.price) + fees.get(pair.quote, ZERO)
+        self.market.balances.apply(order.venue, pair.base, received)
+        self.market.balances.apply(order.venue, pair.quote, -paid)
+        now = self.clock.now()
+        self.gate.filled(growth.quantity, now)
+        fill = self._fill_entry(order, growth, trade_id, fees, now)
+        exposure, key = self.floor.exposure, f"{fill.venue}/{fill.key}"
+        links: tuple[HedgeEntry, ...] = ()
+        if order.purpose is Purpose.QUOTE:
+            links = exposure.add(
+                Open(key, received, self._worth(paid / received), self._reference(fill), self._seconds()), now
+            )
+        elif order.purpose is Purpose.HEDGE:
+            fee = self.floor.parameters.source_fee.proportional
+            links = exposure.close(received, Close(key, now, growth.price, fee), self._seconds())
+        self.recorder.record(order.entry, fill, *links)
+        self.wake()
+
+    # ----------------------------------------------------------------------------------------------- what the gate asks
+
+    def permitted(self, act: Act, venue: str, by: Leave) -> bool:
+        """Whether an act may be sent to a venue now."""
+        state, trouble = self.life.state, self.floor.inputs_trouble()
+        if state is State.DISCONNECTED and act is Act.HEDGE and not self._armed:
+            return False  # exposure found at start is shown first, and hedged after START
+        return permission(state, act, stale=bool(trouble), healthy=self._healthy(act, venue, trouble), by=by)
+
+    def _healthy(self, act: Act, venue: str, trouble: str) -> bool:
+        if not self.market.connected.get(venue, False):
+            return False
+        if act is Act.HEDGE:
+            return not any(self.market.trouble(kind, venue) for kind in (BOOK, ORDERS, BALANCES))
+        return act in (Act.CANCEL, Act.TRANSFER) or not trouble
+
+    def reference(self, venue: str, ticker: str) -> Decimal | None:
+        """The last good price."""
+        for pair in self.layout.pairs:
+            if (pair.venue, pair.ticker) == (venue, ticker):
+                return self.market.reference(pair)
+        return None
+
+    def resting(self, venue: str, ticker: str, side: Side, but: str) -> tuple[int, Decimal]:
+        """Own orders that may rest there: how many, and what the quotes among them hold."""
+        live = [order for order in self.desk.live(venue, side=side) if order.key != but and order.left > 0]
+        quotes = (order.left for order in live if order.purpose is Purpose.QUOTE and order.ticker == ticker)
+        return len(live), sum(quotes, ZERO)
+
+    def exposure(self) -> Decimal:
+        """Base received on the target and not closed."""
+        return self.floor.exposure.net
+
+    def quote_size(self) -> Decimal:
+        """The configured size of a quote."""
+        return self.floor.parameters.quote_size
+
+    def addresses(self, lane: Lane) -> frozenset[str]:
+        """Where a withdrawal on that lane may go: what the receiving client gave, and what the configuration lists."""
+        asset, _, to_venue = lane
+        if not to_venue:
+            return frozenset({self.settings.transfers.out_address} - {""})
+        pair = self.layout.source if to_venue == self.layout.source.venue else self.layout.target
+        to_asset = asset if asset == pair.base else pair.quote
+        given = self._readers[to_venue].given.get(to_asset, set())
+        return frozenset(given) | frozenset(self.settings.transfers.addresses.get((to_venue, to_asset), ()))
+
+    # ------------------------------------------------------------------------------------------- what transfers do here
+
+    def outstanding(self, venue: str, asset: str) -> Outstanding:
+        """What transfers owe a holding."""
+        return self.transfers.outstanding(venue, asset)
+
+    def blocked(self) -> frozenset[Lane]:
+        """Lanes on which nothing may begin now."""
+        source, target = self.layout.pairs
+        lanes = [(pair.base, pair.venue, other.venue) for pair, other in ((source, target), (target, source))]
+        lanes += [(pair.quote, pair.venue, other.venue) for pair, other in ((source, target), (target, source))]
+        lanes.append((source.quote, source.venue, ""))
+        return frozenset(lane for lane in lanes if self.transfers.obstacle(lane))
+
+    def _withdraw(self, entry: TransferEntry) -> Deferred[str]:
+        marks = self.market.marks() or {}
+        coin = entry.asset == self.layout.base
+        request = WithdrawalRequest(
+            entry.from_venue,
+            entry.asset,
+            entry.amount,
+            entry.address,
+            (entry.asset, entry.from_venue, entry.to_venue),
+            entry.amount * marks.get(entry.asset, ONE),
+            coin,
+            Leave.MACHINE if entry.by == "machine" else Leave.OPERATOR,
+        )
+        return self.gate.withdraw(request)
+
+    def _breached(self, breach: Breach) -> None:
+        self.halt(str(breach), "gate")
+
+    # ------------------------------------------------------------------------------------------------------- details
+
+    def _usual_fee(self, order: OwnOrder, growth: Growth, pair: Pair) -> Mapping[str, Decimal]:
+        """What a venue that does not tell its fee is expected to charge."""
+        parameters = self.floor.parameters
+        fee = parameters.source_fee if pair == self.layout.source else parameters.target_fee
+        return {pair.quote: growth.quantity * growth.price * fee.proportional}
+
+    def _fill_entry(
+        self, order: OwnOrder, growth: Growth, trade_id: str | None, fees: Mapping[str, Decimal], now: datetime
+    ) -> FillEntry:
+        book = self.market.book(self.layout.source) if order.purpose is Purpose.QUOTE else None
+        return FillEntry(
+            order.venue,
+            trade_id or f"{order.order_id}:{order.filled}",
+            order.key,
+            order.order_id or "",
+            order.purpose,
+            order.ticker,
+            order.side,
+            growth.price,
+            growth.quantity,
+            order.filled,
+            fees,
+            now,
+            book["bids"][0]["price"] if book is not None and book["bids"] else None,
+            book["asks"][0]["price"] if book is not None and book["asks"] else None,
+        )
+
+    def _worth(self, price: Decimal) -> Decimal | None:
+        """A price of the target, fee included, in numeraire."""
+        if not self.layout.rate_ticker:
+            return price
+        return None if self.market.good_rate is None else price * self.market.good_rate
+
+    def _reference(self, fill: FillEntry) -> Decimal | None:
+        """The source's best price at which the fill could be closed when it happened."""
+        return fill.reference_bid if fill.side is Side.BUY else fill.reference_ask
+
+    def _reopened(self, fill: FillEntry) -> Open | None:
+        if fill.purpose is not Purpose.QUOTE:
+            return None
+        base = self.layout.target.base
+        received = signed(fill.side, fill.quantity) - fill.fees.get(base, ZERO)
+        return Open(f"{fill.venue}/{fill.key}", received, None, self._reference(fill), self._seconds())
+
+    def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
+        """The state's own errand; the next change of state cancels it."""
+        errand = self._own(work)
+        if not errand.called:
+            self._errand = errand
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> Deferred[None]:
+        """Own a piece of work until it ends; what it did not expect is reported."""
+        running = Deferred.fromCoroutine(work)
+        self._running.add(running)
+        return running.addBoth(self._ended, running)
+
+    def _ended(self, result: Any, running: Deferred[None]) -> None:
+        self._running.discard(running)
+        error = getattr(result, "value", None)
+        if isinstance(error, BaseException) and not isinstance(error, CancelledError):
+            self.report("an errand failed", error)
+
+
+def _ids(began: datetime) -> Callable[[], str]:
+    """Ids that no other run has used: the microsecond of the start and a number."""
+    count, run = 0, f"{int(began.timestamp() * 1_000_000):x}"
+
+    def next_id() -> str:
+        nonlocal count
+        count += 1
+        return f"ilp-{run}-{count}"
+
+    return next_id

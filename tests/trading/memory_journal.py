@@ -1,0 +1,103 @@
+"""A journal in memory for tests: keeps every version, answers on the next turn of its reactor, can be made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from ilp.journal.entries import (
+    FINAL_ORDER_STATES,
+    FINAL_TRANSFER_STATES,
+    Entry,
+    FillEntry,
+    FlowEntry,
+    HedgeEntry,
+    IntentEntry,
+    OrderEntry,
+    ParameterEntry,
+    PlanEntry,
+    StateEntry,
+    TransferEntry,
+)
+from ilp.journal.interface import JournalError, Recovered
+
+E = TypeVar("E")
+
+
+class MemoryJournal:
+    """Implements `ilp.journal.interface.Journal`."""
+
+    def __init__(self, reactor: Clock | None = None) -> None:
+        self.written: list[Entry] = []
+        self.broken = ""
+        self._reactor = reactor
+
+    def record(self, *entries: Entry) -> Deferred[None]:
+        if self.broken:
+            return fail(JournalError(self.broken))
+        self.written.extend(entries)
+        if self._reactor is None:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._reactor.callLater(0, lambda: None if done.called else done.callback(None))
+        return done
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Every version of that kind, in the order of writing."""
+        return [entry for entry in self.written if isinstance(entry, kind)]
+
+    def newest(self, kind: type[E], key: str) -> list[E]:
+        """The last version of each."""
+        found: dict[Any, E] = {}
+        for entry in self.of(kind):
+            found[getattr(entry, key)] = entry
+        return list(found.values())
+
+    def recovered(self) -> Deferred[Recovered]:
+        states, intents = self.of(StateEntry), self.of(IntentEntry)
+        halted = None
+        for entry in states:
+            if entry.state == "HALTED":
+                halted = entry
+            elif entry.previous == "HALTED" and entry.state != "SHUTDOWN":
+                halted = None
+        plans = self.of(PlanEntry)
+        return succeed(
+            Recovered(
+                tuple(o for o in self.newest(OrderEntry, "key") if o.state not in FINAL_ORDER_STATES),
+                tuple(self.of(FillEntry)),
+                tuple(t for t in self.newest(TransferEntry, "id") if t.state not in FINAL_TRANSFER_STATES),
+                {},
+                bool(intents and intents[-1].wanted),
+                halted,
+                plans[-1] if plans else None,
+            )
+        )
+
+    def transfers(self, since: datetime) -> Deferred[Sequence[TransferEntry]]:
+        return succeed(self.newest(TransferEntry, "id"))
+
+    def fills(self, since: datetime) -> Deferred[Sequence[FillEntry]]:
+        return succeed([fill for fill in self.of(FillEntry) if fill.at >= since])
+
+    def hedges(self, since: datetime) -> Deferred[Sequence[HedgeEntry]]:
+        return succeed(self.of(HedgeEntry))
+
+    def plans(self, since: datetime) -> Deferred[Sequence[PlanEntry]]:
+        return succeed(self.of(PlanEntry))
+
+    def states(self, since: datetime) -> Deferred[Sequence[StateEntry]]:
+        return succeed(self.of(StateEntry))
+
+    def edits(self, since: datetime) -> Deferred[Sequence[ParameterEntry]]:
+        return succeed([])
+
+    def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
+        return succeed(self.newest(FlowEntry, "key"))
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
