@@ -62,6 +62,7 @@ class Lifeline:
     trouble: Callable[[Exception], None]
     last_problem: Exception | None = field(init=False, default=None)
     _loop: Deferred[None] | None = field(init=False, default=None)
+    _starts: int = field(init=False, default=0)
     _ready: bool = field(init=False, default=False)
     _waiters: list[Deferred[None]] = field(init=False, factory=list)
 
@@ -88,7 +89,8 @@ class Lifeline:
 
         waiter.addBoth(done)
         if self._loop is None:
-            self._loop = Deferred.fromCoroutine(self._run())
+            self._starts += 1
+            self._loop = Deferred.fromCoroutine(self._run(self._starts))
             reported(self._loop, self.trouble)
         return waiter
 
@@ -98,6 +100,9 @@ class Lifeline:
         A session that is open is closed by its owner, not here.
         """
         loop, self._loop = self._loop, None
+        # Whoever stops us may be called by us (a listener, a waiter): then there is nothing to cancel just now, and the
+        # loop finds the number changed when it goes on.
+        self._starts += 1
         self._ready = False
         self._finish(Unreachable(self.venue, "connecting", "disconnected before it was connected"))
         if loop is None:
@@ -105,13 +110,14 @@ class Lifeline:
         loop.cancel()
         return loop
 
-    async def _run(self) -> None:
+    async def _run(self, number: int) -> None:
         failures = 0
-        while True:
+        while self._starts == number:
             try:
                 gone = await self.open()
             except NotAuthorised as refusal:
-                self._loop = None
+                if self._starts == number:
+                    self._loop = None
                 self._note(refusal)
                 self._finish(refusal)
                 return
@@ -126,13 +132,17 @@ class Lifeline:
                 failures += 1
             else:
                 since = self.clock.seconds()
-                self._ready = True
-                self._finish(None)
+                if self._starts == number:
+                    self._ready = True
+                    self._finish(None)
+                if self._starts != number:
+                    return
                 reason = await gone
                 self._ready = False
                 self._log.warn("{venue}: connection lost: {reason}", venue=self.venue, reason=reason)
                 failures = 0 if self.clock.seconds() - since >= self.backoff.steady else failures + 1
-            await deferLater(self.clock, self.backoff.wait(max(failures - 1, 0), self.random))
+            if self._starts == number:
+                await deferLater(self.clock, self.backoff.wait(max(failures - 1, 0), self.random))
 
     def _note(self, problem: Exception) -> None:
         self.last_problem = problem

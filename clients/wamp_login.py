@@ -21,7 +21,9 @@ STEP = 30  # seconds of a one-time code
 def derive_key(password: str, salt: str, iterations: int, keylen: int) -> bytes:
     """The HMAC key: base64 *text* of PBKDF2-HMAC-SHA256; the text itself is the key, it is not decoded again."""
     if not 1 <= iterations <= MOST_ITERATIONS or not 1 <= keylen <= 1024:
-        raise ValueError(f"the server asks for {iterations} iterations and {keylen} bytes; up to {MOST_ITERATIONS} and 1024")
+        raise ValueError(
+            f"the server asks for {iterations} iterations and {keylen} bytes; up to {MOST_ITERATIONS} and 1024"
+        )
     return b64encode(pbkdf2_hmac("sha256", password.encode(), salt.encode(), iterations, keylen))
 
 

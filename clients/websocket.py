@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime, IStreamClientEndpoint
 from twisted.internet.ssl import (
     AcceptableCiphers,
@@ -256,6 +256,8 @@ async def dial(
     started = reactor.seconds()
     try:
         line: Any = await endpoint.connect(LineFactory(address, subprotocols, headers or {}, largest_message, reactor))
+    except ConnectingCancelledError:  # which is no CancelledError
+        raise CancelledError from None
     except (ConnectError, DNSLookupError) as error:
         raise LineLost(f"{address.host}:{address.port}: {error}") from error
     left = limit - (reactor.seconds() - started)
