@@ -39,12 +39,17 @@ class MarketDriver:
         self._on_end = on_end
         self._call: IDelayedCall | None = None
         self._watchers: list[Callable[[Move], None]] = []
+        self._followers: list[Callable[[int], None]] = []
         self.price: int | None = None
         self.upcoming: Move | None = None
 
     def watch(self, watcher: Callable[[Move], None]) -> None:
         """Call *watcher* with each move as soon as the one before it was made: it knows the future."""
         self._watchers.append(watcher)
+
+    def follow(self, follower: Callable[[int], None]) -> None:
+        """Call *follower* with the price after each move."""
+        self._followers.append(follower)
 
     def start(self) -> None:
         """Make the first move at once, whatever its time, if it is not in the future; moves before now are skipped."""
@@ -84,6 +89,8 @@ class MarketDriver:
         self._maker.follow(move.price)
         if move.volume:
             self._maker.core.print_trade(self._maker.contract, move.price, move.volume, move.side)
+        for follower in tuple(self._followers):
+            follower(move.price)
 
 
 @frozen
