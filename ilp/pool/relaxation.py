@@ -31,7 +31,7 @@ _PROXIMAL_STEPS = 12
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
 _DUST = 1e-12  # of the scale: what the solver leaves on columns that are off
 _FREE = 1e30  # daqp's infinity
-_ALL_KNOTS = 24  # grids up to this length are columns at once; longer ones are refined where prices ask for it
+_ALL_KNOTS = 4  # grids up to this length are columns at once; longer ones are refined where prices ask for it
 _ROUNDS = 40
 
 
@@ -92,9 +92,9 @@ class Relaxation:
                 if lane.arrives >= 0:
                     self._flows[lane.arrives, number] = 1.0
         self._scale = max(float(self._highs.max(initial=0.0)), 1e-250)
-        self._factors = self._risk_factors()
-        self._find_bends([holding.target for holding in pool.holdings])
-        self._find_tight()
+        self._targets = [holding.target for holding in pool.holdings]
+        self._roots = self._risk_roots()
+        self._active = self._first_active()
         self._build()
 
     @staticmethod
@@ -105,38 +105,57 @@ class Relaxation:
             return 0
         return min((k for k in range(len(grid)) if grid[k] > 0), key=lambda k: costs[k] / grid[k])
 
-    def _risk_factors(self) -> Array:
-        """F with risk = |F z|², z the holdings in numeraire; only what moves can change."""
+    def _risk_roots(self) -> Array:
+        """F with risk = |F z|², z the holdings in numeraire."""
         bounds = self._bounds
         covariance = bounds.covariance
-        if not covariance.any():
+        if not np.count_nonzero(covariance):
             return np.zeros((0, self._count))
         if np.count_nonzero(covariance - np.diag(covariance.diagonal())):
             eigenvalues, vectors = np.linalg.eigh(covariance)
-            factors = np.sqrt(eigenvalues.clip(0))[:, None] * vectors.T @ bounds.member
-        else:
-            factors = np.sqrt(covariance.diagonal())[:, None] * bounds.member
-        moved = np.abs(factors @ self._flows) @ self._highs
-        return np.asarray(factors[moved > 1e-14 * np.abs(factors).max(axis=1, initial=0.0) * self._scale])
+            return np.asarray(np.sqrt(eigenvalues.clip(0))[:, None] * vectors.T @ bounds.member)
+        return np.asarray(np.sqrt(covariance.diagonal())[:, None] * bounds.member)
 
-    def _find_bends(self, targets: Sequence[float]) -> None:
+    def _first_active(self) -> list[int]:
+        """Lanes that are worth something at the prices of the pool as it stands: the others wait until prices ask."""
+        bounds = self._bounds
+        self._slopes = np.array(
+            [
+                bounds.penalty * SLOPES[sum(knot * target < total for knot in KNOTS)]
+                for target, total in zip(self._targets, (bounds.start / bounds.marks).tolist(), strict=True)
+            ]
+        )
+        duals = Duals(self._slopes, np.zeros(self._count), bounds.member @ bounds.start)
+        return [number for number, least in enumerate(bounds.price(duals).best) if least < 0]
+
+    def _find_factors(self, active: list[int]) -> None:
+        """Rows of the risk factors that active lanes change."""
+        roots = self._roots
+        if len(roots):
+            moved = np.abs(roots @ self._flows[:, active]) @ self._highs[active]
+            roots = roots[moved > 1e-14 * np.abs(roots).max(axis=1, initial=0.0) * self._scale]
+        self._factors = roots
+
+    def _find_bends(self, active: list[int]) -> None:
         """Columns of the deviation of each holding that has more than one slope within reach."""
         bounds = self._bounds
-        lowest = (bounds.start + np.minimum(self._flows, 0) @ self._highs).tolist()
-        highest = (bounds.start + np.maximum(self._flows, 0) @ self._highs).tolist()
-        self._slopes = np.zeros(self._count)
+        flows, highs = self._flows[:, active], self._highs[active]
+        lowest = (bounds.start + np.minimum(flows, 0) @ highs).tolist()
+        highest = (bounds.start + np.maximum(flows, 0) @ highs).tolist()
         self._bent: list[int] = []
         self._bent_rows: list[int] = []
         self._bent_lengths: list[float] = []
         self._bent_costs: list[float] = []
         self._lowest: list[float] = []
-        for place, (target, mark) in enumerate(zip(targets, bounds.marks.tolist(), strict=True)):
+        for place, (target, mark) in enumerate(zip(self._targets, bounds.marks.tolist(), strict=True)):
             low, high = lowest[place], highest[place]
+            if low >= high or bounds.penalty == 0:
+                continue
             knots = [knot * target * mark for knot in KNOTS]
             first = sum(knot <= low for knot in knots)
             inside = [knot for knot in knots[first:] if knot < high]
             self._slopes[place] = bounds.penalty * SLOPES[first]
-            if not inside or bounds.penalty == 0:
+            if not inside:
                 continue
             # Beyond what is within reach both ends go on, lest a bound there takes over what is the slope's to say.
             low, high = low - self._scale, high + self._scale
@@ -152,29 +171,30 @@ class Relaxation:
         self._straight = self._slopes.copy()
         self._straight[self._bent] = 0.0
 
-    def _find_tight(self) -> None:
+    def _find_tight(self, active: list[int]) -> None:
         """Holdings that several lanes together could overspend."""
         most = [0.0] * self._count
         lanes = [0] * self._count
-        for lane in self._lanes:
-            if lane.grid:
-                most[lane.leaves] += lane.uses[-1]
-                lanes[lane.leaves] += 1
+        for lane in map(self._lanes.__getitem__, active):
+            most[lane.leaves] += lane.uses[-1]
+            lanes[lane.leaves] += 1
         room = self._bounds.room.tolist()
         self._tight = [h for h in range(self._count) if lanes[h] > 1 and most[h] > room[h]]
 
     def _build(self) -> None:
         """The program: columns for lanes, bends and risk factors, and daqp's workspace."""
         lanes, bounds, scale = self._lanes, self._bounds, self._scale
+        self._find_factors(self._active)
+        self._find_bends(self._active)
+        self._find_tight(self._active)
         lengths: list[float] = []
         costs: list[float] = []
         uses: list[float] = []
         owners: list[int] = []
         self._columns: dict[int, _Columns] = {}
         self._leading: list[tuple[slice, list[float]]] = []
-        for number, lane in enumerate(lanes):
-            if not lane.grid:
-                continue
+        for number in self._active:
+            lane = lanes[number]
             grid, at, charge, worth = lane.grid, lane.uses, lane.costs, lane.worth
             touch, plain, begin = self.touch[number], self._plain[number], len(lengths)
             knots = self._knots[number]
@@ -250,6 +270,9 @@ class Relaxation:
 
         :raises ArithmeticError: daqp finds no answer, however it is asked; the branch stays as bounded as it was.
         """
+        missing = [number for number, state in enumerate(status) if state == Status.ON and number not in self._columns]
+        if missing:
+            self._widen(missing)
         for _ in range(_ROUNDS):
             offsets, upper, lower, broken = self._limits(status)
             if broken is not None:
@@ -257,10 +280,26 @@ class Relaxation:
             x, multipliers = self._minimum(upper, lower)
             flows, duals = self._answer(x, multipliers, offsets)
             priced = self._bounds.price(duals)
-            if not self._long or not self._refined(priced, status):
+            wanted = self._wanted(priced, status)
+            refined = self._refined(priced, status)
+            if not wanted and not refined:
                 break
-            self._build()
+            self._widen(wanted)
         return Relaxed(flows, duals, priced)
+
+    def _widen(self, lanes: list[int]) -> None:
+        """Build the program anew with these lanes as well."""
+        self._active = sorted([*self._active, *lanes])
+        self._build()
+
+    def _wanted(self, priced: Priced, status: Sequence[int]) -> list[int]:
+        """Lanes outside the program that would improve it."""
+        tolerance = -1e-13 * self._size * self._scale
+        return [
+            number
+            for number, least in enumerate(priced.best)
+            if least < tolerance and number not in self._columns and status[number] != Status.OFF
+        ]
 
     def _limits(self, status: Sequence[int]) -> tuple[Array | None, Array, Array, int | None]:
         """(amounts that are done anyway, upper and lower bounds, a holding that is overspent by them)."""
@@ -367,13 +406,14 @@ class Relaxation:
         """Give long lanes the knots that the prices ask for; False where they have them all."""
         changed = False
         for number in self._long:
-            if status[number] == Status.OFF:
+            if status[number] == Status.OFF or number not in self._columns:
                 continue
             first, lane = self._bounds.first[number], self._lanes[number]
-            wanted = int(priced.reduced[first : first + len(lane.grid)].argmin())
-            known = set(self._knots[number])
-            if wanted not in known:
+            reduced = priced.reduced[first : first + len(lane.grid)]
+            wanted = int(reduced.argmin())
+            known = self._knots[number]
+            if wanted not in known and reduced[wanted] < reduced[known].min() - 1e-13 * self._size * self._scale:
                 near = {k for k in (wanted - 1, wanted, wanted + 1) if 0 <= k < len(lane.grid)}
-                self._knots[number] = sorted(known | near)
+                self._knots[number] = sorted({*known, *near})
                 changed = True
         return changed
