@@ -33,6 +33,8 @@ __all__ = ["TransferBook"]
 
 # A record that turns up later than this after a transfer's end is none of it.
 _AFTERGLOW = timedelta(days=1)
+# What left for a bank, or without us, may come back this long.
+_RETURNS = timedelta(days=7)
 # How far behind the oldest thing that matters the records are read again.
 _MARGIN = timedelta(hours=1)
 
@@ -159,12 +161,16 @@ class TransferBook:
         moments = [self._seen.get(venue, self.since)]
         moments += [self._pending[venue]] if venue in self._pending else []
         moments += [record.at for record, _ in self._ambiguous.get(venue, [])]
-        moments += [
-            e.created
-            for e in self.entries.values()
-            if (e.from_venue == venue and _may_be_debited(e)) or (e.to_venue == venue and _may_be_credited(e))
-        ]
+        moments += [e.created for e in self.entries.values() if self._may_still_change(e, venue)]
+        recent = self.now() - _RETURNS
+        moments += [f.at for f in self.flows.values() if f.venue == venue and f.quantity < 0 and f.at > recent]
         return max(self.since, min(moments)) - _MARGIN
+
+    def _may_still_change(self, e: TransferEntry, venue: str) -> bool:
+        if e.from_venue == venue:
+            returning = e.state is TransferState.ARRIVED and not e.to_venue and e.since > self.now() - _RETURNS
+            return _may_be_debited(e) or e.state is TransferState.SENT or returning
+        return e.to_venue == venue and _may_be_credited(e)
 
     def _count(self, venue: str, asset: str) -> Outstanding:
         owed = outstanding(self.entries.values(), venue, asset)
@@ -301,6 +307,11 @@ class TransferBook:
             verdict = match_withdrawal(record, refused or candidates)
             entry = self.entries[verdict.id] if isinstance(verdict, Cleared) else None
         if entry is None or entry.state is TransferState.FAILED:
+            return
+        if entry.state is TransferState.ARRIVED and entry.to_venue:
+            self._log.error(
+                "transfer {id} has arrived, but {venue} says that it failed", id=entry.id, venue=record.venue
+            )
             return
         self.apply(
             entry.id, Event.BOUNCED, f"failed at {record.venue}", debited=ZERO, arrived=ZERO, withdrawal_id=record.id

@@ -111,6 +111,8 @@ TABLE: Mapping[tuple[TransferState, Event], TransferState] = {
     (_S.ARRIVED, _E.LOST): _S.ARRIVED,
     (_S.ARRIVED, _E.DEBITED): _S.ARRIVED,
     (_S.ARRIVED, _E.CREDITED): _S.ARRIVED,
+    # A payout is final when it is debited, but a bank may send it back.
+    (_S.ARRIVED, _E.BOUNCED): _S.FAILED,
     # The venue said no, or the operator did, and it left all the same: its records have the last word.
     (_S.FAILED, _E.DEBITED): _S.SENT,
     (_S.FAILED, _E.PAID): _S.ARRIVED,

@@ -17,8 +17,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from clients.exchange import IExchange, Position, Transfer
+from ilp.journal.entries import Entry, StateEntry, TransferEntry, TransferState
 from ilp.journal.store import DatabaseJournal, memory_journal
 from ilp.settings import TransferRules
+from ilp.trading.gate import TurnedAway
 from ilp.trading.transfers import Transfers, WantedTransfer
 
 NOON = datetime(2015, 3, 14, 12, 0, tzinfo=UTC)
@@ -165,16 +167,51 @@ class FakeVenue:
         self.balances[record["ticker"]] += record["amount"]
 
 
+class MortalJournal:
+    """A journal whose daemon can be killed at a write: just before it is durable or just after.
+
+    :ivar fuse: writes until then; None for never.
+    :ivar after: killed after the write was made durable, else before.
+    :ivar dead: the daemon is killed: nothing that it still does reaches the journal or a venue.
+    """
+
+    def __init__(self, journal: DatabaseJournal) -> None:
+        self.real = journal
+        self.fuse: int | None = None
+        self.after = False
+        self.dead = False
+
+    def record(self, *entries: Entry) -> Deferred[None]:
+        """Write, unless this is the moment."""
+        if self.dead:
+            return Deferred()
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse < 0:
+                self.dead = True
+                if self.after:
+                    self.real.record(*entries)
+                return Deferred()
+        return self.real.record(*entries)
+
+    def revive(self) -> None:
+        """The next daemon starts."""
+        self.fuse, self.dead = None, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
 @define
 class Pair:
     """A source and a target, a journal, and the transfers between them."""
 
     world: World = field(factory=World)
-    journal: DatabaseJournal = field(factory=memory_journal)
+    journal: MortalJournal = field(factory=lambda: MortalJournal(memory_journal()))
     rules: TransferRules = field(factory=rules)
     features: frozenset[str] = frozenset({"withdrawal_id"})
     per_day: int = 100
-    withdraw: Any = None
+    gate: Any = None
     broken: list[Exception] = field(factory=list)
     source: FakeVenue = field(init=False)
     target: FakeVenue = field(init=False)
@@ -184,10 +221,13 @@ class Pair:
     def __attrs_post_init__(self) -> None:
         self.source = FakeVenue(self.world, "source", {"BTC": D(10), "USD": D(10_000)}, self.features)
         self.target = FakeVenue(self.world, "target", {"BTC": D(10), "HUF": D(1_000_000)}, self.features)
+        # Every daemon's journal begins with its first state; what happened at the venues before is none of its business.
+        self.journal.record(StateEntry("DISCONNECTED", "", "started", "machine", self.world.now()))
         self.start()
 
     def start(self) -> None:
         """A daemon starts, or starts again after the one before was killed."""
+        self.journal.revive()
         self.transfers = Transfers(
             venues={"source": self.source, "target": self.target},
             journal=self.journal,
@@ -202,6 +242,18 @@ class Pair:
         recovered: list[Any] = []
         self.journal.recovered().addCallback(self.transfers.recover).addBoth(recovered.append)
         assert recovered == [None], recovered
+
+    def withdraw(self, entry: TransferEntry) -> Deferred[str]:
+        """What stands between the daemon and its venues."""
+        if self.journal.dead:
+            return Deferred()
+        if self.gate is not None:
+            try:
+                self.gate(entry)
+            except TurnedAway:
+                return fail()
+        venue = self.source if entry.from_venue == "source" else self.target
+        return venue.requestWithdrawal(entry.asset, entry.amount, entry.address)
 
     def use(self, **changes: Any) -> None:
         """Change the rules."""
@@ -227,3 +279,17 @@ class Pair:
     def states(self) -> list[str]:
         """The states of all transfers, oldest first."""
         return [e.state.value for e in self.transfers.entries]
+
+    def explained(self, asset: str) -> D:
+        """What the transfers and flows that we know of must have made of the totals of *asset* since the beginning."""
+        change = D(0)
+        for e in self.transfers.entries:
+            left = e.state in (TransferState.REQUESTED, TransferState.SENT, TransferState.ARRIVED)
+            if e.asset == asset and (left or e.state is TransferState.FAILED):
+                change -= e.debited or (e.amount if left else D(0))
+            if e.to_asset == asset and e.to_venue and left:
+                change += e.arrived if e.state is TransferState.ARRIVED else e.expected
+        return change + sum(
+            (f.quantity for f in self.transfers.flows if f.asset == asset and not f.classified.startswith("transfer:")),
+            D(0),
+        )
