@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +66,15 @@ async def run(reactor: Any, options: argparse.Namespace) -> None:
         url = f"http://127.0.0.1:{port.getHost().port}"
         loop = task.LoopingCall(live, console, random.Random(1))
         loop.start(0.5)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        browser = await Browser.start(reactor, Path(profile))
-        try:
-            await sign_in(browser, url, options.user, options.password)
-            await take(reactor, browser, url, options.folder, options.tab or [t.id for t in TABS], options.look)
-        finally:
-            await browser.stop()
-            if service is not None and loop is not None:
-                loop.stop()
-                await service.stop()
+    browser = await Browser.start(reactor)
+    try:
+        await sign_in(browser, url, options.user, options.password)
+        await take(reactor, browser, url, options.folder, options.tab or [t.id for t in TABS], options.look)
+    finally:
+        await browser.stop()
+        if service is not None and loop is not None:
+            loop.stop()
+            await service.stop()
 
 
 def main() -> None:

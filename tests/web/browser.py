@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import shutil
+import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
 __all__ = ["Browser", "BrowserError", "chromium"]
 
@@ -36,27 +37,33 @@ def chromium() -> str | None:
     )
 
 
-class _Process(ProcessProtocol):
-    """Waits for the line that tells where DevTools listens."""
+@cache
+def _running() -> str:
+    """The address of one Chromium for this process, ended with it.
 
-    def __init__(self) -> None:
-        self.address: Deferred[str] = Deferred()
-        self.ended: Deferred[None] = Deferred()
-        self._text = ""
+    Starting one takes longer than a whole test; each test gets a context of its own, which shares nothing.  It is no
+    child of the reactor, which must be clean after each test.
+    """
+    path = chromium()
+    if path is None:
+        raise BrowserError("no Chromium is installed")
+    folder = tempfile.mkdtemp(prefix="ilp-chromium-")
+    argv = [path, f"--user-data-dir={folder}", *_FLAGS]
+    environment = {"HOME": folder, "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, text=True)
+    atexit.register(_end, process, folder)
+    said = ""
+    for line in process.stderr or ():
+        said += line
+        if line.startswith("DevTools listening on "):
+            return line.split()[-1]
+    raise BrowserError(said)
 
-    def errReceived(self, data: bytes) -> None:
-        self._text += data.decode("utf-8", "replace")
-        if not self.address.called:
-            for line in self._text.splitlines()[:-1]:
-                if line.startswith("DevTools listening on "):
-                    self.address.callback(line.split()[-1])
-                    return
 
-    def processEnded(self, reason: Failure) -> None:
-        reason.trap(ProcessDone, ProcessTerminated)
-        if not self.address.called:
-            self.address.errback(BrowserError(self._text))
-        self.ended.callback(None)
+def _end(process: subprocess.Popen[str], folder: str) -> None:
+    process.kill()
+    process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Protocol(WebSocketClientProtocol):  # type: ignore[misc]
@@ -88,34 +95,26 @@ class _Protocol(WebSocketClientProtocol):  # type: ignore[misc]
 
 
 class Browser:
-    """One page of one browser.  Start it with `await Browser.start(reactor, folder)`, end it with `await stop()`."""
+    """One page in a fresh context.  Start it with `await Browser.start(reactor)`, end it with `await stop()`."""
 
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
-        self._process = _Process()
-        self._transport: Any = None
         self._protocol: Any = None
         self._session = ""
+        self._context = ""
         self._number = 0
 
     @classmethod
-    async def start(cls, reactor: Any, folder: Path) -> Browser:
-        """A browser with a fresh profile in *folder*."""
-        path = chromium()
-        if path is None:
-            raise BrowserError("no Chromium is installed")
+    async def start(cls, reactor: Any) -> Browser:
+        """A page without cookies and without a past."""
         self = cls(reactor)
-        argv = [path, f"--user-data-dir={folder}", *_FLAGS]
-        self._transport = reactor.spawnProcess(
-            self._process, path, argv, {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
-        )
-        address = await self._process.address
-        factory = WebSocketClientFactory(address, reactor=reactor)
+        factory = WebSocketClientFactory(_running(), reactor=reactor)
         factory.protocol = _Protocol
         factory.setProtocolOptions(maxFramePayloadSize=0, maxMessagePayloadSize=0, autoPingInterval=0)
         self._protocol = await HostnameEndpoint(reactor, factory.host, factory.port).connect(factory)
         await self._protocol.opened
-        target = await self._call("Target.createTarget", url="about:blank")
+        self._context = (await self._call("Target.createBrowserContext"))["browserContextId"]
+        target = await self._call("Target.createTarget", url="about:blank", browserContextId=self._context)
         attached = await self._call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -123,12 +122,11 @@ class Browser:
         return self
 
     async def stop(self) -> None:
-        """End the browser; nothing is left behind."""
+        """Close the page and forget its context."""
+        self._session = ""
+        await self._call("Target.disposeBrowserContext", browserContextId=self._context)
         self._protocol.sendClose()
         await self._protocol.closed
-        if self._transport.pid is not None:
-            self._transport.signalProcess("KILL")
-        await self._process.ended
 
     async def size(self, width: int, height: int, dark: bool = False) -> None:
         """Set the window, and whether the system is dark."""

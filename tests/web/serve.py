@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -22,8 +22,9 @@ from web.sessions import Role
 
 
 def live(console: FakeConsole, chance: random.Random) -> None:
-    """Let time and prices go on."""
-    console.document["time"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    """Half a second passes: time and prices go on."""
+    later = datetime.fromisoformat(console.document["time"]) + timedelta(seconds=0.5)
+    console.document["time"] = later.isoformat().replace("+00:00", "Z")
     for input_ in console.document["state"].get("inputs", ()):
         if input_["ok"]:
             input_["age"] = round(chance.random() * 3, 1)

@@ -76,7 +76,7 @@ export const when = (iso, now = iso, { seconds = true } = {}) => {
 /** A parameter's name in words. */
 export const words = (name) => {
   const target = /^target_balance\.([^.]+)\.(.+)$/.exec(name);
-  if (target) return `target ${target[1]} ${target[2]}`;
+  if (target) return `target of ${target[2]} on ${target[1]}`;
   return name.replaceAll("_", " ").replaceAll(".", " ");
 };
 

@@ -59,10 +59,10 @@ const inWords = (doc) => {
   const quotes = allQuotes(doc.trader.quotes);
   const resting = quotes.filter((q) => q.resting), missing = quotes.filter((q) => !q.resting);
   if (doc.trader.state !== "TRADING" && doc.trader.state !== "HALTED") return [h("b", {}, `${doc.trader.state}: `), doc.trader.reason];
-  if (!missing.length) return [`${resting.map((q) => `${q.side} on ${q.venue}`).join(" and ")} quoted`];
+  if (!missing.length) return [`Quoting ${resting.map((q) => q.side).join(" and ")} on ${[...new Set(resting.map((q) => q.venue))].join(" and ")}.`];
   const reasons = [...new Set(missing.map((q) => q.reason))];
   const who = reasons.length === 1 ? [h("b", {}, `No ${missing.map((q) => q.side).join(", no ")}: `), reasons[0]] : missing.map((q) => [h("b", {}, ` No ${q.side}: `), q.reason]);
-  return [resting.length ? `${resting.map((q) => `${q.side} on ${q.venue}`).join(" and ")} quoted. ` : "", who];
+  return [resting.length ? `Quoting ${resting.map((q) => `${q.side} on ${q.venue}`).join(" and ")}. ` : "", who];
 };
 
 const lines = (doc, stale) => {

@@ -32,21 +32,23 @@ const bound = (b, part) => (Array.isArray(b) ? b[part ?? 0] : b);
 const allowed = (p) => {
   const low = bound(p.min), high = bound(p.max, Array.isArray(p.value) ? 1 : 0);
   if (low == null && high == null) return "any";
-  if (high == null) return `from ${group(low)}`;
-  return Array.isArray(p.value) ? `fraction up to ${group(high)}` : `${low == null ? "" : group(low)} to ${group(high)}`;
+  if (high == null) return Array.isArray(p.value) ? "from 0" : `from ${group(low)}`;
+  return Array.isArray(p.value) ? `from 0, the second up to ${group(high)}` : `${low == null ? "" : group(low)} to ${group(high)}`;
 };
+
+const unitOf = (p) => p.unit.split(",")[0]; // of the fixed part of a cost
 
 const row = ([name, p]) => {
   const edited = edits.get(name), wrong = problem(name);
   const now = edited?.value ?? p.value;
   const cls = edited ? `edited ${wrong ? "wrong" : clashes(name) ? "clash" : ""}` : "";
-  const fields = Array.isArray(p.value) ? [input(name, p, now[0], 0), h("span", { class: "u" }, "+"), input(name, p, now[1], 1), h("span", { class: "u" }, "×")] : [input(name, p, now, null)];
+  const fields = Array.isArray(p.value) ? [input(name, p, now[0], 0), h("span", { class: "u" }, `${unitOf(p)} +`), input(name, p, now[1], 1), h("span", { class: "u" }, "× amount")] : [input(name, p, now, null)];
   const units = Array.isArray(p.value) ? null : h("span", { class: "u" }, p.unit);
   const note = wrong || (clashes(name) ? `now ${value(p.value)} by somebody else` : edited ? `was ${value(p.value)}` : "");
   return h("tr", { key: name },
     h("th", { scope: "row" }, term(words(name), p.help), h("code", {}, name)),
     h("td", {}, h("span", { class: `field ${Array.isArray(p.value) ? "pair" : ""} ${cls}` }, fields, units, note ? h("small", {}, note) : null)),
-    h("td", { class: "allowed" }, allowed(p), Array.isArray(p.value) ? h("small", {}, ` ${p.unit}`) : null),
+    h("td", { class: "allowed" }, allowed(p)),
     h("td", { class: "origin", title: p.default === undefined ? null : `default ${value(p.default)}` }, p.origin));
 };
 

@@ -14,6 +14,7 @@ const TERMS = [
   ["risk", "What the variance of the holdings is charged with."],
   ["deviation", "What being away from the targets is charged with."],
 ];
+const SUBTRACTED = ["costs", "risk", "deviation"]; // value = cash less these
 const numeraire = () => app.doc.data.source_ticker.split("/")[1];
 const columns = () => NAMES.map(([id, name, help]) => ({ id, name, help, column: app.doc.valuation[id] }));
 const noPlan = () => empty("No plan yet: it needs both books, a rate, the balances and the variances. It appears by itself.");
@@ -30,7 +31,7 @@ const three = () => {
   const group = (text) => h("tr", { key: text, class: "grp" }, h("th", { scope: "rowgroup", colspan: "4" }, text));
   return h("table", { class: "three" }, h("caption", {}, `Amounts in ${numeraire()} unless another unit is given`), h("thead", {}, heads()),
     h("tbody", {}, group("Value"),
-      TERMS.map(([name, help]) => line(name, h("span", { class: "term", title: help, tabindex: "0" }, name), all.map(({ column }) => amount(column?.[name])), name === "value" ? "eq" : "")),
+      TERMS.map(([name, help]) => line(name, h("span", { class: "term", title: help, tabindex: "0" }, name), all.map(({ column }) => [SUBTRACTED.includes(name) && isNonZero(column?.[name]) ? "−" : "", amount(column?.[name])]), name === "value" ? "eq" : "")),
       line("gain", "gain", all.map(({ column }) => (column && app.doc.valuation.base ? amount(minus(column.value, app.doc.valuation.base.value), "", { signed: true }) : amount(null)))),
       group("Moves"), moves.size ? null : line("none", "none", ["", "", ""]),
       [...moves].map(([key, m]) => line(key, moveName(m), all.map(({ column }) => (inColumn(column, key) ? amount(inColumn(column, key).amount, m.asset) : h("span", { class: "none" }, "–"))))),

@@ -31,8 +31,9 @@ const edgeBand = (q) => {
   const p = app.doc.trader.parameters, low = Number(p.edge_to_leave?.value), high = Number(p.edge_to_drop?.value ?? p.edge_to_enter?.value), now = Number(q.edge);
   if (!q.resting || !Number.isFinite(low + high + now) || high <= low) return null;
   const x = Math.min(100, Math.max(0, ((now - low) / (high - low)) * 100));
-  return h("svg", { class: `edge ${q.side}`, role: "img", "aria-label": `edge ${q.edge} between ${p.edge_to_leave.value} and ${high}` },
-    h("rect", { class: "et", width: "100%", height: "6", y: "5", rx: "3" }), h("rect", { class: "em", x: `${x.toFixed(1)}%`, y: "0", width: "4", height: "16", rx: "2" }));
+  return [h("svg", { class: `edge ${q.side}`, role: "img", "aria-label": `edge ${q.edge} between ${p.edge_to_leave.value} and ${high}` },
+    h("rect", { class: "et", width: "100%", height: "6", y: "5", rx: "3" }), h("rect", { class: "em", x: `${x.toFixed(1)}%`, y: "0", width: "4", height: "16", rx: "2" })),
+    h("p", { class: "ends", key: "ends" }, h("span", {}, group(p.edge_to_leave.value), " leave"), h("span", {}, group(String(high)), " drop"))];
 };
 
 const side = (q) => {
@@ -64,10 +65,15 @@ const needs = () => {
       : empty("Nothing. What waits for a person appears here: proposed and uncertain transfers, unknown orders."));
 };
 
+/* Units of the limits, where the daemon gives only numbers. */
+const UNITS = { exposure: "base", largest_order: "base", largest_coin_transfer: "base", turnover_per_day: "base", largest_fiat_transfer: "numeraire", loss_per_day: "numeraire", price_band: "fraction" };
+const limitUnit = (name) => ({ base: app.doc.data.btc_ticker, numeraire: numeraire(), fraction: "of the reference" })[UNITS[name]] ?? "";
+
 const control = () => {
   const orders = openOrders();
   const venues = [...new Set(orders.map((o) => o.venue))];
   return panel("p-control", "Control", 3, [
+    h("p", { class: "d" }, "Conditions of START"),
     h("ul", { class: "checks" }, app.doc.trader.checks.map((c) => h("li", { key: c.name, class: c.ok ? "ok" : "bad" }, icon(c.ok ? "ok" : "bad"), h("span", {}, h("b", {}, `${c.name}: `), c.message)))),
     h("div", { class: "row acts2" }, venues.map((venue) => button(`Cancel all on ${venue}…`, () => cancel(venue, orders.filter((o) => o.venue === venue), { all: true }), { cls: "small danger", disabled: !canAct() })),
       venues.length ? null : h("small", {}, "no orders to cancel")),
@@ -83,7 +89,7 @@ const COLUMNS = [
   { name: "Fees", right: true, cell: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => amount(a, c)), raw: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => `${a} ${c}`).join(" ") },
 ];
 
-const fills = () => panel("p-last", "Fills", 7, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
+const fills = () => panel("p-last", "Fills", 9, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
 
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
@@ -93,9 +99,9 @@ const HEDGES = [
   { name: "Edge", right: true, cell: (x) => amount(x.edge, "", { signed: true }), raw: (x) => x.edge },
   { name: "Slippage", right: true, cell: (x) => amount(x.slippage, "", { signed: true }), raw: (x) => x.slippage },
 ];
-const hedges = () => panel("p-hedges", ["Fills and what closed them ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 7, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, tools: false, none: "Nothing has been hedged yet." }));
+const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 12, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, tools: false, none: "Nothing has been hedged yet." }));
 
-const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), group(String(v))])) : empty("No limits are known yet."));
+const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), v && typeof v === "object" ? amount(v.value, v.unit) : amount(v === null ? null : String(v), limitUnit(name))])) : empty("No limits are known yet."));
 
 /** The tab. */
-export const trader = () => [exposure(), quotes(), needs(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), hedges(), limits()];
+export const trader = () => [exposure(), quotes(), needs(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), hedges()];

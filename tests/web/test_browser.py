@@ -1,0 +1,246 @@
+"""The page in a real browser: what an operator does, from signing in to approving a transfer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from ilp.settings import Web
+from tests.web.browser import Browser, chromium
+from tests.web.fake_console import FakeConsole
+from tests.web.harness import FakeChecker
+from web.pages import TABS
+from web.service import WebService
+from web.sessions import Role
+
+USERS = {"anna": "a good one", "bela": "another", "vera": "only looks"}
+TRADE = "document.querySelector('#state .word').innerText.includes"
+
+
+class PageTests(TestCase):
+    """One browser for each test; nothing is shared between them."""
+
+    timeout = 60
+    if chromium() is None:
+        skip = "no Chromium is installed: the page was not tried in a browser"
+
+    async def open(self, scene: str = "ready", user: str = "anna") -> Browser:
+        """Serve *scene* and sign in."""
+        self.console = FakeConsole(scene)
+        self.service = WebService(self.console, USERS, reactor, {"vera": Role.VIEWER}, FakeChecker(USERS))
+        web = Web(host="127.0.0.1", port=0, ssl=False, ssl_key=None, ssl_cert=None, ssl_cert_chain=None, users={})
+        port = await self.service.listen(web)
+        self.url = f"http://127.0.0.1:{port.getHost().port}"
+        self.addCleanup(self.service.stop)
+        self.browser = await Browser.start(reactor)
+        self.addCleanup(_deferred(self.browser.stop))
+        await self.browser.size(1440, 1000)
+        await self.sign_in(user, USERS[user])
+        return self.browser
+
+    async def sign_in(self, user: str, password: str) -> None:
+        """Through the login page."""
+        await self.browser.go(f"{self.url}/login")
+        await self.browser.type("#u", user)
+        await self.browser.type("#p", password)
+        await self.browser.click("form button")
+        if password == USERS[user]:
+            await self.browser.until("document.querySelector('#state time')")
+
+    async def dialog(self, said: str, confirm: bool = True) -> str:
+        """Wait for the dialog that says so, confirm it, and return its words."""
+        await self.browser.until(f"document.querySelector('dialog[open]')?.innerText.includes({json.dumps(said)})")
+        words = await self.browser.text("dialog[open]")
+        if confirm:
+            await self.browser.click("dialog[open] footer button:last-child")
+            await self.browser.until("!document.querySelector('dialog[open]')")
+        return words
+
+    async def edit(self, label: str, value: str) -> None:
+        """Type into the field of a parameter."""
+        await self.browser.type(f'[aria-label="{label}"]', value)
+
+    async def test_a_wrong_password_says_so_and_the_right_one_opens_the_console(self) -> None:
+        browser = await self.open()
+        await browser.click(".signout button")
+        await browser.until("location.pathname === '/login'")
+        await self.sign_in("anna", "wrong")
+        await browser.until("document.body.innerText.includes('name or password is wrong')")
+        await self.sign_in("anna", USERS["anna"])
+
+    async def test_every_tab_of_every_scene_draws_without_a_complaint(self) -> None:
+        browser = await self.open()
+        for scene in ("ready", "trading", "stale", "halted", "uncertain", "empty"):
+            self.console.document = FakeConsole(scene).document
+            self.console.document["trader"]["reason"] = f"scene {scene}"
+            self.console.notify()
+            await browser.until(f"document.querySelector('#state .since').title === 'scene {scene}'")
+            for tab in TABS:
+                await browser.run(f"location.hash = '{tab.id}'")
+                await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
+        self.assertEqual(browser.complaints(), [])
+
+    async def test_no_tab_scrolls_sideways_at_360_pixels(self) -> None:
+        browser = await self.open("trading")
+        await browser.size(360, 780)
+        for tab in TABS:
+            await browser.run(f"location.hash = '{tab.id}'")
+            await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
+            self.assertEqual(await browser.run("document.documentElement.scrollWidth"), 360, tab.id)
+
+    async def test_an_edit_is_previewed_survives_news_and_a_reload_and_is_applied(self) -> None:
+        browser = await self.open()
+        await self.edit("quote size", "0.2")
+        await browser.until("document.querySelector('#tray').innerText.includes('24,581,000')")
+        self.assertEqual([call[0] for call in self.console.calls], ["preview"])
+        self.console.change("trader", "reason", value="news")
+        await browser.until("document.querySelector('#state .since').title === 'news'")
+        self.assertEqual(await browser.run("""document.querySelector('[aria-label="quote size"]').value"""), "0.2")
+        await browser.go(self.url + "/?again")
+        await browser.until("""document.querySelector('[aria-label="quote size"]')?.value === '0.2'""")
+        await browser.click("#act-update")
+        await browser.until("document.querySelector('#tray').hidden")
+        self.assertEqual(self.console.calls[-1], ("update", "anna", 3, {"quote_size": "0.2"}))
+        self.assertEqual(self.console.document["trader"]["state"], "READY")
+
+    async def test_a_rejected_edit_names_the_rule_and_cannot_be_applied(self) -> None:
+        browser = await self.open()
+        await self.edit("quote size", "7")
+        await browser.until("document.querySelector('#tray').innerText.includes('7 is outside 0.01 to 0.5')")
+        self.assertTrue(await browser.run("document.querySelector('#act-update').disabled"))
+
+    async def test_a_cost_is_edited_in_its_two_parts(self) -> None:
+        browser = await self.open()
+        await browser.run("location.hash = 'market'")
+        await browser.until("""document.querySelector('[aria-label="source fee, proportional"]')""")
+        await self.edit("source fee, proportional", "0.003")
+        await browser.click("#act-update")
+        await browser.until("document.querySelector('#tray').hidden")
+        self.assertEqual(self.console.calls[-1], ("update", "anna", 3, {"source_fee": ["0", "0.003"]}))
+
+    async def test_two_operators_who_edit_the_same_see_both_values(self) -> None:
+        browser = await self.open()
+        await self.edit("quote size", "0.2")
+        await browser.until("!document.querySelector('#act-update').disabled")
+        self.console.update("bela", 3, {"quote_size": "0.3"})
+        await browser.until("document.querySelector('#tray .conf')")
+        words = await browser.text("#tray .conf")
+        for value in ("0.1", "0.3", "0.2"):
+            self.assertIn(value, words)
+        self.assertTrue(await browser.run("document.querySelector('#act-update').disabled"))
+        await browser.click("#tray .conf button")
+        await browser.click("#act-update")
+        await browser.until("document.querySelector('#tray').hidden")
+        self.assertEqual(self.console.calls[-1], ("update", "anna", 4, {"quote_size": "0.2"}))
+
+    async def test_start_shows_the_plan_asks_and_then_a_quote_appears(self) -> None:
+        browser = await self.open()
+        await browser.click("#act-start")
+        words = await self.dialog("Start trading with this plan?")
+        for expected in ("buy BTC for USD on source", "0.4072", "24,576,900", "At your own target balances"):
+            self.assertIn(expected, words)
+        await browser.until(f"{TRADE}('TRADING')")
+        await browser.until("document.querySelector('#p-quotes .px')?.innerText.includes('24,576,900')")
+        await browser.click("#act-stop")
+        await browser.until(f"{TRADE}('READY')")
+        self.assertEqual([call[0] for call in self.console.calls], ["start", "stop"])
+
+    async def test_start_is_refused_with_the_list_of_reasons(self) -> None:
+        browser = await self.open()
+        check = {"name": "rate", "ok": False, "message": "USD/HUF has no fixing since 2026-02-20"}
+        self.console.change("trader", "checks", value=[check])
+        await browser.until("document.querySelector('#p-control').innerText.includes('no fixing since')")
+        await browser.click("#act-start")
+        words = await self.dialog("START is not possible yet", confirm=False)
+        self.assertIn("USD/HUF has no fixing since 2026-02-20", words)
+        self.assertEqual(self.console.calls, [])
+
+    async def test_halt_states_its_consequences_and_reset_needs_a_note(self) -> None:
+        browser = await self.open("trading")
+        await browser.click("#act-halt")
+        await browser.type("dialog[open] textarea", "a drill")
+        words = await self.dialog("2 orders")
+        self.assertIn("−0.00004 BTC unhedged", words)
+        await browser.click("#act-reset")
+        await browser.type("dialog[open] textarea", "all well")
+        await self.dialog("a drill")
+        self.assertEqual(self.console.calls, [("halt", "anna", "a drill"), ("reset", "anna", "all well")])
+
+    async def test_a_dialog_that_is_escaped_does_nothing(self) -> None:
+        browser = await self.open("trading")
+        await browser.click("#act-halt")
+        await self.dialog("Halt everything?", confirm=False)
+        await browser.run(
+            "document.querySelector('dialog[open]').dispatchEvent(new Event('cancel', {cancelable: true}))"
+        )
+        await browser.run("document.querySelector('dialog[open]').close()")
+        self.assertEqual(self.console.calls, [])
+
+    async def test_a_manual_transfer_is_reported_as_sent_with_the_amount_really_sent(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'transits'")
+        await browser.click('[aria-label="T-11 needs you"] button')
+        await browser.type('dialog[open] [name="amount"]', "24800.50")
+        await self.dialog("from source to target")
+        await browser.until(
+            "!document.querySelector('[aria-label=\"T-11 needs you\"] .chip')?.innerText.includes('PROPOSED')"
+        )
+        self.assertEqual(self.console.calls, [("transfer", "anna", "T-11", "sent", "24800.50", None)])
+
+    async def test_one_order_is_cancelled_after_its_consequences_are_said(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'orders'")
+        await browser.click("#o-list tbody button")
+        words = await self.dialog("buy 0.1 BTC/HUF at 24,576,900 on target")
+        self.assertIn("it quotes again", words)
+        self.assertEqual(self.console.calls, [("cancel", "anna", "target", "401", None)])
+
+    async def test_a_viewer_sees_everything_and_can_press_nothing(self) -> None:
+        browser = await self.open("trading", "vera")
+        buttons = "document.querySelectorAll('#acts button, #p-exp button, #p-control button')"
+        pressable = f"[...{buttons}].filter((b) => !b.disabled).length"
+        self.assertEqual(await browser.run(pressable), 0)
+        self.assertIn("24,576,900", await browser.text("#p-quotes"))
+
+    async def test_a_lost_connection_is_said_within_three_seconds_and_switches_the_buttons_off(self) -> None:
+        browser = await self.open("trading")
+        await self.service.stop()
+        await browser.until("document.querySelector('#line .lost')?.innerText.includes('No news from the daemon')", 3.5)
+        self.assertTrue(await browser.run("[...document.querySelectorAll('#acts button')].every((b) => b.disabled)"))
+        self.assertIn("?", await browser.run("document.title"))
+
+    async def test_the_end_of_the_session_is_said_and_edits_are_kept(self) -> None:
+        browser = await self.open()
+        await self.edit("quote size", "0.2")
+        await browser.until("!document.querySelector('#tray').hidden")
+        self.service.sessions.end_all()
+        await browser.until("document.querySelector('#line').innerText.includes('The session has ended')")
+        await self.sign_in("anna", USERS["anna"])
+        await browser.until("""document.querySelector('[aria-label="quote size"]')?.value === '0.2'""")
+
+    async def test_the_pool_is_stopped_and_tabs_are_changed_by_keyboard(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}))")
+        await browser.until("!document.querySelector('#tab-transits').hidden")
+        await browser.run("document.querySelector('#act-stop').focus()")
+        self.assertEqual(await browser.run("document.activeElement.id"), "act-stop")
+
+    async def test_money_is_grouped_as_text_and_subtracted_exactly(self) -> None:
+        browser = await self.open()
+        base = await browser.run("document.querySelector('script[type=module]').src.replace(/main.js$/, 'format.js')")
+        script = f"""import({json.dumps(base)}).then((f) => JSON.stringify([
+            f.group("-1234567.10"), f.group("100"), f.group("0.00000001"), f.group("1E+3"), f.group("12", true),
+            f.minus("0.3", "0.1"), f.minus("1", "1.00000000000000000001"), f.minus("12345678901234567890", "0.5"),
+            f.minus("x", "1"), f.same("0.10", "0.1"), f.same("1", "2"), f.age(61.5), f.age(3 * 86400)]))"""
+        expected = ["−1,234,567.10", "100", "0.00000001", "1E+3", "+12", "0.2", "-0.00000000000000000001",
+                    "12345678901234567889.5", None, True, False, "61 s", "3 d 0 h"]  # fmt: skip
+        self.assertEqual(json.loads(await browser.run(script)), expected)
+
+
+def _deferred(f: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Any]:
+    return lambda: Deferred.fromCoroutine(f())
