@@ -119,6 +119,8 @@ class SimulatedExchange(Session):
         doing = f"withdraw {amount} {ticker}"
 
         def run() -> str:
+            if not address.strip():
+                raise Refused(self.name, doing, "no address is given")
             try:
                 units = self.core.currency(ticker).units(amount)
             except ValueError as e:
@@ -169,6 +171,8 @@ class SimulatedExchange(Session):
     ) -> Deferred[str]:
         """See `IExchange`; *urgent* makes no difference where calls are not scarce."""
         doing = f"{side} {quantity} {ticker} at {price}"
+        if not (isinstance(quantity, Decimal) and isinstance(price, Decimal)):
+            return fail(TypeError(f"{self.name}: {doing}: quantity and price must be Decimal"))
         for wanted, feature in (
             (post_only, "post_only"),
             (immediate, "immediate_or_cancel"),
@@ -199,7 +203,8 @@ class SimulatedExchange(Session):
             try:
                 return self.core.cancel(self._account, self._order_id(id, doing))
             except OrderCancelled:
-                return True  # it is off the book, which is all that was asked for
+                # It is off the book, which is all that was asked for; a filled one counts as cancelled once that was tried.
+                return self.core.order(int(id)).quantity_left > 0
 
         return self._private("cancelOrder", doing, run, True)
 
@@ -289,6 +294,8 @@ class SimulatedExchange(Session):
     def getTradeHistory(self, ticker: str, start: datetime, end: datetime) -> Deferred[list[Trade]]:
         """See `IExchange`."""
         doing = f"trades of {ticker}"
+        if (wrong := self._without_zone(start, end)) is not None:
+            return fail(wrong)
 
         def run() -> list[Trade]:
             pair = self._pair(ticker, doing)
@@ -301,6 +308,8 @@ class SimulatedExchange(Session):
     ) -> Deferred[dict[datetime, OHLCV]]:
         """See `IExchange`."""
         doing = f"bars of {ticker}"
+        if (wrong := self._without_zone(start, end)) is not None:
+            return fail(wrong)
 
         def run() -> dict[datetime, OHLCV]:
             pair = self._pair(ticker, doing)
@@ -416,6 +425,11 @@ class SimulatedExchange(Session):
         if pair is None:
             raise OrderRejected(self.name, doing, f"no market {ticker!r}; there are {', '.join(self.core.pairs)}")
         return pair
+
+    @staticmethod
+    def _without_zone(*times: datetime) -> ValueError | None:
+        naive = [time.isoformat() for time in times if time.tzinfo is None]
+        return ValueError(f"time {naive[0]} has no time zone; aware times only") if naive else None
 
     def _order_id(self, id: str, doing: str) -> int:
         if not id.isdecimal():

@@ -19,7 +19,9 @@ from clients.exchange import (
     Unreachable,
 )
 from clients.sputnik import Sputnik
-from tests.clients.contract import Bench, ConnectionContract, ExchangeContract
+from tests.clients.bench import Bench
+from tests.clients.contract import ExchangeContract
+from tests.clients.contract_line import ConnectionContract, WireContract
 from tests.simulation.sputnik.world import World, make_world
 
 QUICK = {
@@ -131,7 +133,7 @@ class SputnikContract(ExchangeContract, TestCase):
         return SputnikBench(await make_world(reactor))
 
 
-class SputnikConnectionContract(ConnectionContract, TestCase):
+class SputnikConnectionContract(ConnectionContract, WireContract, TestCase):
     """The line."""
 
     async def start_bench(self) -> Bench:
