@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet.defer import Deferred
@@ -184,6 +185,18 @@ def signature(password: str, extra: Mapping[str, Any]) -> str:
     return base64.b64encode(hmac.new(key, extra["challenge"].encode(), hashlib.sha256).digest()).decode()
 
 
+async def dial(reactor: Any, endpoint: str, protocols: tuple[str, ...] = ("wamp.2.json",)) -> Wire:
+    """A raw connection whose WebSocket is open; `Closed` when the handshake fails."""
+    factory = WebSocketClientFactory(endpoint, protocols=list(protocols), reactor=reactor)
+    factory.protocol = Wire
+    factory.noisy = False
+    # autobahn's own time-outs would outlive the test.
+    factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0, serverConnectionDropTimeout=0)
+    wire: Wire = await TCP4ClientEndpoint(reactor, "127.0.0.1", urlsplit(endpoint).port).connect(factory)
+    await wire.opened
+    return wire
+
+
 class World:
     """One venue that listens, and everything that was connected to it."""
 
@@ -196,19 +209,8 @@ class World:
 
     async def connect(self, protocols: tuple[str, ...] = ("wamp.2.json",), path: str = "/ws") -> Wire:
         """A raw connection whose WebSocket is open."""
-        factory = WebSocketClientFactory(
-            self.venue.endpoint.removesuffix("/ws") + path,
-            protocols=list(protocols),
-            reactor=self._reactor,
-        )
-        factory.protocol = Wire
-        factory.noisy = False
-        # autobahn's own time-outs would outlive the test.
-        factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0, serverConnectionDropTimeout=0)
-        port = int(self.venue.endpoint.rsplit(":", 1)[1].removesuffix("/ws"))
-        wire: Wire = await TCP4ClientEndpoint(self._reactor, "127.0.0.1", port).connect(factory)
+        wire = await dial(self._reactor, self.venue.endpoint.removesuffix("/ws") + path, protocols)
         self._wires.append(wire)
-        await wire.opened
         return wire
 
     async def join(self) -> Wire:

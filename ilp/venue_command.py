@@ -1,0 +1,245 @@
+"""`ilp.py venue`: a simulated venue in a process of its own, until a signal or `POST /shutdown`.
+
+Prints one JSON line for each venue as soon as it accepts connections: `{"venue", "endpoints": {"ws", "rest"},
+"accounts": [{"id", "secret"}], "admin"}`.  `sputnik` without a configuration is one exchange for BTC/USD that replays
+recorded prices, moved to the present; with one it is the whole world of that configuration, with its clock, seed and
+accounts and the bank between its venues: the venue whose endpoint names the port listens there (the source if none does),
+the others on the ports of their endpoints where these are on this machine.  `rates` serves recorded fixings.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+from urllib.parse import urlsplit
+
+import msgspec
+from attrs import define
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ilp.clock import WorldClock
+from ilp.settings import Connection, Settings
+from ilp.settings_file import load
+from ilp.simulation.admin import Admin, fault_path
+from ilp.simulation.bodies import BadRequest
+from ilp.simulation.rates import Fault, RateServer
+from ilp.simulation.recordings import RecordingError, load_fixings
+from ilp.simulation.scenario import Recorded, Scenario, User, Venue, demo
+from ilp.simulation.serving import Servers, announcement, serve
+from ilp.simulation.simulated_world import World
+
+__all__ = ["main", "scenario_of"]
+
+_LOOPBACK = ("127.0.0.1", "localhost")
+_PLENTY = {"BTC": Decimal(20), "USD": Decimal(500_000), "HUF": Decimal(150_000_000)}
+_WEEK = timedelta(days=7)
+
+
+class _Running(Protocol):
+    """Something that listens."""
+
+    def announcements(self) -> list[dict[str, Any]]:
+        """One document a venue."""
+
+    def stop(self) -> Deferred[None]:
+        """End; fires when nothing is left."""
+
+
+def main(name: str, port: int, config: Path | None, out: TextIO = sys.stdout, err: TextIO = sys.stderr) -> int:
+    """Run the venue; the exit status: 0 ended as asked, 1 could not start, with one sentence on *err*.
+
+    :raises ConfigurationError: see `ilp.settings_file`.
+    """
+    from twisted.internet import reactor
+
+    settings = None if config is None else load(config).settings
+    start = {"sputnik": _sputnik, "rates": _rates}[name]
+    return _run(reactor, lambda end: start(reactor, settings, port, end), out, err)
+
+
+# ------------------------------------------------------------------------------------------------------------ running
+
+
+def _run(reactor: Any, start: Callable[[Callable[[], None]], Deferred[_Running]], out: TextIO, err: TextIO) -> int:
+    """Run the reactor until somebody ends it; *start* is given what ends it."""
+    status = 0
+
+    def started(running: _Running) -> None:
+        reactor.addSystemEventTrigger("before", "shutdown", running.stop)
+        for document in running.announcements():
+            out.write(msgspec.json.encode(document).decode() + "\n")
+        out.flush()
+
+    def failed(failure: Any) -> None:
+        nonlocal status
+        status = 1
+        err.write(_sentence(failure.value) + "\n")
+        if not failure.check(CannotListenError, RecordingError, ValueError):
+            Logger().failure("the venue could not start", failure)
+        end()
+
+    def end() -> None:
+        if reactor.running:
+            reactor.stop()
+
+    reactor.callWhenRunning(lambda: start(end).addCallbacks(started, failed).addErrback(failed))
+    reactor.run()
+    return status
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, CannotListenError):
+        return f"port {problem.port} cannot be listened on: {problem.socketError}"
+    return f"the venue could not start: {problem}"
+
+
+# ------------------------------------------------------------------------------------------------------------ sputnik
+
+
+@define
+class _SputnikWorld:
+    world: World
+    servers: Servers
+
+    def announcements(self) -> list[dict[str, Any]]:
+        return [wire.announcement() for wire in self.servers.wires.values()]
+
+    def stop(self) -> Deferred[None]:
+        self.world.stop()
+        return self.servers.stop()
+
+
+def _sputnik(reactor: Any, settings: Settings | None, port: int, end: Callable[[], None]) -> Deferred[_Running]:
+    async def start() -> _Running:
+        world = World(_alone() if settings is None else scenario_of(settings), _clock(reactor, settings))
+        ports = {world.scenario.venues[0].name: port} if settings is None else _ports(settings, port)
+        servers = await serve(world, ports=ports, ended=lambda _: end())
+        world.start()
+        return _SputnikWorld(world, servers)
+
+    return Deferred.fromCoroutine(start())
+
+
+def _clock(reactor: IReactorTime, settings: Settings | None) -> WorldClock:
+    if settings is None or settings.simulation is None:
+        return WorldClock(reactor)
+    return WorldClock(reactor, settings.simulation.start, settings.simulation.speed)
+
+
+def _alone() -> Scenario:
+    source = demo().venues[0]
+    users = tuple(User(name, {ticker: _PLENTY[ticker] for ticker in ("BTC", "USD")}) for name in ("alice", "bob"))
+    return Scenario((Venue("sputnik", source.pair, Recorded(), users, source.ladder),))
+
+
+def scenario_of(settings: Settings) -> Scenario:
+    """The demo's world with the accounts, fees, charges, delays and seed of a configuration.
+
+    Each account begins with its target balances, or with plenty where it has none.
+    """
+    parameters, transfers = settings.parameters, settings.transfers
+    return demo(
+        seed=1 if settings.simulation is None else settings.simulation.seed,
+        source_users=_users(settings, "source"),
+        target_users=_users(settings, "target"),
+        source_fee=parameters.source_fee.proportional,
+        target_fee=parameters.target_fee.proportional,
+        btc_fee=parameters.btc_fee.fixed,
+        btc_delay_s=transfers.btc_delay,
+        fiat_fixed=parameters.fiat_exchange_cost.fixed,
+        fiat_proportional=parameters.fiat_exchange_cost.proportional,
+        fiat_delay_s=transfers.fiat_exchange_delay,
+    )
+
+
+def _users(settings: Settings, venue: str) -> tuple[User, ...]:
+    connection = settings.connections[venue]
+    _, _, quote = settings.tickers[venue].partition("/")
+    targets = settings.parameters.targets
+    balances = {
+        ticker: targets.get((venue, ticker)) or _PLENTY.get(ticker, Decimal(0))
+        for ticker in (settings.tickers["btc"], quote)
+    }
+    return (User(connection.id or "alice", balances, connection.secret),)
+
+
+def _ports(settings: Settings, port: int) -> dict[str, int]:
+    """Which venue listens where; see the module."""
+    named = {venue: _local_port(settings.connections[venue]) for venue in ("source", "target")}
+    ports = {venue: number for venue, number in named.items() if number}
+    if port and port not in ports.values():
+        ports["source"] = port
+    return ports
+
+
+def _local_port(connection: Connection) -> int:
+    address = urlsplit(connection.endpoint)
+    return address.port or 0 if address.hostname in _LOOPBACK else 0
+
+
+# -------------------------------------------------------------------------------------------------------------- rates
+
+
+@define
+class _Rates:
+    server: RateServer
+    admin: Admin
+
+    def announcements(self) -> list[dict[str, Any]]:
+        return [announcement("rates", self.admin.url, rest=self.server.endpoint)]
+
+    def stop(self) -> Deferred[None]:
+        async def stop() -> None:
+            await self.server.stop()
+            await self.admin.stop()
+
+        return Deferred.fromCoroutine(stop())
+
+
+def _rates(reactor: Any, settings: Settings | None, port: int, end: Callable[[], None]) -> Deferred[_Running]:
+    async def start() -> _Running:
+        clock = _clock(reactor, settings)
+        server = RateServer(clock, load_fixings() if clock.start is not None else _to_the_present(clock))
+        admin = Admin([fault_path(lambda wanted: _switch(server, wanted))], reactor, end)
+        running = _Rates(server, admin)
+        try:
+            await server.listen(port)
+            await admin.listen()
+        except BaseException:  # a cancellation too: nothing may be left half-started
+            await running.stop()
+            raise
+        return running
+
+    return Deferred.fromCoroutine(start())
+
+
+def _to_the_present(clock: WorldClock) -> dict[date, Mapping[str, Decimal]]:
+    """The recorded fixings moved by whole weeks, so that the newest is of these days and weekends stay weekends."""
+    fixings = load_fixings()
+    weeks = (clock.now().date() - max(fixings)) // _WEEK
+    return {day + weeks * _WEEK: rates for day, rates in fixings.items()}
+
+
+def _switch(server: RateServer, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"stale": true, …}` switches faults on and off, `{"clear": true}` all off; answers those that are on."""
+    known = {fault.value for fault in Fault}
+    for name, on in wanted.items():
+        if name not in known | {"clear"}:
+            raise BadRequest(name, f"no such fault; there are {', '.join(sorted(known))} and clear")
+        if not isinstance(on, bool):
+            raise BadRequest(name, f"{on!r} is not true or false")
+    for name, on in wanted.items():
+        if name == "clear":
+            server.faults.clear()
+        elif on:
+            server.faults.add(name)
+        else:
+            server.faults.discard(name)
+    return {"faults": [fault.value for fault in server.faults]}
