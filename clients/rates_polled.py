@@ -22,10 +22,11 @@ from twisted.python.failure import Failure
 
 from clients.calls import reported
 from clients.exchange import OHLCV, ExchangeError, Period, RateLimited, Unreachable
+from clients.http import Requester
 from clients.rates_arithmetic import Fixing, age_in_days, fixing_time, jumps, within
 from clients.rates_feed import HISTORY_BYTES, RateFeed, option, utc_now
 from clients.rates_formats import BadRates, Fixings
-from clients.rates_http import Door, Getter, Reply, web_client
+from clients.rates_http import Door, Reply, web_client
 from clients.reconnect import Backoff
 
 __all__ = ["Document", "Payload", "PolledFeed"]
@@ -102,7 +103,7 @@ class PolledFeed(RateFeed):
         lost_after: float | str = 0,
         max_bytes: int | str = 2**20,
         second: str = "",
-        http: Getter | None = None,
+        http: Requester | None = None,
         random: Random | None = None,
     ) -> None:
         super().__init__(

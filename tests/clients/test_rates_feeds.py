@@ -277,7 +277,7 @@ class PollingTests(FeedTestCase):
 
     def test_what_nobody_foresaw_is_logged_and_the_polling_goes_on(self) -> None:
         class Broken:
-            def get(self, url: str, **_: Any) -> Any:
+            def request(self, method: str, url: str, **_: Any) -> Any:
                 raise KeyError(url)
 
         feed = self.feed(http=Broken(), poll=5, connect_timeout=8)
@@ -458,10 +458,10 @@ class TwoServers:
     def __init__(self, stub: Any, down: str) -> None:
         self.stub, self.down = stub, down
 
-    def get(self, url: str, **kwargs: Any) -> Any:
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
         if self.down in url:
             url = url.replace("/stats/", "/nothing/").replace("/v1/", "/nothing/")
-        return self.stub.get(url, **kwargs)
+        return self.stub.request(method, url, **kwargs)
 
 
 class StandInTests(FeedTestCase):
@@ -594,8 +594,8 @@ class ECBHistoryTests(HistoryTests):
 
     def test_without_the_zip_the_xml_history_is_read(self) -> None:
         class NoZip(TwoServers):
-            def get(self, url: str, **kwargs: Any) -> Any:
-                return self.stub.get(url.replace(".zip", ".gone"), **kwargs)
+            def request(self, method: str, url: str, **kwargs: Any) -> Any:
+                return self.stub.request(method, url.replace(".zip", ".gone"), **kwargs)
 
         start = THURSDAY - timedelta(days=200)
         expected = self.closes(start, THURSDAY)

@@ -1,0 +1,163 @@
+"""One HTTP exchange as every client needs it: a size limit, and failures that say whether anything was sent.
+
+Knows no venue: which status means what is the business of whoever asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+from attrs import field, frozen
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionLost, DNSLookupError
+from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool, RequestTransmissionFailed, ResponseDone, ResponseFailed
+from twisted.web.error import SchemeNotSupported
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+__all__ = ["Answer", "BadAddress", "Broken", "Requester", "TooLarge", "exchange", "persistent_client"]
+
+_MOST_CONNECTIONS = 6  # so that a cancel never waits behind histories
+_KEEP_OPEN_S = 30.0  # less than a server keeps them: a request on a connection just closed would have no known outcome
+
+
+class Requester(Protocol):
+    """The part of a treq client that is used here."""
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Deferred[IResponse]:
+        """Send a request; fires with the response once its headers are there."""
+
+
+@frozen
+class Answer:
+    """A response that was served whole, whatever its status."""
+
+    status: int
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def header(self, name: str) -> str:
+        """The first value of a header, empty when there is none."""
+        values = self.headers.getRawHeaders(name, [])
+        return str(values[0]) if values else ""
+
+
+class Broken(Exception):
+    """No whole answer came.
+
+    :ivar sent: whether the request may have reached the server.
+    """
+
+    def __init__(self, why: str, *, sent: bool) -> None:
+        super().__init__(why)
+        self.sent = sent
+
+
+class TooLarge(Broken):
+    """The body is beyond the limit; the connection was closed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the reply is larger than {limit} bytes", sent=True)
+
+
+class BadAddress(Exception):
+    """The URL is none that can be asked."""
+
+
+def persistent_client(reactor: Any, connect_timeout: float) -> tuple[Requester, HTTPConnectionPool]:
+    """A client that keeps connections open for the next request, and its pool, which its owner closes.
+
+    Nothing is repeated by itself: Twisted's pool would send some requests again on a connection that turns out dead.
+    """
+    pool = HTTPConnectionPool(reactor, persistent=True)
+    pool.maxPersistentPerHost = _MOST_CONNECTIONS
+    pool.cachedConnectionTimeout = _KEEP_OPEN_S  # type: ignore[assignment]
+    pool.retryAutomatically = False
+    client: Any = HTTPClient(Agent(reactor, connectTimeout=connect_timeout, pool=pool))
+    return cast(Requester, client), pool
+
+
+async def exchange(
+    http: Requester,
+    method: str,
+    url: str,
+    *,
+    headers: dict[str, str],
+    body: bytes = b"",
+    limit: int,
+) -> Answer:
+    """One request and its whole answer of at most *limit* bytes; redirections are answers too.
+
+    :raise Broken: no whole answer; see its `sent`.
+    :raise BadAddress: nobody can be asked there.
+    :raise CancelledError: the Deferred was cancelled; the connection is closed then.
+    """
+    try:
+        response = await http.request(
+            method, url, headers=headers, data=body or None, unbuffered=True, allow_redirects=False
+        )
+        content = await _collect(response, limit)
+    except ConnectingCancelledError as error:
+        raise CancelledError from error
+    except (ConnectError, DNSLookupError) as error:
+        raise Broken(_plainly(error), sent=False) from error
+    except (ResponseFailed, RequestTransmissionFailed, ConnectionLost) as error:
+        if _was_cancelled(error):
+            raise CancelledError from error
+        raise Broken(_plainly(error), sent=True) from error
+    except (SchemeNotSupported, ValueError) as error:
+        raise BadAddress(str(error)) from error
+    return Answer(response.code, response.headers, content)
+
+
+# ------------------------------------------------------------------------------------------------------------- bodies
+
+
+class _Body(StreamProtocol):
+    """Gathers a body; cancelling `done` closes the connection."""
+
+    def __init__(self, limit: int) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _d: self._hang_up())
+        self._limit = limit
+        self._data = bytearray()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._data += data
+        if len(self._data) > self._limit and not self.done.called:
+            self.done.errback(Failure(TooLarge(self._limit)))
+            self._hang_up()
+
+    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008  twisted's own signature
+        if self.done.called:
+            return
+        # A body whose end only the closed connection marks (PotentialDataLoss) may be cut: it is not taken as whole.
+        if reason.check(ResponseDone):
+            self.done.callback(bytes(self._data))
+        else:
+            self.done.errback(Failure(ResponseFailed([reason])))
+
+    def _hang_up(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+
+async def _collect(response: IResponse, limit: int) -> bytes:
+    body = _Body(limit)
+    response.deliverBody(body)
+    return await body.done
+
+
+def _was_cancelled(error: Exception) -> bool:
+    reasons = getattr(error, "reasons", ())
+    return bool(reasons) and all(reason.check(CancelledError) for reason in reasons)
+
+
+def _plainly(error: Exception) -> str:
+    if isinstance(error, ResponseFailed | RequestTransmissionFailed):
+        return f"the answer broke off: {', '.join(reason.getErrorMessage() for reason in error.reasons)}"
+    if isinstance(error, DNSLookupError):
+        return "the host's name is not known"
+    return str(error) or type(error).__name__
