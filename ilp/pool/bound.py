@@ -73,12 +73,6 @@ class Priced:
         """A lower bound of costs + risk + deviation over all plans of the branch, in numeraire."""
         return self.constant + sum(self._group(lanes, status) for lanes in self.groups)
 
-    def split(self, lanes: Sequence[int], lane: int, status: Sequence[int]) -> tuple[float, float]:
-        """By how much the bound rises where *lane*, one of a move's *lanes*, is (on, off)."""
-        now = self._group(lanes, status)
-        others = [other for other in lanes if other != lane]
-        return self.best[lane] - now, self._group(others, status) - now
-
 
 class Bounds:
     """Bounds of one pool's branches.

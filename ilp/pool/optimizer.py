@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, frozen
 
-from ilp.pool.bound import Bounds, Duals, Priced, Status
+from ilp.pool.bound import Bounds, Duals, Status
+from ilp.pool.cells import Cells
 from ilp.pool.curves import Lane, lanes
 from ilp.pool.document import Pool
 from ilp.pool.relaxation import Relaxation, Relaxed
@@ -29,6 +30,7 @@ __all__ = ["BUDGET", "Closed", "Column", "PlannedMove", "Proof", "Solution", "Sp
 BUDGET = 2000
 
 _RELATIVE_GAP = 1e-11
+_FEW_LANES = 12  # up to here one program with all its columns is faster than a walk
 
 
 @frozen(eq=False)
@@ -108,6 +110,7 @@ class _Search:
         self.lanes = lanes(pool)
         self.bounds = Bounds(pool, self.lanes)
         self.relaxation = Relaxation(pool, self.lanes, self.bounds)
+        self.cells = Cells(pool, self.lanes, self.bounds, self.relaxation) if len(self.lanes) > _FEW_LANES else None
         self.worths = np.array([lane.worth for lane in self.lanes])
         self.base = self.best = column(pool, self.lanes, {})
         self.branches = 0
@@ -139,7 +142,10 @@ class _Search:
     def _work(self, node: _Node) -> tuple[_Node, ...]:
         """Solve a branch: close it, or hand back what it divides into with their bounds."""
         self.branches += 1
-        relaxed = self.relaxation.solve(node.status)
+        if self.cells is None:
+            relaxed = self.relaxation.solve(node.status)
+        else:
+            relaxed = self.cells.solve(node.status, None if node.relaxed is None else node.relaxed.flows)
         loss = relaxed.priced.loss(node.status)
         if loss > node.loss:
             node.loss, node.relaxed = loss, relaxed
@@ -149,7 +155,7 @@ class _Search:
         self._consider(amounts)
         if node.loss >= self.threshold:
             return ()
-        number = self._doubtful(amounts, node, relaxed.priced)
+        number = self._doubtful(amounts, node)
         if number is None:
             return ()
         return self._divided(node, number, relaxed)
@@ -165,19 +171,25 @@ class _Search:
         node.children = (self.lanes[number], children[0], children[1])
         return children[0], children[1]
 
-    def _doubtful(self, amounts: Sequence[float], node: _Node, priced: Priced) -> int | None:
-        """The lane to divide by: of those whose relaxation is not a real plan, the one that raises the bound most."""
+    def _doubtful(self, amounts: Sequence[float], node: _Node) -> int | None:
+        """The lane to divide by; None where the relaxed plan is a real one.
+
+        Of the lanes that pay less than they would, the one where flow and what it does not pay are largest together:
+        being wrong about it costs most either way.
+        """
         worst, found = -1.0, None
         for number, amount in enumerate(amounts):
             if amount <= 0 or node.status[number] != Status.FREE:
                 continue
-            lane = self.lanes[number]
-            group = self.bounds.groups[lane.move]
-            opposed = any(amounts[other] > 0 for other in group if other != number)
-            if not opposed and (amount >= lane.grid[self.relaxation.touch[number]] * (1 - 1e-12)):
+            lane, touch = self.lanes[number], self.relaxation.touch[number]
+            opposed = any(amounts[other] > 0 for other in self.bounds.groups[lane.move] if other != number)
+            highest = lane.grid[touch]
+            if not opposed and amount >= highest * (1 - 1e-12):
                 continue
-            on, off = priced.split(group, number, node.status)
-            score = min(on, off) + 1e-6 * max(on, off)
+            unpaid = (
+                lane.cost(max(amount, lane.low)) + lane.fixed - lane.costs[touch] / highest * amount if highest else 0.0
+            )
+            score = (unpaid + (1.0 if opposed else 0.0)) * amount * lane.worth
             if score > worst:
                 worst, found = score, number
         return found
@@ -243,7 +255,7 @@ def solve(pool: Pool, budget: int = BUDGET, accuracy: float | None = None) -> So
         the terms of the value, and no more than the prices of the pool's quotes need.
     """
     if accuracy is None:
-        accuracy = min((1e-7 * q.size * pool.marks[q.base] for q in pool.quotes), default=float("inf"))
+        accuracy = min((2e-7 * q.size * pool.marks[q.base] for q in pool.quotes), default=float("inf"))
     return _Search(pool, accuracy, budget).run()
 
 

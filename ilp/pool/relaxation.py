@@ -83,17 +83,17 @@ class Relaxation:
         self.touch = [self._touching(lane) for lane in lanes]
         self._knots = [sorted({*_first_knots(len(lane.grid)), t}) for lane, t in zip(lanes, self.touch, strict=True)]
         self._long = [number for number, lane in enumerate(lanes) if len(lane.grid) > _ALL_KNOTS]
-        self._flows = np.zeros((self._count, len(lanes)))
+        self.flows = np.zeros((self._count, len(lanes)))
         self._highs = np.zeros(len(lanes))
         for number, lane in enumerate(lanes):
             if lane.grid:
                 self._highs[number] = lane.high * lane.worth
-                self._flows[lane.leaves, number] = -1.0
+                self.flows[lane.leaves, number] = -1.0
                 if lane.arrives >= 0:
-                    self._flows[lane.arrives, number] = 1.0
-        self._scale = max(float(self._highs.max(initial=0.0)), 1e-250)
+                    self.flows[lane.arrives, number] = 1.0
+        self.scale = max(float(self._highs.max(initial=0.0)), 1e-250)
         self._targets = [holding.target for holding in pool.holdings]
-        self._roots = self._risk_roots()
+        self.roots = self._risk_roots()
         self._active = self._first_active()
         self._build()
 
@@ -130,16 +130,16 @@ class Relaxation:
 
     def _find_factors(self, active: list[int]) -> None:
         """Rows of the risk factors that active lanes change."""
-        roots = self._roots
+        roots = self.roots
         if len(roots):
-            moved = np.abs(roots @ self._flows[:, active]) @ self._highs[active]
-            roots = roots[moved > 1e-14 * np.abs(roots).max(axis=1, initial=0.0) * self._scale]
+            moved = np.abs(roots @ self.flows[:, active]) @ self._highs[active]
+            roots = roots[moved > 1e-14 * np.abs(roots).max(axis=1, initial=0.0) * self.scale]
         self._factors = roots
 
     def _find_bends(self, active: list[int]) -> None:
         """Columns of the deviation of each holding that has more than one slope within reach."""
         bounds = self._bounds
-        flows, highs = self._flows[:, active], self._highs[active]
+        flows, highs = self.flows[:, active], self._highs[active]
         lowest = (bounds.start + np.minimum(flows, 0) @ highs).tolist()
         highest = (bounds.start + np.maximum(flows, 0) @ highs).tolist()
         self._bent: list[int] = []
@@ -158,13 +158,13 @@ class Relaxation:
             if not inside:
                 continue
             # Beyond what is within reach both ends go on, lest a bound there takes over what is the slope's to say.
-            low, high = low - self._scale, high + self._scale
+            low, high = low - self.scale, high + self.scale
             edges = [low, *inside, high]
             row = len(self._bent)
             for index in range(len(inside) + 1):
                 if edges[index + 1] > edges[index]:
                     self._bent_rows.append(row)
-                    self._bent_lengths.append((edges[index + 1] - edges[index]) / self._scale)
+                    self._bent_lengths.append((edges[index + 1] - edges[index]) / self.scale)
                     self._bent_costs.append(bounds.penalty * SLOPES[first + index])
             self._bent.append(place)
             self._lowest.append(low)
@@ -183,7 +183,7 @@ class Relaxation:
 
     def _build(self) -> None:
         """The program: columns for lanes, bends and risk factors, and daqp's workspace."""
-        lanes, bounds, scale = self._lanes, self._bounds, self._scale
+        lanes, bounds, scale = self._lanes, self._bounds, self.scale
         self._find_factors(self._active)
         self._find_bends(self._active)
         self._find_tight(self._active)
@@ -220,7 +220,7 @@ class Relaxation:
         k, s, q, b, t = len(lengths), len(self._bent_lengths), len(self._factors), len(self._bent), len(self._tight)
         n, m = k + s + q, b + q + t
         self._sizes = k, s, q, b, t
-        flows = self._flows[:, self._owners]
+        flows = self.flows[:, self._owners]
         rows = np.zeros((m, n))
         root = scale**0.5
         if b:
@@ -276,7 +276,7 @@ class Relaxation:
         for _ in range(_ROUNDS):
             offsets, upper, lower, broken = self._limits(status)
             if broken is not None:
-                return self._impossible(status, broken)
+                return self.impossible(status, broken)
             x, multipliers = self._minimum(upper, lower)
             flows, duals = self._answer(x, multipliers, offsets)
             priced = self._bounds.price(duals)
@@ -294,7 +294,7 @@ class Relaxation:
 
     def _wanted(self, priced: Priced, status: Sequence[int]) -> list[int]:
         """Lanes outside the program that would improve it."""
-        tolerance = -1e-13 * self._size * self._scale
+        tolerance = -1e-13 * self._size * self.scale
         return [
             number
             for number, least in enumerate(priced.best)
@@ -326,14 +326,14 @@ class Relaxation:
         for place, amount in used.items():
             if amount > self._bounds.room[place] * (1 + 1e-12):
                 return offsets, upper, lower, place
-        change = self._flows @ offsets
+        change = self.flows @ offsets
         if b:
-            upper[n : n + b] += change[self._bent] / self._scale
+            upper[n : n + b] += change[self._bent] / self.scale
         if q:
-            upper[n + b : n + b + q] += self._factors @ change / self._scale**0.5
+            upper[n + b : n + b + q] += self._factors @ change / self.scale**0.5
         lower[n : n + b + q] = upper[n : n + b + q]
         for row, place in enumerate(self._tight):
-            spent = used.get(place, 0.0) * self._unit[row] / self._scale
+            spent = used.get(place, 0.0) * self._unit[row] / self.scale
             upper[n + b + q + row] = max(0.0, upper[n + b + q + row] - spent)
         return offsets, upper, lower, None
 
@@ -380,7 +380,7 @@ class Relaxation:
         """Amounts and duals in their own units."""
         k, s, q, b, _ = self._sizes
         n = k + s + q
-        columns = np.where(x[:k] > _DUST, x[:k], 0.0) * self._scale
+        columns = np.where(x[:k] > _DUST, x[:k], 0.0) * self.scale
         flows = np.bincount(self._owners, columns, len(self._lanes)) if k else np.zeros(len(self._lanes))
         if offsets is not None:
             flows += offsets
@@ -388,10 +388,10 @@ class Relaxation:
         slopes[self._bent] = multipliers[n : n + b] * -self._size
         rents = np.zeros(self._count)
         rents[self._tight] = np.maximum(0.0, multipliers[n + b + q :]) * self._unit * self._size
-        holdings = self._bounds.start + self._flows @ flows
+        holdings = self._bounds.start + self.flows @ flows
         return np.asarray(flows, dtype=float), Duals(slopes, rents, self._bounds.member @ holdings)
 
-    def _impossible(self, status: Sequence[int], place: int) -> Relaxed:
+    def impossible(self, status: Sequence[int], place: int) -> Relaxed:
         """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""
         duals = Duals(self._slopes.copy(), np.zeros(self._count), self._bounds.member @ self._bounds.start)
         usual = self._bounds.price(duals).loss(status)
@@ -412,7 +412,7 @@ class Relaxation:
             reduced = priced.reduced[first : first + len(lane.grid)]
             wanted = int(reduced.argmin())
             known = self._knots[number]
-            if wanted not in known and reduced[wanted] < reduced[known].min() - 1e-13 * self._size * self._scale:
+            if wanted not in known and reduced[wanted] < reduced[known].min() - 1e-13 * self._size * self.scale:
                 near = {k for k in (wanted - 1, wanted, wanted + 1) if 0 <= k < len(lane.grid)}
                 self._knots[number] = sorted({*known, *near})
                 changed = True
