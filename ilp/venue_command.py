@@ -35,7 +35,7 @@ from ilp.simulation.scenario import Recorded, Scenario, User, Venue, demo
 from ilp.simulation.serving import Servers, announcement, serve
 from ilp.simulation.simulated_world import World
 
-__all__ = ["main", "scenario_of"]
+__all__ = ["main", "ports_of", "scenario_of", "switch_rates", "to_the_present"]
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 _PLENTY = {"BTC": Decimal(20), "USD": Decimal(500_000), "HUF": Decimal(150_000_000)}
@@ -119,7 +119,7 @@ class _SputnikWorld:
 def _sputnik(reactor: Any, settings: Settings | None, port: int, end: Callable[[], None]) -> Deferred[_Running]:
     async def start() -> _Running:
         world = World(_alone() if settings is None else scenario_of(settings), _clock(reactor, settings))
-        ports = {world.scenario.venues[0].name: port} if settings is None else _ports(settings, port)
+        ports = {world.scenario.venues[0].name: port} if settings is None else ports_of(settings, port)
         servers = await serve(world, ports=ports, ended=lambda _: end())
         world.start()
         return _SputnikWorld(world, servers)
@@ -170,7 +170,7 @@ def _users(settings: Settings, venue: str) -> tuple[User, ...]:
     return (User(connection.id or "alice", balances, connection.secret),)
 
 
-def _ports(settings: Settings, port: int) -> dict[str, int]:
+def ports_of(settings: Settings, port: int) -> dict[str, int]:
     """Which venue listens where; see the module."""
     named = {venue: _local_port(settings.connections[venue]) for venue in ("source", "target")}
     ports = {venue: number for venue, number in named.items() if number}
@@ -206,8 +206,8 @@ class _Rates:
 def _rates(reactor: Any, settings: Settings | None, port: int, end: Callable[[], None]) -> Deferred[_Running]:
     async def start() -> _Running:
         clock = _clock(reactor, settings)
-        server = RateServer(clock, load_fixings() if clock.start is not None else _to_the_present(clock))
-        admin = Admin([fault_path(lambda wanted: _switch(server, wanted))], reactor, end)
+        server = RateServer(clock, load_fixings() if clock.start is not None else to_the_present(clock))
+        admin = Admin([fault_path(lambda wanted: switch_rates(server, wanted))], reactor, end)
         running = _Rates(server, admin)
         try:
             await server.listen(port)
@@ -220,14 +220,14 @@ def _rates(reactor: Any, settings: Settings | None, port: int, end: Callable[[],
     return Deferred.fromCoroutine(start())
 
 
-def _to_the_present(clock: WorldClock) -> dict[date, Mapping[str, Decimal]]:
+def to_the_present(clock: WorldClock) -> dict[date, Mapping[str, Decimal]]:
     """The recorded fixings moved by whole weeks, so that the newest is of these days and weekends stay weekends."""
     fixings = load_fixings()
     weeks = (clock.now().date() - max(fixings)) // _WEEK
     return {day + weeks * _WEEK: rates for day, rates in fixings.items()}
 
 
-def _switch(server: RateServer, wanted: Mapping[str, Any]) -> dict[str, Any]:
+def switch_rates(server: RateServer, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """`{"stale": true, …}` switches faults on and off, `{"clear": true}` all off; answers those that are on."""
     known = {fault.value for fault in Fault}
     for name, on in wanted.items():

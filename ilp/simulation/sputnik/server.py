@@ -192,6 +192,11 @@ class SputnikVenue:
         """The port that it listens on."""
         return self._port.number
 
+    @property
+    def procedures(self) -> list[str]:
+        """The URIs that can be called, in alphabetical order."""
+        return sorted(self._realms[REALM].procedures)
+
     def add_user(self, name: str, password: str) -> Member:
         """Let an account of the core log in; the account is opened when there is none."""
         if name not in self.core.accounts:
