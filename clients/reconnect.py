@@ -90,8 +90,9 @@ class Lifeline:
         waiter.addBoth(done)
         if self._loop is None:
             self._starts += 1
-            self._loop = Deferred.fromCoroutine(self._run(self._starts))
-            reported(self._loop, self.trouble)
+            loop = Deferred.fromCoroutine(self._run(self._starts))
+            self._loop = None if loop.called else loop  # refused, or stopped by a listener, without waiting for anything
+            reported(loop, self.trouble)
         return waiter
 
     def stop(self) -> Deferred[None]:
