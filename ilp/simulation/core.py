@@ -187,8 +187,12 @@ class Core:
         may_trade: bool = True,
         may_withdraw: bool = True,
         may_deposit: bool = True,
+        history: int | None = None,
     ) -> Account:
-        """Add a user; the returned account may be changed in place (permissions, `enabled`, `factors`)."""
+        """Add a user; the returned account may be changed in place (permissions, `enabled`, `factors`).
+
+        :param history: remember so much of this account instead of what the venue remembers of others.
+        """
         if name in self.accounts or name.startswith(HOUSE) or not name:
             raise ValueError(f"account {name!r}: the name is taken or not allowed")
         account = Account(
@@ -199,6 +203,9 @@ class Core:
             factors=factors or FeeFactors(),
         )
         self.accounts[name] = account
+        if history is not None:
+            for memory in (self._orders, self._tape, self._ledger):
+                memory.limit(name, history)
         return account
 
     def account(self, name: str) -> Account:

@@ -59,6 +59,10 @@ class Ledger:
         self._history: dict[str, deque[Posting]] = defaultdict(lambda: deque(maxlen=history))
         self._bookings = 0
 
+    def limit(self, account: str, history: int) -> None:
+        """Remember so many postings of one account."""
+        self._history[account] = deque(self._history[account], maxlen=history)
+
     def book(self, type_: PostingType, legs: Sequence[Leg]) -> list[Posting]:
         """Make a booking, all of it or none; ValueError when it does not balance."""
         _check_balanced(legs)

@@ -23,12 +23,17 @@ class OrderTable:
 
     def __init__(self, history: int) -> None:
         self._history = history
+        self._limits: dict[str, int] = {}
         self._orders: dict[int, Order] = {}
         self._open: dict[str, dict[int, Order]] = defaultdict(dict)
         self._final: dict[str, deque[int]] = defaultdict(deque)
         self._client_ids: dict[tuple[str, str], int] = {}
         self._needs: dict[int, Need] = {}
         self._holds: dict[tuple[str, str], int] = defaultdict(int)
+
+    def limit(self, account: str, history: int) -> None:
+        """Remember so many final orders of one account."""
+        self._limits[account] = history
 
     def keep(self, order: Order, needs: Need) -> None:
         """Store an order's new state; *needs* is what it holds from now on, nothing when it is final."""
@@ -51,7 +56,7 @@ class OrderTable:
     def _forget_oldest(self, order: Order) -> None:
         finals = self._final[order.account]
         finals.append(order.id)
-        if len(finals) > self._history:
+        if len(finals) > self._limits.get(order.account, self._history):
             gone = self._orders.pop(finals.popleft())
             if gone.client_id is not None:
                 self._client_ids.pop((gone.account, gone.client_id), None)

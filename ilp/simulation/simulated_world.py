@@ -35,6 +35,7 @@ HOUSE_BASE = Decimal(100_000)
 
 _FREE = FeeFactors(0, 0, 0, 0)
 _MINUTE = timedelta(minutes=1)
+_HOUSE_HISTORY = 1_000  # nobody asks what the house did long ago, and it does a lot
 
 
 class World:
@@ -152,7 +153,7 @@ class World:
                 core.endow(user.name, ticker, core.currency(ticker).units(amount))
         worth = self._first_price(venue)
         for name in (MAKER, CUSTOMERS, INSIDERS):
-            core.open_account(name, factors=_FREE if name == MAKER else None)
+            core.open_account(name, factors=_FREE if name == MAKER else None, history=_HOUSE_HISTORY)
             core.endow(name, venue.pair.base.ticker, venue.pair.base.units(HOUSE_BASE))
             core.endow(name, venue.pair.quote.ticker, venue.pair.quote.units((HOUSE_BASE * worth).quantize(Decimal(1))))
 

@@ -26,6 +26,10 @@ class Tape:
         self._fills: dict[str, deque[Fill]] = defaultdict(lambda: deque(maxlen=history))
         self._last_trade = 0
 
+    def limit(self, account: str, history: int) -> None:
+        """Remember so many fills of one account."""
+        self._fills[account] = deque(self._fills[account], maxlen=history)
+
     def next_trade_id(self) -> int:
         """A trade id that was never used."""
         self._last_trade += 1

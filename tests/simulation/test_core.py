@@ -291,6 +291,18 @@ class MemoryTests(SynchronousTestCase):
         self.assertRaises(no.UnknownOrder, core.order_by_client_id, "alice", "0")
         self.assertEqual((core.order(3).id, core.order(resting.id).final), (3, False))
 
+    def test_less_can_be_remembered_of_an_account_that_does_a_lot(self) -> None:
+        core = venue()
+        core.open_account("busy", history=2)
+        core.endow("busy", "BTC", 10**9)
+        for _ in range(4):
+            core.place("busy", "BTC/HUF", SELL, 6_100_000, 1_000_000)
+            core.place("bob", "BTC/HUF", BUY, 6_100_000, 1_000_000)
+        self.assertEqual(len(core.fills("busy", START - YEAR, START + YEAR)), 2)
+        self.assertEqual(len(core.fills("bob", START - YEAR, START + YEAR)), 4)
+        self.assertEqual(len(core.postings("busy", START - YEAR, START + YEAR)), 2)
+        self.assertRaises(no.UnknownOrder, core.order, 1)
+
     def test_postings_fills_and_trades_are_found_by_time_with_both_ends(self) -> None:
         time = Time()
         core = venue(time)

@@ -62,7 +62,7 @@ class MarketsTests(Case):
         price = world.price("source")
         assert price is not None
         self.assertTrue(bar.low <= price <= bar.high)
-        self.assertEqual((len(book.bids), len(book.asks)), (15, 15))
+        self.assertEqual((len(book.bids), len(book.asks)), (12, 12))
         pair = world.cores["source"].pairs["BTC/USD"]
         self.assertTrue(pair.price(book.bids[0][0]) < price < pair.price(book.asks[0][0]))
 
