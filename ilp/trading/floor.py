@@ -27,8 +27,9 @@ from ilp.trading.own import OwnOrder
 from ilp.trading.permissions import Act, Leave
 from ilp.trading.reader import VenueReader
 from ilp.trading.recorder import Recorder
+from ilp.trading.sides import Sides, book_without
 from ilp.trading.transfers_account import Outstanding
-from ilp.trading.view import Lane, Sides, Stock, View, book_without, trade_minimum
+from ilp.trading.view import Lane, Stock, View, trade_minimum
 
 __all__ = ["Floor", "Holdings", "held_by"]
 
@@ -95,8 +96,7 @@ class Floor:
 
     def others(self, pair: Pair) -> Sides:
         """The last book, our own orders taken out."""
-        own = self.desk.live(pair.venue, pair.ticker)
-        return book_without(self.book(pair), [(order.side, order.price, order.left) for order in own])
+        return book_without(self.book(pair), self.market.own(pair))
 
     def hedge_minimum(self) -> Decimal:
         """The least exposure that the source can close; 0 before its rules and book are known."""

@@ -11,8 +11,9 @@ from decimal import Decimal
 from attrs import frozen
 
 from clients.exchange import Market, Side
+from ilp.trading.sides import Sides
 from ilp.trading.steps import down, protective
-from ilp.trading.view import Sides, trade_minimum
+from ilp.trading.view import trade_minimum
 
 __all__ = ["Closing", "Funds", "closing", "kept_by_plan", "limit_price", "open_part"]
 

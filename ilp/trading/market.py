@@ -6,18 +6,19 @@ answered ping on the connection that carries the events); a rate's are seconds o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from attrs import define, field, frozen
 
-from clients.exchange import Book, Position
+from clients.exchange import Book, Position, Side
 from clients.exchange import Market as Rules
 from ilp.settings import Ages
 from ilp.trading.balances import Balances
 from ilp.trading.freshness import InputStatus, Watch
 from ilp.trading.layout import Layout, Pair
+from ilp.trading.sides import book_without
 
 __all__ = ["BALANCES", "BOOK", "ORDERS", "RATE", "Market", "Rate", "mid"]
 
@@ -59,6 +60,7 @@ class Market:
 
     :ivar seconds: the reactor's clock; `now`: the world's.
     :ivar rules: by (venue, contract): steps and minima of pairs and of withdrawals.
+    :ivar own: our own orders in a pair's book: (side, price, quantity left); they imply nothing about rates.
     :ivar good_mid, good_rate: the last that could be trusted; what the gate measures prices against.
     """
 
@@ -69,11 +71,13 @@ class Market:
     balances: Balances = field(init=False)
     rules: dict[tuple[str, str], Rules] = field(factory=dict)
     rate: Rate | None = None
+    own: Callable[[Pair], Iterable[tuple[Side, Decimal, Decimal]]] = lambda _: ()
     good_mid: Decimal | None = None
     good_rate: Decimal | None = None
     connected: dict[str, bool] = field(factory=dict)
     _books: dict[str, Book] = field(factory=dict)
     _watches: dict[tuple[str, str], Watch] = field(init=False)
+    _cross: Watch = field(init=False)
     _since: datetime = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -86,6 +90,7 @@ class Market:
             (BOOK, target.venue): Watch(f"{target.venue} book", ages.target_book, needed),
             (RATE, ""): Watch("rate", ages.rate, needed),
         }
+        self._cross = Watch("rate", float("inf"), needed, 0.0)
         for pair in self.layout.pairs:
             self._watches[BALANCES, pair.venue] = Watch(f"{pair.venue} balances", ages.balances, needed)
             self._watches[ORDERS, pair.venue] = Watch(f"{pair.venue} orders", ages.orders, needed)
@@ -99,6 +104,8 @@ class Market:
         if book["bids"] and book["asks"] and book["bids"][0]["price"] >= book["asks"][0]["price"]:
             watch.insane(at, f"crossed: bid {book['bids'][0]['price']}, ask {book['asks'][0]['price']}")
             return
+        if self.layout.rate_ticker:
+            self._compare()
         if pair != self.layout.source:
             watch.good(at)
             return
@@ -123,6 +130,7 @@ class Market:
             watch.insane(at, f"bid {rate.bid}, ask {rate.ask}: not a rate")
             return
         self.good_rate = rate.mid
+        self._compare()
         if previous is not None and previous.mid > 0 and abs(rate.mid / previous.mid - ONE) > self.ages.mark_jump:
             watch.doubt(at, f"it jumped from {previous.mid:.6g} to {rate.mid:.6g}, allowed {self.ages.mark_jump:%}")
         else:
@@ -264,16 +272,18 @@ class Market:
         assert self.rate is not None  # a watch without trouble has seen one
         if self.rate.fixing is not None and self.now() - self.rate.fixing > timedelta(seconds=self.ages.fixing):
             return f"rate: fixed on {self.rate.fixing:%Y-%m-%d}, allowed {self.ages.fixing / 86400:g} days"
-        return self._cross_trouble(self.rate)
+        return self._cross.trouble(at)
 
-    def _cross_trouble(self, rate: Rate) -> str:
-        """Compare the rate with what the two books imply, where both have two sides."""
-        source, target = mid(self.book(self.layout.source)), mid(self.book(self.layout.target))
-        if source is None or target is None:
-            return ""
-        implied = source / target
-        if abs(rate.mid / implied - ONE) <= self.ages.implied_cross:
-            return ""
-        return (
-            f"rate: {rate.mid:.6g} is far from {implied:.6g} that the books imply, allowed {self.ages.implied_cross:%}"
-        )
+    def _compare(self) -> None:
+        """Compare the rate with what the two books imply, where others quote both sides of both."""
+        at = self._world(self.now())
+        source, target = (book_without(self.book(pair), self.own(pair)) for pair in self.layout.pairs)
+        if self.rate is None or not (source.bids and source.asks and target.bids and target.asks):
+            self._cross.good(at)
+            return
+        implied = (source.bids[0][0] + source.asks[0][0]) / (target.bids[0][0] + target.asks[0][0])
+        if abs(self.rate.mid / implied - ONE) <= self.ages.implied_cross:
+            self._cross.good(at)
+            return
+        far = f"{self.rate.mid:.6g} is far from {implied:.6g} that the books imply, allowed {self.ages.implied_cross:%}"
+        self._cross.insane(at, far)

@@ -21,8 +21,9 @@ from ilp.pool.optimizer import Solution, solve
 from ilp.pool.prices import hedge_prices, hedgeable, reservation_prices
 from ilp.pool.quoting import Edges, quotable_size, reference_ask, reference_bid
 from ilp.pool.rounding import RoundedColumn, RoundedMove, Step, rounded
+from ilp.trading.sides import Sides
 from ilp.trading.transfers_plan import WantedTransfer
-from ilp.trading.view import Sides, View, pool_of, trade_minimum, trade_move
+from ilp.trading.view import View, pool_of, trade_minimum, trade_move
 
 __all__ = ["LiquidityPool", "Optimum", "PlannedTrade", "Reference", "Strategy", "Wanted", "planned_trade", "transfers"]
 
@@ -120,7 +121,7 @@ class LiquidityPool:
         pool = pool_of(view)
         solution = solve(pool, BUDGET)
         pricing = pool_of(view, quoting=True, sizes=(view.parameters.quote_size,))
-        same = pricing.holdings == pool.holdings
+        same = (pricing.holdings, pricing.moves) == (pool.holdings, pool.moves)
         priced = solution if same else solve(pricing, BUDGET)
         column = rounded(pool, solution, _steps(view, pool), view.parameters.min_gain)
         return Optimum(view, pool, solution, column, pricing, priced, _ratio(view))

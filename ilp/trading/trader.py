@@ -120,6 +120,7 @@ class Trader:
         self.recorder = Recorder(journal, self._seconds, self.wake)
         self.gate = Gate(venues, settings.limits, self, self._seconds, clock.now, self._breached)
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
+        self.market.own = self._own_orders
         self.audit = Audit(self.desk)
         self.transfers = Transfers(
             venues=self._readers,  # type: ignore[arg-type]  # readers: withdrawing is the gate's alone
@@ -608,6 +609,9 @@ class Trader:
         self.halt(str(breach), "gate")
 
     # ------------------------------------------------------------------------------------------------------- details
+
+    def _own_orders(self, pair: Pair) -> list[tuple[Side, Decimal, Decimal]]:
+        return [(order.side, order.price, order.left) for order in self.desk.live(pair.venue, pair.ticker)]
 
     def _usual_fee(self, order: OwnOrder, growth: Growth, pair: Pair) -> Mapping[str, Decimal]:
         """What a venue that does not tell its fee is expected to charge."""

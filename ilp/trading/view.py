@@ -10,26 +10,19 @@ from decimal import Decimal
 
 from attrs import evolve, field, frozen
 
-from clients.exchange import Book, BookRow, Market, Side
+from clients.exchange import Market
 from ilp.pool.document import Fee, Holding, Levels, Move, Payout, Pool, Quote, Trade, Transfer, Valuation
 from ilp.settings import Cost, Parameters
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.market import Rate
+from ilp.trading.sides import Sides
 
-__all__ = ["Lane", "Sides", "Stock", "View", "best", "book_without", "hedged", "pool_of", "trade_minimum"]
+__all__ = ["Lane", "Stock", "View", "hedged", "pool_of", "trade_minimum", "trade_move"]
 
 ZERO = Decimal(0)
 LEVELS = 40  # a book is read no deeper: what lies below is worth less than what a plan may cost
 
 Lane = tuple[str, str, str]  # asset that leaves, from venue, to venue
-
-
-@frozen
-class Sides:
-    """A book as (price, quantity) rows, best first, our own orders taken out."""
-
-    bids: tuple[tuple[Decimal, Decimal], ...] = ()
-    asks: tuple[tuple[Decimal, Decimal], ...] = ()
 
 
 @frozen
@@ -90,29 +83,6 @@ class View:
         return self.books.get(pair.venue, Sides())
 
 
-def best(book: Book, side: Side) -> Decimal | None:
-    """The best price at which *side* could trade at once."""
-    rows = book["asks"] if side is Side.BUY else book["bids"]
-    return rows[0]["price"] if rows else None
-
-
-def book_without(book: Book, own: Iterable[tuple[Side, Decimal, Decimal]]) -> Sides:
-    """The book with our own orders, (side, price, quantity left), taken out."""
-    mine: dict[tuple[Side, Decimal], Decimal] = {}
-    for side, price, left in own:
-        mine[side, price] = mine.get((side, price), ZERO) + left
-    return Sides(_others(book["bids"], Side.BUY, mine), _others(book["asks"], Side.SELL, mine))
-
-
-def _others(
-    rows: Iterable[BookRow], side: Side, mine: Mapping[tuple[Side, Decimal], Decimal]
-) -> tuple[tuple[Decimal, Decimal], ...]:
-    if not mine:
-        return tuple((row["price"], row["quantity"]) for row in rows)
-    left = ((row["price"], row["quantity"] - mine.get((side, row["price"]), ZERO)) for row in rows)
-    return tuple((price, quantity) for price, quantity in left if quantity > 0)
-
-
 def trade_minimum(rules: Market | None, price: Decimal) -> Decimal:
     """The least quantity that the venue takes at *price*: max(lot, minimum quantity, minimum notional)."""
     if rules is None:
@@ -154,10 +124,12 @@ def _changed(stock: Stock, change: Decimal) -> Stock:
 def pool_of(view: View, *, quoting: bool = False, sizes: Iterable[Decimal] = ()) -> Pool:
     """The pool document of the view, open hedges done at their limit.
 
-    :param quoting: count what our own resting quotes hold as available (model.md, section 6); else what a plan may spend.
+    :param quoting: price a fill rather than make a plan: what our own resting quotes hold counts as available (model.md,
+        section 6), and lanes that are blocked just now are there, for what a fill leaves can travel when they are free
+        again; else a transfer under way would make every fill in its direction look like one that is never rebalanced.
     :param sizes: base units of the quotes to be priced, on the target.
     """
-    view = hedged(view)
+    view = hedged(evolve(view, blocked=frozenset()) if quoting else view)
     layout, parameters = view.layout, view.parameters
     holdings = tuple(
         Holding(

@@ -37,6 +37,7 @@ from ilp.simulation.inprocess_rates import SimulatedRates
 from ilp.simulation.records import Order
 from ilp.simulation.session import Conditions
 from ilp.trading.machine import State
+from ilp.trading.strategy import Strategy
 from ilp.trading.trader import Trader
 from tests.trading.memory_journal import MemoryJournal
 
@@ -141,12 +142,14 @@ class World:
         journal: MemoryJournal | None = None,
         speed: float = 1.0,
         seed: int = 0,
+        strategy: Strategy | None = None,
     ) -> None:
         self.reactor = Clock()
         self.clock = WorldClock(self.reactor, START, speed)
         self.features = features
         self.conditions = conditions or Conditions(latency=0.005)
         self.settings = config or settings()
+        self.strategy = strategy
         self.journal = journal or MemoryJournal(self.reactor)
         self.random = Random(seed)
         self.source_core = Core(
@@ -208,7 +211,12 @@ class World:
     def new_trader(self) -> Trader:
         """A trader on the present clients and journal."""
         return Trader(
-            self.settings, {"source": self.source, "target": self.target}, self.rates, self.journal, self.clock
+            self.settings,
+            {"source": self.source, "target": self.target},
+            self.rates,
+            self.journal,
+            self.clock,
+            strategy=self.strategy,
         )
 
     # ------------------------------------------------------------------------------------------------------ the market
