@@ -105,6 +105,17 @@ class MakerTests(Case):
         self.maker.follow(100_000_000)
         self.assertEqual((self.maker.shortages, len(self.prices(Side.SELL))), (2, 3))
 
+    def test_an_order_so_old_that_the_venue_forgot_it_is_placed_anew(self) -> None:
+        self.core = Core(self.clock.now, [BTC, USD], [PAIR], venue="source", history=0)
+        self.core.open_account("maker")
+        self.core.endow("maker", "BTC", 10**11)
+        self.core.endow("maker", "USD", 10**12)
+        self.maker = HouseMaker(self.core, "maker", "BTC/USD", LADDER, Random(1))
+        self.maker.follow(100_000_000)
+        self.core.cancel_all("maker")
+        self.maker.follow(100_000_000)
+        self.assertEqual(len(self.core.open_orders("maker")), 10)
+
     def test_withdrawing_leaves_no_order(self) -> None:
         self.maker.follow(100_000_000)
         self.maker.withdraw()
@@ -213,6 +224,14 @@ class UninformedTests(Case):
         taker.start()
         self.reactor.pump([1.0] * 100)
         taker.stop()
+
+    def test_want_of_money_is_counted(self) -> None:
+        self.core.withdraw("customer", "USD", 10**12, "away")
+        self.core.withdraw("customer", "BTC", 10**11, "away")
+        taker = self.taker()
+        self.run_taker(taker, D(10_000))
+        self.assertEqual(taker.taken, [])
+        self.assertGreater(taker.refused, 10)
 
     def test_both_sides_are_taken_at_good_prices_at_random_times(self) -> None:
         taker = self.taker()

@@ -157,6 +157,17 @@ class CallsTests(Case):
         self.assertEqual(self.result(client.cancelAllOrders("BTC/HUF")), ids)
         self.assertEqual(self.result(client.cancelAllOrders()), [])
 
+    def test_amending_to_a_price_off_the_tick_is_rejected(self) -> None:
+        client = self.connected()
+        order_id = self.sell(client)
+        self.failure(client.amendOrder(order_id, price=D("0.5")), OrderRejected)
+        self.failure(client.amendOrder("nothing", price=D(1)), UnknownOrder)
+
+    def test_an_order_is_looked_up_by_an_id_or_not_at_all(self) -> None:
+        client = self.connected()
+        self.failure(client.getOrder(), UnknownOrder)
+        self.failure(client.getOrder(client_id="never"), UnknownOrder)
+
     def test_amending_changes_price_and_quantity_in_place(self) -> None:
         client = self.connected()
         order_id = self.sell(client)
@@ -513,6 +524,25 @@ class TroubleTests(Case):
         self.reactor.pump([1.0] * 5)
         self.assertEqual(self.events[0][0], "disconnect")
         self.assertTrue(client.connected)
+
+    def test_the_line_can_break_or_fall_silent_at_an_event(self) -> None:
+        client = self.connected()
+        client.faults.add(Fault.DISCONNECT, "event:trade")
+        self.core.print_trade("BTC/HUF", 6_200_000, 1_000_000)
+        self.reactor.advance(0)
+        self.assertEqual([e[0] for e in self.events], ["disconnect"])
+        self.reactor.pump([0.5, 0, 0])
+        client.faults.add(Fault.SILENCE, "event:trade")
+        self.events.clear()
+        self.core.print_trade("BTC/HUF", 6_200_000, 1_000_000)
+        self.core.print_trade("BTC/HUF", 6_200_000, 1_000_000)
+        self.reactor.advance(1)
+        self.assertEqual(self.named("trade"), [])
+
+    def test_connecting_twice_is_connecting_once(self) -> None:
+        client = self.connected()
+        self.result(client.connect())
+        self.assertEqual(self.named("connect"), [])
 
     def test_silence_can_be_planned_for_a_call(self) -> None:
         client = self.connected()
