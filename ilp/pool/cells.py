@@ -17,7 +17,7 @@ import numpy as np
 from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
-from ilp.pool.relaxation import Relaxation, Relaxed
+from ilp.pool.relaxation import Relaxation, Relaxed, newton
 from ilp.pool.valuation import KNOTS, SLOPES
 
 __all__ = ["Cells"]
@@ -85,6 +85,7 @@ class Cells:
         self._roots = relaxation.roots
         self._active: list[int] = []
         self._model: Any = None
+        self._last: tuple[Array, Array] | None = None
 
     def _steepest(self) -> float:
         chains = [chain for chain in self._free if len(chain.w) > 1]
@@ -130,7 +131,7 @@ class Cells:
 
     def _activate(self, lanes: list[int]) -> None:
         """Build the program for these lanes."""
-        self._active = lanes
+        self._active, self._last = lanes, None
         n = len(lanes)
         flows = self.flows[:, lanes]
         roots = (
@@ -174,13 +175,14 @@ class Cells:
             self._activate(used)
         chains, cells, places = self._locate(status, flow)
         growth: dict[int, int] = {}
-        moved, crossed = _INFINITY, True
+        slow = 0
         for _ in range(_STEPS):
-            step = self._step(chains, cells, places, flow)
+            step = self._step(chains, cells, places, flow, slow > 1)
             if step is None:
                 return None
             moved, multipliers, rents = step
             crossed = self._cross(chains, cells, places, growth, flow, multipliers, rents)
+            slow = 0 if crossed else slow + 1
             if crossed or moved > _STILL:
                 continue
             duals = self._duals(flow, places, multipliers, rents)
@@ -217,7 +219,7 @@ class Cells:
         return chains, cells, places
 
     def _step(
-        self, chains: list[_Chain], cells: list[tuple[int, int]], places: list[int], flow: list[float]
+        self, chains: list[_Chain], cells: list[tuple[int, int]], places: list[int], flow: list[float], exact: bool
     ) -> tuple[float, Array, list[float]] | None:
         """Solve within the cells, around *flow*, which becomes the solution: (how far it moved, multipliers, rents)."""
         n, q, _, _ = self._shape
@@ -244,7 +246,6 @@ class Cells:
                 spent[place] += chain.use[i] - use * chain.w[i]
         gradient[:n] = costs
         gradient[:n] += slopes @ self.flows[:, self._active]
-        gradient[:n] -= (_EPSILON * self._size / scale) * center
         gradient /= self._size
         upper[:n], lower[:n] = highs, lows
         upper[:n] /= scale
@@ -255,6 +256,10 @@ class Cells:
             upper[n + q + row] = (knots[segment] - start[place]) / scale if segment < len(knots) else _INFINITY
         for place, row in self._tight_rows.items():
             upper[n + q + row] = (self._room[place] - spent[place]) / scale
+        if exact and self._last is not None:
+            x, multipliers = self._last
+            center = newton(self._hessian, n, gradient, self._rows, (lower, upper), x, multipliers)[:n] * scale
+        gradient[:n] -= (_EPSILON / scale) * center
         if self._model is None:
             self._model = daqp.Model()
             self._model.setup(self._hessian, gradient, self._rows, upper, lower, self._sense)
@@ -267,6 +272,7 @@ class Cells:
         if flag < 1:
             self._model = None
             return None
+        self._last = x, info["lam"]
         new = x[:n] * scale
         moved = float(np.abs(new - center).max(initial=0.0)) / scale
         for number, amount in zip(self._active, new.tolist(), strict=True):
@@ -291,6 +297,7 @@ class Cells:
         n, q, _, _ = self._shape
         tolerance = 1e-11 * self._size
         crossed = False
+        fresh = set()
         for column in np.flatnonzero(multipliers[:n]).tolist():
             chain, (i, j) = chains[column], cells[column]
             pressure, last = float(multipliers[column]), len(chain.w) - 1
@@ -302,23 +309,21 @@ class Cells:
                     width = growth.get(column, 1)
                     growth[column] = 2 * width if width else 0
                     cells[column] = (j, min(last, j + max(width, 1)))
+                    fresh.add(column)
                     crossed = True
-                    continue
             elif pressure < -tolerance and i > 0:
                 further, taken = chain.slope(i - 1, i)
                 if -pressure > cost - further + rent * (use - taken) + tolerance:
                     width = growth.get(column, 1)
                     growth[column] = 2 * width if width else 0
                     cells[column] = (max(0, i - max(width, 1)), i)
+                    fresh.add(column)
                     crossed = True
-                    continue
         for column, (i, j) in enumerate(cells):
-            if (
-                j - i > 1
-                and flow[self._active[column]] < chains[column].w[j]
-                and flow[self._active[column]] > chains[column].w[i]
-            ):
-                cells[column] = chains[column].cell(flow[self._active[column]])
+            if j - i > 1 and column not in fresh:
+                chain, amount = chains[column], flow[self._active[column]]
+                at_end = amount >= chain.w[j]
+                cells[column] = (j - 1, j) if at_end else ((i, i + 1) if amount <= chain.w[i] else chain.cell(amount))
                 growth[column] = 0
                 crossed = True
         for row, place in enumerate(self._places):
