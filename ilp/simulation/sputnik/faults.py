@@ -229,5 +229,5 @@ _HARMLESS: Mapping[str, Any] = {
     "down": False,
     "hold_withdrawals": False,
     "delay_deposits": 0.0,
-    "credit_old_addresses": True,
+    "credit_old_addresses": None,
 }

@@ -25,6 +25,7 @@ from ilp.simulation.records import (
     Matched,
     OrderChanged,
     Posted,
+    Trade,
     Traded,
 )
 
@@ -81,6 +82,7 @@ class Feeds:
     safe_prices: dict[str, SafePrice] = field(factory=dict)
     _hashes: dict[str, str] = field(factory=dict)
     _matched: set[str] = field(factory=set)
+    _engine_trade: int = 0
     _timer: IDelayedCall | None = None
     _unsubscribe: Callable[[], None] | None = None
 
@@ -119,9 +121,10 @@ class Feeds:
         elif isinstance(event, Matched):
             match = event.match
             self.safe_prices[match.contract].add(match.price, match.quantity, match.timestamp)
+            self._engine_trade = match.trade_id
             self._matched.add(match.contract)
         elif isinstance(event, Traded):
-            self._market("trades", event.trade.contract, lambda: trade_document(event.trade))
+            self._trade(event.trade)
         elif isinstance(event, BarClosed):
             self._market("ohlcv", event.bar.contract, lambda: bar_document(event.bar))
         else:
@@ -134,6 +137,12 @@ class Feeds:
             self._user("transactions", event.posting.account, lambda: posting_document(event.posting))
         elif isinstance(event, Filled):
             self._user("fills", event.fill.account, lambda: fill_document(event.fill))
+
+    def _trade(self, trade: Trade) -> None:
+        if trade.id > self._engine_trade:  # printed by a market driver: no match of ours has counted it in yet
+            self.safe_prices[trade.contract].add(trade.price, trade.quantity, trade.timestamp)
+            self._safe_price(trade.contract)
+        self._market("trades", trade.contract, lambda: trade_document(trade))
 
     def _book(self, book: BookSnapshot) -> None:
         self.published[book.contract] = book

@@ -11,10 +11,7 @@ from typing import Any
 
 from attrs import asdict
 from autobahn.twisted.resource import WebSocketResource
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -24,9 +21,11 @@ from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
 from ilp.simulation.ports import Port
 
+from .actions import Actions
 from .auth import Authenticator
 from .calls import Calls
-from .codec import CODECS, Codec
+from .codec import Codec
+from .connections import Connections
 from .contracts import Description
 from .faults import BadFault, Faults
 from .feeds import Feeds
@@ -35,83 +34,13 @@ from .market import Market
 from .members import Member, Members
 from .registrar import Registrar
 from .router import Realm
-from .session import INTERNAL_ERROR, Session
+from .session import Peer, Session
 from .token import Token
 from .trader import Trader
 
 __all__ = ["REALM", "SputnikVenue"]
 
 REALM = "sputnik"
-_CLOSE_PATIENCE = 2.0  # seconds that a client has to answer a close
-
-
-class _Connection(WebSocketServerProtocol):
-    """One WebSocket: frames to the session and back."""
-
-    _session: Session | None = None
-    _aborting: IDelayedCall | None = None
-
-    def onConnect(self, request: ConnectionRequest) -> str:
-        # As the original: a client that came through a tunnel must name the port that the server itself knows.
-        host, port = str(request.headers.get("host", "")), self.venue.port
-        if port not in (80, 443) and host.rpartition(":")[2] != str(port):
-            raise ConnectionDeny(400, f"Host header {host!r} does not name port {port}")
-        for offered in request.protocols:
-            if offered in CODECS:
-                self._codec: Codec = CODECS[offered]
-                return str(offered)
-        raise ConnectionDeny(400, f"this server only speaks the WebSocket subprotocols {', '.join(CODECS)}")
-
-    @property
-    def venue(self) -> SputnikVenue:
-        """Whose connection it is."""
-        factory: _Connections = self.factory
-        return factory.venue
-
-    def onOpen(self) -> None:
-        self._session = self.venue.open_session(self, self._codec)
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        if self._session is not None:
-            self._session.received(payload)
-
-    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        if self._aborting is not None and self._aborting.active():
-            self._aborting.cancel()
-        if self._session is not None:
-            self._session.lost()
-        self.venue.closed(self)
-
-    def send(self, frame: bytes) -> None:
-        if self.venue.hold_back(self, frame):
-            return
-        if self.state == self.STATE_OPEN:
-            self.sendMessage(frame)  # type: ignore[no-untyped-call]
-
-    def close(self, code: int, reason: str) -> None:
-        if self.state == self.STATE_OPEN:
-            self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
-            self._aborting = self.venue.reactor.callLater(_CLOSE_PATIENCE, self.drop)
-
-    def drop(self) -> None:
-        """End the connection without a word."""
-        transport: Any = self.transport
-        transport.abortConnection()
-
-
-class _Connections(WebSocketServerFactory):
-    """Makes connections of one venue."""
-
-    protocol = _Connection
-    noisy = False
-
-    def __init__(self, venue: SputnikVenue) -> None:
-        super().__init__(reactor=venue.reactor)  # type: ignore[no-untyped-call]
-        self.venue = venue
-        # No time-outs of its own: they would outlive `stop`.  A client that answers no close is dropped by us.
-        # Without a status page a plain GET is an error.
-        options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
-        self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
 
 
 class _Forbidden(Resource):
@@ -158,17 +87,13 @@ class SputnikVenue:
         self._authenticator = Authenticator(self.members.login, core.now, draw)
         self._calls = Calls(self._realms[REALM], self.faults, reactor)
         self._register(descriptions or {})
-        self._connections: dict[_Connection, None] = {}
-        self._held_back: list[tuple[_Connection, bytes]] = []
-        self._frozen = False
-        self._websockets = _Connections(self)
-        self._root = _Forbidden()  # type: ignore[no-untyped-call]
-        self._root.putChild(b"ws", WebSocketResource(self._websockets))
-        self._port = Port(self._root, reactor)
+        self._connections = Connections(reactor, self.open_session, lambda: self.port)
+        root = _Forbidden()  # type: ignore[no-untyped-call]
+        root.putChild(b"ws", WebSocketResource(self._connections))
+        self._port = Port(root, reactor)
         self._host = "127.0.0.1"
-        self._install_faults()
-        if bank is not None:
-            self.faults.actions["delay_deposits"] = lambda s: bank.held_up_s.update({core.venue: s})
+        actions = Actions(core, self.members, self.feeds, self._connections, self._port, bank)
+        self.faults.actions.update(actions.table())
 
     def _register(self, descriptions: Mapping[str, Description]) -> None:
         for family in (
@@ -220,20 +145,9 @@ class SputnikVenue:
 
     # ---------------------------------------------------------------------------------------------- connections
 
-    def open_session(self, connection: _Connection, codec: Codec) -> Session:
-        """A session for a connection that was just made."""
-        self._connections[connection] = None
-        return Session(connection, codec, self._authenticator, self._realm, self.faults.switches)
-
-    def closed(self, connection: _Connection) -> None:
-        """A connection is gone."""
-        self._connections.pop(connection, None)
-
-    def hold_back(self, connection: _Connection, frame: bytes) -> bool:
-        """Whether the venue is frozen; the frame is kept for later then."""
-        if self._frozen:
-            self._held_back.append((connection, frame))
-        return self._frozen
+    def open_session(self, peer: Peer, codec: Codec) -> Session:
+        """The router's side of a connection to *peer*."""
+        return Session(peer, codec, self._authenticator, self._realm, self.faults.switches)
 
     def _realm(self, name: str) -> Realm:
         # As the original's: any realm can be joined, but only one has procedures.
@@ -250,56 +164,4 @@ class SputnikVenue:
         except BadFault as problem:
             raise BadRequest(problem.key, problem.message) from None
         shown = asdict(self.faults, filter=lambda attribute, _: attribute.name not in ("actions", "calls"))
-        return shown | {"calls": [rule.kind.value for rule in self.faults.calls], "frozen": self._frozen}
-
-    def _install_faults(self) -> None:
-        self.faults.actions.update(
-            garbage=lambda _: self._everywhere(lambda connection: connection.send(b"\x00 no WAMP")),
-            disconnect=self._disconnect,
-            down=self._down,
-            freeze=self._freeze,
-            cancel_all=self._cancel_all,
-            restart=lambda _: self._restart(),
-            hold_withdrawals=self._hold_withdrawals,
-            cancel_withdrawals=lambda _: self._cancel_withdrawals(),
-            credit_old_addresses=lambda good: setattr(self.core.rules, "credit_old_addresses", good),
-        )
-
-    def _everywhere(self, act: Any) -> None:
-        for connection in tuple(self._connections):
-            act(connection)
-
-    def _disconnect(self, code: int) -> None:
-        if code == INTERNAL_ERROR:
-            self._everywhere(lambda connection: connection.close(code, "WAMP Internal Error"))
-        else:
-            self._everywhere(lambda connection: connection.drop())
-
-    def _down(self, down: bool) -> None:
-        self._port.refusing = down
-        if down:
-            self._port.drop()
-
-    def _freeze(self, frozen: bool) -> None:
-        self._frozen = frozen
-        self._port.pause(frozen)
-        held, self._held_back = self._held_back, []
-        for connection, frame in held:
-            connection.send(frame)
-
-    def _cancel_all(self, ticker: str | None) -> None:
-        self.core.cancel_all(contract=ticker)
-
-    def _restart(self) -> None:
-        self.core.cancel_all()
-        self.feeds.forget()
-        self._port.drop()
-
-    def _hold_withdrawals(self, held: bool) -> None:
-        for account in self.core.accounts.values():
-            account.automatic_withdrawals = not held
-
-    def _cancel_withdrawals(self) -> None:
-        for withdrawal in self.core.withdrawals():
-            if withdrawal.status.value == "pending":
-                self.core.cancel_withdrawal(withdrawal.id, "admin")
+        return shown | {"calls": [rule.kind.value for rule in self.faults.calls], "frozen": self._connections.frozen}

@@ -268,6 +268,16 @@ class ConnectionTests(FaultTestCase):
         self.assertEqual(received, [b"\x00 no WAMP"])
 
     @asynchronous
+    async def test_cookies_do_not_outlive_a_restart(self) -> None:
+        alice = await self.world.login("alice")
+        cookie = await alice.result("rpc.token.get_cookie")
+        self.fault(restart=True)
+        wire = await self.world.connect()
+        await wire.hello(authmethods=["cookie"], authid="alice")
+        wire.put(5, cookie, {})
+        self.assertEqual((await wire.next())[0], 3)
+
+    @asynchronous
     async def test_after_a_restart_books_are_empty_until_they_are_published(self) -> None:
         self.world.place("alice", "BTC/HUF", "BUY", 6000000, 1000000)
         wire = await self.world.join()
@@ -293,8 +303,16 @@ class MoneyFaultTests(FaultTestCase):
         before = core.balance("alice", "BTC")
         self.fault(cancel_withdrawals=True)
         self.assertEqual(core.balance("alice", "BTC"), before + 20000)
+
+    @asynchronous
+    async def test_after_that_withdrawals_go_as_they_went_before(self) -> None:
+        core = self.world.core
+        core.account("bob").automatic_withdrawals = False
+        for held in (True, True, False):
+            self.fault(hold_withdrawals=held)
         self.fault(clear=True)
         self.assertTrue(core.account("alice").automatic_withdrawals)
+        self.assertFalse(core.account("bob").automatic_withdrawals)
 
     @asynchronous
     async def test_deposits_to_a_replaced_address_are_not_credited(self) -> None:

@@ -252,6 +252,15 @@ class PublicationTests(VenueTestCase):
         await trade_after(60 * 57, ("ohlcv", "hour", NOW))
 
     @asynchronous
+    async def test_a_trade_among_strangers_moves_the_safe_price_too(self) -> None:
+        wire = await self.world.join()
+        await wire.subscribe(*market_topics("trades", "safe_prices"))
+        for price in (6100000, 6100000):
+            self.world.core.print_trade("BTC/HUF", price, 1000000)
+            expected = [("safe_prices", 6100000), ("trades", 6100000, 1000000)]
+            self.assertEqual(await briefs(wire, 2), expected)
+
+    @asynchronous
     async def test_rows_of_the_feed_are_shuffled_the_same_way_for_the_same_seed(self) -> None:
         seen = []
         for _ in range(2):
