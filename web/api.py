@@ -32,6 +32,14 @@ class Api:
         """Everything of `GET /api/update`."""
         return self.console.snapshot()
 
+    def pool(self) -> Document:
+        """The present pool as `ilp.py solve` reads it."""
+        return _asked(self.console.pool)
+
+    def plans(self) -> Document:
+        """The newest executed plans with the pools they were computed from."""
+        return _asked(self.console.plans)
+
     async def act(self, name: str, user: str, body: bytes) -> Document:
         """Do the act *name* of `ACTS`; what the console declines becomes a refusal."""
         act: Act = getattr(self, name)
@@ -81,6 +89,13 @@ class Api:
         """Cancel one order, a side, or all of a venue."""
         form = parse(body, Cancel)
         return await self.console.cancel(user, form.venue, form.id, form.side)
+
+
+def _asked(read: Callable[[], Document]) -> Document:
+    try:
+        return read()
+    except Declined as declined:
+        raise Refused(declined.status, _told(declined)) from None
 
 
 def _told(declined: Declined) -> dict[str, Any]:

@@ -10,7 +10,19 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-__all__ = ["Column", "Document", "Holding", "Move", "Notice", "Order", "Parameter", "Quote", "Transfer", "problems"]
+__all__ = [
+    "Act",
+    "Column",
+    "Document",
+    "Holding",
+    "Move",
+    "Notice",
+    "Order",
+    "Parameter",
+    "Quote",
+    "Transfer",
+    "problems",
+]
 
 Money = str
 When = str
@@ -28,6 +40,7 @@ class Parameter(TypedDict):
     origin: str
     min: Money | list[Money | None] | None
     max: Money | list[Money | None] | None
+    allowed: NotRequired[str]
     help: NotRequired[str]
     default: NotRequired[Money | list[Money] | None]
 
@@ -58,10 +71,26 @@ class Exposure(TypedDict):
     value: Money | None
     limit: Money | None
     since: When | None
+    reason: NotRequired[str | None]
+
+
+class Confirmation(TypedDict):
+    """Whether the venues report that nothing of ours rests: since when, and which orders still do."""
+
+    at: When | None
+    remaining: list[str]
+
+
+class Alarm(TypedDict):
+    """Something that needs an operator's eyes."""
+
+    kind: str
+    message: str
+    at: When
 
 
 class Check(TypedDict):
-    """One condition of START."""
+    """One condition of START; one that holds may still be a warning."""
 
     name: str
     ok: bool
@@ -108,6 +137,9 @@ class Trader(TypedDict):
     hedges: list[Hedge]
     rounded: Any
     checks: list[Check]
+    confirmation: NotRequired[Confirmation]
+    alarms: NotRequired[list[Alarm]]
+    plan_reason: NotRequired[str | None]
 
 
 class Holding(TypedDict):
@@ -203,6 +235,7 @@ Transfer = TypedDict(
         "reference": NotRequired[str | None],
         "manual": NotRequired[bool],
         "note": NotRequired[str],
+        "questions": NotRequired[list[str]],
         "by": NotRequired[str],
     },
 )
@@ -220,6 +253,17 @@ class Transaction(TypedDict):
     note: str
 
 
+class Flow(TypedDict):
+    """Money that came or went and is no transfer of ours; `quantity` is positive when it came."""
+
+    venue: str
+    asset: str
+    quantity: Money
+    at: When
+    reference: str
+    classified: str | None
+
+
 class State(TypedDict):
     """Holdings, market and ledgers as they were last read."""
 
@@ -232,6 +276,7 @@ class State(TypedDict):
     transfers: list[Transfer]
     transactions: dict[str, list[Transaction]]
     inputs: NotRequired[list[Input]]
+    flows: NotRequired[list[Flow]]
 
 
 class Move(TypedDict):
@@ -262,6 +307,7 @@ class Column(TypedDict):
     deviation: Money
     moves: list[Move]
     holdings: list[Total]
+    withheld: NotRequired[str | None]
 
 
 class Valuation(TypedDict):
@@ -301,6 +347,15 @@ class Need(TypedDict):
     tab: NotRequired[str]
 
 
+class Act(TypedDict):
+    """One line of the audit log: what somebody did and why; of an edit the parameter's name and `old → new`."""
+
+    at: When
+    by: str
+    what: str
+    why: str
+
+
 class Document(TypedDict):
     """Everything."""
 
@@ -313,6 +368,7 @@ class Document(TypedDict):
     trader: Trader
     notices: NotRequired[list[Notice]]
     needs_you: NotRequired[list[Need]]
+    audit: NotRequired[list[Act]]
 
 
 def problems(document: Any) -> str:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from ilp.operator import Console
 from web.changes import difference
+from web.view import page_view
 
 __all__ = ["BEAT", "INTERVAL", "Feed", "Listener"]
 
@@ -89,7 +90,7 @@ class Feed:
         self._schedule(BEAT)
         try:
             # decoded again: a picture of our own, which nobody changes while it is compared with the next one
-            document = msgspec.json.decode(msgspec.json.encode(self.console.snapshot()))
+            document = msgspec.json.decode(msgspec.json.encode(page_view(self.console.snapshot())))
         except Exception:  # noqa: BLE001 - whatever failed, the pages stay connected and say that news are missing
             self._log.failure("the console's snapshot failed; the pages show the last one")
             return

@@ -21,7 +21,7 @@ def _version() -> str:
     try:
         return version("ilp")
     except PackageNotFoundError:
-        return "from its folder"
+        return "from source"
 
 
 VERSION = _version()

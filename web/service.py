@@ -107,8 +107,13 @@ class WebService:
             raise CannotServe(
                 f"[webserver] host, port: cannot listen on {host} port {web.port}: {error.socketError}"
             ) from None
+        self._name_cookie(self._port)
         self.feed.start()
         return self._port
+
+    def _name_cookie(self, port: Any) -> None:
+        # Browsers share cookies between the ports of a host: two daemons must not sign each other's operators out.
+        self.root.parts.access.cookie = f"ilp-session-{port.getHost().port}"
 
     def _warn(self, web: Web) -> None:
         for name in cleartext_users(self.users):

@@ -100,6 +100,8 @@ class Root(Resource):
             "/logout": {b"POST": self._sign_out},
             "/favicon.ico": {b"GET": self._icon},
             "/api/update": {b"GET": self._update, **acts.pop("/api/update")},
+            "/api/pool": {b"GET": self._pool},
+            "/api/plans": {b"GET": self._plans},
             **acts,
         }
 
@@ -233,6 +235,15 @@ class Root(Resource):
     async def _update(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
         return json_reply(self.parts.api.snapshot())
+
+    async def _pool(self, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        name = (b"Content-Disposition", b'attachment; filename="pool.json"')
+        return json_reply(self.parts.api.pool(), headers=(name,))
+
+    async def _plans(self, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        return json_reply(self.parts.api.plans())
 
     async def _act(self, name: str, request: Request, credentials: Credentials) -> Reply:
         caller: Caller = await self.parts.access.caller(credentials)

@@ -30,6 +30,14 @@ class FakeConsole:
         self.subscribers.append(changed)
         return lambda: self.subscribers.remove(changed)
 
+    def pool(self) -> Document:
+        if self.document["valuation"]["base"] is None:
+            raise Declined(503, {"reasons": ["there is no pool yet"]})
+        return {"numeraire": "USD", "marks": {"USD": "1", "BTC": "67776.5", "HUF": "0.002745"}, "holdings": []}
+
+    def plans(self) -> Document:
+        return {"plans": []}
+
     def change(self, *path: str, value: Any) -> None:
         """Set a value of the document and tell everybody."""
         parent = self.document

@@ -39,14 +39,14 @@ def parameters() -> Document:
     return {
         "quote_size": parameter("0.1", "BTC", "0.01", "0.5", "How much each quote offers."),
         "edge_to_enter": parameter(
-            "80", "USD/BTC", "0", None, "Distance from the reference at which a quote is placed."
+            "80", "numeraire/base", "0", None, "Distance from the reference at which a quote is placed."
         ),
-        "edge_to_leave": parameter("40", "USD/BTC", "0", None, "A resting quote nearer than this is cancelled."),
+        "edge_to_leave": parameter("40", "numeraire/base", "0", None, "A resting quote nearer than this is cancelled."),
         "edge_to_drop": parameter(
-            "120", "USD/BTC", "0", None, "A resting quote farther than this is replaced.", "default"
+            "120", "numeraire/base", "0", None, "A resting quote farther than this is replaced.", "default"
         ),
         "max_skew": parameter(
-            "0", "USD/BTC", "0", "677.77", "How far stock may move a price past its hedge.", "default"
+            "0", "numeraire/base", "0", "677.77", "How far stock may move a price past its hedge.", "default"
         ),
         "max_slippage": parameter(
             "0.005", "fraction", "0", "0.05", "How far a hedge may be from the best price.", "default"
@@ -56,11 +56,15 @@ def parameters() -> Document:
         "min_coin_transfer": parameter("0.5", "BTC", "0", None, "Smallest transfer of coins.", "default"),
         "min_fiat_transfer": parameter("1500", "USD", "0", None, "Smallest transfer of money.", "default"),
         "min_payout": parameter("1500", "USD", "0", None, "Smallest payout.", "default"),
-        "source_fee": parameter(["0", "0.0026"], "USD, fraction", "0", [None, "0.1"], "Fee of a trade on the source."),
-        "target_fee": parameter(["0", "0.002"], "HUF, fraction", "0", [None, "0.1"], "Fee of a trade on the target."),
-        "btc_fee": parameter(["0.0001", "0"], "BTC, fraction", "0", [None, "0.1"], "Charge of a transfer of coins."),
+        "source_fee": parameter(
+            ["0", "0.0026"], "source currency, fraction", "0", [None, "0.1"], "Fee of a trade on the source."
+        ),
+        "target_fee": parameter(
+            ["0", "0.002"], "target currency, fraction", "0", [None, "0.1"], "Fee of a trade on the target."
+        ),
+        "btc_fee": parameter(["0.0001", "0"], "base", "0", [None, "0.1"], "Charge of a transfer of coins."),
         "fiat_exchange_cost": parameter(
-            ["15", "0.005"], "USD, fraction", "0", [None, "0.1"], "Cost of exchanging money."
+            ["15", "0.005"], "source currency, fraction", "0", [None, "0.1"], "Cost of exchanging money."
         ),
         "deviation_penalty": parameter("0.02", "", "0", None, "How much a holding away from its target costs."),
         "risk_aversion": parameter("0.00001", "1/USD", "0", None, "How much variance costs."),
@@ -412,7 +416,7 @@ def ready() -> Document:
             "wanted": False,
             "parameters": parameters(),
             "quotes": quotes(reason, reason),
-            "exposure": {"BTC/HUF": {"quantity": "0", "value": "0.00", "limit": "0.5", "since": None}},
+            "exposure": {"BTC": {"quantity": "0", "value": "0.00", "limit": "0.5", "since": None}},
             "fills": [],
             "hedges": [],
             "rounded": None,
@@ -440,7 +444,7 @@ def trading() -> Document:
         "wanted": True,
         "quotes": quotes(),
         "fills": fills(),
-        "exposure": {"BTC/HUF": {"quantity": "-0.00004", "value": "-2.71", "limit": "0.5", "since": at(14)}},
+        "exposure": {"BTC": {"quantity": "-0.00004", "value": "-2.71", "limit": "0.5", "since": at(14)}},
         "hedges": [
             {
                 "fill_key": "target/399:0.1",
@@ -453,6 +457,11 @@ def trading() -> Document:
         ],
     }
     d["state"] |= {"orders": orders(), "transfers": transfers()}
+    d["audit"] = [
+        {"at": at(3600), "by": "anna", "what": "READY → TRADING", "why": "start"},
+        {"at": at(3700), "by": "bela", "what": "target_balance.target.BTC", "why": "2 → 3"},
+        {"at": at(3800), "by": "bela", "what": "target_fee", "why": "[0, 0.003] → [0, 0.002]"},
+    ]
     d["needs_you"] = [
         {"level": "bad", "text": "T-10: 0.5000 BTC from target to source is UNCERTAIN for 50 min", "tab": "transits"},
         {"level": "warn", "text": "T-11: send 24807.00 USD from source to target by bank", "tab": "transits"},
@@ -482,7 +491,7 @@ def halted() -> Document:
         "reason": "exposure 0.5812 BTC is over its limit of 0.5 BTC",
         "wanted": False,
         "quotes": quotes(reason, reason),
-        "exposure": {"BTC/HUF": {"quantity": "0.5812", "value": "39391.70", "limit": "0.5", "since": at(68)}},
+        "exposure": {"BTC": {"quantity": "0.5812", "value": "39391.70", "limit": "0.5", "since": at(68)}},
     }
     d["state"]["orders"]["target"] = {}
     return d

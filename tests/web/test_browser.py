@@ -123,6 +123,26 @@ class PageTests(TestCase):
         await browser.until("document.querySelector('#tray').hidden")
         self.assertEqual(self.console.calls[-1], ("update", "anna", 3, {"source_fee": ["0", "0.003"]}))
 
+    async def test_an_old_value_is_reverted_by_a_click_and_update(self) -> None:
+        browser = await self.open("trading")
+        await browser.click("#p-audit tbody button")
+        await browser.click("#act-update")
+        await browser.until("document.querySelector('#tray').hidden")
+        self.assertEqual(self.console.calls[-1], ("update", "anna", 3, {"target_balance.target.BTC": "2"}))
+
+    async def test_a_discarded_edit_shows_the_true_value_again_at_once(self) -> None:
+        browser = await self.open()
+        await self.edit("quote size", "0.2")
+        await browser.click("#tray header .btn:nth-of-type(2)")
+        await browser.until("""document.querySelector('[aria-label="quote size"]').value === '0.1'""")
+
+    async def test_a_number_is_typed_without_being_tidied_under_the_fingers(self) -> None:
+        browser = await self.open()
+        await self.edit("quote size", "0.10")  # the same number as now: no edit, but the text must stay
+        self.console.change("trader", "reason", value="news")
+        await browser.until("document.querySelector('#state .since').title === 'news'")
+        self.assertEqual(await browser.run("""document.querySelector('[aria-label="quote size"]').value"""), "0.10")
+
     async def test_two_operators_who_edit_the_same_see_both_values(self) -> None:
         browser = await self.open()
         await self.edit("quote size", "0.2")

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.web.fake_console import FakeConsole
 from web.changes import apply
 from web.feed import BEAT, INTERVAL, Feed
+from web.view import page_view
 
 
 class Page:
@@ -52,7 +53,7 @@ class FeedTests(SynchronousTestCase):
     def test_who_joins_gets_everything_at_once(self) -> None:
         self.feed.join(self.page)
         self.assertEqual(self.types(), ["snapshot"])
-        self.assertEqual(self.page.document, self.console.document)
+        self.assertEqual(self.page.document, page_view(self.console.document))
 
     def test_a_change_follows_as_a_difference_of_a_few_bytes(self) -> None:
         self.feed.join(self.page)
@@ -99,7 +100,7 @@ class FeedTests(SynchronousTestCase):
         self.console.change("trader", "by", value="bela")
         self.clock.advance(BEAT)
         self.assertEqual(self.page.document, other.document)
-        self.assertEqual(other.document, self.console.document)
+        self.assertEqual(other.document, page_view(self.console.document))
 
     def test_who_was_behind_gets_a_snapshot_instead_of_a_gap(self) -> None:
         self.feed.join(self.page)
@@ -110,7 +111,7 @@ class FeedTests(SynchronousTestCase):
         self.console.change("trader", "by", value="bela")
         self.clock.advance(BEAT)
         self.assertEqual(self.types()[:2], ["snapshot", "snapshot"])
-        self.assertEqual(self.page.document, self.console.document)
+        self.assertEqual(self.page.document, page_view(self.console.document))
 
     def test_without_listeners_the_console_is_not_read_and_nothing_ticks(self) -> None:
         self.feed.join(self.page)

@@ -117,7 +117,7 @@ class Served(TestCase):
         """Headers of our own page in a browser that signed in."""
         session = self.service.sessions.open("anna", Role.OPERATOR)
         self.session = session
-        return {"Cookie": f"ilp-session-0={session.token}", "Origin": f"http://{address}"}
+        return {"Cookie": f"ilp-session-{self.port}={session.token}", "Origin": f"http://{address}"}
 
 
 class SocketTests(Served):

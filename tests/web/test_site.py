@@ -158,6 +158,18 @@ class ActTests(SiteTestCase):
     def test_update_answers_with_the_whole_document(self) -> None:
         self.assertEqual(self.anna.get("/api/update").json(), self.console.document)
 
+    def test_the_pool_is_a_download(self) -> None:
+        answer = self.anna.get("/api/pool")
+        self.assertEqual((answer.status, answer.json()), (200, self.console.pool()))
+        self.assertIn('filename="pool.json"', answer.headers["content-disposition"])
+
+    def test_without_a_pool_there_is_a_reason(self) -> None:
+        self.console.document["valuation"]["base"] = None
+        self.assertEqual(self.anna.get("/api/pool").status, 503)
+
+    def test_executed_plans_can_be_read(self) -> None:
+        self.assertEqual(self.anna.get("/api/plans").json(), {"plans": []})
+
     def test_halt_passes_the_reason(self) -> None:
         self.assertEqual(self.anna.post("/api/halt", {"reason": "smoke"}).json(), {"state": "HALTED"})
         self.assertEqual(self.console.calls, [("halt", "anna", "smoke")])

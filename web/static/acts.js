@@ -1,6 +1,7 @@
 /* The operator's acts, each with its consequences in numbers before it is done. */
 import { app } from "./app.js";
 import { post } from "./api.js";
+import { edits } from "./edits.js";
 import { ask, consequences, field, perform, say } from "./dialogs.js";
 import { h, icon } from "./dom.js";
 import { amount, group, isNonZero } from "./format.js";
@@ -42,7 +43,8 @@ export const start = () => {
       (app.doc.notices ?? []).map((n, i) => h("div", { key: i }, reason(n.level === "info" ? "" : n.level, n.text))),
       h("h4", {}, "The plan it begins with"), planLines(app.doc.valuation.rounded),
       h("h4", {}, "The quotes it places"), quoteLines(app.doc.trader.quotes),
-      consequences([["Exposure now", exposureInWords()], ["Checks", `${checks.length - failed.length} of ${checks.length} passed`]]),
+      h("h4", {}, "Conditions"), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check)),
+      consequences([["Exposure now", exposureInWords()], ["Checks", `${checks.length - failed.length} of ${checks.length} passed`], edits.size ? ["Edits", `${edits.size} not applied: START uses the present values`] : null]),
     ],
     act: () => refuseOrClose("start", {}, "START was accepted"),
   });

@@ -4,7 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Describe an element. Handlers are props that begin with "on"; `key` tells elements of a list apart; `flash` marks a
-    changed text for a moment; `value` of a field is only set while nobody types in it. */
+    changed text for a moment; `value` of a field is not set while somebody types in it, unless `keep(typed)` is false. */
 export const h = (tag, props, ...children) => ({ tag, props: props || {}, children: children.flat(Infinity) });
 
 /** One of the icons at the head of the page. */
@@ -26,9 +26,12 @@ const make = (wanted, namespace) => {
   return node;
 };
 
-const setProp = (node, name, value) => {
+/* What is being typed stays, unless the field says that it stands for nothing any more (an edit that was discarded). */
+const stands = (node, props) => props.keep?.(node.value) ?? true;
+
+const setProp = (node, name, value, props = {}) => {
   if (name.startsWith("on")) node[name] = value ?? null;
-  else if (name === "value" && "value" in node) { if (document.activeElement !== node) node.value = value ?? ""; }
+  else if (name === "value" && "value" in node) { if (document.activeElement !== node || !stands(node, props)) node.value = value ?? ""; }
   else if (name === "checked") node.checked = Boolean(value);
   else if (value === true) node.setAttribute(name, "");
   else if (value === false || value === null || value === undefined) node.removeAttribute(name);
@@ -48,10 +51,10 @@ const update = (node, wanted) => {
     return true;
   }
   const before = node.__props;
-  for (const name of Object.keys(before)) if (!(name in wanted.props) && name !== "key") setProp(node, name, null);
+  for (const name of Object.keys(before)) if (!(name in wanted.props) && !["key", "flash", "keep"].includes(name)) setProp(node, name, null);
   for (const [name, value] of Object.entries(wanted.props)) {
-    if (name === "key" || name === "flash") continue;
-    if (before[name] !== value || name === "value") setProp(node, name, value);
+    if (name === "key" || name === "flash" || name === "keep") continue;
+    if (before[name] !== value || name === "value") setProp(node, name, value, wanted.props);
   }
   node.__props = wanted.props;
   const changed = patch(node, wanted.children);

@@ -24,9 +24,15 @@ const keep = () => {
   try { sessionStorage.setItem(KEPT, JSON.stringify({ user: app.user, version: state.version, edits: [...edits] })); } catch { /* a private window */ }
 };
 
+const tidy = (typed) => typed.replace(/[\s,_]/g, ""); // what people put between digits
+/** Whether the text in a field still means *now*, one part of a parameter or of its edit. */
+export const means = (typed, now) => same(tidy(typed), now);
 const parameters = () => app.doc?.trader.parameters ?? {};
 const equal = (a, b) => (Array.isArray(a) ? a.every((part, i) => same(part, b?.[i] ?? "")) : same(a, b));
-const proposed = () => Object.fromEntries([...edits].map(([name, edit]) => [name, edit.value]));
+const confirmed = new Set(); // unusual values that are meant, by name
+const proposed = () => ({ ...Object.fromEntries([...edits].map(([name, edit]) => [name, edit.value])), ...(confirmed.size ? { confirm: [...confirmed] } : {}) });
+/** An unusual value of *name* is meant. */
+export const confirmEdit = (name) => { confirmed.add(name); changed(); };
 
 /** Whether somebody else changed this parameter since the edit began. */
 export const clashes = (name) => edits.has(name) && parameters()[name] && !equal(edits.get(name).base, parameters()[name].value);
@@ -37,12 +43,15 @@ export const problem = (name) => state.errors[name] ?? "";
 /** *name* was edited to *typed* (a text, or two for a cost). */
 export const edit = (name, typed) => {
   const now = parameters()[name].value;
-  const clean = Array.isArray(typed) ? typed.map((t) => t.replace(/[\s,_]/g, "")) : typed.replace(/[\s,_]/g, "");
+  const clean = Array.isArray(typed) ? typed.map(tidy) : tidy(typed);
   if (!edits.size) state.version = app.doc.version;
   if (equal(clean, now)) edits.delete(name);
   else edits.set(name, { value: clean, base: edits.get(name)?.base ?? now });
   changed();
 };
+
+/** Put an old value of a parameter among the edits. */
+export const revert = (name, before) => edit(name, Array.isArray(before) ? before.map(String) : String(before));
 
 const drop = (name) => { edits.delete(name); changed(); };
 /** Forget every edit. */
@@ -53,7 +62,7 @@ export const toggleTray = () => { state.hidden = !state.hidden; redraw(); };
 const changed = () => {
   state.said = [];
   state.errors = {};
-  if (!edits.size) { state.preview = null; state.version = null; }
+  if (!edits.size) { state.preview = null; state.version = null; confirmed.clear(); }
   keep();
   clearTimeout(state.timer);
   state.timer = setTimeout(preview, PAUSE);
@@ -90,10 +99,7 @@ export const update = async () => {
     edits.clear();
     changed();
     say("ok", `${count} parameter${count > 1 ? "s" : ""} changed`);
-  } else if (answer.status === 409 && answer.document.conflicts) {
-    for (const [name, both] of Object.entries(answer.document.conflicts)) if (edits.has(name)) parameters()[name].value = both.theirs;
-    state.said = answer.said;
-  } else take(answer);
+  } else take(answer); // the values that others set come with the next news, and show as a conflict
   redraw();
 };
 
@@ -111,12 +117,14 @@ const keepMine = (name) => { edits.get(name).base = parameters()[name].value; st
 
 /* ---- the tray */
 
+const shownUnit = (p) => (Array.isArray(p.value) ? "" : app.unitOf(p));
+
 const row = (name) => {
   const p = parameters()[name], e = edits.get(name), wrong = problem(name);
   return h("tr", { key: name, class: wrong ? "wrong" : clashes(name) ? "clash" : "" },
     h("th", { scope: "row" }, words(name), wrong ? h("small", { class: "c-bad" }, " ", wrong) : null),
-    h("td", { class: "r" }, value(p?.value), " ", h("span", { class: "u" }, p?.unit)), h("td", {}, icon("arrow")),
-    h("td", { class: "r" }, h("b", {}, value(e.value)), " ", h("span", { class: "u" }, p?.unit)),
+    h("td", { class: "r" }, value(p?.value), " ", h("span", { class: "u" }, shownUnit(p))), h("td", {}, icon("arrow")),
+    h("td", { class: "r" }, h("b", {}, value(e.value)), " ", h("span", { class: "u" }, shownUnit(p))),
     h("td", {}, button([icon("back"), "undo"], () => drop(name), { cls: "small ghost", key: "undo" })));
 };
 

@@ -6,6 +6,7 @@ import { h, hiddenText, icon, patch } from "./dom.js";
 import { age, amount, between, isNonZero, when } from "./format.js";
 import { editedOn } from "./parameters.js";
 import { allQuotes } from "./plan.js";
+import { needsYou } from "./tab-ledger.js";
 
 const at = (id) => document.getElementById(id);
 const LOOKS = { TRADING: ["ok", "run"], READY: ["idle", "ready"], HALTED: ["bad", "halt"], STOPPING: ["warn", "wait"], SHUTDOWN: ["warn", "wait"], INITIALIZING: ["warn", "wait"], DISCONNECTED: ["idle", "wait"] };
@@ -55,10 +56,18 @@ const buttons = (doc) => {
   ];
 };
 
+/* STOP means stop: what the venues themselves say. */
+const confirmation = ({ trader, time }) => {
+  const said = trader.confirmation;
+  if (!said || trader.state === "TRADING") return null;
+  if (said.remaining.length) return [" · ", h("b", {}, `${said.remaining.length} live orders remain: `), said.remaining.join(", ")];
+  return said.at ? [" · 0 live orders, confirmed by the venues at ", when(said.at, time)] : " · waiting until the venues confirm 0 live orders";
+};
+
 const inWords = (doc) => {
   const quotes = allQuotes(doc.trader.quotes);
   const resting = quotes.filter((q) => q.resting), missing = quotes.filter((q) => !q.resting);
-  if (doc.trader.state !== "TRADING" && doc.trader.state !== "HALTED") return [h("b", {}, `${doc.trader.state}: `), doc.trader.reason];
+  if (doc.trader.state !== "TRADING" && doc.trader.state !== "HALTED") return [h("b", {}, `${doc.trader.state}: `), doc.trader.reason, confirmation(doc)];
   if (!missing.length) return [`Quoting ${resting.map((q) => q.side).join(" and ")} on ${[...new Set(resting.map((q) => q.venue))].join(" and ")}.`];
   const reasons = [...new Set(missing.map((q) => q.reason))];
   const who = reasons.length === 1 ? [h("b", {}, `No ${missing.map((q) => q.side).join(", no ")}: `), reasons[0]] : missing.map((q) => [h("b", {}, ` No ${q.side}: `), q.reason]);
@@ -86,7 +95,7 @@ const inputAge = (i) => {
 };
 
 const badge = (id, doc) => {
-  const n = id === "transits" ? doc.state.transfers.filter((t) => t.actions.length || t.overdue).length
+  const n = id === "transits" ? doc.state.transfers.filter(needsYou).length
     : id === "orders" ? Object.values(doc.state.orders).flatMap((o) => Object.values(o)).filter((o) => o.flag).length : 0;
   return n ? h("span", { class: "n" }, String(n), hiddenText(" need you")) : null;
 };

@@ -5,6 +5,7 @@ import { edits, follow, toggleTray, tray } from "./edits.js";
 import { patch } from "./dom.js";
 import { drawHeader } from "./header.js";
 import { Link } from "./link.js";
+import { unitOf } from "./parameters.js";
 import { orders, transactions, transits } from "./tab-ledger.js";
 import { holdings, market } from "./tab-market.js";
 import { optimized, valuation } from "./tab-optimized.js";
@@ -46,11 +47,24 @@ addEventListener("keydown", (event) => {
     if (find) { event.preventDefault(); find.focus(); }
   }
 });
+const tip = document.getElementById("tiptext");
+const help = (event) => {
+  const term = event.target.closest?.(".term");
+  tip.hidden = !term;
+  if (!term) return;
+  tip.textContent = term.dataset.help;
+  const box = term.getBoundingClientRect();
+  tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8)) + scrollX}px`;
+  tip.style.top = `${box.bottom + scrollY + 6}px`;
+};
+for (const name of ["mouseover", "focusin"]) addEventListener(name, help);
+
 document.querySelector("[data-act=keys]").addEventListener("click", keys);
 addEventListener("hashchange", show);
 history.scrollRestoration = "manual";
 
 app.draw = draw;
+app.unitOf = unitOf;
 app.link = new Link(
   (doc) => { app.doc = doc; follow(); redraw(); },
   (status) => { app.lost = status.lost ? status : null; redraw(); },

@@ -1,9 +1,9 @@
 /* The parameters of a tab as fields; editing is `edits.js`. */
 import { app } from "./app.js";
-import { clashes, edit, edits, problem } from "./edits.js";
+import { clashes, confirmEdit, edit, edits, means, problem } from "./edits.js";
 import { h } from "./dom.js";
 import { group, value, words } from "./format.js";
-import { panel, term } from "./parts.js";
+import { button, panel, term } from "./parts.js";
 
 /* Which parameters belong to which tab; what none of the others takes stands on the Trader's. */
 const HOME = [
@@ -23,31 +23,38 @@ const input = (name, p, shown, part) => {
     else { parts[part] = e.target.value; edit(name, parts); }
   };
   return h("input", {
-    key: part, value: shown, inputmode: "decimal", autocomplete: "off", spellcheck: "false", disabled: !app.mayAct || Boolean(app.lost), "aria-invalid": problem(name) ? "true" : null,
+    key: part, value: shown, keep: (text) => means(text, shown), inputmode: "decimal", autocomplete: "off", spellcheck: "false", disabled: !app.mayAct || Boolean(app.lost), "aria-invalid": problem(name) ? "true" : null,
     "aria-label": part === null ? words(name) : `${words(name)}, ${part ? "proportional" : "fixed"}`, oninput: typed,
   });
 };
 
 const bound = (b, part) => (Array.isArray(b) ? b[part ?? 0] : b);
 const allowed = (p) => {
+  if (p.allowed) return p.allowed.replace(/^a decimal number, /, "");
   const low = bound(p.min), high = bound(p.max, Array.isArray(p.value) ? 1 : 0);
   if (low == null && high == null) return "any";
   if (high == null) return Array.isArray(p.value) ? "from 0" : `from ${group(low)}`;
   return Array.isArray(p.value) ? `from 0, the second up to ${group(high)}` : `${low == null ? "" : group(low)} to ${group(high)}`;
 };
 
-const unitOf = (p) => p.unit.split(",")[0]; // of the fixed part of a cost
+/** A parameter's unit as the tickers have it; of a cost that of its fixed part. */
+export const unitOf = (p) => {
+  const { source_ticker: source, target_ticker: target, btc_ticker: base } = app.doc.data;
+  const known = { base, numeraire: source.split("/")[1], "source currency": source.split("/")[1], "target currency": target.split("/")[1], "numeraire/base": `${source.split("/")[1]}/${base}`, "1/numeraire": `1/${source.split("/")[1]}`, none: "" };
+  const unit = p.unit.split(",")[0];
+  return known[unit] ?? unit;
+};
 
 const row = ([name, p]) => {
   const edited = edits.get(name), wrong = problem(name);
   const now = edited?.value ?? p.value;
   const cls = edited ? `edited ${wrong ? "wrong" : clashes(name) ? "clash" : ""}` : "";
   const fields = Array.isArray(p.value) ? [input(name, p, now[0], 0), h("span", { class: "u" }, `${unitOf(p)} +`), input(name, p, now[1], 1), h("span", { class: "u" }, "× amount")] : [input(name, p, now, null)];
-  const units = Array.isArray(p.value) ? null : h("span", { class: "u" }, p.unit);
+  const units = Array.isArray(p.value) ? null : h("span", { class: "u" }, unitOf(p));
   const note = wrong || (clashes(name) ? `now ${value(p.value)} by somebody else` : edited ? `was ${value(p.value)}` : "");
   return h("tr", { key: name },
     h("th", { scope: "row" }, term(words(name), p.help), h("code", {}, name)),
-    h("td", {}, h("span", { class: `field ${Array.isArray(p.value) ? "pair" : ""} ${cls}` }, fields, units, note ? h("small", {}, note) : null)),
+    h("td", {}, h("span", { class: `field ${Array.isArray(p.value) ? "pair" : ""} ${cls}` }, fields, units, note ? h("small", {}, note, wrong.includes("confirm") ? [" ", button("I mean it", () => confirmEdit(name), { key: "mean" })] : null) : null)),
     h("td", { class: "allowed" }, allowed(p)),
     h("td", { class: "origin", title: p.default === undefined ? null : `default ${value(p.default)}` }, p.origin));
 };

@@ -13,7 +13,7 @@ export const panel = (id, title, span, body, { asof, extra, cls = "" } = {}) =>
 export const empty = (text) => h("div", { class: "empty" }, icon("none"), h("p", {}, text));
 
 /** A term with its one-line help. */
-export const term = (name, help) => (help ? h("span", { class: "term", title: help, tabindex: "0" }, name) : name);
+export const term = (name, help) => (help ? h("span", { class: "term", "data-help": help, "aria-description": help, tabindex: "0" }, name) : name);
 
 /** Names and values. */
 export const list = (rows, cls = "kv") =>

@@ -9,6 +9,9 @@ import { parameterPanel } from "./parameters.js";
 const FINAL = ["ARRIVED", "FAILED", "CANCELLED"];
 const STEPS = ["PROPOSED", "PLANNED", "REQUESTED", "SENT", "ARRIVED"];
 
+/** Whether a transfer waits for a person; most only wait for the chain or the bank. */
+export const needsYou = (t) => !FINAL.includes(t.state) && t.actions.length > 0 && (["PROPOSED", "UNCERTAIN"].includes(t.state) || t.overdue || Boolean(t.manual) || (t.questions ?? []).length > 0);
+
 const chip = (t) => h("span", { class: `chip ${t.state === "ARRIVED" ? "ok" : ["UNCERTAIN", "FAILED"].includes(t.state) ? "bad" : t.manual ? "man" : "now"}` }, icon({ ARRIVED: "ok", UNCERTAIN: "unknown", FAILED: "bad", PROPOSED: "hand", CANCELLED: "none" }[t.state] ?? "arrow"), t.state);
 const steps = (t) => {
   const at = STEPS.indexOf(t.state);
@@ -19,7 +22,7 @@ const buttonsOf = (t) => t.actions.map((a) => button(TRANSFER_WORDS[a] ?? a, () 
 
 const card = (t) => h("section", { class: `panel act ${t.state === "UNCERTAIN" ? "bad" : ""}`, key: t.id, "aria-label": `${t.id} needs you` },
   h("header", { class: "ph" }, h("h3", {}, icon(t.state === "UNCERTAIN" ? "unknown" : "hand"), `${t.id} `, h("span", { class: "path" }, `${t.from} → ${t.to || "bank"}`)), chip(t)),
-  h("div", { class: "pb" }, h("p", { class: "lead" }, amount(t.amount, t.asset)), h("p", {}, "arrives as ", amount(t.expected, t.to_asset ?? t.asset), ", charge ", amount(t.fee, t.asset)), t.note ? h("p", { class: "d" }, t.note) : null,
+  h("div", { class: "pb" }, h("p", { class: "lead" }, amount(t.amount, t.asset)), h("p", {}, "arrives as ", amount(t.expected, t.to_asset ?? t.asset), ", charge ", amount(t.fee, t.asset)), t.note ? h("p", { class: "d" }, t.note) : null, (t.questions ?? []).map((q) => reason("warn", q)),
     t.overdue ? reason("warn", "Overdue", t.due ? [": expected ", when(t.due, app.doc.time)] : "", ".") : null, h("p", { class: "d" }, "since ", sinceWhen(t)), h("div", { class: "row" }, buttonsOf(t))));
 
 const TRANSFERS = [
@@ -35,15 +38,25 @@ const TRANSFERS = [
   { name: "Acts", cell: buttonsOf },
 ];
 
+const FLOWS = [
+  { name: "Time", head: true, cell: (f) => when(f.at, app.doc.time), raw: (f) => f.at },
+  { name: "Venue", cell: (f) => f.venue, raw: (f) => f.venue },
+  { name: "Amount", right: true, cell: (f) => amount(f.quantity, f.asset, { signed: true }), raw: (f) => f.quantity },
+  { name: "Reference", wide: true, cell: (f) => h("code", {}, f.reference), raw: (f) => f.reference },
+  { name: "What it was", cell: (f) => f.classified ?? h("span", { class: "tag warn" }, "not known"), raw: (f) => f.classified },
+];
+const flows = () => ((app.doc.state.flows ?? []).length ? panel("x-flows", "Money from and to outside", 12, table("flows", "What came or went and is no transfer of ours", FLOWS, app.doc.state.flows, { key: (f) => `${f.at}${f.venue}${f.asset}${f.quantity}${f.reference}`, tools: false })) : null);
+
 /** The tab Transits. */
 export const transits = () => {
   const all = app.doc.state.transfers;
-  const waiting = all.filter((t) => t.actions.length && !FINAL.includes(t.state));
-  const moving = all.filter((t) => !FINAL.includes(t.state) && !t.actions.length);
+  const waiting = all.filter(needsYou);
+  const moving = all.filter((t) => !FINAL.includes(t.state) && !needsYou(t));
   return [
     waiting.length ? h("div", { class: "cards3 s12", key: "cards" }, waiting.map(card)) : null,
     moving.length ? panel("x-moving", "Under way", 12, moving.map((t) => h("div", { class: "way", key: t.id }, h("p", {}, h("b", {}, t.id), " ", amount(t.amount, t.asset), ` ${t.from} → ${t.to || "bank"}`, t.due ? [", expected ", when(t.due, app.doc.time)] : "", t.overdue ? [" ", h("span", { class: "tag warn" }, "overdue")] : null), steps(t))), { asof: app.doc.time }) : null,
     panel("x-list", "All transfers", 12, table("transfers", "Every transfer, its amounts and where it stands", TRANSFERS, all, { key: (t) => t.id, cls: "big xfers", none: "No transfers yet. The optimizer plans them; what it cannot do alone waits here for you." }), { asof: app.doc.time }),
+    flows(),
     parameterPanel("transits", "Charges and minima", 12),
   ];
 };

@@ -1,8 +1,8 @@
 /* Optimized and Valuation: the three columns side by side, every holding and every move, and what the terms mean. */
 import { app } from "./app.js";
-import { h } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { amount, isNonZero, minus, when } from "./format.js";
-import { bar, empty, list, panel, table } from "./parts.js";
+import { bar, empty, list, panel, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { moveKey, moveName } from "./plan.js";
 
@@ -31,7 +31,7 @@ const three = () => {
   const group = (text) => h("tr", { key: text, class: "grp" }, h("th", { scope: "rowgroup", colspan: "4" }, text));
   return h("table", { class: "three" }, h("caption", {}, `Amounts in ${numeraire()} unless another unit is given`), h("thead", {}, heads()),
     h("tbody", {}, group("Value"),
-      TERMS.map(([name, help]) => line(name, h("span", { class: "term", title: help, tabindex: "0" }, name), all.map(({ column }) => [SUBTRACTED.includes(name) && isNonZero(column?.[name]) ? "−" : "", amount(column?.[name])]), name === "value" ? "eq" : "")),
+      TERMS.map(([name, help]) => line(name, term(name, help), all.map(({ column }) => [SUBTRACTED.includes(name) && isNonZero(column?.[name]) ? "−" : "", amount(column?.[name])]), name === "value" ? "eq" : "")),
       line("gain", "gain", all.map(({ column }) => (column && app.doc.valuation.base ? amount(minus(column.value, app.doc.valuation.base.value), "", { signed: true }) : amount(null)))),
       group("Moves"), moves.size ? null : line("none", "none", ["", "", ""]),
       [...moves].map(([key, m]) => line(key, moveName(m), all.map(({ column }) => (inColumn(column, key) ? amount(inColumn(column, key).amount, m.asset) : h("span", { class: "none" }, "–"))))),
@@ -54,13 +54,14 @@ const why = () => {
   if (!rounded || !base) return noPlan();
   const gain = minus(rounded.value, base.value);
   if (rounded.moves.length) return h("p", {}, "Doing the rounded plan raises the value by ", h("b", {}, amount(gain, numeraire(), { signed: true })), ", its costs of ", amount(rounded.costs, numeraire()), " already taken off.");
+  if (rounded.withheld) return h("p", {}, "Why not move: ", rounded.withheld);
   return h("p", {}, "Why not move: no plan gains at least ", amount(app.doc.trader.parameters.min_gain?.value ?? null, numeraire()), " after its costs, minima and rounding.");
 };
 
 /** The tab Optimized. */
 export const optimized = () => [
   panel("z-cols", "Now, optimized, rounded", 8, app.doc.valuation.base ? three() : noPlan(), { asof: app.doc.valuation.time }),
-  panel("z-why", "What it means", 4, [why(), app.doc.valuation.base ? proof() : null], { asof: app.doc.valuation.time }),
+  panel("z-why", "What it means", 4, [why(), app.doc.trader.plan_reason ? h("p", { class: "d" }, app.doc.trader.plan_reason) : null, app.doc.valuation.base ? [proof(), h("p", { class: "row acts2" }, h("a", { class: "btn small", href: "/api/pool", download: "pool.json" }, icon("csv"), "Pool as JSON"), h("small", {}, "what ilp.py solve reads"))] : null], { asof: app.doc.valuation.time }),
   parameterPanel("optimized", "Parameters of the plan", 12),
 ];
 
@@ -68,7 +69,7 @@ const terms = () => {
   const { base, rounded } = app.doc.valuation;
   if (!base) return noPlan();
   const largest = Math.max(...["costs", "risk", "deviation"].flatMap((t) => [base[t], rounded?.[t] ?? 0].map((v) => Math.abs(Number(v)))), 1e-9);
-  const row = (t) => h("tr", { key: t }, h("th", { scope: "row" }, h("span", { class: "term", title: TERMS.find(([n]) => n === t)[1], tabindex: "0" }, t)),
+  const row = (t) => h("tr", { key: t }, h("th", { scope: "row" }, term(t, TERMS.find(([n]) => n === t)[1])),
     h("td", { class: "barc" }, h("span", { class: "barpair" }, bar((Math.abs(Number(base[t])) / largest) * 100), rounded ? bar((Math.abs(Number(rounded[t])) / largest) * 100, "then") : null)),
     h("td", { class: "r", "data-l": "Now" }, isNonZero(base[t]) ? "−" : "", amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, rounded ? [isNonZero(rounded[t]) ? "−" : "", amount(rounded[t])] : amount(null)));
   const whole = (t) => h("tr", { key: t, class: t === "value" ? "eq" : "" }, h("th", { scope: "row" }, t), h("td", { class: "barc" }), h("td", { class: "r", "data-l": "Now" }, amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, amount(rounded?.[t])));

@@ -2,6 +2,7 @@
 import { app, canAct } from "./app.js";
 import { cancel, hedge, openOrders } from "./acts.js";
 import { h, icon } from "./dom.js";
+import { revert } from "./edits.js";
 import { age, amount, between, group, isNonZero, percent, when, words } from "./format.js";
 import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
@@ -17,6 +18,7 @@ const exposureOf = ([ticker, e]) => {
       h("p", { class: `huge ${over ? "c-bad" : ""}` }, amount(e.quantity, base, { signed: true, flash: true })),
       h("p", { class: "sub2" }, amount(e.value, numeraire(), { signed: true }), open ? (e.quantity.startsWith("-") ? " · short" : " · long") : " · closed")),
     e.limit ? h("div", { class: "lim" }, bar(share, over ? "bad" : share > 50 ? "warn" : ""), h("p", {}, h("span", { class: over ? "c-bad" : "" }, over ? icon("bad") : null, `${share.toFixed(1)} % of limit`), h("span", {}, amount(e.limit, base)))) : null,
+    open && e.reason ? h("p", { class: "why" }, e.reason) : null,
     open && e.since ? list([["Open since", [when(e.since, app.doc.time), ` · ${age(Math.max(0, between(e.since, app.doc.time)))}`]]]) : null);
 };
 
@@ -69,6 +71,11 @@ const needs = () => {
 const UNITS = { exposure: "base", largest_order: "base", largest_coin_transfer: "base", turnover_per_day: "base", largest_fiat_transfer: "numeraire", loss_per_day: "numeraire", price_band: "fraction" };
 const limitUnit = (name) => ({ base: app.doc.data.btc_ticker, numeraire: numeraire(), fraction: "of the reference" })[UNITS[name]] ?? "";
 
+const alarms = () => {
+  const all = [...(app.doc.trader.alarms ?? [])].reverse();
+  return all.length ? panel("p-alarms", "Alarms", 12, h("ul", { class: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message))))) : null;
+};
+
 const control = () => {
   const orders = openOrders();
   const venues = [...new Set(orders.map((o) => o.venue))];
@@ -103,5 +110,21 @@ const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {},
 
 const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), v && typeof v === "object" ? amount(v.value, v.unit) : amount(v === null ? null : String(v), limitUnit(name))])) : empty("No limits are known yet."));
 
+/* An edit's line names the parameter and says `old → new`; a cost is written `[fixed, proportional]`. */
+const oldValue = (x) => {
+  if (!app.doc.trader.parameters[x.what]) return null;
+  const [before] = x.why.split(" → ");
+  const pair = /^\[(.*),(.*)\]$/.exec(before);
+  return pair ? [pair[1].trim(), pair[2].trim()] : before || null;
+};
+const ACTS = [
+  { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
+  { name: "By", cell: (x) => x.by, raw: (x) => x.by },
+  { name: "What", cell: (x) => (app.doc.trader.parameters[x.what] ? words(x.what) : x.what), raw: (x) => x.what },
+  { name: "Why, or old and new", wide: true, cell: (x) => x.why, raw: (x) => x.why },
+  { name: "Acts", cell: (x) => (oldValue(x) === null ? "" : button([icon("back"), "revert"], () => revert(x.what, oldValue(x)), { cls: "small ghost", key: "revert", disabled: !canAct(), title: "Puts the old value among the edits; UPDATE applies it" })) },
+];
+const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.why}`, none: "Nobody has done anything yet." })) : null);
+
 /** The tab. */
-export const trader = () => [exposure(), quotes(), needs(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), hedges()];
+export const trader = () => [exposure(), quotes(), needs(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), audit()];

@@ -1,0 +1,39 @@
+"""What of the console's document the page gets: everything, but no ledger without end.  Pure.
+
+A frame stays far below 64 kB; `GET /api/update` has it all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ilp.operator import Document
+
+__all__ = ["LATEST", "page_view"]
+
+LATEST = 50  # rows of a growing list that the page shows
+_FINAL = frozenset({"ARRIVED", "FAILED", "CANCELLED"})
+
+
+def page_view(document: Document) -> Document:
+    """*document* with the latest rows of its ledgers, latest first; the given one is left as it is."""
+    state, trader = document["state"], document["trader"]
+    ledgers = {venue: _latest(rows, "timestamp") for venue, rows in state["transactions"].items()}
+    return {
+        **document,
+        **({"audit": _latest(document["audit"], "at")} if "audit" in document else {}),
+        "state": {**state, "transactions": ledgers, "transfers": _transfers(state["transfers"])},
+        "trader": {**trader, "fills": _latest(trader["fills"], "at"), "hedges": _latest(trader["hedges"], "at")},
+    }
+
+
+def _latest(rows: list[Any], key: str) -> list[Any]:
+    # ISO times of one zone sort as text; a stable sort keeps the order of what happened in one instant
+    return sorted(rows, key=lambda row: str(row.get(key) or ""), reverse=True)[:LATEST]
+
+
+def _transfers(rows: list[Any]) -> list[Any]:
+    """Every transfer that is not final, and the latest of the others, in the given order."""
+    done = _latest([row for row in rows if row["state"] in _FINAL], "since")
+    kept = {id(row) for row in done}
+    return [row for row in rows if row["state"] not in _FINAL or id(row) in kept]
