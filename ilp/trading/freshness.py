@@ -9,6 +9,8 @@ from attrs import define, frozen
 
 __all__ = ["InputStatus", "Watch"]
 
+OWED = 0.5  # seconds between two readings of an input that has to prove itself again
+
 
 @frozen
 class InputStatus:
@@ -68,6 +70,12 @@ class Watch:
     def expires(self) -> float | None:
         """When it will be too old unless confirmed before; None when it is of no use anyway."""
         return None if self.confirmed is None or self._fault else self.confirmed + self.limit
+
+    def read_again(self) -> float | None:
+        """When to read it again unless confirmed before; soon while good updates are owed; None before the first."""
+        if self.confirmed is None:
+            return None
+        return self.confirmed + (min(OWED, self.limit / 2) if self._owes or self._fault else self.limit / 2)
 
     def trouble(self, at: float) -> str:
         """Why it does not count, with the numbers; empty when it does."""

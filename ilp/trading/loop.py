@@ -48,11 +48,12 @@ class Loop:
         view = self.floor.view()
         reasons = self._reasons(state, view)
         self.quoter.pull({side: reason for side, reason in reasons.items() if reason})
+        computing = state in (State.READY, State.TRADING)  # elsewhere nothing is wanted, and nothing may go wrong
         open_sides = [side for side, reason in reasons.items() if not reason]
-        if view is not None and self.optimum is not None:
+        if computing and view is not None and self.optimum is not None:
             self._decide(view, self.optimum, open_sides)
         self._hedge(state, view)
-        if view is None:
+        if not computing or view is None:
             return
         optimum = self._optimise(view)
         self._decide(view, optimum, open_sides)

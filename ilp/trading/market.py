@@ -212,25 +212,19 @@ class Market:
         return min(times, default=None)
 
     def ageing(self) -> tuple[tuple[str, str], ...]:
-        """Inputs (kind, venue) of connected venues that nothing has confirmed for half their limit: to be read again."""
+        """Inputs (kind, venue) of connected venues to be read again: unconfirmed for half their limit, or in a bad spell."""
         at = self.seconds()
-        return tuple(
-            (kind, venue)
-            for (kind, venue), watch in self._watches.items()
-            if kind != RATE
-            and self.connected.get(venue, False)
-            and (watch.confirmed is None or at - watch.confirmed >= watch.limit / 2)
-        )
+        return tuple(key for key, again in self._again() if again is None or again <= at)
 
     def ages_at(self) -> float | None:
-        """In how many reactor seconds the next input will have reached half its limit; None when none will."""
+        """In how many reactor seconds the next input will have to be read again; None when none will."""
         at = self.seconds()
-        times = (
-            watch.confirmed + watch.limit / 2 - at
-            for (kind, venue), watch in self._watches.items()
-            if kind != RATE and watch.confirmed is not None and self.connected.get(venue, False)
-        )
-        return min((time for time in times if time > 0), default=None)
+        return min((again - at for _, again in self._again() if again is not None and again > at), default=None)
+
+    def _again(self) -> Iterable[tuple[tuple[str, str], float | None]]:
+        for (kind, venue), watch in self._watches.items():
+            if kind != RATE and self.connected.get(venue, False):
+                yield (kind, venue), watch.read_again()
 
     def rate_expires(self) -> float | None:
         """In how many world seconds the rate becomes too old."""

@@ -209,10 +209,18 @@ class Trader:
             self._zero.append(zero)
             zero.addTimeout(self.settings.timing.shutdown_timeout, self.clock.reactor, lambda result, _: result)
             await zero
-        remaining = self.confirmation.remaining if self.confirmation.at is None else ()
+        remaining = self._remaining()
         self._close()
         await self.links.close()
         return remaining
+
+    def _remaining(self) -> tuple[str, ...]:
+        """What may still rest: what the venues report, what we do not know to be final, and who did not answer."""
+        if self.confirmation.at is not None:
+            return ()
+        live = (f"{order.venue}/{order.order_id or order.key}" for order in self.desk.live())
+        found = tuple(dict.fromkeys([*self.confirmation.remaining, *live]))
+        return found or tuple(f"{pair.venue}: not confirmed" for pair in self.layout.pairs)
 
     def _close(self) -> None:
         self._closed = True
