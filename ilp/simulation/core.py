@@ -3,10 +3,10 @@
 Overview for whoever builds on it
 ---------------------------------
 Modules under this one: `contracts` (currencies, pairs, steps, conversions), `rules` (fees and holds; a venue overrides
-them; `Account`), `records` (frozen records and every event), `rejections` (every way to say no), `matching` (the book),
-`ledger` (double entry), `settlement` (what a match moves), `orders`, `tape` and `bars` (what is remembered), `cashier`
-(addresses, deposits, withdrawals).  Everything is in integer wire units; times are aware UTC datetimes (`micros` makes whole
-microseconds of them); sides are `clients.exchange.Side`.
+them; `Account`), `records` (frozen records and every event), `rejections` (every way to say no), `treasury` (this class
+without its markets), `matching` (the book), `ledger` (double entry), `settlement` (what a match moves), `orders`, `tape`
+and `bars` (what is remembered), `cashier` (addresses, deposits, withdrawals).  Everything is in integer wire units; times
+are aware UTC datetimes (`micros` makes whole microseconds of them); sides are `clients.exchange.Side`.
 
 ::
 
@@ -40,16 +40,13 @@ Withdrawing: `Posted` fee, `Posted` net, `WithdrawalChanged`.  Deposits: `Posted
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from clients.exchange import Period, Side
-from ilp.simulation.cashier import Cashier, default_address, is_users
 from ilp.simulation.contracts import Currency, Pair
-from ilp.simulation.ledger import CASH, HOUSE, Ledger, credit, debit
 from ilp.simulation.matching import OrderBook
 from ilp.simulation.orders import OrderTable
 from ilp.simulation.records import (
@@ -58,8 +55,6 @@ from ilp.simulation.records import (
     BookChanged,
     BookSnapshot,
     Change,
-    Deposit,
-    Event,
     Fill,
     Filled,
     Match,
@@ -72,7 +67,6 @@ from ilp.simulation.records import (
     PostingType,
     Trade,
     Traded,
-    Withdrawal,
 )
 from ilp.simulation.rejections import (
     AccountDisabled,
@@ -85,13 +79,13 @@ from ilp.simulation.rejections import (
     NotTradable,
     NotYourOrder,
     OrderCancelled,
-    UnknownAccount,
     UnknownContract,
     WouldCross,
 )
-from ilp.simulation.rules import Account, FeeFactors, Rules
+from ilp.simulation.rules import Account, Rules
 from ilp.simulation.settlement import Half, cleared, half
 from ilp.simulation.tape import Tape
+from ilp.simulation.treasury import Holding, Treasury
 
 __all__ = ["Core", "Holding", "from_micros", "micros"]
 
@@ -109,15 +103,7 @@ def from_micros(stamp: int) -> datetime:
     return _EPOCH + stamp * _MICROSECOND
 
 
-@frozen
-class Holding:
-    """What an account has of a currency, and how much of that its open orders hold."""
-
-    total: int
-    hold: int
-
-
-class Core:
+class Core(Treasury):
     """One venue.
 
     :param now: the world's time, aware UTC.
@@ -136,106 +122,22 @@ class Core:
         history: int = 50_000,
         address: Callable[[str, int], str] | None = None,
     ) -> None:
-        self.venue = venue
-        self.rules = rules if rules is not None else Rules()
-        self.currencies = {currency.ticker: currency for currency in currencies}
+        super().__init__(now, currencies, rules if rules is not None else Rules(), venue, history, address)
         self.pairs = {pair.ticker: pair for pair in pairs}
-        self.accounts: dict[str, Account] = {}
-        self.now = now
-        self._ledger = Ledger(now, history)
-        make_address = address if address is not None else lambda c, n: default_address(venue, c, n)
-        self._cashier = Cashier(self._ledger, self.rules, now, self.available, self._emit, make_address)
         self._books = {ticker: OrderBook() for ticker in self.pairs}
         self._orders = OrderTable(history)
         self._tape = Tape(self.pairs, history)
         self._last_id = 0
         self._last_stamp = _EPOCH
-        self._listeners: list[Callable[[Event], None]] = []
-        self._queue: deque[Event] = deque()
-        self._delivering = False
-
-    # -------------------------------------------------------------------------------------------------------- events
-
-    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call *listener* with every event from now on; returns how to stop that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
-
-    def _emit(self, event: Event) -> None:
-        if self._listeners:
-            self._queue.append(event)
-
-    def _deliver(self) -> None:
-        if self._delivering:
-            return
-        self._delivering = True
-        try:
-            while self._queue:
-                event = self._queue.popleft()
-                for listener in tuple(self._listeners):
-                    listener(event)
-        finally:
-            self._delivering = False
-
-    # ------------------------------------------------------------------------------------------------------ accounts
-
-    def open_account(
-        self,
-        name: str,
-        *,
-        factors: FeeFactors | None = None,
-        may_trade: bool = True,
-        may_withdraw: bool = True,
-        may_deposit: bool = True,
-        history: int | None = None,
-    ) -> Account:
-        """Add a user; the returned account may be changed in place (permissions, `enabled`, `factors`).
-
-        :param history: remember so much of this account instead of what the venue remembers of others.
-        """
-        if name in self.accounts or name.startswith(HOUSE) or not name:
-            raise ValueError(f"account {name!r}: the name is taken or not allowed")
-        account = Account(
-            name,
-            may_trade=may_trade,
-            may_withdraw=may_withdraw,
-            may_deposit=may_deposit,
-            factors=factors or FeeFactors(),
-        )
-        self.accounts[name] = account
-        if history is not None:
-            for memory in (self._orders, self._tape, self._ledger):
-                memory.limit(name, history)
-        return account
-
-    def account(self, name: str) -> Account:
-        """The user of that name."""
-        if name not in self.accounts:
-            raise UnknownAccount(f"{self.venue} has no account {name!r}")
-        return self.accounts[name]
-
-    def balance(self, account: str, currency: str) -> int:
-        """All that an account has of a currency."""
-        return self._ledger.balance(account, currency)
 
     def hold(self, account: str, currency: str) -> int:
-        """What its open orders keep from being spent otherwise."""
+        """What the open orders of an account keep from being spent otherwise."""
         return self._orders.hold(account, currency)
 
-    def available(self, account: str, currency: str) -> int:
-        """What it may spend now; negative when a venue's rules hold more than there is."""
-        return self.balance(account, currency) - self.hold(account, currency)
-
-    def holdings(self, account: str) -> dict[str, Holding]:
-        """Everything a user has, every currency of the venue included."""
-        self.account(account)
-        return {
-            ticker: Holding(self.balance(account, ticker), self.hold(account, ticker)) for ticker in self.currencies
-        }
-
-    def postings(self, account: str, start: datetime, end: datetime) -> list[Posting]:
-        """Ledger lines of an account booked between, both ends included, oldest first."""
-        return [line for line in self._ledger.history(account) if start <= line.booked <= end]
+    def _limit(self, account: str, history: int) -> None:
+        super()._limit(account, history)
+        self._orders.limit(account, history)
+        self._tape.limit(account, history)
 
     # -------------------------------------------------------------------------------------------------------- placing
 
@@ -506,95 +408,6 @@ class Core:
     def switch(self, contract: str, *, active: bool) -> None:
         """Switch a market on or off; off refuses new orders and leaves the resting ones."""
         self.pairs[contract] = evolve(self.pairs[contract], active=active)
-
-    # --------------------------------------------------------------------------------------------------------- money
-
-    def currency(self, ticker: str) -> Currency:
-        """The currency of that ticker."""
-        if ticker not in self.currencies:
-            raise UnknownContract(f"{self.venue} has no currency {ticker!r}")
-        return self.currencies[ticker]
-
-    def current_address(self, account: str, currency: str) -> str:
-        """The address that an account's deposits go to now."""
-        return self._cashier.current_address(self.account(account).name, self.currency(currency).ticker)
-
-    def new_address(self, account: str, currency: str) -> str:
-        """A fresh address; the one before it is retired."""
-        return self._cashier.new_address(self.account(account).name, self.currency(currency).ticker)
-
-    def address_owner(self, address: str) -> tuple[str, str]:
-        """(account, currency) that an address was given to, retired or not."""
-        return self._cashier.owner(address)
-
-    def addresses(self) -> Mapping[str, tuple[str, str]]:
-        """Current addresses with the account and currency they belong to."""
-        return self._cashier.addresses()
-
-    def deposit(self, currency: str, amount: int, address: str, reference: str | None = None) -> Deposit:
-        """Money came in for *address*; PENDING and unclaimed when the address is unknown here, of another currency, or
-        retired where that matters."""
-        found = self._cashier.deposit(self.currency(currency), amount, address, self.accounts, reference)
-        self._deliver()
-        return found
-
-    def claim_deposit(self, deposit_id: int, account: str) -> Deposit:
-        """An administrator credits an unclaimed deposit to *account*."""
-        owner, found = self.account(account), self._cashier.deposits.get(deposit_id)
-        currency = next(iter(self.currencies.values())) if found is None else self.currencies[found.currency]
-        done = self._cashier.claim(deposit_id, owner, currency)
-        self._deliver()
-        return done
-
-    def withdraw(self, account: str, currency: str, amount: int, address: str) -> Withdrawal:
-        """Debit *amount*, fee included; the rest is pending until `complete_withdrawal` or `cancel_withdrawal`."""
-        found = self._cashier.withdraw(self.account(account), self.currency(currency), amount, address)
-        self._deliver()
-        return found
-
-    def complete_withdrawal(self, withdrawal_id: int, reference: str | None = None) -> Withdrawal:
-        """The money left the venue; *reference* is the chain's or bank's id of it."""
-        found = self._cashier.complete(withdrawal_id, reference)
-        self._deliver()
-        return found
-
-    def cancel_withdrawal(self, withdrawal_id: int, admin: str = "") -> Withdrawal:
-        """The net amount comes back; the fee does not."""
-        found = self._cashier.cancel(withdrawal_id, admin)
-        self._deliver()
-        return found
-
-    def withdrawals(self, account: str | None = None) -> list[Withdrawal]:
-        """Withdrawals in any state, oldest first."""
-        return [w for w in self._cashier.withdrawals.values() if account in (None, w.account)]
-
-    def deposits(self, account: str | None = None) -> list[Deposit]:
-        """Deposits in any state, oldest first; unclaimed ones belong to nobody."""
-        return [d for d in self._cashier.deposits.values() if account in (None, d.account)]
-
-    def endow(self, account: str, currency: str, amount: int, note: str = "Opening balance") -> None:
-        """Money from outside the simulated world, without a fee."""
-        self.account(account)
-        legs = (debit(CASH, self.currency(currency).ticker, amount, note), credit(account, currency, amount, note))
-        for line in self._ledger.book(PostingType.DEPOSIT, legs):
-            if is_users(line):
-                self._emit(Posted(line))
-        self._deliver()
-
-    # --------------------------------------------------------------------------------------------------------- truth
-
-    def owed(self, currency: str) -> int:
-        """Σ over users and house of what the venue owes; equals what it has."""
-        return self._ledger.owed(currency)
-
-    def had(self, currency: str) -> int:
-        """What the venue has in cash and coins."""
-        return self._ledger.had(currency)
-
-    def house(self) -> dict[str, dict[str, int]]:
-        """Balances of the house's own accounts, by account and currency."""
-        names = [name for name in self._ledger.accounts() if name.startswith(HOUSE)]
-        return {name: dict(self._ledger.balances(name)) for name in sorted(names)}
 
 
 def _check_steps(pair: Pair, price: int, quantity: int) -> None:

@@ -102,7 +102,8 @@ class ServingTests(TestCase):
         book = await target.result("rpc.market.get_order_book", "BTC/HUF")
         best = max(row["price"] for row in book["bids"])
         self.assertLess(best, min(row["price"] for row in book["asks"]))
-        wanted = order("BTC/HUF", "SELL", best, 1_000_000)
+        # Well below the best bid: the market lives and may have moved since its book was read.
+        wanted = order("BTC/HUF", "SELL", best - 10_000_000, 1_000_000)
         await target.result("rpc.trader.place_order", wanted)
         fills = self.world.cores["target"].fills("trader", START, self.world.clock.now())
         self.assertTrue(fills)
