@@ -162,7 +162,9 @@ def match_deposit(record: Record, transfers: Iterable[TransferEntry]) -> Verdict
         coming = [t for t in coming if not t.reference]
     timely = [t for t in coming if _begun(t) - SLACK <= record.at]
     fitting = [t for t in timely if near(record.change, _to_come(t), _tolerance(t))]
-    return _chosen(_narrowed(fitting, record.address))
+    # What the operator has seen arrive comes first: that was an answer to this very question.
+    spoken = [t for t in fitting if t.state is TransferState.ARRIVED]
+    return _chosen(_nearest(spoken, record.change) if spoken else _narrowed(fitting, record.address))
 
 
 def match_withdrawal(record: Record, transfers: Iterable[TransferEntry]) -> Verdict:

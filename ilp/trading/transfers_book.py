@@ -308,13 +308,24 @@ class TransferBook:
             entry = self.entries[verdict.id] if isinstance(verdict, Cleared) else None
         if entry is None or entry.state is TransferState.FAILED:
             return
-        if entry.state is TransferState.ARRIVED and entry.to_venue:
-            self._log.error(
-                "transfer {id} has arrived, but {venue} says that it failed", id=entry.id, venue=record.venue
-            )
-            return
+        if entry.deposit_id is not None:
+            self._mistaken(entry)
         self.apply(
-            entry.id, Event.BOUNCED, f"failed at {record.venue}", debited=ZERO, arrived=ZERO, withdrawal_id=record.id
+            entry.id,
+            Event.BOUNCED,
+            f"failed at {record.venue}",
+            debited=ZERO,
+            arrived=ZERO,
+            withdrawal_id=record.id,
+            deposit_id=None,
+        )
+
+    def _mistaken(self, entry: TransferEntry) -> None:
+        """What looked like its arrival was none, as it never got through: the deposit is somebody else's."""
+        key = f"{entry.to_venue}/deposit/{entry.deposit_id}"
+        self._log.error("transfer {id} failed: deposit {key} was taken for it wrongly", id=entry.id, key=key)
+        self.flows[key] = FlowEntry(
+            key, entry.to_venue, entry.to_asset, entry.arrived, entry.since, entry.deposit_id or ""
         )
 
     # ------------------------------------------------------------------------------------------- unexplained movements

@@ -111,7 +111,7 @@ TABLE: Mapping[tuple[TransferState, Event], TransferState] = {
     (_S.ARRIVED, _E.LOST): _S.ARRIVED,
     (_S.ARRIVED, _E.DEBITED): _S.ARRIVED,
     (_S.ARRIVED, _E.CREDITED): _S.ARRIVED,
-    # A payout is final when it is debited, but a bank may send it back.
+    # A payout is final when it is debited, but a bank may send it back; and an arrival may turn out to be another one's.
     (_S.ARRIVED, _E.BOUNCED): _S.FAILED,
     # The venue said no, or the operator did, and it left all the same: its records have the last word.
     (_S.FAILED, _E.DEBITED): _S.SENT,
