@@ -62,6 +62,7 @@ class WebService:
     _pages: PageFactory | None = field(default=None, init=False)
     _site: ConsoleSite | None = field(default=None, init=False)
     _port: IListeningPort | None = field(default=None, init=False)
+    _known_mode: str = field(default="", init=False)  # it never changes while the daemon runs
     _log = Logger(namespace="web")
 
     def __attrs_post_init__(self) -> None:
@@ -90,7 +91,13 @@ class WebService:
         return self._site
 
     def _mode(self) -> str:
-        return str(self.console.snapshot().get("mode") or "live")
+        if not self._known_mode:
+            try:
+                self._known_mode = str(self.console.snapshot()["mode"])
+            except Exception:  # noqa: BLE001 - whatever the console fails with, people must be able to sign in and see it
+                self._log.failure("the console's snapshot failed")
+                return "live"
+        return self._known_mode
 
     async def _listen(self, web: Web) -> IListeningPort:
         self._warn(web)
@@ -116,7 +123,9 @@ class WebService:
         self.root.parts.access.cookie = f"ilp-session-{port.getHost().port}"
 
     def _warn(self, web: Web) -> None:
-        for name in cleartext_users(self.users):
+        # what is not in the file as it is used (a random password, an environment's variable) is not in clear there
+        written = {name: stored for name, stored in self.users.items() if web.users.get(name, stored) == stored}
+        for name in cleartext_users(written):
             self._log.warn(
                 "[users] {name}: the password stands in clear in the file; `ilp.py passwd` makes a hash of it",
                 name=name,

@@ -273,6 +273,7 @@ def _form(request: Request) -> dict[str, str]:
 class ConsoleSite(Site):
     """HTTP over one port; `root` answers everything."""
 
+    noisy = False  # the daemon says where the console is; Twisted need not
     protocol = HTTPChannel  # type: ignore[assignment]  # HTTP/1.1 only: a WebSocket takes its transport over
 
     def __init__(self, root: Root, reactor: Any) -> None:

@@ -344,6 +344,9 @@ class WarningTests(Served):
         self.assertNotIn("bela", said)
         self.assertNotIn("in clear\n", said.replace("stands in clear", ""))
 
+    async def test_a_password_that_is_not_in_the_file_is_not_warned_of(self) -> None:
+        self.assertEqual(await self.warnings({"anna": "made at random"}, users={"anna": "random"}), "")
+
     async def test_listening_beyond_the_loopback_without_tls_is_warned_of(self) -> None:
         self.assertIn("without TLS", await self.warnings({}, host="0.0.0.0"))
         self.assertEqual(await self.warnings({}), "")

@@ -408,6 +408,12 @@ class PageTests(SiteTestCase):
     def test_a_page_that_does_not_exist_says_so_in_words(self) -> None:
         self.assertIn("there is no such page", self.anna.get("/nothing", Accept="text/html").text())
 
+    def test_the_login_page_comes_even_when_the_console_fails(self) -> None:
+        harness = Harness()
+        self.patch(harness.console, "snapshot", lambda: 1 / 0)
+        self.assertEqual(harness.visitor().get("/login").status, 200)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_the_login_page_leads_on_who_is_signed_in_already(self) -> None:
         self.assertEqual(self.anna.get("/login").headers["location"], "/")
 
