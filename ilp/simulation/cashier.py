@@ -108,11 +108,16 @@ class Cashier:
         if amount <= 0:
             raise InvalidAmount(f"deposit of {amount} units of {currency.ticker}: it must be positive")
         account = self._payee(address, currency.ticker)
-        if account is None or not accounts[account].may_deposit:
+        if account is None:
             self._book(PostingType.DEPOSIT, _in(currency.ticker, amount, UNCLAIMED, address))
             return self._keep_deposit(currency.ticker, amount, 0, address, None, reference)
-        note = address
-        legs = _in(currency.ticker, amount, account, note)
+        legs = _in(currency.ticker, amount, account, address)
+        if not accounts[account].may_deposit:
+            # The user sees it come and go, as on Sputnik (7.6), and an administrator has to decide what becomes of it.
+            note = f"Excess Deposit: {address}"
+            excess = (debit(account, currency.ticker, amount, note), credit(UNCLAIMED, currency.ticker, amount, note))
+            self._book(PostingType.DEPOSIT, (*legs, *excess, *_fee(account, currency.ticker, 0)))
+            return self._keep_deposit(currency.ticker, amount, 0, address, None, reference)
         fee = self._rules.deposit_fee(currency, accounts[account], amount)
         self._book(PostingType.DEPOSIT, (*legs, *_fee(account, currency.ticker, fee)))
         return self._keep_deposit(currency.ticker, amount, fee, address, account, reference)

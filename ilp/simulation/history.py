@@ -1,20 +1,24 @@
-"""Bars from before a simulated venue opened, out of recorded ones.  Pure."""
+"""Bars from before a simulated venue opened: recorded ones, or of an invented past.  Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
+from random import Random
+
+from attrs import evolve
 
 from clients.exchange import Period
 from ilp.simulation.bars import PERIODS, open_of
 from ilp.simulation.contracts import Pair
 from ilp.simulation.core import Core
-from ilp.simulation.paths import to_tick
+from ilp.simulation.paths import Synthetic, synthetic, to_tick
 from ilp.simulation.recordings import RecordedBar
 from ilp.simulation.records import Bar
 
-__all__ = ["days_of", "preload", "shifted"]
+__all__ = ["days_of", "invented_hours", "preload", "shifted"]
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -37,6 +41,26 @@ def days_of(hours: Iterable[RecordedBar]) -> list[RecordedBar]:
                 opened, day.open, max(day.high, bar.high), min(day.low, bar.low), bar.close, day.volume + bar.volume
             )
     return list(days.values())
+
+
+def invented_hours(
+    shape: Synthetic, pair: Pair, last: Decimal, until: datetime, count: int, random: Random
+) -> list[RecordedBar]:
+    """*count* whole hours of a synthetic past that ends before *until* near the price *last*.
+
+    The process runs forward and is then scaled so that it ends at *last*; each hour is made of four moves.
+    """
+    if count <= 0:
+        return []
+    quarters = evolve(shape, every=900.0, volume=Decimal(0))
+    begin = open_of("hour", until) - timedelta(hours=count)
+    prices = [pair.price(move.price) for move in islice(synthetic(quarters, pair, last, begin, random), 4 * count + 1)]
+    scaled = [price * last / prices[-1] for price in prices]
+    return [_hour(begin + timedelta(hours=n), scaled[4 * n : 4 * n + 5], shape.volume / 24) for n in range(count)]
+
+
+def _hour(opened: datetime, prices: list[Decimal], volume: Decimal) -> RecordedBar:
+    return RecordedBar(opened, prices[0], max(prices), min(prices), prices[-1], volume)
 
 
 def preload(

@@ -67,10 +67,14 @@ class Recorded:
 
 @frozen
 class Invented:
-    """A synthetic price, from *first* on."""
+    """A synthetic price, from *first* on.
+
+    :ivar hours: how many hours of a past of the same kind the venue can tell.
+    """
 
     first: Decimal
     shape: Synthetic = _ORDINARY
+    hours: int = 24 * 30
 
 
 @frozen

@@ -18,7 +18,7 @@ from ilp.simulation.bank import Bank
 from ilp.simulation.core import Core
 from ilp.simulation.drivers import MarketDriver
 from ilp.simulation.fx import FixedRates
-from ilp.simulation.history import days_of, preload, shifted
+from ilp.simulation.history import days_of, invented_hours, preload, shifted
 from ilp.simulation.maker import HouseMaker
 from ilp.simulation.paths import Move, along_bars, synthetic, to_tick
 from ilp.simulation.recordings import RecordedBar, load_bars, load_fixings
@@ -181,6 +181,7 @@ class World:
                 self._add_history(venue, core, venue.name)
                 self.drivers[venue.name] = MarketDriver(self.clock, self._maker(venue), self._recorded_path(venue))
             case Invented(first=first, shape=shape):
+                self._add_history(venue, core, venue.name)
                 path = synthetic(shape, venue.pair, first, self.clock.now(), self._random(venue.name, "path"))
                 self.drivers[venue.name] = MarketDriver(self.clock, self._maker(venue), path)
 
@@ -199,19 +200,28 @@ class World:
         after = synthetic(plan.after, venue.pair, last.close, last.start + _MINUTE, random)
         return chain(along_bars(coming, venue.pair, random, steps=plan.steps), after)
 
-    def _add_history(self, venue: Venue, core: Core, recorded_at: str) -> None:
-        plan = self._recording.get(recorded_at)
-        if plan is None:
-            return
-        leader = next(v for v in self.scenario.venues if v.name == recorded_at)
+    def _add_history(self, venue: Venue, core: Core, leader_name: str) -> None:
+        """Let a venue tell of the time before it opened: its leader's prices, at the rates of their days."""
+        leader = next(v for v in self.scenario.venues if v.name == leader_name)
         quotes = leader.pair.quote.ticker, venue.pair.quote.ticker
-        hours = list(shifted(_bars(plan.hours), self.shift))
-        minutes = list(shifted(self._minutes[recorded_at], self.shift))
+        hours, minutes = self._past(leader)
         now = self.clock.now()
         add = partial(preload, core, venue.pair.ticker, until=now, rate=lambda at: self.rates.rate_at(*quotes, at))
         add("hour", hours)
         add("day", days_of(hours))
         add("minute", minutes)
+
+    def _past(self, leader: Venue) -> tuple[list[RecordedBar], list[RecordedBar]]:
+        """Hours and minutes of a venue with a price of its own."""
+        match leader.price:
+            case Recorded(hours=hours):
+                minutes = self._minutes[leader.name]
+                return list(shifted(_bars(hours), self.shift)), list(shifted(minutes, self.shift))
+            case Invented(first=first, shape=shape, hours=count):
+                random = self._random(leader.name, "past")
+                return invented_hours(shape, leader.pair, first, self.clock.now(), count, random), []
+            case Following():
+                return [], []  # a follower of a follower has the past of nobody
 
     # --------------------------------------------------------------------------------------------------------- takers
 

@@ -130,9 +130,19 @@ class DepositTests(SynchronousTestCase):
     def test_one_currency_sent_to_the_address_of_another_is_not_credited(self) -> None:
         self.assertIsNone(self.core.deposit("HUF", 1_000, self.address).account)
 
-    def test_an_account_that_may_not_deposit_is_not_credited(self) -> None:
+    def test_an_account_that_may_not_deposit_sees_it_come_and_go_as_an_excess(self) -> None:
         self.core.account("alice").may_deposit = False
         self.assertIsNone(self.core.deposit("BTC", 1_000, self.address).account)
+        self.assertEqual(
+            [line(e) for e in self.events],
+            [
+                f"alice BTC credit 1000 {self.address}",
+                f"alice BTC debit 1000 Excess Deposit: {self.address}",
+                "alice BTC debit 0 Fee",
+                "deposit 1 pending",
+            ],
+        )
+        self.assertEqual(self.core.balance(UNCLAIMED, "BTC"), 1_000)
 
     def test_a_deposit_of_nothing_is_refused(self) -> None:
         self.assertRaises(no.InvalidAmount, self.core.deposit, "BTC", 0, self.address)

@@ -140,6 +140,23 @@ class MarketsTests(Case):
         world.stop()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_an_invented_price_has_a_past_of_its_kind_at_both_venues(self) -> None:
+        world = self.world(plan(price=CALM))
+        source, target = world.cores["source"], world.cores["target"]
+        week = NOON - timedelta(days=7)
+        hours = source.bars("BTC/USD", "hour", week, NOON - timedelta(hours=1))
+        self.assertEqual(len(hours), 168)
+        self.assertEqual(hours[-1].close, 100_000_000)
+        self.assertTrue(
+            all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in hours)
+        )
+        self.assertEqual(len(target.bars("BTC/HUF", "hour", week, NOON - timedelta(hours=1))), 168)
+        self.assertGreaterEqual(len(source.bars("BTC/USD", "day", week, NOON)), 6)
+
+    def test_a_past_can_be_left_out(self) -> None:
+        world = self.world(plan(price=evolve(CALM, hours=0)))
+        self.assertEqual(world.cores["source"].bars("BTC/USD", "hour", NOON - YEAR, NOON - timedelta(hours=1)), [])
+
     def test_an_invented_price_needs_no_recording(self) -> None:
         world = self.world(plan(price=CALM))
         self.assertEqual(world.price("source"), D(10_000))
