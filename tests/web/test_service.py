@@ -327,14 +327,14 @@ class TlsTests(Served):
 class WarningTests(Served):
     """What is said at the start."""
 
-    async def warnings(self, users: dict[str, str], **changes: Any) -> str:
+    async def warnings(self, checked: dict[str, str], **changes: Any) -> str:
         """Listen and return the warnings."""
         said: list[str] = []
         observe = lambda event: said.append(formatEvent(event)) if event["log_level"] is LogLevel.warn else None  # noqa: E731
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
-        service = WebService(FakeConsole(), users, reactor)
-        await service.listen(web(**changes))
+        service = WebService(FakeConsole(), checked, reactor)
+        await service.listen(web(**{"users": checked, **changes}))
         await service.stop()
         return "\n".join(said)
 
