@@ -9,12 +9,14 @@ from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint
+from twisted.internet.interfaces import IAddress, IListeningPort, ISSLTransport, IStreamServerEndpoint
+from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Site
+from zope.interface import noLongerProvides
 
 __all__ = ["Port"]
 
@@ -34,17 +36,19 @@ def _tcp(wrapper: ProtocolWrapper) -> Any:
 class Port(WrappingFactory[ProtocolWrapper]):
     """One port and all connections made to it.
 
+    :param tls: certificate and protocol versions; None for plain TCP.
     :ivar number: the port's number once it listens.
     :ivar refusing: while set, new connections are dropped at once.
     """
 
     noisy = False
 
-    def __init__(self, root: Resource, reactor: Any) -> None:
+    def __init__(self, root: Resource, reactor: Any, tls: CertificateOptions | None = None) -> None:
         site = _QuietSite(root, reactor=reactor)  # type: ignore[no-untyped-call]
         site.noisy = False
         super().__init__(site)  # type: ignore[no-untyped-call]
         self._reactor = reactor
+        self._tls = tls
         self._listening: IListeningPort | None = None
         self._gone: dict[ProtocolWrapper, Deferred[None]] = {}
         self._paused = False
@@ -56,9 +60,14 @@ class Port(WrappingFactory[ProtocolWrapper]):
         return Deferred.fromCoroutine(self._listen(port, interface))
 
     async def _listen(self, port: int, interface: str) -> None:
-        listening = await TCP4ServerEndpoint(self._reactor, port, interface=interface).listen(self)
+        listening = await self._endpoint(port, interface).listen(self)
         self._listening = listening
         self.number = cast("IPv4Address", listening.getHost()).port
+
+    def _endpoint(self, port: int, interface: str) -> IStreamServerEndpoint:
+        if self._tls is None:
+            return TCP4ServerEndpoint(self._reactor, port, interface=interface)
+        return SSL4ServerEndpoint(self._reactor, port, self._tls, interface=interface)
 
     def stop(self) -> Deferred[None]:
         """Stop listening, drop every connection; fires when all are gone."""
@@ -91,6 +100,9 @@ class Port(WrappingFactory[ProtocolWrapper]):
     def registerProtocol(self, p: ProtocolWrapper) -> None:
         super().registerProtocol(p)  # type: ignore[no-untyped-call]
         self._gone[p] = Deferred()
+        if ISSLTransport.providedBy(p):
+            # autobahn asks what says it is TLS for details that only the layer under the wrapper has.
+            noLongerProvides(p, ISSLTransport)
         if self._paused:
             _tcp(p).pauseProducing()
 

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import asdict
 from autobahn.twisted.resource import WebSocketResource
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import CertificateOptions
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -63,6 +64,7 @@ class SputnikVenue:
     :param reactor: for sockets and for deadlines.
     :param seed: what ids, salts and the order of book rows are drawn from.
     :param descriptions: words about contracts, by ticker.
+    :param tls: certificate to serve `wss` with; None for `ws`.
     :param bank: what brings deposits; only the fault `delay_deposits` needs it.
     """
 
@@ -75,6 +77,7 @@ class SputnikVenue:
         seed: int = 0,
         descriptions: Mapping[str, Description] | None = None,
         bank: Bank | None = None,
+        tls: CertificateOptions | None = None,
     ) -> None:
         self.core = core
         self.reactor = reactor
@@ -90,7 +93,8 @@ class SputnikVenue:
         self._connections = Connections(reactor, self.open_session, lambda: self.port)
         root = _Forbidden()  # type: ignore[no-untyped-call]
         root.putChild(b"ws", WebSocketResource(self._connections))
-        self._port = Port(root, reactor)
+        self._port = Port(root, reactor, tls)
+        self._scheme = "ws" if tls is None else "wss"
         self._host = "127.0.0.1"
         actions = Actions(core, self.members, self.feeds, self._connections, self._port, bank)
         self.faults.actions.update(actions.table())
@@ -110,7 +114,7 @@ class SputnikVenue:
     @property
     def endpoint(self) -> str:
         """Where clients connect to."""
-        return f"ws://{self._host}:{self._port.number}/ws"
+        return f"{self._scheme}://{self._host}:{self._port.number}/ws"
 
     @property
     def port(self) -> int:

@@ -14,10 +14,11 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
+from twisted.internet.ssl import Certificate
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from tests.simulation.sputnik.cases import VenueTestCase, asynchronous
-from tests.simulation.sputnik.world import Closed, order, user_topic
+from tests.simulation.sputnik.world import Closed, dial, make_certificate, make_world, order, user_topic
 
 
 class _Raw(Protocol):
@@ -100,6 +101,27 @@ class HandshakeTests(VenueTestCase):
         url = self.world.venue.endpoint.replace("ws://", "http://").removesuffix("/ws") + path
         response = await treq.get(url, agent=Agent(reactor, pool=pool))
         return response.code, await response.content()
+
+
+class TlsTests(VenueTestCase):
+    """The same over TLS."""
+
+    @asynchronous
+    async def test_a_session_over_tls_is_like_any_other_and_ends_with_the_venue(self) -> None:
+        certificate = make_certificate()
+        world = await make_world(reactor, certificate=certificate)
+        self.assertTrue(world.venue.endpoint.startswith("wss://127.0.0.1:"))
+        endpoint = f"wss://localhost:{world.venue.port}/ws"
+        wire = await dial(reactor, endpoint, trust=Certificate.load(certificate.dump()))
+        self.assertEqual((await wire.login("alice", "secret-alice"))[0], 2)
+        await wire.subscribe("feeds.market.book.btc_huf")
+        world.place("bob", "BTC/HUF", "BUY", 6000000, 1000000)
+        self.assertEqual((await wire.event())[1]["contract"], "BTC/HUF")
+        world.venue.fault({"freeze": True})
+        world.venue.fault({"freeze": False})
+        await wire.quiet()
+        await world.stop()
+        self.assertEqual((await wire.closed)[0], 1006)
 
 
 class LoginTests(VenueTestCase):

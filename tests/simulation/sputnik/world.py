@@ -16,13 +16,18 @@ import hmac
 import json
 from collections import deque
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS, trustRootFromCertificates
 
 from clients.exchange import Side
 from ilp.clock import WorldClock
@@ -185,14 +190,19 @@ def signature(password: str, extra: Mapping[str, Any]) -> str:
     return base64.b64encode(hmac.new(key, extra["challenge"].encode(), hashlib.sha256).digest()).decode()
 
 
-async def dial(reactor: Any, endpoint: str, protocols: tuple[str, ...] = ("wamp.2.json",)) -> Wire:
+async def dial(
+    reactor: Any, endpoint: str, protocols: tuple[str, ...] = ("wamp.2.json",), trust: Certificate | None = None
+) -> Wire:
     """A raw connection whose WebSocket is open; `Closed` when the handshake fails."""
     factory = WebSocketClientFactory(endpoint, protocols=list(protocols), reactor=reactor)
     factory.protocol = Wire
     factory.noisy = False
     # autobahn's own time-outs would outlive the test.
     factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0, serverConnectionDropTimeout=0)
-    wire: Wire = await TCP4ClientEndpoint(reactor, "127.0.0.1", urlsplit(endpoint).port).connect(factory)
+    server: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", urlsplit(endpoint).port)
+    if trust is not None:
+        server = wrapClientTLS(optionsForClientTLS("localhost", trustRoot=trustRootFromCertificates([trust])), server)
+    wire: Wire = await server.connect(factory)
     await wire.opened
     return wire
 
@@ -250,11 +260,30 @@ def make_core(clock: WorldClock, **rules: bool) -> Core:
     return core
 
 
-async def make_world(reactor: Any, *, clock: Any = None, **rules: bool) -> World:
-    """A venue that listens on a free port of loopback; *clock* may be a `task.Clock` that moves the world's time."""
+def make_certificate() -> PrivateCertificate:
+    """A certificate for `localhost` that signed itself, good for an hour."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    unsigned = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    unsigned = unsigned.not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + timedelta(hours=1))
+    signed = unsigned.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    return PrivateCertificate.loadPEM(signed.public_bytes(serialization.Encoding.PEM) + pem)
+
+
+async def make_world(
+    reactor: Any, *, clock: Any = None, certificate: PrivateCertificate | None = None, **rules: bool
+) -> World:
+    """A venue that listens on a free port of loopback, with a certificate over TLS as `wss://127.0.0.1:…`.
+
+    *clock* may be a `task.Clock` that moves the world's time.
+    """
     time = WorldClock(clock if clock is not None else reactor, START)
     core = make_core(time, **rules)
-    venue = SputnikVenue(core, time, reactor)
+    venue = SputnikVenue(core, time, reactor, tls=certificate.options() if certificate else None)
     for name in core.accounts:
         venue.add_user(name, f"secret-{name}")
     await venue.listen()
