@@ -28,6 +28,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 # needs few proximal steps, a larger one copes with badly scaled pools.
 _LADDER = ((1e-7, 1e-11), (1e-7, 1e-9), (1e-6, 1e-9), (1e-5, 1e-9), (1e-4, 1e-8))
 _PROXIMAL_STEPS = 12
+_FLAT = 1e-14  # of the largest slope
 _PATIENCE = 2  # proximal steps before exact ones help
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
 _DUST = 1e-12  # of the scale: what the solver leaves on columns that are off
@@ -69,13 +70,18 @@ def newton(
     system[range(k), range(k)] = curvature[free]
     system[:k, k:], system[k:, :k] = a.T, a
     slope = np.concatenate([-(gradient + curvature * x)[free], np.zeros(len(active))])
-    step = np.zeros(n)
-    step[free] = np.linalg.lstsq(system, slope, rcond=1e-13)[0][:k]
+    step, most = np.zeros(n), 1.0
+    found = np.linalg.lstsq(system, slope, rcond=1e-13)[0]
+    downhill = (slope - system @ found)[:k]
+    if np.abs(downhill).max(initial=0.0) > _FLAT:  # no curvature that way: as far as the limits are
+        found, most = downhill / np.abs(downhill).max(), np.inf
+    step[free] = found[:k]
     change, now = np.concatenate([step, rows @ step]), np.concatenate([x, rows @ x])
     room = np.where(change > 0, upper - now, now - lower)
-    moving = np.abs(change) > 1e-14
-    reach = float(np.min(np.maximum(room[moving], 0.0) / np.abs(change[moving]), initial=1.0))
-    return np.asarray(x + min(1.0, reach) * step)
+    moving = np.abs(change) > 1e-9 * np.abs(change).max(initial=0.0)
+    moving[n + active] = False
+    reach = float(np.min(np.maximum(room[moving], 0.0) / np.abs(change[moving]), initial=most))
+    return np.asarray(x + reach * step) if np.isfinite(reach) else x
 
 
 class _Columns:
