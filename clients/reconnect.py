@@ -91,7 +91,8 @@ class Lifeline:
         if self._loop is None:
             self._starts += 1
             loop = Deferred.fromCoroutine(self._run(self._starts))
-            self._loop = None if loop.called else loop  # refused, or stopped by a listener, without waiting for anything
+            # It may be over already: refused, or stopped by a listener, without waiting for anything.
+            self._loop = None if loop.called else loop
             reported(loop, self.trouble)
         return waiter
 

@@ -44,6 +44,8 @@ __all__ = ["Live"]
 
 T = TypeVar("T")
 
+CLOCKS_DIFFER = 600_000_000  # microseconds by which our clock and the venue's may differ
+
 Events = list[tuple[str, tuple[Any, ...]]]
 
 
@@ -228,7 +230,8 @@ class Live:
 
     async def _settle(self, vanished: Sequence[Tracked]) -> None:
         """Orders that ended without an event, for instance while we were away: the notes of the history tell how."""
-        since = min(order.message.timestamp for order in vanished)
+        # The time of an order that the venue has not shown is by our clock, which may be ahead of the venue's.
+        since = min(order.message.timestamp - (0 if order.seen else CLOCKS_DIFFER) for order in vanished)
         fills = filled_by_order(self.account.contracts, await self.history(since, None))
         for order in vanished:
             if order.message.final:  # its event has come while the history was read

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from attrs import Attribute, field, fields, frozen
+from attrs import Attribute, Converter, field, fields, frozen
 
 __all__ = ["Options"]
 
@@ -30,14 +30,14 @@ def _path(value: Any) -> Path | None:
 
 
 def _seconds(default: float) -> Any:
-    return field(default=default, converter=_number, validator=_positive)
+    return field(default=default, converter=Converter(_number, takes_field=True), validator=_positive)
 
 
-def _number(value: Any) -> float:
+def _number(value: Any, attribute: Attribute[float]) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not a number") from None
+        raise ValueError(f"{attribute.name} {value!r} is not a number") from None
 
 
 def _positive(_: object, attribute: Attribute[float], value: float) -> None:
