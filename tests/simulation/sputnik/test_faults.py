@@ -136,6 +136,7 @@ class AnswerTests(FaultTestCase):
         await alice.quiet()
         self.fault(delay_answers=1000)
         alice.put(48, 901, {}, "rpc.market.get_markets")
+        await task.deferLater(reactor, 0.02)
 
     @asynchronous
     async def test_an_answer_is_repeated(self) -> None:
