@@ -1,7 +1,8 @@
 """How many book updates a second the simulated Sputnik exchange delivers: `python -m benchmarks.sputnik_venue`.
 
 A book of 20 levels a side, two subscribers on loopback sockets in the same process, each update one order placed or
-cancelled by the core.  What is claimed: an update costs the server less than 100 µs, so 1,000 a second are a tenth of a core.
+cancelled by the core.  What is claimed: an update costs the server less than 100 µs, so 1,000 a second are a tenth of a
+core.
 """
 
 from __future__ import annotations
