@@ -6,16 +6,15 @@ Decides when; where the price goes is `paths`, how it becomes a book is `maker`,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 
-from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall
 
 from ilp.clock import WorldClock
-from ilp.simulation.maker import HouseMaker, Levels
+from ilp.simulation.books import RecordedBook
+from ilp.simulation.maker import HouseMaker
 from ilp.simulation.paths import Move
 
-__all__ = ["BookDriver", "MarketDriver", "RecordedBook"]
+__all__ = ["BookDriver", "MarketDriver"]
 
 
 class MarketDriver:
@@ -91,15 +90,6 @@ class MarketDriver:
             self._maker.core.print_trade(self._maker.contract, move.price, move.volume, move.side)
         for follower in tuple(self._followers):
             follower(move.price)
-
-
-@frozen
-class RecordedBook:
-    """A book as it was at an instant, in wire units."""
-
-    at: datetime
-    bids: Levels
-    asks: Levels
 
 
 class BookDriver:

@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
 from ilp.clock import WorldClock
+from ilp.simulation.books import RecordedBook
 from ilp.simulation.contracts import Currency, Pair
 from ilp.simulation.core import Core
-from ilp.simulation.drivers import BookDriver, MarketDriver, RecordedBook
+from ilp.simulation.drivers import BookDriver, MarketDriver
 from ilp.simulation.maker import HouseMaker, Ladder
 from ilp.simulation.paths import Move, Synthetic, synthetic
 from ilp.simulation.records import OrderAccepted, Traded
