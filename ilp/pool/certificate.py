@@ -1,7 +1,4 @@
-"""Checks an answer of the optimizer from the pool and the answer alone; shares no code with what found it.
-
-By weak duality: whatever duals a leaf of the proof carries, no plan of that leaf loses less (docs/optimizer.md).
-"""
+"""Checks an answer of the optimizer from the pool and the answer alone; docs/optimizer.md derives the bound."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -33,14 +30,13 @@ def _lanes(i: int, move: Any, marks: Any, room: Any) -> Iterator[Any]:
         yield (i, "back"), b, a, b, least * ma / mb if move.get("both_ways", True) else np.inf, back, back, arrives
 
 
-def _leaves(node: Any, keys: Any, may: Any, must: Any) -> Iterator[Any]:
+def _leaves(node: Any, keys: Any, may: Any, must: Any) -> list[Any]:
     """Every leaf of the proof with what may and must be on there; together they leave no plan out."""
-    if "on" in node:
-        here, rivals = (np.array([k[:n] == (node["move"], node["direction"])[:n] for k in keys]) for n in (2, 1))
-        yield from _leaves(node["on"], keys, may & (here | ~rivals), must | here)
-        yield from _leaves(node["off"], keys, may & ~here, must)
-    else:
-        yield node, may, must
+    if "on" not in node:
+        return [(node, may, must)]
+    here, rivals = (np.array([k[:n] == (node["move"], node["direction"])[:n] for k in keys]) for n in (2, 1))
+    on = _leaves(node["on"], keys, may & (here | ~rivals), must | here)
+    return on + _leaves(node["off"], keys, may & ~here, must)
 
 
 def verify(pool_document: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
@@ -60,55 +56,45 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
     at, room, varies = {(h["venue"], h["asset"]): n for n, h in enumerate(held)}, np.maximum(free, 0), wants["variance"]
     if "covariance" not in varies:
         varies = {"assets": [*varies], "covariance": np.diag([float(v) for v in varies.values()])}
-    m, penalty = np.array([marks[h["asset"]] for h in held]), float(wants["deviation_penalty"])
+    weight = (m := np.array([marks[h["asset"]] for h in held])) * (penalty := float(wants["deviation_penalty"]))
     member = np.array([[float(a == h["asset"]) for h in held] for a in varies["assets"]]).reshape(-1, len(held))
     sigma = float(wants["risk_aversion"]) * np.array(varies["covariance"], float).reshape(len(member), len(member))
 
     def apart(y: Any) -> Any:
-        lines = [4.75 * t - 13 * y, 2.25 * t - 3 * y, 0 * t, y - 1.25 * t, 4 * y - 16.25 * t]
-        return penalty * m * np.max(lines, axis=0)
+        return weight * np.max([4.75 * t - 13 * y, 2.25 * t - 3 * y, 0 * t, y - 1.25 * t, 4 * y - 16.25 * t], axis=0)
 
-    keys, lanes, plan = [], [], {(p["move"], p["direction"]): float(p["amount"]) for p in best["moves"]}
+    plan = {(p["move"], p["direction"]): float(p["amount"]) for p in best["moves"]}
     yield len({move for move, _ in plan}) == len(best["moves"]), "a move is on twice"
-    y, used, costs = y0.copy(), 0 * y0, 0.0
+    y, used, costs, keys, lanes = y0.copy(), 0 * y0, 0.0, [], []
     for i, move in enumerate(pool.get("moves", ())):
         for key, start, end, unit, least, x, use, income in _lanes(i, move, marks, dict(zip(at, room, strict=True))):
-            s, low = at[start], max(least, np.interp(0, income, x, right=np.inf))
-            high, cost = np.interp(room[s], use, x, left=-1), use * m[s] - income
+            low, high = max(least, np.interp(0, income, x, right=np.inf)), np.interp(room[at[start]], use, x, left=-1)
+            s, cost, u = at[start], use * m[at[start]] - income, np.unique(np.clip(x, low, high))
             effect = np.array([(p == end) * 1.0 - (p == start) for p in at]) * marks[unit[1]] / m
-            u = np.unique(np.clip(x, low, high)) if low <= high else np.zeros(0)
             keys.append(key)
-            lanes.append((s, effect, u, np.interp(u, x, use), np.interp(u, x, cost)))
-            if amount := plan.pop(key, 0.0):
-                yield low * (1 - 1e-9) <= amount <= high * (1 + 1e-9), f"move {key} cannot be {amount}"
-                y, costs = y + amount * effect, costs + np.interp(amount, x, cost)
-                used[s] += np.interp(amount, x, use)
+            lanes.append((s, effect, u, np.interp(u, x, use), np.interp(u, x, cost) if low <= high else np.inf))
+            if a := plan.pop(key, 0.0):
+                yield low * (1 - 1e-9) <= a <= high * (1 + 1e-9), f"move {key} cannot be {a}"
+                y, costs, used[s] = y + a * effect, costs + np.interp(a, x, cost), used[s] + np.interp(a, x, use)
     yield not plan, f"there is no move {[*plan]}"
     yield np.all(used <= room + 1e-9 * (1 + room)), f"holdings are overspent: {used} of {room}"
-    for name, z, cost in (("base", y0, 0.0), ("optimized", y, costs)):
-        terms = {
-            "cash": y0 @ m,
-            "costs": cost,
-            "risk": (member @ z) @ sigma @ (member @ z),
-            "deviation": apart(z).sum(),
-        }
-        near, value = 1e-9 * (1 + sum(map(abs, terms.values()))), 2 * terms["cash"] - sum(terms.values())
-        for term, number in (*terms.items(), ("value", value)):
+    for name, z, charge in (("base", y0, 0.0), ("optimized", y, costs)):
+        terms = [y0 @ m, charge, (member @ z) @ sigma @ (member @ z), sum(apart(z))]
+        near, value = 1e-9 * (1 + sum(map(abs, terms))), 2 * terms[0] - sum(terms)
+        for term, number in zip(("cash", "costs", "risk", "deviation", "value"), (*terms, value), strict=True):
             yield abs(number - answer[name][term]) <= near, f"{name} {term} is {number}"
     yield np.allclose([h["total"] for h in best["holdings"]], y, 1e-9, 1e-9), "the moves do not make these holdings"
-    least = np.inf
+    losses = []
     for node, may, must in _leaves(answer["proof"], keys, np.full(len(keys), True), np.full(len(keys), False)):
         slopes, rents, totals = (np.array(node[k], float) for k in ("slopes", "rents", "totals"))
         slopes, rents, pull = m * np.clip(slopes, -13 * penalty, 4 * penalty), np.maximum(0, rents), 2 * sigma @ totals
-        loss = np.min([apart(k * t) - slopes * k * t for k in (0.25, 0.75, 1.25, 5)], axis=0).sum()
-        loss += (price := slopes + pull @ member) @ y0 - totals @ pull / 2 - rents @ room
-        each = [(c + rents[s] * use + price @ e * u).min(initial=np.inf) for s, e, u, use, c in lanes]
+        losses.append(np.min([apart(k * t) - slopes * k * t for k in (0.25, 0.75, 1.25, 5)], axis=0).sum())
+        losses[-1] += (price := slopes + pull @ member) @ y0 - totals @ pull / 2 - rents @ room
+        each = [np.min(c + rents[s] * use + price @ e * u) for s, e, u, use, c in lanes]
         for i in range(len(pool.get("moves", ()))):
             of = [n for n, key in enumerate(keys) if key[0] == i and may[n]]
-            must_be = [each[n] for n in of if must[n]]
-            loss += min(must_be or [0.0, *(each[n] for n in of)])
-        least = min(least, loss)
-    proven = max(value, terms["cash"] - least)
+            losses[-1] += min([each[n] for n in of if must[n]] or [0.0, *(each[n] for n in of)])
+    proven = max(value, terms[0] - min(losses))
     yield abs(best["bound"] - proven) <= near, f"the proof gives a bound of {proven}"
     yield answer["exhausted"] or proven - value <= near, f"the gap is {proven - value} and the budget not used up"
     yield value >= answer["base"]["value"] - near, "doing nothing is worth more"
