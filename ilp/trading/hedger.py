@@ -12,14 +12,12 @@ from attrs import define
 
 from clients.exchange import Side
 from ilp.journal.entries import Purpose
-from ilp.trading.exposure import signed
 from ilp.trading.floor import Floor
 from ilp.trading.gate import OrderRequest
 from ilp.trading.hedging import Funds, closing, kept_by_plan, open_part
 from ilp.trading.market import BALANCES, BOOK, ORDERS
 from ilp.trading.own import OwnOrder
 from ilp.trading.permissions import Act, Leave
-from ilp.trading.strategy import PlannedTrade
 
 __all__ = ["Hedger"]
 
@@ -47,7 +45,7 @@ class Hedger:
         if not closable:
             self.open_since, self.alarmed = None, False
         elif self.open_since is None:
-            self.open_since = floor.exposure.since
+            self.open_since = floor.seconds()
         why = self.overdue()
         if why and not self.alarmed:
             self.alarmed = True
@@ -82,17 +80,17 @@ class Hedger:
         source = self.floor.layout.source
         return self.floor.desk.live(source.venue, source.ticker)
 
-    def act(self, plan: PlannedTrade | None, plan_id: Callable[[], str], by: Leave = Leave.MACHINE) -> None:
-        """Close what is open, less what *plan* would trade back.
+    def act(self, traded_back: Decimal, plan_id: Callable[[], str], by: Leave = Leave.MACHINE) -> None:
+        """Close what is open, less what the plan would trade back.
 
+        :param traded_back: base that the plan wants to buy (positive) or sell on the source once all is closed.
         :param plan_id: keeps the plan in the journal and names it; called only when the plan keeps something.
         """
         floor, exposure = self.floor, self.closable()
         self.reason = self._hindrance(by) if exposure else ""
         if not exposure or self.reason:
             return
-        if plan is not None:
-            exposure -= self._keep(exposure, plan, plan_id)
+        exposure -= self._keep(exposure, traded_back, plan_id)
         if not exposure:
             return
         source = floor.layout.source
@@ -151,9 +149,9 @@ class Hedger:
             return self.reason or "the last hedge was refused"
         return ""
 
-    def _keep(self, exposure: Decimal, plan: PlannedTrade, plan_id: Callable[[], str]) -> Decimal:
+    def _keep(self, exposure: Decimal, traded_back: Decimal, plan_id: Callable[[], str]) -> Decimal:
         floor = self.floor
-        kept = kept_by_plan(exposure, signed(plan.side, plan.quantity))
+        kept = kept_by_plan(exposure, traded_back, floor.hedge_minimum())
         if kept:
             floor.recorder.record(*floor.exposure.keep(kept, plan_id(), floor.now()))
         return kept

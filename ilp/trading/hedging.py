@@ -50,15 +50,19 @@ def open_part(net: Decimal, max_unhedged: Decimal) -> Decimal:
     return beyond.copy_sign(net) if beyond > 0 else ZERO
 
 
-def kept_by_plan(exposure: Decimal, plan_trade: Decimal) -> Decimal:
+def kept_by_plan(exposure: Decimal, plan_trade: Decimal, minimum: Decimal = ZERO) -> Decimal:
     """The signed part of *exposure* that stays because the plan would trade it back.
 
     :param plan_trade: base that the plan wants to buy (positive) or sell on the same book, once the exposure is closed.
+    :param minimum: the least that the source takes; a rest below it stays with the part that is kept.
     """
     if exposure * plan_trade <= 0:
         # Closing a received 1 BTC is a sale: a plan that buys stands against it, so equal signs cancel out.
         return ZERO
-    return min(abs(exposure), abs(plan_trade)).copy_sign(exposure)
+    kept = min(abs(exposure), abs(plan_trade))
+    if abs(exposure) - kept < minimum:
+        kept = abs(exposure)
+    return kept.copy_sign(exposure)
 
 
 def limit_price(book: Sides, side: Side, max_slippage: Decimal, rules: Market | None) -> Decimal | None:

@@ -6,6 +6,8 @@ path: the references are derived from the last optimum, no optimisation stands b
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from attrs import define, field
 
 from clients.exchange import Side
@@ -15,11 +17,12 @@ from ilp.trading.machine import State
 from ilp.trading.permissions import Leave
 from ilp.trading.planner import Planner, plan_entry
 from ilp.trading.quotes import Quoter
-from ilp.trading.strategy import Optimum, Reference, Strategy, edges, planned_trade
+from ilp.trading.strategy import Optimum, Reference, Strategy, edges, traded_back
 from ilp.trading.view import View
 
 __all__ = ["Loop"]
 
+ZERO = Decimal(0)
 PAUSE = 0.02  # reactor seconds between two optimisations that nothing but the mark asks for
 
 
@@ -65,7 +68,7 @@ class Loop:
         """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""
         if not self.hedger.closable():
             return f"nothing to hedge: {self.floor.exposure.net} {self.floor.layout.base} is below the source's minimum"
-        self.hedger.act(None, lambda: "", by)
+        self.hedger.act(ZERO, lambda: "", by)
         return self.hedger.reason
 
     def due(self) -> list[float]:
@@ -107,10 +110,10 @@ class Loop:
     def _hedge(self, state: State, view: View | None) -> None:
         if not self.hedger.closable():
             return
-        plan = None
+        back = ZERO
         if state is State.TRADING and view is not None and not self.floor.inputs_trouble() and not self.hedger.orders():
-            plan = planned_trade(self._optimise(view, at_once=True))
-        self.hedger.act(plan, self._keeping)
+            back = traded_back(self._optimise(view, at_once=True))
+        self.hedger.act(back, self._keeping)
 
     def _optimise(self, view: View, *, at_once: bool = False) -> Optimum:
         """The optimum that serves for *view*: the last one, or a new one where it no longer does."""

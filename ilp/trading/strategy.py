@@ -25,7 +25,17 @@ from ilp.trading.sides import Sides
 from ilp.trading.transfers_plan import WantedTransfer
 from ilp.trading.view import View, pool_of, trade_minimum, trade_move
 
-__all__ = ["LiquidityPool", "Optimum", "PlannedTrade", "Reference", "Strategy", "Wanted", "planned_trade", "transfers"]
+__all__ = [
+    "LiquidityPool",
+    "Optimum",
+    "PlannedTrade",
+    "Reference",
+    "Strategy",
+    "Wanted",
+    "planned_trade",
+    "traded_back",
+    "transfers",
+]
 
 BUDGET = 400  # branches of one optimisation; the whole is to stay below 8 ms
 SHARES = 10  # a quote is cut to tenths of its size, so that a nervous depth does not move it all the time
@@ -273,6 +283,19 @@ def planned_trade(optimum: Optimum) -> PlannedTrade | None:
             price = _deepest(optimum.view.book(optimum.view.layout.source), side, move.amount)
             return None if price is None else PlannedTrade(side, move.amount, price)
     return None
+
+
+def traded_back(optimum: Optimum) -> Decimal:
+    """Base that the plan wants to buy (positive) or sell on the source, before rounding: nothing is sent for what it keeps.
+
+    0 where the rounded plan trades nothing.
+    """
+    if planned_trade(optimum) is None:
+        return ZERO
+    for move in optimum.solution.optimized.moves:
+        if isinstance(optimum.pool.moves[move.move], Trade):
+            return _cents(_exact(move.amount if move.direction == "buy" else -move.amount))
+    return ZERO
 
 
 def _deepest(book: Sides, side: Side, quantity: Decimal) -> Decimal | None:
