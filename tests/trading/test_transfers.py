@@ -2,72 +2,588 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal as D
 
-from twisted.internet.defer import Deferred, fail
+from attrs import evolve
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import InsufficientFunds, OutcomeUnknown, Unreachable
-from ilp.journal.entries import TransferState
-from tests.trading.transfers_fakes import FEE, NOON, Pair, coins
+from ilp.journal.entries import TransferEntry, TransferState
+from ilp.journal.interface import JournalError
+from ilp.trading.gate import Breach, Forbidden
+from tests.trading.transfers_fakes import FEE, NOON, Pair, coins, dollars, payout, rules
+
+S = TransferState
 
 
-class SendingTests(SynchronousTestCase):
-    """From the plan to the venue's answer."""
+class Paired(SynchronousTestCase):
+    """Two venues that were read once."""
 
     def setUp(self) -> None:
         self.pair = Pair()
         self.pair.refresh()
 
-    def sent(self) -> TransferState:
-        (entry,) = self.successResultOf(self.pair.plan(coins()))
-        return entry.state
+    def planned(self, *moves: object) -> TransferEntry:
+        """The one transfer that came of a plan."""
+        (entry,) = self.successResultOf(self.pair.plan(*moves))  # type: ignore[arg-type]
+        return entry
+
+    def totals(self) -> tuple[D, D]:
+        """Bitcoin at the source and at the target."""
+        return self.pair.total("source", "BTC"), self.pair.total("target", "BTC")
+
+    def journaled(self) -> dict[str, TransferEntry]:
+        """What a restart would find."""
+        found = self.successResultOf(self.pair.journal.transfers(NOON - timedelta(days=1)))
+        return {entry.id: entry for entry in found}
+
+
+class SendingTests(Paired):
+    """From the plan to the venue's answer."""
+
+    def sent(self, error: Exception | None = None) -> TransferState:
+        if error is not None:
+            self.pair.source.answer = lambda id: fail(error)
+        return self.planned(coins()).state
 
     def test_an_accepted_transfer_is_requested(self) -> None:
-        self.assertIs(self.sent(), TransferState.REQUESTED)
+        self.assertIs(self.sent(), S.REQUESTED)
         self.assertEqual(self.pair.source.calls, [("BTC", D(1), "target's BTC address")])
+
+    def test_the_answer_is_journaled(self) -> None:
+        self.sent()
+        self.assertEqual(self.journaled()["t1"], self.pair.transfers.entries[0])
+        self.assertIs(self.journaled()["t1"].state, S.REQUESTED)
 
     def test_the_intention_is_durable_before_the_venue_is_called(self) -> None:
         seen: list[object] = []
 
         def look(id: str) -> Deferred[str]:
-            found = self.successResultOf(self.pair.journal.transfers(NOON))
-            seen.extend((t.state, t.called, t.address) for t in found)
+            seen.extend((t.state, t.called, t.address) for t in self.journaled().values())
             return Deferred()
 
         self.pair.source.answer = look
         self.assertNoResult(self.pair.plan(coins()))
-        self.assertEqual(seen, [(TransferState.PLANNED, True, "target's BTC address")])
+        self.assertEqual(seen, [(S.PLANNED, True, "target's BTC address")])
+
+    def test_an_intention_that_cannot_be_journaled_is_not_acted_on(self) -> None:
+        self.pair.journal.full = True
+        self.failureResultOf(self.pair.plan(coins()), JournalError)
+        self.assertEqual(self.pair.source.calls, [])
+        self.assertEqual(self.pair.transfers.entries, ())
+        self.assertEqual(len(self.pair.broken), 1)
+
+    def test_a_change_that_cannot_be_journaled_is_reported(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.journal.full = True
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), len(self.pair.broken)), (["SENT"], 1))
 
     def test_a_lost_answer_leaves_it_uncertain(self) -> None:
-        self.pair.source.answer = lambda id: fail(OutcomeUnknown("source", "withdrawing", "no answer in 10 s"))
-        self.assertIs(self.sent(), TransferState.UNCERTAIN)
+        self.assertIs(self.sent(OutcomeUnknown("source", "withdrawing", "no answer in 10 s")), S.UNCERTAIN)
+        self.assertEqual(self.pair.transfers.uncertain, self.pair.transfers.entries)
+
+    def test_an_error_that_nobody_foresaw_leaves_it_uncertain(self) -> None:
+        self.assertIs(self.sent(ZeroDivisionError("a bug")), S.UNCERTAIN)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_call_that_was_broken_off_leaves_it_uncertain(self) -> None:
+        waiting: Deferred[str] = Deferred()
+        self.pair.source.answer = lambda id: waiting
+        planning = self.pair.plan(coins())
+        waiting.cancel()
+        self.failureResultOf(planning)
+        self.assertIs(self.journaled()["t1"].state, S.UNCERTAIN)
 
     def test_a_refusal_is_the_end_of_it(self) -> None:
-        self.pair.source.answer = lambda id: fail(InsufficientFunds("source", "withdrawing", "not enough"))
-        self.assertIs(self.sent(), TransferState.FAILED)
+        self.assertIs(self.sent(InsufficientFunds("source", "withdrawing", "not enough")), S.FAILED)
+        self.assertEqual(self.totals(), (D(10), D(10)))
 
     def test_an_unreachable_venue_leaves_it_planned_and_uncalled(self) -> None:
-        self.pair.source.answer = lambda id: fail(Unreachable("source", "withdrawing", "not connected"))
-        self.assertIs(self.sent(), TransferState.PLANNED)
-        self.assertIs(self.pair.transfers.entries[0].called, False)
+        self.assertIs(self.sent(Unreachable("source", "withdrawing", "not connected")), S.PLANNED)
+        self.assertIs(self.journaled()["t1"].called, False)
 
-    def test_totals_move_once_on_the_way(self) -> None:
-        self.successResultOf(self.pair.plan(coins()))
+    def test_the_next_plan_tries_again_with_its_own_amount(self) -> None:
+        self.sent(Unreachable("source", "withdrawing", "not connected"))
+        self.pair.source.answer = succeed
+        entry = self.planned(coins("1.5"))
+        self.assertEqual((entry.id, entry.state, entry.amount), ("t1", S.REQUESTED, D("1.5")))
+        self.assertEqual([amount for _, amount, _ in self.pair.source.calls], [D(1), D("1.5")])
 
-        def totals() -> tuple[D, D]:
-            return self.pair.total("source", "BTC"), self.pair.total("target", "BTC")
+    def test_a_client_that_cannot_withdraw_hands_it_to_the_operator(self) -> None:
+        self.assertIs(self.sent(NotImplementedError("no withdrawals here")), S.PROPOSED)
+        self.assertIs(self.pair.transfers.entries[0].manual, True)
+        self.assertEqual(self.successResultOf(self.pair.plan(coins())), ())  # and is not asked again
 
-        moved = (D(9), D(11) - FEE)
-        self.assertEqual(totals(), moved)
+    def test_two_plans_at_once_make_one_transfer(self) -> None:
+        addresses: list[Deferred[str]] = []
+
+        def slow(asset: str) -> Deferred[str]:
+            addresses.append(Deferred())
+            return addresses[-1]
+
+        self.pair.target.address = slow
+        first, second = self.pair.plan(coins()), self.pair.plan(coins())
+        addresses[0].callback("there")
+        self.assertEqual(len(self.successResultOf(first)), 1)
+        self.assertEqual(self.successResultOf(second), ())
+        self.assertEqual(len(self.pair.source.calls), 1)
+
+    def test_a_record_that_is_faster_than_the_journal_keeps_it_from_being_sent(self) -> None:
+        """Somebody has sent exactly this by hand while the intention was being written down."""
+        real, held = self.pair.journal.real, Deferred[None]()
+
+        class Slow:
+            def record(self, *entries: object) -> Deferred[None]:
+                return real.record(*entries).addCallback(lambda _: held)  # type: ignore[arg-type]
+
+        self.pair.journal.real = Slow()  # type: ignore[assignment]
+        planning = self.pair.plan(coins())
+        self.pair.journal.real = real
+        self.pair.source.balances["BTC"] -= 1
+        self.pair.source.record("withdrawal", "BTC", D(1), "target's BTC address", None)
         self.pair.refresh()
-        self.assertEqual(totals(), moved)
+        held.callback(None)
+        self.successResultOf(planning)
+        self.assertEqual((self.pair.states(), self.pair.source.calls), (["SENT"], []))
+
+
+class AddressTests(Paired):
+    """A transfer leaves only to an address that the receiving client gave or that the configuration lists."""
+
+    def no_address(self, asset: str) -> Deferred[str]:
+        """What a client says that has no addresses."""
+        return fail(NotImplementedError("getCurrentAddress"))
+
+    def test_the_receiving_clients_address_is_recorded(self) -> None:
+        self.assertEqual(self.planned(coins()).address, "target's BTC address")
+
+    def test_the_configured_address_serves_where_the_client_has_none(self) -> None:
+        self.pair.use(addresses={("target", "BTC"): ("listed", "another")})
+        self.pair.target.address = self.no_address
+        self.planned(coins())
+        self.assertEqual(self.pair.source.calls, [("BTC", D(1), "listed")])
+
+    def test_without_any_address_the_operator_has_to(self) -> None:
+        self.pair.target.address = self.no_address
+        entry = self.planned(coins())
+        self.assertEqual((entry.state, entry.manual), (S.PROPOSED, True))
+
+    def test_an_unreachable_receiver_puts_it_off(self) -> None:
+        self.pair.target.address = lambda asset: fail(Unreachable("target", "reading an address", "not connected"))
+        self.assertEqual(self.successResultOf(self.pair.plan(coins())), ())
+        self.pair.target.address = lambda asset: succeed("back again")
+        self.assertEqual(self.planned(coins()).address, "back again")
+
+    def test_a_payout_goes_to_the_configured_address_only(self) -> None:
+        entry = self.planned(payout())
+        self.successResultOf(self.pair.transfers.act("alice", entry.id, "approve", None, None))
+        self.assertEqual(self.pair.source.calls, [("USD", D(1000), "the operator's bank")])
+
+    def test_an_approval_asks_for_a_fresh_address(self) -> None:
+        self.pair.use(approval_limit=D(0))
+        entry = self.planned(coins())
+        self.pair.target.address = lambda asset: succeed("fresh")
+        self.successResultOf(self.pair.transfers.act("alice", entry.id, "approve", None, None))
+        self.assertEqual(self.pair.source.calls, [("BTC", D(1), "fresh")])
+
+
+class GateTests(Paired):
+    """What is asked just before the call."""
+
+    def closed(self, refusal: Exception) -> TransferEntry:
+        def gate(entry: TransferEntry) -> None:
+            raise refusal
+
+        self.pair.gate = gate
+        return self.planned(coins())
+
+    def test_beyond_a_limit_nothing_is_sent_and_the_transfer_ends(self) -> None:
+        entry = self.closed(Breach("largest coin transfer", 1, D("0.5"), "withdrawal"))
+        self.assertIs(entry.state, S.CANCELLED)
+        self.assertIn("largest coin transfer: 1, allowed 0.5", entry.note)
+        self.assertEqual(self.pair.source.calls, [])
+
+    def test_what_may_not_be_sent_now_waits(self) -> None:
+        entry = self.closed(Forbidden("transfers may not be sent now"))
+        self.assertEqual((entry.state, entry.called), (S.PLANNED, False))
+
+    def test_what_waits_is_not_counted_as_gone(self) -> None:
+        self.closed(Forbidden("transfers may not be sent now"))
+        self.assertEqual(self.totals(), (D(10), D(10)))
+        self.assertEqual(self.pair.transfers.outstanding("source", "BTC").reserved, D(1))
+
+    def test_an_approved_one_that_waited_is_sent_when_it_may(self) -> None:
+        self.pair.use(approval_limit=D(0))
+        entry = self.closed(Forbidden("not now"))
+        self.successResultOf(self.pair.transfers.act("alice", entry.id, "approve", None, None))
+        self.pair.gate = None
+        (after,) = self.successResultOf(self.pair.transfers.send_waiting())
+        self.assertEqual((after.state, len(self.pair.source.calls)), (S.REQUESTED, 1))
+
+    def test_one_that_only_a_plan_wanted_waits_for_the_next_plan(self) -> None:
+        self.closed(Forbidden("not now"))
+        self.pair.gate = None
+        self.assertEqual(self.successResultOf(self.pair.transfers.send_waiting()), ())
+        self.assertIs(self.planned(coins()).state, S.REQUESTED)
+
+    def test_one_that_needs_approval_by_now_goes_back_to_the_operator(self) -> None:
+        self.closed(Forbidden("not now"))
+        self.pair.use(approval_limit=D(300))
+        entry = self.planned(coins("2"))
+        self.assertEqual((entry.state, entry.amount), (S.PROPOSED, D(2)))
+        self.assertEqual(self.successResultOf(self.pair.transfers.send_waiting()), ())
+
+
+class CountingTests(Paired):
+    """Every unit counts once on the way."""
+
+    MOVED = (D(9), D(11) - FEE)
+
+    def test_totals_move_when_the_venue_accepts_and_never_again(self) -> None:
+        self.planned(coins())
+        self.assertEqual(self.totals(), self.MOVED)
+        self.pair.refresh()
+        self.assertEqual(self.totals(), self.MOVED)
         self.pair.source.debit(reference="tx")
-        self.assertEqual(totals(), moved)
         self.pair.refresh()
-        self.assertEqual(self.pair.states(), ["SENT"])
-        self.assertEqual(totals(), moved)
+        self.assertEqual((self.pair.states(), self.totals()), (["SENT"], self.MOVED))
         self.pair.target.credit("BTC", D(1) - FEE, reference="tx")
         self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["ARRIVED"], self.MOVED))
+
+    def test_the_order_in_which_venues_are_read_does_not_matter(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit(reference="tx")
+        self.pair.target.credit("BTC", D(1) - FEE, reference="tx")
+        self.successResultOf(self.pair.transfers.refresh("target"))
+        self.assertEqual((self.pair.states(), self.totals()), (["ARRIVED"], self.MOVED))
+        self.assertEqual(self.pair.transfers.outstanding("source", "BTC").requested_undebited, D(1))
+        self.successResultOf(self.pair.transfers.refresh("source"))
+        self.assertEqual(self.totals(), self.MOVED)
+        self.assertEqual(self.pair.transfers.outstanding("source", "BTC").requested_undebited, D(0))
+
+    def test_a_debit_between_two_answers_of_the_venue_is_read_again(self) -> None:
+        self.planned(coins())
+
+        def debit() -> None:
+            self.pair.source.between = lambda: None
+            self.pair.source.debit()
+
+        self.pair.source.between = debit
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["SENT"], self.MOVED))
+
+    def test_a_venue_that_never_holds_still_is_an_error_and_changes_nothing(self) -> None:
+        self.pair.source.between = lambda: self.pair.source.credit("BTC", D("0.1")) and None
+        failure = self.failureResultOf(self.pair.transfers.refresh("source"), Unreachable)
+        self.assertIn("changed during each of 5 readings", failure.getErrorMessage())
+        self.assertEqual((self.totals(), self.pair.transfers.flows), ((D(10), D(10)), ()))
+
+    def test_an_uncertain_transfer_counts_at_the_sender_and_is_reserved(self) -> None:
+        self.pair.source.answer = lambda id: fail(OutcomeUnknown("source", "withdrawing", "no answer"))
+        self.planned(coins())
+        owed = self.pair.transfers.outstanding("source", "BTC")
+        self.assertEqual((self.totals(), owed.reserved), ((D(10), D(10)), D(1)))
+        self.assertEqual((owed.total(D(10)), owed.available(D(10))), (D(10), D(9)))
+
+    def test_a_proposal_reserves_nothing(self) -> None:
+        self.pair.use(approval_limit=D(0))
+        self.planned(coins())
+        owed = self.pair.transfers.outstanding("source", "BTC")
+        self.assertEqual((self.totals(), owed.available(D(10))), ((D(10), D(10)), D(10)))
+
+    def test_a_failed_withdrawal_brings_everything_back(self) -> None:
+        self.planned(coins())
+        record = self.pair.source.debit()
+        self.pair.refresh()
+        self.pair.source.bounce(record)
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["FAILED"], (D(10), D(10))))
+
+    def test_assets_that_may_change_at_any_moment_are_named(self) -> None:
+        self.assertEqual(self.pair.transfers.moving("source"), frozenset())
+        self.planned(coins())
+        self.assertEqual(self.pair.transfers.moving("source"), {"BTC"})
+        self.assertEqual(self.pair.transfers.moving("target"), {"BTC"})
+        self.pair.source.debit()
+        self.pair.refresh()
+        self.assertEqual(self.pair.transfers.moving("source"), frozenset())
+
+    def test_a_venue_without_records_is_believed_by_its_balance(self) -> None:
+        self.pair.source.listed = False
+        self.pair.refresh()
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["SENT"], self.MOVED))
+
+    def test_a_conversion_leaves_as_one_asset_and_comes_as_another(self) -> None:
+        self.planned(dollars())
+        self.assertEqual(self.pair.total("source", "USD"), D(9_000))
+        self.assertEqual(self.pair.total("target", "HUF"), D(1_200_000))
+
+
+class ResolvingTests(Paired):
+    """UNCERTAIN: the venue's records decide."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.source.answer = lambda id: fail(OutcomeUnknown("source", "withdrawing", "no answer"))
+        self.entry = self.planned(coins())
+
+    def test_a_record_of_it_decides(self) -> None:
+        self.pair.source.debit()
+        self.pair.refresh()
+        self.assertIs(self.journaled()["t1"].state, S.SENT)
+
+    def test_its_arrival_decides_as_well(self) -> None:
+        self.pair.source.listed = False
+        self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
         self.assertEqual(self.pair.states(), ["ARRIVED"])
-        self.assertEqual(totals(), moved)
+
+    def test_a_record_that_it_failed_decides(self) -> None:
+        self.pair.source.bounce(self.pair.source.debit())
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["FAILED"], (D(10), D(10))))
+
+    def test_the_lack_of_a_record_decides_nothing(self) -> None:
+        for _ in range(3):
+            self.pair.world.pass_(100_000)
+            self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["UNCERTAIN"])
+
+    def test_a_withdrawal_of_another_amount_is_not_it(self) -> None:
+        self.pair.source.balances["BTC"] -= D(3)
+        self.pair.source.record("withdrawal", "BTC", D(3), "target's BTC address", None)
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["UNCERTAIN"])
+
+    def test_nothing_else_leaves_on_its_lane(self) -> None:
+        self.assertEqual(self.successResultOf(self.pair.plan(coins("2"))), ())
+        self.assertIn("UNCERTAIN", self.pair.transfers.obstacle(("BTC", "source", "target")))
+
+    def test_other_lanes_go_on(self) -> None:
+        self.pair.source.answer = succeed
+        self.assertEqual(self.pair.transfers.obstacle(("USD", "source", "target")), "")
+        self.assertIs(self.planned(dollars()).state, S.REQUESTED)
+
+
+class RestartTests(Paired):
+    """What a daemon makes of the transfers of the one before."""
+
+    def test_one_that_was_called_and_not_answered_is_uncertain(self) -> None:
+        self.pair.source.answer = lambda id: Deferred()
+        self.assertNoResult(self.pair.plan(coins()))
+        self.pair.start()
+        self.assertEqual(self.pair.states(), ["UNCERTAIN"])
+        self.assertIs(self.journaled()["t1"].state, S.UNCERTAIN)
+
+    def test_one_that_waited_still_waits(self) -> None:
+        self.pair.source.answer = lambda id: fail(Unreachable("source", "withdrawing", "not connected"))
+        self.planned(coins())
+        self.pair.start()
+        self.assertEqual(self.pair.states(), ["PLANNED"])
+
+    def test_a_deposit_that_cleared_one_does_not_clear_another(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.pair.world.pass_(60)
+        self.planned(coins())
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["ARRIVED", "REQUESTED"])
+
+    def test_an_arrival_during_the_stop_is_found(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.world.pass_(50_000)
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["ARRIVED"], CountingTests.MOVED))
+
+    def test_deposits_from_before_the_first_start_are_no_flows(self) -> None:
+        pair = Pair()
+        pair.world.pass_(-5000)
+        pair.source.credit("BTC", D(5))
+        pair.world.pass_(5000)
+        pair.refresh()
+        self.assertEqual(pair.transfers.flows, ())
+
+    def test_external_flows_are_not_found_twice(self) -> None:
+        self.pair.source.credit("BTC", D(5))
+        self.pair.refresh()
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(5)])
+
+
+class ArrivalTests(Paired):
+    """Matching, one to one."""
+
+    def under_way(self, *amounts: str) -> None:
+        """Transfers of these amounts on one lane, a minute apart: the lane's limit does not hold for what follows."""
+        for amount in amounts:
+            entry = self.planned(coins(amount))
+            self.pair.source.debit()
+            self.pair.refresh()
+            # Hide it from the lane while the next one begins, as the tests need several under way.
+            self.pair.transfers._book.put(evolve(entry, state=S.ARRIVED))
+            self.hidden.append(evolve(entry, state=S.SENT, debited=entry.amount))
+            self.pair.world.pass_(60)
+        for entry in self.hidden:
+            self.pair.transfers._book.put(entry)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.hidden: list[TransferEntry] = []
+
+    def arrives(self, amount: str) -> list[str]:
+        self.pair.target.credit("BTC", D(amount))
+        self.pair.refresh()
+        return self.pair.states()
+
+    def test_two_deposits_of_equal_size_settle_two_transfers(self) -> None:
+        self.under_way("1", "1")
+        self.assertEqual(self.arrives("0.9999"), ["ARRIVED", "SENT"])
+        self.assertEqual(self.arrives("0.9999"), ["ARRIVED", "ARRIVED"])
+
+    def test_two_of_different_amounts_in_the_wrong_order_are_told_apart(self) -> None:
+        self.under_way("1", "2")
+        self.assertEqual(self.arrives("1.9999"), ["SENT", "ARRIVED"])
+
+    def test_two_candidates_of_different_amounts_ask_the_operator(self) -> None:
+        self.under_way("1", "1.005")
+        before = self.pair.total("target", "BTC")
+        self.assertEqual(self.arrives("1.0024"), ["SENT", "SENT"])
+        self.assertIn("may be this one or t2", self.pair.transfers.questions(self.pair.transfers.entries[0])[0])
+        self.assertEqual(self.pair.total("target", "BTC"), before)  # it is one of them, so it counts once
+        self.assertEqual(self.pair.transfers.flows, ())
+
+    def test_the_operators_answer_is_taken(self) -> None:
+        self.under_way("1", "1.005")
+        self.arrives("1.0024")
+        entry = self.successResultOf(self.pair.transfers.act("alice", "t2", "arrived", D("1.0024"), None))
+        self.assertEqual((entry.state, entry.arrived, entry.by), (S.ARRIVED, D("1.0024"), "alice"))
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["SENT", "ARRIVED"])
+        self.assertEqual(self.pair.transfers.questions(self.pair.transfers.entries[0]), ())
+
+    def test_a_pending_deposit_has_not_arrived(self) -> None:
+        self.under_way("1")
+        self.pair.target.credit("BTC", D(1) - FEE)["status"] = "pending"
+        self.pair.target.balances["BTC"] -= D(1) - FEE
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.pair.transfers.flows), (["SENT"], ()))
+
+
+class FlowTests(Paired):
+    """Deposits and withdrawals that the pool did not make."""
+
+    def test_a_deposit_of_somebody_is_an_external_flow(self) -> None:
+        self.pair.target.credit("HUF", D(50_000), reference="wire")
+        self.pair.refresh()
+        (flow,) = self.pair.transfers.flows
+        self.assertEqual((flow.venue, flow.asset, flow.quantity, flow.classified), ("target", "HUF", D(50_000), ""))
+        self.assertEqual(flow.reference, "wire")
+        self.assertEqual(list(self.successResultOf(self.pair.journal.flows(NOON))), [flow])
+
+    def test_a_withdrawal_of_somebody_is_one_too(self) -> None:
+        self.pair.source.balances["USD"] -= 300
+        self.pair.source.record("withdrawal", "USD", D(300), "elsewhere", None)
+        self.pair.refresh()
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(-300)])
+
+    def test_the_operator_says_what_it_was(self) -> None:
+        self.pair.target.credit("HUF", D(50_000))
+        self.pair.refresh()
+        (flow,) = self.pair.transfers.flows
+        found = self.successResultOf(self.pair.transfers.classify("alice", flow.key, "capital"))
+        self.assertEqual((found.classified, found.by), ("capital", "alice"))
+        self.pair.start()
+        self.assertEqual(self.pair.transfers.flows, (found,))
+
+    def test_one_that_came_back_is_nothing(self) -> None:
+        self.pair.source.balances["USD"] -= 300
+        record = self.pair.source.record("withdrawal", "USD", D(300), "elsewhere", None)
+        self.pair.refresh()
+        self.pair.source.bounce(record)
+        self.pair.refresh()
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(0)])
+
+    def test_a_deposit_that_was_taken_for_an_arrival_wrongly_becomes_a_flow(self) -> None:
+        self.planned(coins())
+        record = self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["ARRIVED"])
+        self.pair.source.bounce(record)
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["FAILED"])
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(1) - FEE])
+
+
+class OverdueTests(Paired):
+    """What should have arrived by now."""
+
+    def overdue(self, seconds: float) -> bool:
+        self.pair.world.pass_(seconds)
+        return self.pair.transfers.overdue(self.pair.transfers.entries[0])
+
+    def test_coins_are_overdue_after_their_delay(self) -> None:
+        self.planned(coins())
+        self.assertFalse(self.overdue(3600))
+        self.assertTrue(self.overdue(1))
+
+    def test_fiat_is_overdue_after_its_own(self) -> None:
+        self.planned(dollars())
+        self.assertFalse(self.overdue(86400))
+        self.assertTrue(self.overdue(1))
+
+    def test_a_proposal_is_never_overdue(self) -> None:
+        self.pair.use(approval_limit=D(0))
+        self.planned(coins())
+        self.assertFalse(self.overdue(10**6))
+
+    def test_what_has_arrived_is_not_overdue_any_more(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.assertFalse(self.overdue(10**6))
+
+
+class ProposalTests(Paired):
+    """Plans go on while a proposal waits."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.use(automatic=frozenset(), approval_limit=D(300))
+        self.entry = self.planned(dollars())
+
+    def test_a_new_plan_revises_it(self) -> None:
+        entry = self.planned(dollars("1200", "240000"))
+        self.assertEqual((entry.id, entry.state, entry.amount), (self.entry.id, S.PROPOSED, D(1200)))
+
+    def test_a_new_plan_withdraws_it(self) -> None:
+        (entry,) = self.successResultOf(self.pair.plan(id="p2"))
+        self.assertEqual((entry.state, entry.by, entry.plan), (S.CANCELLED, "machine", "p2"))
+
+    def test_the_same_plan_writes_nothing(self) -> None:
+        self.assertEqual(self.successResultOf(self.pair.plan(dollars(), id="p2")), ())
+
+    def test_one_that_needs_no_click_any_more_goes(self) -> None:
+        self.pair.rules = rules()
+        self.assertIs(self.planned(coins("1"), dollars()).state, S.REQUESTED)
+        waiting = self.successResultOf(self.pair.plan(coins("2", "source", "target"), dollars()))
+        self.assertEqual([(e.state, e.amount) for e in waiting], [(S.PROPOSED, D(2))])
+        (gone,) = self.successResultOf(self.pair.plan(coins("1.1", "source", "target"), dollars()))
+        self.assertEqual((gone.state, gone.amount), (S.REQUESTED, D("1.1")))

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from clients.exchange import IExchange, Position, Transfer
 from ilp.journal.entries import Entry, StateEntry, TransferEntry, TransferState
+from ilp.journal.interface import JournalError
 from ilp.journal.schema import metadata
 from ilp.journal.store import DatabaseJournal, memory_journal
 from ilp.settings import TransferRules
@@ -188,6 +189,7 @@ class MortalJournal:
     :ivar fuse: writes until then; None for never.
     :ivar after: killed after the write was made durable, else before.
     :ivar dead: the daemon is killed: nothing that it still does reaches the journal or a venue.
+    :ivar full: no daemon is killed, but every write fails.
     """
 
     def __init__(self, journal: DatabaseJournal) -> None:
@@ -195,11 +197,14 @@ class MortalJournal:
         self.fuse: int | None = None
         self.after = False
         self.dead = False
+        self.full = False
 
     def record(self, *entries: Entry) -> Deferred[None]:
         """Write, unless this is the moment."""
         if self.dead:
             return Deferred()
+        if self.full:
+            return fail(JournalError("journal: cannot be written: database or disk is full"))
         if self.fuse is not None:
             self.fuse -= 1
             if self.fuse < 0:
