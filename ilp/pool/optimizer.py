@@ -24,12 +24,25 @@ from ilp.pool.valuation import Column, PlannedMove, column
 if TYPE_CHECKING:
     from ilp.pool.prices import QuotePrices
 
-__all__ = ["BUDGET", "Closed", "Column", "PlannedMove", "Proof", "Solution", "Split", "answer_document", "solve"]
+__all__ = [
+    "BUDGET",
+    "Closed",
+    "Column",
+    "PlannedMove",
+    "Proof",
+    "Solution",
+    "Split",
+    "answer_document",
+    "solve",
+    "solve_with",
+]
 
 #: Branches that a search may open when nothing else is said.
-BUDGET = 2000
+BUDGET = 1000
 
 _RELATIVE_GAP = 1e-11
+_PROOF_SIZE = 1_000_000  # characters of JSON that the duals of all branches may take
+_CLOSED = 1e-9  # of the terms of the value: a larger gap is told
 _FEW_LANES = 12  # up to here one program with all its columns is faster than a walk
 
 
@@ -106,7 +119,9 @@ class _Search:
     """One run of branch and bound."""
 
     def __init__(self, pool: Pool, accuracy: float, budget: int) -> None:
-        self.pool, self.accuracy, self.budget = pool, accuracy, budget
+        duals = 2 * len(pool.holdings) + len(pool.valuation.assets)
+        self.pool, self.accuracy = pool, accuracy
+        self.budget = max(1, min(budget, _PROOF_SIZE // (80 + 22 * duals)))
         self.lanes = lanes(pool)
         self.bounds = Bounds(pool, self.lanes)
         self.relaxation = Relaxation(pool, self.lanes, self.bounds)
@@ -114,40 +129,79 @@ class _Search:
         self.worths = np.array([lane.worth for lane in self.lanes])
         self.base = self.best = column(pool, self.lanes, {})
         self.branches = 0
+        self.required: int | None = None  # a lane that has to be on
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a plan to beat."""
+        return self.required is None or self.best is not self.base
 
     @property
     def threshold(self) -> float:
         """A branch that cannot lose less than this is closed."""
+        if not self.found:
+            return inf
         best = self.best
         slack = min(self.accuracy, _RELATIVE_GAP * (1 + best.magnitude))
         return best.costs + best.risk + best.deviation - slack
 
-    def run(self) -> Solution:
-        """Search until every branch is closed or the budget is used up."""
+    def run(self, hint: Sequence[PlannedMove] = ()) -> Solution:
+        """Search until every branch is closed or the budget is used up.
+
+        :param hint: moves that were good for a similar pool: the best plan with just these on is the first to beat.
+        """
         root = _Node([Status.FREE if lane.grid else Status.OFF for lane in self.lanes], None)
+        if self.required is not None:
+            root.status = self._with(root.status, self.required)
+        if hint:
+            self._try(root.status, hint)
         queue: list[tuple[float, int, _Node]] = [(-inf, 0, root)]
         order = 0
-        while queue and self.branches < max(1, self.budget):
+        while queue and self.branches < self.budget:
             loss, _, node = heapq.heappop(queue)
             if loss >= self.threshold:
                 continue
             for child in self._work(node):
                 order += 1
                 heapq.heappush(queue, (child.loss, order, child))
-        exhausted = any(loss < self.threshold for loss, _, _ in queue)
         overdrawn = tuple(i for i, h in enumerate(self.pool.holdings) if h.available < 0)
         bound = max(self.best.value, self.best.cash - root.least())
+        exhausted = any(loss < self.threshold for loss, _, _ in queue)
+        exhausted |= bound - self.best.value > _CLOSED * (1 + self.best.magnitude)
         return Solution(self.base, self.best, bound, self.branches, exhausted, overdrawn, root.proof())
+
+    def _number(self, move: int, direction: str) -> int:
+        return next(n for n, lane in enumerate(self.lanes) if (lane.move, lane.direction) == (move, direction))
+
+    def _with(self, status: Sequence[int], number: int) -> list[int]:
+        """*status* with one lane on, and so the other direction of its move off."""
+        result = list(status)
+        for other in self.bounds.groups[self.lanes[number].move]:
+            result[other] = Status.OFF
+        result[number] = Status.ON
+        return result
+
+    def _try(self, status: Sequence[int], hint: Sequence[PlannedMove]) -> None:
+        """Consider the best plan that does just what *hint* does, in other amounts."""
+        pattern = [Status.OFF] * len(status)
+        for planned in hint:
+            number = self._number(planned.move, planned.direction)
+            if status[number] != Status.OFF:
+                pattern[number] = Status.ON
+        self.branches += 1
+        self._consider((self._relaxed(pattern, None).flows / self.worths).tolist())
+
+    def _relaxed(self, status: Sequence[int], near: Relaxed | None) -> Relaxed:
+        if self.cells is None:
+            return self.relaxation.solve(status)
+        return self.cells.solve(status, None if near is None else near.flows)
 
     def _work(self, node: _Node) -> tuple[_Node, ...]:
         """Solve a branch: close it, or hand back what it divides into with their bounds."""
         self.branches += 1
-        if self.cells is None:
-            relaxed = self.relaxation.solve(node.status)
-        else:
-            relaxed = self.cells.solve(node.status, None if node.relaxed is None else node.relaxed.flows)
+        relaxed = self._relaxed(node.status, node.relaxed)
         loss = relaxed.priced.loss(node.status)
-        if loss > node.loss:
+        if loss > node.loss or node.relaxed is None:
             node.loss, node.relaxed = loss, relaxed
         if loss >= self.threshold:
             return ()
@@ -155,18 +209,22 @@ class _Search:
         self._consider(amounts)
         if node.loss >= self.threshold:
             return ()
-        number = self._doubtful(amounts, node)
+        number = self._doubtful(amounts, node) if relaxed.solved else self._any(node)
         if number is None:
             return ()
         return self._divided(node, number, relaxed)
 
+    def _any(self, node: _Node) -> int | None:
+        """A lane to divide by where the convex problem has no answer: the dearest that is open."""
+        open_lanes = [
+            n for n, lane in enumerate(self.lanes) if node.status[n] == Status.FREE and (lane.fixed or lane.low)
+        ]
+        return max(open_lanes, key=lambda n: self.lanes[n].fixed, default=None)
+
     def _divided(self, node: _Node, number: int, relaxed: Relaxed) -> tuple[_Node, _Node]:
         """The branches where one lane is on, and where it is off."""
-        group = self.bounds.groups[self.lanes[number].move]
-        on, off = list(node.status), list(node.status)
-        for other in group:
-            on[other] = Status.OFF
-        on[number], off[number] = Status.ON, Status.OFF
+        on, off = self._with(node.status, number), list(node.status)
+        off[number] = Status.OFF
         children = tuple(_Node(status, relaxed, max(node.loss, relaxed.priced.loss(status))) for status in (on, off))
         node.children = (self.lanes[number], children[0], children[1])
         return children[0], children[1]
@@ -197,8 +255,10 @@ class _Search:
     def _consider(self, amounts: Sequence[float]) -> None:
         """Take the relaxed plan, made a real one, where it is the best so far."""
         plan = feasible(self.pool, self.lanes, {n: amount for n, amount in enumerate(amounts) if amount > 0})
+        if self.required is not None and self.required not in plan:
+            return
         found = column(self.pool, self.lanes, plan)
-        if found.value > self.best.value:
+        if not self.found or found.value > self.best.value:
             self.best = found
 
 
@@ -247,16 +307,34 @@ def _cut_back(lanes: Sequence[Lane], plan: dict[int, float], place: int, room: f
             del plan[number]
 
 
-def solve(pool: Pool, budget: int = BUDGET, accuracy: float | None = None) -> Solution:
+def solve(
+    pool: Pool, budget: int = BUDGET, accuracy: float | None = None, hint: Sequence[PlannedMove] = ()
+) -> Solution:
     """The global optimum of *pool*, with a bound that its proof carries.
 
-    :param budget: branches to open at most; the same pool and budget give the same answer, on any day.
+    :param budget: branches to open at most (fewer where their proof would pass 1 MB); the same pool and budget give the
+        same answer, on any day.
     :param accuracy: how far from the optimum the value may be, in numeraire; by default a hundredth of a billionth of
         the terms of the value, and no more than the prices of the pool's quotes need.
+    :param hint: moves of the optimum of a similar pool: they save branches and change nothing else.
     """
     if accuracy is None:
         accuracy = min((2e-7 * q.size * pool.marks[q.base] for q in pool.quotes), default=float("inf"))
-    return _Search(pool, accuracy, budget).run()
+    return _Search(pool, accuracy, budget).run(hint)
+
+
+def solve_with(pool: Pool, move: int, direction: str, budget: int = BUDGET) -> Solution | None:
+    """The best that *pool* can do with one direction of one move on, be it worse than doing nothing; None where that
+    direction cannot be on."""
+    search = _Search(pool, inf, budget)
+    numbers = [
+        n for n, lane in enumerate(search.lanes) if (lane.move, lane.direction) == (move, direction) and lane.grid
+    ]
+    if not numbers:
+        return None
+    search.required = numbers[0]
+    solution = search.run()
+    return solution if search.found else None
 
 
 def _column_document(found: Column) -> dict[str, float]:

@@ -144,13 +144,13 @@ def _filled(pool: Pool, quote: Quote, sign: int) -> Pool | None:
     return evolve(pool, holdings=holdings, quotes=(quote,))
 
 
-def _change(pool: Pool, value: float, quote: Quote, sign: int, budget: int) -> tuple[float | None, bool]:
+def _change(pool: Pool, before: Solution, quote: Quote, sign: int, budget: int) -> tuple[float | None, bool]:
     """(change of the optimal value by a fill, whether its optimum is proven)."""
     filled = _filled(pool, quote, sign)
     if filled is None:
         return None, True
-    solution = solve(filled, budget)
-    return solution.optimized.value - value, not solution.exhausted
+    solution = solve(filled, budget, hint=before.optimized.moves)
+    return solution.optimized.value - before.optimized.value, not solution.exhausted
 
 
 def reservation_prices(
@@ -159,9 +159,8 @@ def reservation_prices(
     """(reservation bid, reservation ask, whether both are exact) of *quote*, in quote currency per unit of base."""
     q, mb, mq = quote.size, pool.marks[quote.base], pool.marks[quote.quote]
     f0, f1 = quote.fee.fixed * mq, quote.fee.proportional
-    value = solution.optimized.value
-    gained, proven = _change(pool, value, quote, +1, budget)
-    lost, proven_too = _change(pool, value, quote, -1, budget)
+    gained, proven = _change(pool, solution, quote, +1, budget)
+    lost, proven_too = _change(pool, solution, quote, -1, budget)
     bid = None if gained is None else (q * mb + gained - f0) / (q * (1 + f1) * mq)
     ask = None if lost is None else max(0.0, (q * mb - lost + f0) / (q * (1 - f1) * mq))
     exact = proven and proven_too and not solution.exhausted

@@ -43,11 +43,13 @@ class Relaxed:
 
     :ivar flows: amounts by lane, in numeraire at marks.
     :ivar priced: its duals, evaluated.
+    :ivar solved: False where daqp finds no answer, however it is asked: the bound holds, the flows are none.
     """
 
     flows: Array
     duals: Duals
     priced: Priced
+    solved: bool = True
 
 
 def newton(
@@ -161,8 +163,12 @@ class Relaxation:
                 for target, total in zip(self._targets, (bounds.start / bounds.marks).tolist(), strict=True)
             ]
         )
-        duals = Duals(self._slopes, np.zeros(self._count), bounds.member @ bounds.start)
-        return [number for number, least in enumerate(bounds.price(duals).best) if least < 0]
+        priced = bounds.price(self._resting_duals())
+        return [number for number, least in enumerate(priced.best) if least < 0]
+
+    def _resting_duals(self) -> Duals:
+        """Duals of the pool as it stands."""
+        return Duals(self._slopes.copy(), np.zeros(self._count), self._bounds.member @ self._bounds.start)
 
     def _find_factors(self, active: list[int]) -> None:
         """Rows of the risk factors that active lanes change."""
@@ -302,10 +308,7 @@ class Relaxation:
         self._model: Any = None
 
     def solve(self, status: Sequence[int]) -> Relaxed:
-        """The optimum of a branch; where what is on cannot all be, duals that prove it.
-
-        :raises ArithmeticError: daqp finds no answer, however it is asked; the branch stays as bounded as it was.
-        """
+        """The optimum of a branch; where what is on cannot all be, duals that prove it."""
         missing = [number for number, state in enumerate(status) if state == Status.ON and number not in self._columns]
         if missing:
             self._widen(missing)
@@ -313,7 +316,11 @@ class Relaxation:
             offsets, upper, lower, broken = self._limits(status)
             if broken is not None:
                 return self.impossible(status, broken)
-            x, multipliers = self._minimum(upper, lower)
+            found = self._minimum(upper, lower)
+            if found is None:
+                duals = self._resting_duals()
+                return Relaxed(np.zeros(len(self._lanes)), duals, self._bounds.price(duals), False)
+            x, multipliers = found
             flows, duals = self._answer(x, multipliers, offsets)
             priced = self._bounds.price(duals)
             wanted = self._wanted(priced, status)
@@ -373,7 +380,7 @@ class Relaxation:
             upper[n + b + q + row] = max(0.0, upper[n + b + q + row] - spent)
         return offsets, upper, lower, None
 
-    def _minimum(self, upper: Array, lower: Array) -> tuple[Array, Array]:
+    def _minimum(self, upper: Array, lower: Array) -> tuple[Array, Array] | None:
         """Minimum and multipliers; the last workspace is warm, a new one is made where it fails."""
         n = len(self._gradient)
         if n == 0:
@@ -393,7 +400,7 @@ class Relaxation:
                     self._model = None
                 return found
         self._model = None
-        raise ArithmeticError("no answer from the quadratic program")
+        return None
 
     def _proximal(self, epsilon: float, upper: Array, lower: Array) -> tuple[Array, Array] | None:
         """Solve, then again around the solution, until the regularisation has no effect any more."""
@@ -430,7 +437,7 @@ class Relaxation:
 
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
         """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""
-        duals = Duals(self._slopes.copy(), np.zeros(self._count), self._bounds.member @ self._bounds.start)
+        duals = self._resting_duals()
         usual = self._bounds.price(duals).loss(status)
         forced = [
             lane for number, lane in enumerate(self._lanes) if status[number] == Status.ON and lane.leaves == place
