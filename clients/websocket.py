@@ -13,19 +13,23 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import (
-    AcceptableCiphers,
     Certificate,
+    CertificateOptions,
     TLSVersion,
     optionsForClientTLS,
     platformTrust,
     trustRootFromCertificates,
 )
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from clients.calls import bounded
 from clients.silence import SilenceWatch
@@ -38,6 +42,7 @@ TLS_VERSIONS = {
     "1.2": TLSVersion.TLSv1_2,
     "1.3": TLSVersion.TLSv1_3,
 }
+OPENSSL_VERSIONS = {"1.0": SSL.TLS1_VERSION, "1.1": SSL.TLS1_1_VERSION}
 
 
 class LineLost(Exception):
@@ -96,13 +101,21 @@ class TlsRules:
         )
         extra: dict[str, Any] = {}
         version = TLS_VERSIONS[self.minimum]
-        if self.minimum in ("1.0", "1.1"):
+        if self.minimum in OPENSSL_VERSIONS:
             extra["insecurelyLowerMinimumTo"] = version
-            # OpenSSL refuses the old versions' signatures at its default security level, whatever minimum is asked for.
-            extra["acceptableCiphers"] = AcceptableCiphers.fromOpenSSLCipherString("DEFAULT:@SECLEVEL=0")
         elif self.minimum == "1.3":
             extra["raiseMinimumTo"] = version
-        return optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)
+        creator: Any = optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)
+        if self.minimum in OPENSSL_VERSIONS:
+            # Twisted switches versions off, but it does not lower OpenSSL's own minimum, nor the security level whose
+            # signatures these versions cannot meet.  The context can be changed only before its first use, and Twisted
+            # 26.10 offers no public way to it.
+            certificate_options: CertificateOptions = creator._createConnection.__self__
+            context = certificate_options.getContext()
+            context.set_min_proto_version(OPENSSL_VERSIONS[self.minimum])
+            context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")
+        checked: IOpenSSLClientConnectionCreator = creator
+        return checked
 
 
 class Line(WebSocketClientProtocol):
@@ -174,6 +187,14 @@ class Line(WebSocketClientProtocol):
         super().dataReceived(data)
         self.on_heard()
         self.on_read_done()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The transport is gone; what TLS has to say about it is worth more than autobahn's words."""
+        if isinstance(reason.value, VerificationError):
+            self._why = self._why or f"the server's certificate is not for {self.factory.host}"
+        elif isinstance(reason.value, SSL.Error):
+            self._why = self._why or f"TLS: {_words(reason.value)}"
+        super().connectionLost(reason)
 
     def onConnect(self, response: Any) -> None:
         """The handshake's answer: the server must have chosen one of our subprotocols."""
@@ -269,6 +290,12 @@ async def dial(
         raise
     opened: Line = line
     return opened
+
+
+def _words(error: SSL.Error) -> str:
+    """OpenSSL's reasons, for instance "certificate verify failed"."""
+    rows = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(str(row[-1]) for row in rows) or str(error) or "the connection failed"
 
 
 def _certificates(place: Path) -> list[Certificate]:

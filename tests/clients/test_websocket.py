@@ -1,0 +1,305 @@
+"""A line to a server: addresses, handshakes that fail, certificates that do not fit, old TLS, silence, size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import trustme
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from OpenSSL import SSL
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate, TLSVersion
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from clients.websocket import Address, Line, LineLost, TlsRules, dial
+from tests.clients.bench import asynchronous, eventually, pause
+
+reactor: Any = _reactor
+
+
+class AddressTests(SynchronousTestCase):
+    """`Address.parse`."""
+
+    def parse(self, url: str) -> Address:
+        return Address.parse(url, plain_port=8880, tls_port=8443, path="/ws")
+
+    def test_missing_port_and_path_are_the_venues(self) -> None:
+        self.assertEqual(self.parse("ws://venue.example").url, "ws://venue.example:8880/ws")
+        self.assertEqual(self.parse("wss://venue.example/").url, "wss://venue.example:8443/ws")
+
+    def test_what_is_given_is_kept(self) -> None:
+        self.assertEqual(self.parse("wss://venue.example:444/deep/ws").url, "wss://venue.example:444/deep/ws")
+
+    def test_addresses_in_numbers_are_understood(self) -> None:
+        self.assertEqual(self.parse("ws://[::1]:80/ws").url, "ws://[::1]:80/ws")
+
+    def test_other_schemes_are_refused(self) -> None:
+        for url in ("http://venue.example/api", "venue.example:8880", "ws://", ""):
+            self.assertRaises(ValueError, self.parse, url)
+
+    def test_a_password_in_it_is_refused_without_being_shown(self) -> None:
+        error = self.assertRaises(ValueError, self.parse, "ws://alice:hunter2@venue.example")
+        self.assertNotIn("hunter2", str(error))
+
+
+class Server(WebSocketServerProtocol):
+    """Echoes texts."""
+
+    def onOpen(self) -> None:
+        self.factory.connections.append(self)
+
+    def onConnect(self, request: Any) -> str | None:
+        return next((offered for offered in request.protocols if offered in self.factory.speaks), None)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.sendMessage(payload)
+
+
+class ServerFactory(WebSocketServerFactory):
+    """Counts its connections."""
+
+    protocol = Server
+    noisy = False
+
+    def __init__(self, *speaks: str) -> None:
+        super().__init__(reactor=reactor)
+        self.speaks = speaks
+        self.connections: list[Server] = []
+        self.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0, failByDrop=False)
+
+
+class Mute(Protocol):
+    """Accepts and says nothing."""
+
+
+class LineCase(TestCase):
+    """Servers that are stopped, lines that are dropped."""
+
+    timeout = 10
+
+    def setUp(self) -> None:
+        self.lines: list[Line] = []
+
+    def listen(self, factory: Factory, options: Any = None) -> int:
+        """Listen on a free port, with TLS when there are *options*."""
+        port = (
+            reactor.listenTCP(0, factory, interface="127.0.0.1")
+            if options is None
+            else reactor.listenSSL(0, factory, options, interface="127.0.0.1")
+        )
+        self.addCleanup(port.stopListening)
+        number: int = port.getHost().port
+        return number
+
+    async def dial(self, port: int, host: str = "127.0.0.1", tls: TlsRules | None = None, **more: Any) -> Line:
+        """A line to a port of this machine, dropped after the test."""
+        address = Address(tls is not None, host, port, "/ws")
+        line = await dial(reactor, address, limit=more.pop("limit", 2.0), tls=tls, **more)
+        self.lines.append(line)
+        return line
+
+    @asynchronous
+    async def tearDown(self) -> None:
+        for line in self.lines:
+            line.drop("end of test")
+            await line.when_gone()
+        await pause(0.01)
+
+    async def lost(self, dialling: Any) -> str:
+        """Why a dialling failed."""
+        try:
+            await dialling
+        except LineLost as reason:
+            return str(reason)
+        raise AssertionError("the line was made")
+
+
+class DialTests(LineCase):
+    """Without TLS."""
+
+    @asynchronous
+    async def test_texts_go_there_and_come_back(self) -> None:
+        line = await self.dial(self.listen(ServerFactory("wamp.2.json")), subprotocols=["wamp.2.json"])
+        heard: list[bytes] = []
+        line.on_message = heard.append
+        line.say(b"hello")
+        await eventually(lambda: heard == [b"hello"], "the echo")
+
+    @asynchronous
+    async def test_the_end_of_a_read_is_told_after_its_messages(self) -> None:
+        factory = ServerFactory()
+        line = await self.dial(self.listen(factory))
+        told: list[Any] = []
+        line.on_message = told.append
+        line.transport.pauseProducing()
+        line.on_read_done = lambda: told.append("done")
+        for text in (b"a", b"b", b"c"):
+            factory.connections[0].sendMessage(text)
+        await pause(0.05)
+        line.transport.resumeProducing()  # now all three are read in one go
+        await eventually(lambda: b"c" in told, "three messages")
+        assert told[-4:] == [b"a", b"b", b"c", "done"], told
+
+    @asynchronous
+    async def test_nobody_there(self) -> None:
+        assert "refused" in await self.lost(self.dial(1))
+
+    @asynchronous
+    async def test_a_name_that_does_not_exist(self) -> None:
+        assert "no.such.host.invalid" in await self.lost(self.dial(80, host="no.such.host.invalid"))
+
+    @asynchronous
+    async def test_a_server_that_answers_nothing_is_given_up(self) -> None:
+        factory = Factory.forProtocol(Mute)
+        factory.noisy = False
+        assert "no WebSocket handshake" in await self.lost(self.dial(self.listen(factory), limit=0.2))
+
+    @asynchronous
+    async def test_a_server_that_refuses_the_handshake_tells_why(self) -> None:
+        class Refusing(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                self.transport.write(b"HTTP/1.1 400 No such subprotocol\r\nContent-Length: 0\r\n\r\n")
+
+        factory = Factory.forProtocol(Refusing)
+        factory.noisy = False
+        assert "400" in await self.lost(self.dial(self.listen(factory)))
+
+    @asynchronous
+    async def test_a_server_that_speaks_no_subprotocol_of_ours_is_left(self) -> None:
+        why = await self.lost(self.dial(self.listen(ServerFactory("other")), subprotocols=["wamp.2.json"]))
+        assert "wamp.2.json" in why
+
+    @asynchronous
+    async def test_a_message_that_is_too_large_ends_the_line(self) -> None:
+        factory = ServerFactory()
+        line = await self.dial(self.listen(factory), largest_message=1000)
+        factory.connections[0].sendMessage(b"x" * 2000)
+        assert "1009" in str(await line.when_gone()) or "size" in str(await line.when_gone())
+
+    @asynchronous
+    async def test_cancelling_the_dialling_leaves_nothing(self) -> None:
+        factory = Factory.forProtocol(Mute)
+        factory.noisy = False
+        dialling = Deferred.fromCoroutine(self.dial(self.listen(factory), limit=5.0))
+        await pause(0.05)
+        dialling.cancel()
+        try:
+            await dialling
+        except CancelledError:
+            return
+        raise AssertionError("it was not cancelled")
+
+    @asynchronous
+    async def test_a_silent_line_is_dropped_and_says_so(self) -> None:
+        factory = ServerFactory()
+        line = await self.dial(self.listen(factory))
+        factory.connections[0].transport.pauseProducing()
+        line.watch(reactor, 0.05, 0.1)
+        assert "nothing heard" in str(await line.when_gone())
+
+    @asynchronous
+    async def test_pongs_keep_a_quiet_line_alive(self) -> None:
+        line = await self.dial(self.listen(ServerFactory()))
+        heard: list[None] = []
+        line.on_heard = lambda: heard.append(None)
+        line.watch(reactor, 0.05, 0.1)
+        await eventually(lambda: len(heard) >= 3, "three pongs")
+
+    @asynchronous
+    async def test_hanging_up_is_orderly(self) -> None:
+        factory = ServerFactory()
+        line = await self.dial(self.listen(factory))
+        await line.hang_up(reactor, 2.0)
+        assert factory.connections[0].wasClean
+
+    @asynchronous
+    async def test_hanging_up_is_forced_when_the_server_does_not_close(self) -> None:
+        factory = ServerFactory()
+        line = await self.dial(self.listen(factory))
+        factory.connections[0].transport.pauseProducing()
+        assert "closed by us" in str(await line.hang_up(reactor, 0.1))
+
+    @asynchronous
+    async def test_everybody_who_asks_hears_of_the_end(self) -> None:
+        line = await self.dial(self.listen(ServerFactory()))
+        first, second, third = line.when_gone(), line.when_gone(), line.when_gone()
+        second.addErrback(lambda _: None)
+        second.cancel()
+        line.drop("enough")
+        assert str(await first) == str(await third) == str(await line.when_gone()) == "enough"
+
+
+class TlsTests(LineCase):
+    """With TLS, by an authority made for the test."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.authority = trustme.CA()
+        self.file = Path(self.mktemp())
+        self.authority.cert_pem.write_to_path(str(self.file))
+
+    def certificate(self, name: str, **limits: Any) -> CertificateOptions:
+        """Server side for *name*."""
+        issued = self.authority.issue_cert(name)
+        pem = issued.private_key_and_cert_chain_pem.bytes()
+        own = PrivateCertificate.loadPEM(pem)
+        return CertificateOptions(privateKey=own.privateKey.original, certificate=own.original, **limits)
+
+    @asynchronous
+    async def test_a_certificate_of_the_right_name_is_accepted(self) -> None:
+        port = self.listen(ServerFactory(), self.certificate("localhost"))
+        line = await self.dial(port, host="localhost", tls=TlsRules(self.file))
+        heard: list[bytes] = []
+        line.on_message = heard.append
+        line.say(b"hello")
+        await eventually(lambda: heard == [b"hello"], "the echo")
+
+    @asynchronous
+    async def test_a_folder_of_authorities_will_do(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.authority.cert_pem.write_to_path(str(folder / "a.pem"))
+        trustme.CA().cert_pem.write_to_path(str(folder / "b.crt"))
+        port = self.listen(ServerFactory(), self.certificate("localhost"))
+        await self.dial(port, host="localhost", tls=TlsRules(folder))
+
+    @asynchronous
+    async def test_a_certificate_of_another_name_is_refused(self) -> None:
+        port = self.listen(ServerFactory(), self.certificate("elsewhere.example"))
+        why = await self.lost(self.dial(port, host="localhost", tls=TlsRules(self.file)))
+        assert why == "the server's certificate is not for localhost"
+
+    @asynchronous
+    async def test_a_certificate_of_another_authority_is_refused(self) -> None:
+        other = Path(self.mktemp())
+        trustme.CA().cert_pem.write_to_path(str(other))
+        port = self.listen(ServerFactory(), self.certificate("localhost"))
+        why = await self.lost(self.dial(port, host="localhost", tls=TlsRules(other)))
+        assert why == "TLS: certificate verify failed"
+
+    @asynchronous
+    async def test_an_old_server_is_refused_unless_the_minimum_is_lowered(self) -> None:
+        def old() -> CertificateOptions:
+            options = self.certificate(
+                "localhost", insecurelyLowerMinimumTo=TLSVersion.TLSv1_0, lowerMaximumSecurityTo=TLSVersion.TLSv1_0
+            )
+            context = options.getContext()
+            context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")
+            context.set_min_proto_version(SSL.TLS1_VERSION)
+            return options
+
+        port = self.listen(ServerFactory(), old())
+        await self.lost(self.dial(port, host="localhost", tls=TlsRules(self.file)))
+        await self.dial(port, host="localhost", tls=TlsRules(self.file, minimum="1.0"))
+
+    def test_a_minimum_that_does_not_exist_is_refused(self) -> None:
+        error = self.assertRaises(ValueError, TlsRules, None, "1.4")
+        self.assertIn("1.2", str(error))
+
+    def test_a_file_without_certificates_is_refused(self) -> None:
+        empty = Path(self.mktemp())
+        empty.write_text("nothing")
+        self.assertRaises(ValueError, TlsRules(empty).options, "localhost")
