@@ -89,8 +89,8 @@ class Credentials:
     @property
     def is_foreign(self) -> bool:
         """Whether a page of somebody else's made this request."""
-        own = f"{'https' if self.secure else 'http'}://{self.host}"
-        return (self.origin != "" and self.origin != own) or self.fetch_site in ("cross-site", "same-site")
+        own = {f"https://{self.host}", *(() if self.secure else (f"http://{self.host}",))}  # a proxy may add the TLS
+        return (self.origin != "" and self.origin not in own) or self.fetch_site in ("cross-site", "same-site")
 
 
 @define

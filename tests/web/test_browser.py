@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from ilp.settings import Web
@@ -249,6 +251,24 @@ class PageTests(TestCase):
         await browser.until("!document.querySelector('#tab-transits').hidden")
         await browser.run("document.querySelector('#act-stop').focus()")
         self.assertEqual(await browser.run("document.activeElement.id"), "act-stop")
+
+    async def test_an_event_is_seen_within_a_fifth_of_a_second(self) -> None:
+        browser = await self.open("trading")
+        await browser.run(
+            """globalThis.seen = {};
+            new MutationObserver(() => { globalThis.seen[document.querySelector('#state .since').title] ??= Date.now(); })
+                .observe(document.querySelector('#state'),
+                    {subtree: true, childList: true, attributes: true, characterData: true})"""
+        )
+        sent: dict[str, float] = {}
+        for n in range(20):
+            await deferLater(reactor, 0.03 + 0.017 * (n % 7))
+            sent[f"event {n}"] = time.time() * 1000
+            self.console.change("trader", "reason", value=f"event {n}")
+        await browser.until("globalThis.seen['event 19']")
+        seen = json.loads(await browser.run("JSON.stringify(globalThis.seen)"))
+        waits = sorted(seen[name] - at for name, at in sent.items() if name in seen)  # some were overtaken by the next
+        self.assertLess(waits[int(len(waits) * 0.95)], 300)  # the aim is 200 ms; a busy machine is given some more
 
     async def test_money_is_grouped_as_text_and_subtracted_exactly(self) -> None:
         browser = await self.open()

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from ilp.operator import Declined
 from ilp.passwords import Busy
 from tests.web.fake_console import FakeConsole
-from tests.web.harness import USERS, Harness, basic
+from tests.web.harness import HOST, USERS, Harness, basic
 from web.api import ACTS, READ_ONLY_ACTS
 from web.site import MAX_BODY
 
@@ -79,6 +79,9 @@ class EveryRouteTests(SiteTestCase):
         for act in ACTS:
             self.assert_refused(self.anna.post(f"/api/{act}", BODIES[act], {"Origin": "http://evil.example"}), 403)
             self.assert_refused(self.anna.post(f"/api/{act}", BODIES[act], {"Sec-Fetch-Site": "cross-site"}), 403)
+
+    def test_an_act_through_a_proxy_that_adds_tls_is_our_own_page(self) -> None:
+        self.assertEqual(self.anna.post("/api/stop", {}, {"Origin": f"https://{HOST}"}).status, 200)
 
     def test_an_act_of_another_content_type_is_refused(self) -> None:
         for act in ACTS:

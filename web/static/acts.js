@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { edits } from "./edits.js";
 import { ask, consequences, field, perform, say } from "./dialogs.js";
 import { h, icon } from "./dom.js";
-import { amount, group, isNonZero } from "./format.js";
+import { amount, group, isNonZero, when } from "./format.js";
 import { planLines, quoteLines } from "./plan.js";
 import { reason } from "./parts.js";
 
@@ -28,7 +28,8 @@ const refuseOrClose = async (act, body, done) => {
   return answer;
 };
 
-const check = (c) => h("li", { key: c.name, class: c.ok ? "ok" : "bad" }, icon(c.ok ? "ok" : "bad"), h("span", {}, h("b", {}, `${c.name}: `), c.message));
+/** One condition of START. */
+export const check = (c) => h("li", { key: c.name, class: c.ok ? "ok" : "bad" }, icon(c.ok ? "ok" : "bad"), h("span", {}, h("b", {}, c.name), c.message ? `: ${c.message}` : ""));
 
 /** START: the plan that it would begin with, what speaks against it, then the question. */
 export const start = () => {
@@ -41,7 +42,7 @@ export const start = () => {
     body: [
       failed.length ? [h("p", { class: "d" }, "What is in the way:"), h("ul", { class: "checks" }, failed.map(check))] : null,
       (app.doc.notices ?? []).map((n, i) => h("div", { key: i }, reason(n.level === "info" ? "" : n.level, n.text))),
-      h("h4", {}, "The plan it begins with"), planLines(app.doc.valuation.rounded),
+      h("h4", {}, "The plan it begins with ", h("small", {}, "as of ", when(app.doc.valuation.time, app.doc.time))), planLines(app.doc.valuation.rounded),
       h("h4", {}, "The quotes it places"), quoteLines(app.doc.trader.quotes),
       h("h4", {}, "Conditions"), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check)),
       consequences([["Exposure now", exposureInWords()], ["Checks", `${checks.length - failed.length} of ${checks.length} passed`], edits.size ? ["Edits", `${edits.size} not applied: START uses the present values`] : null]),

@@ -61,13 +61,14 @@ const confirmation = ({ trader, time }) => {
   const said = trader.confirmation;
   if (!said || trader.state === "TRADING") return null;
   if (said.remaining.length) return [" · ", h("b", {}, `${said.remaining.length} live orders remain: `), said.remaining.join(", ")];
-  return said.at ? [" · 0 live orders, confirmed by the venues at ", when(said.at, time)] : " · waiting until the venues confirm 0 live orders";
+  if (said.at) return [" · 0 live orders, confirmed by the venues at ", when(said.at, time)];
+  return ["STOPPING", "SHUTDOWN", "HALTED"].includes(trader.state) ? " · waiting until the venues confirm 0 live orders" : null;
 };
 
 const inWords = (doc) => {
   const quotes = allQuotes(doc.trader.quotes);
   const resting = quotes.filter((q) => q.resting), missing = quotes.filter((q) => !q.resting);
-  if (doc.trader.state !== "TRADING" && doc.trader.state !== "HALTED") return [h("b", {}, `${doc.trader.state}: `), doc.trader.reason, confirmation(doc)];
+  if (doc.trader.state !== "TRADING") return [h("b", {}, `${doc.trader.state}: `), doc.trader.reason, confirmation(doc)];
   if (!missing.length) return [`Quoting ${resting.map((q) => q.side).join(" and ")} on ${[...new Set(resting.map((q) => q.venue))].join(" and ")}.`];
   const reasons = [...new Set(missing.map((q) => q.reason))];
   const who = reasons.length === 1 ? [h("b", {}, `No ${missing.map((q) => q.side).join(", no ")}: `), reasons[0]] : missing.map((q) => [h("b", {}, ` No ${q.side}: `), q.reason]);

@@ -44,7 +44,7 @@ const header = (id, column) => {
   const on = sort?.column === column.name;
   const turn = () => { app.sort[id] = { column: column.name, down: on ? !sort.down : false }; redraw(); };
   return h("th", { scope: "col", key: column.name, class: column.right ? "r" : "", "aria-sort": on ? (sort.down ? "descending" : "ascending") : null },
-    column.raw ? h("button", { type: "button", class: "sort", onclick: turn }, column.name, on ? [" ", icon(sort.down ? "down" : "up")] : null) : column.name);
+    column.raw ? h("button", { type: "button", class: `sort ${column.help ? "term" : ""}`, "data-help": column.help ?? null, "aria-description": column.help ?? null, onclick: turn }, column.name, on ? [" ", icon(sort.down ? "down" : "up")] : null) : column.name);
 };
 
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
@@ -58,7 +58,7 @@ const csv = (id, columns, rows) => {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
 
-/** A table that sorts, filters and exports. A column: `{name, cell(row), raw(row), right, head, wide}`; `raw` is what is
+/** A table that sorts, filters and exports. A column: `{name, cell(row), raw(row), right, head, wide, help}`; `raw` is what is
     sorted, searched and exported. `key(row)` tells rows apart. */
 export const table = (id, caption, columns, rows, { key, tools = true, none, cls = "", mark } = {}) => {
   const text = (app.filter[id] ?? "").toLowerCase();

@@ -45,7 +45,7 @@ const rates = () => table("rates", "Rates of exchange", [
   { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p },
   { name: "Bid", right: true, cell: ([, r]) => amount(r.bid), raw: ([, r]) => r.bid },
   { name: "Ask", right: true, cell: ([, r]) => amount(r.ask), raw: ([, r]) => r.ask },
-  { name: "Fixing", cell: ([, r]) => (r.fixing ?? "–").slice(0, 10), raw: ([, r]) => r.fixing },
+  { name: "Fixing", help: "The date for which the source published the rate.", cell: ([, r]) => (r.fixing ?? "–").slice(0, 10), raw: ([, r]) => r.fixing },
   { name: "Fetched", cell: ([, r]) => (r.age === null ? "never" : `${age(r.age)} ago`), raw: ([, r]) => r.age },
   { name: "Source", cell: ([, r]) => r.source, raw: ([, r]) => r.source },
 ], Object.entries(app.doc.state.rates), { key: ([p]) => p, tools: false, none: "No rate yet." });
@@ -80,12 +80,12 @@ const worth = (x) => {
 
 const HOLDINGS = [
   { name: "Holding", head: true, cell: (x) => `${x.venue} ${x.asset}`, raw: (x) => `${x.venue} ${x.asset}` },
-  { name: "Free", right: true, cell: (x) => amount(x.available, x.asset, { flash: true }), raw: (x) => x.available },
-  { name: "Held", right: true, cell: (x) => amount(x.held, x.asset), raw: (x) => x.held },
-  { name: "In transit", right: true, cell: (x) => amount(x.in_transit, x.asset, { signed: true }), raw: (x) => x.in_transit },
-  { name: "Total", right: true, cell: (x) => h("b", {}, amount(x.total, x.asset, { flash: true })), raw: (x) => x.total },
-  { name: "Target", right: true, cell: (x) => amount(x.target, x.asset), raw: (x) => x.target },
-  { name: "Worth", right: true, cell: worth, raw: (x) => Number(x.total) * Number(app.doc.state.marks[x.asset]) },
+  { name: "Free", help: "What may be spent now.", right: true, cell: (x) => amount(x.available, x.asset, { flash: true }), raw: (x) => x.available },
+  { name: "Held", help: "What own open orders hold.", right: true, cell: (x) => amount(x.held, x.asset), raw: (x) => x.held },
+  { name: "In transit", help: "On its way here, net of the charges still to come.", right: true, cell: (x) => amount(x.in_transit, x.asset, { signed: true }), raw: (x) => x.in_transit },
+  { name: "Total", help: "What counts: the balance, less what is requested and not yet debited, plus what is in transit here.", right: true, cell: (x) => h("b", {}, amount(x.total, x.asset, { flash: true })), raw: (x) => x.total },
+  { name: "Target", help: "What you want the pool to hold here; below 75 % and above 125 % it costs.", right: true, cell: (x) => amount(x.target, x.asset), raw: (x) => x.target },
+  { name: "Worth", help: "The total at its mark, rounded.", right: true, cell: worth, raw: (x) => Number(x.total) * Number(app.doc.state.marks[x.asset]) },
   { name: "Place", wide: true, cell: place },
 ];
 
@@ -99,8 +99,8 @@ export const holdings = () => [
   panel("s-hold", "Holdings", 12, app.doc.state.holdings.length ? table("holdings", "What the pool holds; total = free + held + on its way here", HOLDINGS, app.doc.state.holdings, { key: (x) => `${x.venue}${x.asset}`, cls: "big" }) : empty("No balances yet: they are read when a venue is connected."), { asof: app.doc.time }),
   panel("s-inputs", "Inputs", 6, table("inputs", "What the trader relies on, and how old it is", [
     { name: "Input", head: true, cell: (i) => i.name, raw: (i) => i.name },
-    { name: "Age", right: true, cell: (i) => age(i.age), raw: (i) => i.age },
-    { name: "Limit", right: true, cell: (i) => age(i.limit), raw: (i) => i.limit },
+    { name: "Age", help: "Time since the input was last confirmed, not since it last changed.", right: true, cell: (i) => age(i.age), raw: (i) => i.age },
+    { name: "Limit", help: "Older than this, and the quotes that depend on it are pulled.", right: true, cell: (i) => age(i.limit), raw: (i) => i.limit },
     { name: "State", cell: (i) => [icon(i.ok ? "ok" : "bad"), i.ok ? "fresh" : i.message ?? "not usable"], raw: (i) => (i.ok ? "fresh" : "stale") },
   ], app.doc.state.inputs ?? [], { key: (i) => i.name, tools: false })),
   panel("s-marks", "Marks", 6, app.doc.state.holdings.length ? totals() : empty("No marks yet."), { asof: app.doc.time }),

@@ -1,6 +1,6 @@
 /* Trader: exposure, the quotes with one reason each, what needs a person, acts, fills, limits, parameters. */
 import { app, canAct } from "./app.js";
-import { cancel, hedge, openOrders } from "./acts.js";
+import { cancel, check, hedge, openOrders } from "./acts.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
 import { age, amount, between, group, isNonZero, percent, when, words } from "./format.js";
@@ -77,11 +77,13 @@ const alarms = () => {
 };
 
 const control = () => {
+  const { checks } = app.doc.trader;
+  const failed = checks.filter((c) => !c.ok);
   const orders = openOrders();
   const venues = [...new Set(orders.map((o) => o.venue))];
   return panel("p-control", "Control", 3, [
-    h("p", { class: "d" }, "Conditions of START"),
-    h("ul", { class: "checks" }, app.doc.trader.checks.map((c) => h("li", { key: c.name, class: c.ok ? "ok" : "bad" }, icon(c.ok ? "ok" : "bad"), h("span", {}, h("b", {}, `${c.name}: `), c.message)))),
+    failed.length ? h("ul", { class: "checks" }, failed.map(check)) : null,
+    h("details", {}, h("summary", {}, `${checks.length - failed.length} of ${checks.length} conditions of START hold`), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check))),
     h("div", { class: "row acts2" }, venues.map((venue) => button(`Cancel all on ${venue}…`, () => cancel(venue, orders.filter((o) => o.venue === venue), { all: true }), { cls: "small danger", disabled: !canAct() })),
       venues.length ? null : h("small", {}, "no orders to cancel")),
   ]);
@@ -103,8 +105,8 @@ const HEDGES = [
   { name: "Fill", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
   { name: "Closed by", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
   { name: "Quantity", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
-  { name: "Edge", right: true, cell: (x) => amount(x.edge, "", { signed: true }), raw: (x) => x.edge },
-  { name: "Slippage", right: true, cell: (x) => amount(x.slippage, "", { signed: true }), raw: (x) => x.slippage },
+  { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(x.edge, "", { signed: true }), raw: (x) => x.edge },
+  { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(x.slippage, "", { signed: true }), raw: (x) => x.slippage },
 ];
 const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 12, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, tools: false, none: "Nothing has been hedged yet." }));
 
