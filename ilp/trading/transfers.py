@@ -17,14 +17,14 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, Defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clients.exchange import ExchangeError, IExchange, OutcomeUnknown, Position, Refused, Unreachable
+from clients.exchange import IExchange, Position
 from ilp.journal.entries import FINAL_TRANSFER_STATES, FlowEntry, TransferEntry, TransferState
 from ilp.journal.interface import Journal, JournalError, Recovered
 from ilp.settings import TransferRules
-from ilp.trading.gate import Forbidden, TurnedAway
 from ilp.trading.transfers_account import Outstanding
 from ilp.trading.transfers_book import Change, TransferBook
-from ilp.trading.transfers_machine import Action, Event, Unlisted, actions
+from ilp.trading.transfers_calls import Calls
+from ilp.trading.transfers_machine import Action, Event, Unlisted
 from ilp.trading.transfers_plan import (
     Lane,
     Lanes,
@@ -36,6 +36,7 @@ from ilp.trading.transfers_plan import (
     lane_of,
 )
 from ilp.trading.transfers_reading import Observation, read
+from ilp.trading.transfers_words import TransferError, allowed, spoken
 
 __all__ = ["TransferError", "Transfers", "WantedTransfer"]
 
@@ -43,12 +44,6 @@ __all__ = ["TransferError", "Transfers", "WantedTransfer"]
 _MEMORY = timedelta(days=40)
 # Records are asked for up to this far ahead, as a venue's clock may be ahead of ours.
 _AHEAD = timedelta(hours=1)
-
-ZERO = Decimal(0)
-
-
-class TransferError(Exception):
-    """An operator's act was not carried out, and nothing has changed; says why and what is possible instead."""
 
 
 class Transfers:
@@ -89,12 +84,11 @@ class Transfers:
         self._coins = frozenset(coins)
         self._now = now
         self._ids = ids
-        self._withdraw = withdraw or self._ask_venue
         self._changed = changed
         self._broken = broken
         self._log = log or Logger()
+        self._calls = Calls(venues, withdraw, self._log)
         self._book = TransferBook(now)
-        self._by_hand: set[Lane] = set()
         self._deciding = DeferredLock()
         self._reading: dict[str, DeferredLock] = {}
         self._overdue: set[str] = set()
@@ -243,7 +237,7 @@ class Transfers:
     ) -> tuple[TransferEntry, ...]:
         await self._deciding.acquire()
         try:
-            decided = decide(moves, self._lanes(), marks, self._by_hand)
+            decided = decide(moves, self._lanes(), marks, self._calls.by_hand)
             changes = [change for one in decided if (change := await self._prepare(one, plan)) is not None]
             await self._commit(changes)
         finally:
@@ -265,7 +259,7 @@ class Transfers:
             opening = evolve(
                 opening, manual=True, waits=True, why="made by hand: the receiving client gives no address"
             )
-            self._by_hand.add(opening.move.lane)
+            self._calls.by_hand.add(opening.move.lane)
         if isinstance(one, Opening):
             return None, self._opened(opening, plan, address)
         move = opening.move
@@ -323,17 +317,7 @@ class Transfers:
         return await self._address(opening.move)
 
     async def _address(self, move: WantedTransfer) -> str | None:
-        """Where to send: empty when only the operator can, None when the venue cannot be asked now."""
-        if not move.to_venue:
-            return self.rules.out_address
-        listed = self.rules.addresses.get((move.to_venue, move.to_asset), ())
-        try:
-            return await self._venues[move.to_venue].getCurrentAddress(move.to_asset)
-        except NotImplementedError:
-            return listed[0] if listed else ""
-        except ExchangeError as e:
-            self._log.warn("no transfer to {venue} for now: {why}", venue=move.to_venue, why=e)
-            return None
+        return await self._calls.address(self.rules, move.to_venue, move.to_asset)
 
     def _lanes(self) -> Lanes:
         return Lanes(self.entries, self.rules, self._coins, self.per_day, self._now())
@@ -386,7 +370,7 @@ class Transfers:
         if self._book.entries[entry.id] is not entry:
             return  # the records already show it, or someone has dealt with it: never send what may have left
         try:
-            event, note, more = await self._asked(entry)
+            event, note, more = await self._calls.withdraw(entry, self._due(entry))
         except CancelledError:
             await self._written(entry, Event.LOST, "the call was broken off", self._due(entry))
             raise
@@ -403,40 +387,10 @@ class Transfers:
         self._changed()
         await self._record(after)
 
-    async def _asked(self, entry: TransferEntry) -> tuple[Event, str, dict[str, Any]]:
-        """Ask for the withdrawal: what that comes to, in words, and what else it changes."""
-        uncalled = {"called": False, "departed": None}
-        try:
-            answer = await self._withdraw(entry)
-        except Forbidden as e:
-            return Event.UNSENT, f"waits: {e}", uncalled
-        except TurnedAway as e:
-            return Event.TURNED_AWAY, f"turned away: {e}", uncalled
-        except NotImplementedError:
-            self._by_hand.add(lane_of(entry))
-            return Event.UNSUPPORTED, "made by hand: the client cannot withdraw", {**uncalled, "manual": True}
-        except Unreachable as e:
-            return Event.UNSENT, f"waits: {e}", uncalled
-        except Refused as e:
-            return Event.REFUSED, str(e), {}
-        except OutcomeUnknown as e:
-            return Event.LOST, str(e), self._due(entry)
-        except CancelledError:
-            raise
-        except Exception as e:  # noqa: BLE001  whatever else a client raises, the money may have left
-            self._log.failure("transfer {id}: unforeseen answer", id=entry.id)
-            return Event.LOST, f"unforeseen answer: {e!r}", self._due(entry)
-        known = "withdrawal_id" in self._venues[entry.from_venue].features
-        identity = {"withdrawal_id": answer} if known else {}
-        return Event.ACCEPTED, f"accepted by {entry.from_venue} as {answer}", {**identity, **self._due(entry)}
-
     def _due(self, entry: TransferEntry) -> dict[str, Any]:
         coin = entry.asset in self._coins and entry.asset == entry.to_asset
         seconds = self.rules.btc_delay if coin else self.rules.fiat_exchange_delay
         return {"due": self._now() + timedelta(seconds=seconds)}
-
-    def _ask_venue(self, entry: TransferEntry) -> Deferred[str]:
-        return self._venues[entry.from_venue].requestWithdrawal(entry.asset, entry.amount, entry.address)
 
     # ---------------------------------------------------------------------------------------------------- the operator
 
@@ -451,8 +405,8 @@ class Transfers:
     async def _act(self, user: str, id: str, action: str, amount: Decimal | None, note: str) -> TransferEntry:
         await self._deciding.acquire()
         try:
-            entry = self._allowed(id, action)
-            if action is Action.APPROVE or action == Action.APPROVE:
+            entry = allowed(self._book, id, action)
+            if action == Action.APPROVE:
                 after = await self._approve(user, entry)
             else:
                 after = await self._said(user, entry, Action(action), amount, note)
@@ -461,16 +415,6 @@ class Transfers:
         if action == Action.APPROVE:
             await self._send(after)
         return self._book.entries[id]
-
-    def _allowed(self, id: str, action: str) -> TransferEntry:
-        entry = self._book.entries.get(id)
-        if entry is None:
-            raise TransferError(f"there is no transfer {id!r}")
-        possible = actions(entry)
-        if action not in possible:
-            words = ", ".join(possible) or "nothing"
-            raise TransferError(f"transfer {id} is {entry.state}: {action!r} is not possible, but {words} is")
-        return entry
 
     async def _approve(self, user: str, entry: TransferEntry) -> TransferEntry:
         blocked = [e.id for e in self.uncertain if lane_of(e) == lane_of(entry)]
@@ -489,44 +433,20 @@ class Transfers:
     async def _said(
         self, user: str, entry: TransferEntry, action: Action, amount: Decimal | None, note: str
     ) -> TransferEntry:
-        changes = self._spoken(user, entry, action, amount, note)
+        flows = dict(self._book.flows)
+        departed = {"departed": self._now(), **self._due(entry)}
+        changes = spoken(self._book, user, entry, action, amount, note, departed)
         try:
             await self._record(*changes)
         except BaseException:
             self._book.put_back(entry, self._book.entries[entry.id])
+            self._book.flows.update(
+                {change.key: flows[change.key] for change in changes if isinstance(change, FlowEntry)}
+            )
             raise
         finally:
             self._changed()
         return self._book.entries[entry.id]
-
-    def _spoken(
-        self, user: str, entry: TransferEntry, action: Action, amount: Decimal | None, note: str
-    ) -> tuple[Change, ...]:
-        """Take the operator's word for it."""
-        book, words = self._book, f"{action} by {user}" + (f": {note}" if note else "")
-        if action is Action.CANCEL:
-            return (book.apply(entry.id, Event.DROPPED, words, user),)
-        if action is Action.ARRIVED:
-            return book.said_arrived(entry.id, _positive(amount, action), words, user)
-        if action is Action.SENT:
-            sent = _positive(amount, action)
-            more = {"manual": True, "departed": self._now(), "expected": _scaled(entry, sent), **self._due(entry)}
-            return book.said_sent(entry.id, Event.SAID_SENT, sent, words, user, **more)
-        return self._resolved(user, entry, amount, note, words)
-
-    def _resolved(
-        self, user: str, entry: TransferEntry, amount: Decimal | None, note: str, words: str
-    ) -> tuple[Change, ...]:
-        if not note:
-            raise TransferError("resolve: a note is needed that says how you know")
-        if amount is None or amount < 0:
-            raise TransferError(f"resolve: {amount} is no amount; say what left, 0 when nothing did or all came back")
-        if amount == 0:
-            return (self._book.apply(entry.id, Event.RESOLVED_NOT, words, user),)
-        if entry.state is not TransferState.UNCERTAIN:
-            raise TransferError(f"transfer {entry.id} is {entry.state}: it has left already; say 0 if it came back")
-        more = {"debited": amount, "expected": _scaled(entry, amount), **self._due(entry)}
-        return self._book.said_sent(entry.id, Event.RESOLVED_LEFT, amount, words, user, **more)
 
     def classify(self, user: str, key: str, text: str) -> Deferred[FlowEntry]:
         """The operator says what an external flow was; fires once that is durable, fails with `TransferError`."""
@@ -547,16 +467,3 @@ def _move(entry: TransferEntry) -> WantedTransfer:
     return WantedTransfer(
         entry.asset, entry.from_venue, entry.to_venue, entry.to_asset, entry.amount, entry.fee, entry.expected
     )
-
-
-def _positive(amount: Decimal | None, action: Action) -> Decimal:
-    if amount is None or not amount.is_finite() or amount <= 0:
-        raise TransferError(f"{action}: {amount} is no amount; say how much it really was, a positive number")
-    return amount
-
-
-def _scaled(entry: TransferEntry, amount: Decimal) -> Decimal:
-    """What should arrive when *amount* left instead of the planned one."""
-    if entry.asset == entry.to_asset:
-        return max(ZERO, entry.expected + amount - entry.amount)  # a coin's charge does not depend on the amount
-    return entry.expected * amount / entry.amount

@@ -1,0 +1,90 @@
+"""An operator's word about a transfer: what it needs, and what it changes.  No I/O.
+
+Approving is not here, as it sends something: see `ilp.trading.transfers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from ilp.journal.entries import TransferEntry, TransferState
+from ilp.trading.transfers_book import Change, TransferBook
+from ilp.trading.transfers_machine import Action, Event, actions
+
+__all__ = ["TransferError", "allowed", "spoken"]
+
+ZERO = Decimal(0)
+
+
+class TransferError(Exception):
+    """An operator's act was not carried out, and nothing has changed; says why and what is possible instead."""
+
+
+def allowed(book: TransferBook, id: str, action: str) -> TransferEntry:
+    """The transfer, if the operator may do that to it now."""
+    entry = book.entries.get(id)
+    if entry is None:
+        raise TransferError(f"there is no transfer {id!r}")
+    possible = actions(entry)
+    if action not in possible:
+        words = ", ".join(possible) or "nothing"
+        raise TransferError(f"transfer {id} is {entry.state}: {action!r} is not possible, but {words} is")
+    return entry
+
+
+def spoken(
+    book: TransferBook,
+    user: str,
+    entry: TransferEntry,
+    action: Action,
+    amount: Decimal | None,
+    note: str,
+    departed: Mapping[str, Any],
+) -> tuple[Change, ...]:
+    """Take the operator's word in *book*; what changed, for the journal.  *departed*: what changes when it left now."""
+    words = f"{action} by {user}" + (f": {note}" if note else "")
+    if action is Action.CANCEL:
+        return (book.apply(entry.id, Event.DROPPED, words, user),)
+    if action is Action.ARRIVED:
+        return book.said_arrived(entry.id, _positive(amount, action), words, user)
+    if action is Action.SENT:
+        sent = _positive(amount, action)
+        more = {**departed, "manual": True, "expected": _scaled(entry, sent)}
+        return book.said_sent(entry.id, Event.SAID_SENT, sent, words, user, **more)
+    return _resolved(book, user, entry, amount, note, words, departed)
+
+
+def _resolved(
+    book: TransferBook,
+    user: str,
+    entry: TransferEntry,
+    amount: Decimal | None,
+    note: str,
+    words: str,
+    departed: Mapping[str, Any],
+) -> tuple[Change, ...]:
+    if not note:
+        raise TransferError("resolve: a note is needed that says how you know")
+    if amount is None or not amount.is_finite() or amount < 0:
+        raise TransferError(f"resolve: {amount} is no amount; say what left, 0 when nothing did or all came back")
+    if amount == 0:
+        return (book.apply(entry.id, Event.RESOLVED_NOT, words, user),)
+    if entry.state is not TransferState.UNCERTAIN:
+        raise TransferError(f"transfer {entry.id} is {entry.state}: it has left already; say 0 if it came back")
+    more = {"debited": amount, "expected": _scaled(entry, amount), "due": departed["due"]}
+    return book.said_sent(entry.id, Event.RESOLVED_LEFT, amount, words, user, **more)
+
+
+def _positive(amount: Decimal | None, action: Action) -> Decimal:
+    if amount is None or not amount.is_finite() or amount <= 0:
+        raise TransferError(f"{action}: {amount} is no amount; say how much it really was, a positive number")
+    return amount
+
+
+def _scaled(entry: TransferEntry, amount: Decimal) -> Decimal:
+    """What should arrive when *amount* left instead of the planned one."""
+    if entry.asset == entry.to_asset:
+        return max(ZERO, entry.expected + amount - entry.amount)  # a coin's charge does not depend on the amount
+    return entry.expected * amount / entry.amount
