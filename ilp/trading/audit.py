@@ -151,8 +151,14 @@ class Audit:
         return True
 
     def _recognise(self, order: OwnOrder, fills: list[Fill]) -> None:
-        """Find the fills of an order whose answer was lost: of an order nobody knows, and such as this one could make."""
+        """Find the fills of an order whose answer was lost: of an order nobody knows, and such as this one could make.
+
+        An answer that is outstanding may be about that very order, and names it better.
+        """
+        sending = [other for other in self.desk.live(order.venue) if other.state is OrderState.SENDING]
         for fill in fills:
+            if any(other.could_have_made(fill) for other in sending):
+                continue
             unknown = self.desk.known(order.venue, fill["order_id"]) is None
             if unknown and fill["timestamp"] >= order.at - MARGIN and order.could_have_made(fill):
                 self.desk.name_by_fill(order, fill["order_id"])

@@ -238,6 +238,14 @@ class Desk:
             self.take(order, early)
         if order.cancel_wanted and not order.final:
             self.run(self._cancel(order))
+        self._look_at_early(order.venue)
+
+    def _look_at_early(self, venue: str) -> None:
+        """An answer less is outstanding: what was told before may be recognised now."""
+        for (where, id), record in tuple(self._early.items()):
+            if where == venue and (where, id) in self._early:
+                del self._early[where, id]
+                self.on_order(venue, record)
 
     async def _cancel(self, order: OwnOrder) -> None:
         assert order.order_id is not None  # callers wait until it has one
@@ -275,9 +283,7 @@ class Desk:
         order.check_at, order.misses = self.seconds(), 0
         self._touch(order)
         self.listener.order_changed(order)
-        for (venue, _), record in tuple(self._early.items()):
-            if venue == order.venue:
-                self.on_order(venue, record)
+        self._look_at_early(order.venue)
 
     # ---------------------------------------------------------------------------------------------------- accounting
 
@@ -288,20 +294,23 @@ class Desk:
             found = self._orders.get(client_id)
             candidates = [] if found is None or found.order_id is not None else [found]
         else:
-            # Without client ids the answer names the order; only where it was lost we have to recognise it.
-            candidates = [
-                order
-                for order in self._orders.values()
-                if (order.state is OrderState.UNKNOWN or order.lost)
-                and order.venue == venue
-                and order.could_be(record)
-                and record["timestamp"] >= order.at - MARGIN
-            ]
+            candidates = self._lookalikes(venue, record)
         if not candidates:
             return None
         self._early.pop((venue, record["id"]), None)
         self._named(candidates[0], record["id"])
         return candidates[0]
+
+    def _lookalikes(self, venue: str, record: Order) -> list[OwnOrder]:
+        """Orders whose answer was lost and that a record without a client id may speak of; those in doubt first.
+
+        None as long as an answer is outstanding that may be about this very order: the answer names it better.
+        """
+        fitting = [order for order in self._orders.values() if order.venue == venue and order.could_be(record)]
+        if any(order.state is OrderState.SENDING for order in fitting):
+            return []
+        recent = [order for order in fitting if record["timestamp"] >= order.at - MARGIN]
+        return [order for order in recent if order.state is OrderState.UNKNOWN] or [o for o in recent if o.lost]
 
     def name_by_fill(self, order: OwnOrder, order_id: str) -> None:
         """The venue's records show a fill that can only be of this order."""
@@ -332,6 +341,7 @@ class Desk:
         self._live.pop(order.key, None)
         self.listener.order_changed(order)
         self._trim()
+        self._look_at_early(order.venue)
 
     def _grown(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         self._touch(order)
@@ -340,6 +350,8 @@ class Desk:
                 f"{order.venue} reports a fill of {growth.quantity} on {order.order_id}, which was final"
             )
         self.listener.order_filled(order, growth, trade_id)
+        if not order.final and order.filled >= order.quantity:
+            self.finish(order, OrderState.FINAL)
 
     def _touch(self, order: OwnOrder) -> None:
         self.sequence += 1
