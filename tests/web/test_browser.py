@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -21,6 +22,7 @@ from web.service import WebService
 from web.sessions import Role
 
 USERS = {"anna": "a good one", "bela": "another", "vera": "only looks"}
+ACCESSIBLE = Path(__file__).with_name("accessible.js").read_text()
 TRADE = "document.querySelector('#state .word').innerText.includes"
 
 
@@ -86,6 +88,45 @@ class PageTests(TestCase):
                 await browser.run(f"location.hash = '{tab.id}'")
                 await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
         self.assertEqual(browser.complaints(), [])
+
+    async def test_every_tab_is_legible_and_named_in_light_and_dark(self) -> None:
+        browser = await self.open("trading")
+        await self.edit("quote size", "0.2")
+        await browser.until("document.querySelector('#tray .eff')")
+        for dark in (False, True):
+            await browser.size(1440, 1000, dark)
+            for tab in TABS:
+                await browser.run(f"location.hash = '{tab.id}'")
+                await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
+                self.assertEqual(await browser.run(ACCESSIBLE), [], f"{tab.id}, {'dark' if dark else 'light'}")
+
+    async def test_what_is_not_legible_or_not_named_would_be_found(self) -> None:
+        browser = await self.open("trading")
+        await browser.run(
+            """document.querySelector('#main').insertAdjacentHTML('afterbegin',
+                '<p id="pale">pale</p><button></button><input><table><tr><td>x</td></tr></table><i id="pale"></i>');
+            document.querySelector('#pale').style.color = 'rgb(190, 190, 190)'"""
+        )
+        complaints = "\n".join(await browser.run(ACCESSIBLE))
+        for expected in (
+            "contrast 1.",
+            "no name: button",
+            "no name: input",
+            "table without a caption",
+            "id twice: pale",
+        ):
+            self.assertIn(expected, complaints)
+
+    async def test_dialogs_and_the_login_are_legible_and_named(self) -> None:
+        browser = await self.open("trading")
+        await browser.click("#act-halt")
+        await self.dialog("Halt everything?", confirm=False)
+        self.assertEqual(await browser.run(ACCESSIBLE), [])
+        await browser.go(f"{self.url}/nothing")
+        self.assertEqual(await browser.run(ACCESSIBLE), [])
+        self.service.sessions.end_all()
+        await browser.go(f"{self.url}/login")
+        self.assertEqual(await browser.run(ACCESSIBLE), [])
 
     async def test_no_tab_scrolls_sideways_at_360_pixels(self) -> None:
         browser = await self.open("trading")

@@ -177,7 +177,7 @@ export const tray = () => {
     state.hidden ? null : h("div", { class: "traybody two" },
       h("div", { key: "left" },
         clashing.length ? [reason("warn", h("b", {}, "Somebody else changed what you are editing. "), "Decide for each before UPDATE."),
-          h("table", { class: "conf" }, h("thead", {}, h("tr", {}, ["Parameter", "When you began", "Theirs, now", "Yours", ""].map((t, i) => h("th", { scope: "col", class: i && i < 4 ? "r" : "" }, t)))), h("tbody", {}, clashing.map(clash)))] : null,
+          h("table", { class: "conf" }, h("caption", { class: "vh" }, "Edits that somebody else made too"), h("thead", {}, h("tr", {}, ["Parameter", "When you began", "Theirs, now", "Yours", ""].map((t, i) => h("th", { scope: "col", class: i && i < 4 ? "r" : "" }, t)))), h("tbody", {}, clashing.map(clash)))] : null,
         state.said.map((s, i) => h("div", { key: i, role: "alert" }, reason("bad", s))),
         h("table", { class: "edits" }, h("caption", {}, "Edits"), h("thead", {}, h("tr", {}, ["Parameter", "Now", "", "New", ""].map((t, i) => h("th", { scope: "col", class: i % 2 ? "r" : "" }, t)))), h("tbody", {}, [...edits.keys()].map(row)))),
       previewed()),
