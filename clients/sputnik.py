@@ -14,6 +14,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, TypeVar
 
+from attrs import fields
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
@@ -90,6 +91,9 @@ class Sputnik(Emitter):
     """
 
     features: frozenset[str] = frozenset()
+
+    option_names = tuple(one.name for one in fields(Options))
+    """Keywords that the constructor takes besides those it names."""
 
     def __init__(
         self,

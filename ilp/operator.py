@@ -7,13 +7,38 @@ ISO 8601 UTC, a missing value as None and never as an absent key.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from time import perf_counter
 from typing import Any, Protocol
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
-__all__ = ["Console", "Declined", "Document"]
+from clients.exchange import Side
+from ilp import snapshot
+from ilp.figures import amount, figure, when
+from ilp.journal.entries import ParameterEntry, PlanEntry
+from ilp.journal.interface import JournalError
+from ilp.journal.recent import RecentJournal
+from ilp.ledgers import Ledgers
+from ilp.parameters import InvalidParameters, Table
+from ilp.pool.document import pool_document
+from ilp.settings import Parameters, Settings
+from ilp.trading.quotes import QuoteStatus
+from ilp.trading.strategy import Reference, edges
+from ilp.trading.trader import Refusal, Trader
+from ilp.trading.transfers import TransferError
+from ilp.trading.view import View
+
+__all__ = ["Console", "Declined", "Document", "Operator"]
 
 Document = dict[str, Any]
+CONFIRM = "confirm"  # key beside the parameters: names whose unusual values are meant
+SKEW = Decimal("0.01")  # of the mark; more needs to be confirmed
+OWN_TARGETS_EVERY = 60.0  # reactor seconds
+HISTORY = timedelta(days=1)
 
 
 class Declined(Exception):
@@ -64,3 +89,352 @@ class Console(Protocol):
 
     def cancel(self, user: str, venue: str, id: str | None, side: str | None) -> Deferred[Document]:
         """Cancel one order, one side, or (neither given) every own order at a venue."""
+
+    def pool(self) -> Document:
+        """The present pool as `solve` reads it; `Declined(503)` while there is none."""
+
+    def plans(self) -> Document:
+        """The newest executed plans with the pools they were computed from: `{"plans": [...]}`."""
+
+
+class Operator:
+    """The daemon's side of `Console`.
+
+    :param table: the parameters in force, with their origins; `version`: number of the last edit.
+    :param journal: where edits are kept, and what was recorded lately.
+    :param notices: what the operator has to be told about the start, such as edits that the file overruled.
+    :param mode: `live` or `paper`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        trader: Trader,
+        settings: Settings,
+        table: Table,
+        journal: RecentJournal,
+        *,
+        version: int = 0,
+        notices: tuple[str, ...] = (),
+        mode: str = "live",
+    ) -> None:
+        self.trader = trader
+        self.table = table
+        self.version = version
+        self._settings = settings
+        self._journal = journal
+        self._mode = mode
+        self._notices = [{"level": "info", "text": text} for text in notices]
+        self._own_targets: tuple[float, Parameters, str] | None = None
+        self._edited_by: dict[str, str] = {}
+        self._subscribers: list[Callable[[], None]] = []
+        readers = trader.floor.venues
+        self.ledgers = Ledgers(readers, trader.clock, lambda v: trader.market.connected.get(v, False), self._changed)
+        self._unsubscribe = trader.subscribe(self._changed)
+
+    def close(self) -> None:
+        """Stop listening and reading."""
+        self._unsubscribe()
+        self.ledgers.stop()
+
+    # ---------------------------------------------------------------------------------------------------------- to see
+
+    def snapshot(self) -> Document:
+        """See `Console`."""
+        trader = self.trader
+        loop = trader.loop
+        at = self._world_time(loop.optimised_at) if loop.optimum is not None else None
+        return {
+            "version": self.version,
+            "time": when(trader.clock.now()),
+            "mode": self._mode,
+            "state": snapshot.state_section(trader, self.ledgers.lines),
+            "valuation": snapshot.valuation_section(loop.optimum, at, loop.solve_seconds * 1000),
+            "data": snapshot.data_section(self._settings, trader.floor.parameters),
+            "trader": snapshot.trader_section(
+                trader, self.table, self._journal.fills_kept(), self._journal.hedges_kept()
+            ),
+            "notices": [*self._notices, *self._standing_notice()],
+            "needs_you": snapshot.needs(trader),
+            "audit": self._audit(),
+        }
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """See `Console`."""
+        self._subscribers.append(changed)
+        return lambda: self._subscribers.remove(changed)
+
+    def pool(self) -> Document:
+        """See `Console`."""
+        if self.trader.loop.optimum is None:
+            raise Declined(503, {"reasons": ["there is no pool yet: the trader has not seen all inputs"]})
+        return pool_document(self.trader.loop.optimum.pool)
+
+    def plans(self) -> Document:
+        """See `Console`."""
+        return {"plans": [_plan(plan) for plan in self._journal.plans_kept() if plan.rounded]}
+
+    def _changed(self) -> None:
+        for changed in tuple(self._subscribers):
+            changed()
+
+    def _world_time(self, reactor_seconds: float) -> Any:
+        clock = self.trader.clock
+        return clock.now() - timedelta(seconds=(clock.reactor.seconds() - reactor_seconds) * clock.speed)
+
+    def _audit(self) -> list[Document]:
+        """Changes of state and edits, newest first."""
+        states = [
+            (entry.at, entry.by, f"{entry.previous} → {entry.state}", entry.reason)
+            for entry in self._journal.states_kept()
+        ]
+        edits = [(entry.at, entry.by, entry.name, f"{entry.old} → {entry.new}") for entry in self._journal.edits_kept()]
+        newest = sorted([*states, *edits], key=lambda line: line[0], reverse=True)[:60]
+        return [{"at": when(at), "by": by, "what": what, "why": why} for at, by, what, why in newest]
+
+    # --------------------------------------------------------------------------------------------------------- to trade
+
+    def start(self, user: str) -> Deferred[Document]:
+        """See `Console`."""
+        return self._act(lambda: self.trader.start(user))
+
+    def stop(self, user: str) -> Deferred[Document]:
+        """See `Console`."""
+        return self._act(lambda: self.trader.stop(user))
+
+    def halt(self, user: str, reason: str) -> Deferred[Document]:
+        """See `Console`."""
+        return self._act(lambda: self.trader.halt(reason.strip() or "halted by hand", user))
+
+    def reset(self, user: str, note: str) -> Deferred[Document]:
+        """See `Console`."""
+        return self._act(lambda: self.trader.reset(note, user))
+
+    def hedge(self, user: str) -> Deferred[Document]:
+        """See `Console`."""
+        return self._act(lambda: self.trader.hedge(user))
+
+    def cancel(self, user: str, venue: str, id: str | None, side: str | None) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def cancel() -> Document:
+            if venue not in self.trader.floor.venues:
+                known = " or ".join(self.trader.floor.venues)
+                raise _invalid("venue", f"must be {known}; {venue!r} is not")
+            if side not in (None, "BUY", "SELL"):
+                raise _invalid("side", f"must be BUY or SELL; {side!r} is not")
+            with_side = None if side is None else Side(side)
+            return {"cancelled": _or_declined(lambda: self.trader.cancel(venue, user, id, with_side))}
+
+        return Deferred.fromCoroutine(cancel())
+
+    def _act(self, act: Callable[[], None]) -> Deferred[Document]:
+        async def done() -> Document:
+            _or_declined(act)
+            return {"state": str(self.trader.life.state), "wanted": self.trader.wanted}
+
+        return Deferred.fromCoroutine(done())
+
+    # -------------------------------------------------------------------------------------------------------- transfers
+
+    def transfer(self, user: str, id: str, action: str, amount: str | None, note: str | None) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def act() -> Document:
+            try:
+                size = None if amount in (None, "") else Decimal(str(amount))
+            except InvalidOperation:
+                raise _invalid("amount", f"must be a decimal number; {amount!r} is not") from None
+            try:
+                entry = await self.trader.transfers.act(user, id, action, size, note)
+            except TransferError as error:
+                raise Declined(409, {"reasons": [str(error)]}) from None
+            except JournalError as error:
+                raise Declined(503, {"reasons": [str(error)]}) from None
+            self._changed()
+            return snapshot.transfer_document(self.trader, entry)
+
+        return Deferred.fromCoroutine(act())
+
+    # ------------------------------------------------------------------------------------------------------- parameters
+
+    def preview(self, parameters: Mapping[str, Any]) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def look() -> Document:
+            _, values = self._edited(parameters)
+            view = self.trader.floor.view()
+            if view is None:
+                raise Declined(503, {"reasons": [self.trader.floor.inputs_trouble() or "variances are not known"]})
+            tried = _with(view, values)
+            began = perf_counter()
+            optimum = self.trader.loop.strategy.optimise(tried)
+            took = (perf_counter() - began) * 1000
+            references = self.trader.loop.strategy.references(tried, optimum)
+            layout = self.trader.layout
+            return {
+                "valuation": snapshot.valuation_section(optimum, self.trader.clock.now(), took),
+                "quotes": snapshot.quotes_section(
+                    layout, [_as_quote(found, tried) for found in references], tried.marks[layout.target.quote]
+                ),
+            }
+
+        return Deferred.fromCoroutine(look())
+
+    def update(self, user: str, version: int, parameters: Mapping[str, Any]) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def apply() -> Document:
+            if version != self.version:
+                raise Declined(409, self._conflict(version, parameters))
+            table, values = self._edited(parameters)
+            edits = self._edits(user, table)
+            if not edits:
+                return {"version": self.version}
+            # The number is taken before the write, so that an edit made while this one is written conflicts with it.
+            self.version += 1
+            try:
+                await self._journal.record(*edits)
+            except JournalError as error:
+                raise Declined(503, {"reasons": [str(error)]}) from None
+            self.table = table
+            self._edited_by |= {edit.name: user for edit in edits}
+            self.trader.apply(values)
+            for edit in edits:
+                self._log.info(
+                    "{user} set {name}: {old} → {new}", user=user, name=edit.name, old=edit.old, new=edit.new
+                )
+            self._changed()
+            return {"version": self.version}
+
+        return Deferred.fromCoroutine(apply())
+
+    def _edited(self, edits: Mapping[str, Any]) -> tuple[Table, Parameters]:
+        confirmed = edits.get(CONFIRM, ())
+        wanted = {name: value for name, value in edits.items() if name != CONFIRM}
+        try:
+            table = self.table.edited(wanted)
+            values = table.parameters(self._settings.limits)
+        except InvalidParameters as error:
+            errors = [{"field": name, "message": message} for name, message in error.errors]
+            raise Declined(400, {"errors": errors}) from None
+        mark = self.trader.market.good_mid
+        if mark and "max_skew" in wanted and values.max_skew > SKEW * mark and "max_skew" not in confirmed:
+            raise _invalid(
+                "max_skew", f"{values.max_skew} is more than 1 % of the mark, {figure(mark)}; confirm that it is meant"
+            )
+        return table, values
+
+    def _edits(self, user: str, table: Table) -> list[ParameterEntry]:
+        now, found = self.trader.clock.now(), []
+        for name, raw in table.raws.items():
+            before = self.table.raws[name]
+            if raw != before:
+                found.append(
+                    ParameterEntry(
+                        name,
+                        before.text or "",
+                        raw.text or "",
+                        raw.file_text or "",
+                        self.version + 1,
+                        user,
+                        now,
+                    )
+                )
+        return found
+
+    def _conflict(self, version: int, edits: Mapping[str, Any]) -> Document:
+        theirs = {name: self.table.raws[name].text for name in edits if name in self.table.raws}
+        return {
+            "reasons": [f"parameters were changed meanwhile: the version is {self.version}, yours {version}"],
+            "version": self.version,
+            "conflicts": {
+                name: {"yours": edits[name], "theirs": text, "by": self._edited_by.get(name, "")}
+                for name, text in theirs.items()
+            },
+        }
+
+    def _standing_notice(self) -> list[Document]:
+        """What the pool would do at once if it held just what the operator wants: surprising if it is not nothing."""
+        view = self.trader.floor.view()
+        if view is None:
+            return []
+        now, kept = self.trader.clock.reactor.seconds(), self._own_targets
+        if kept is None or kept[1] is not view.parameters or now - kept[0] > OWN_TARGETS_EVERY:
+            optimum = self.trader.loop.strategy.optimise(_at_targets(view))
+            moves = snapshot.valuation_section(optimum, None, None)["rounded"]["moves"]
+            text = ""
+            if moves:
+                acts = "; ".join(f"{move['label']}: {move['amount']}" for move in moves)
+                text = f"Even at your own target balances the plan would not be empty: {acts}."
+            self._own_targets = kept = (now, view.parameters, text)
+        return [{"level": "warn", "text": kept[2]}] if kept[2] else []
+
+
+# ------------------------------------------------------------------------------------------------------------ helpers
+
+
+def _or_declined(act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    except Refusal as refusal:
+        raise Declined(409, {"reasons": list(refusal.reasons)}) from None
+
+
+def _invalid(field: str, message: str) -> Declined:
+    return Declined(400, {"errors": [{"field": field, "message": message}]})
+
+
+def _with(view: View, values: Parameters) -> View:
+    """The view as it would be with other parameters."""
+    stocks = tuple(
+        evolve(stock, target=values.targets.get((stock.venue, stock.asset), stock.target)) for stock in view.stocks
+    )
+    return evolve(view, parameters=values, stocks=stocks)
+
+
+def _at_targets(view: View) -> View:
+    """The view of a pool that holds exactly its target balances, with nothing under way."""
+    stocks = tuple(
+        evolve(
+            stock,
+            balance=stock.target,
+            free=stock.target,
+            quotable=stock.target,
+            total=stock.target,
+            inbound=Decimal(0),
+        )
+        for stock in view.stocks
+    )
+    return evolve(view, stocks=stocks, exposure=Decimal(0), blocked=frozenset())
+
+
+def _as_quote(reference: Reference, view: View) -> QuoteStatus:
+    """What would be placed against a reference."""
+    enter = edges(view).enter
+    price = None
+    if reference.price is not None:
+        price = reference.price - enter if reference.side is Side.BUY else reference.price + enter
+    return QuoteStatus(
+        reference.side,
+        price=price if price is None or price > 0 else None,
+        size=reference.size,
+        reference=reference.price,
+        reservation=reference.reservation,
+        hedge=reference.hedge,
+        reason=reference.reason or "a preview: nothing is placed",
+    )
+
+
+def _plan(plan: PlanEntry) -> Document:
+    return {
+        "id": plan.id,
+        "at": when(plan.at),
+        "pool": dict(plan.pool),
+        "answer": dict(plan.answer),
+        "rounded": [
+            {**move, "amount": amount(Decimal(str(move["amount"])))} if "amount" in move else dict(move)
+            for move in plan.rounded
+        ],
+    }

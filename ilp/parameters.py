@@ -34,10 +34,15 @@ class InvalidParameters(Exception):
 
 @frozen
 class Raw:
-    """A parameter as text; `text` is None where the default follows from other parameters."""
+    """A parameter as text.
+
+    :ivar text: in force; None where the default follows from other parameters.
+    :ivar file_text: what the file, or the default where the file is silent, says; None likewise.
+    """
 
     text: str | None
     origin: Origin
+    file_text: str | None = None
 
 
 @frozen
@@ -57,11 +62,13 @@ class Table:
         :param targets: text of the target balance of every holding; None where the file has none (which means 0).
         """
         raws = {
-            name: Raw(given[name], "file") if name in given else Raw(_plain_default(key), "default")
+            name: Raw(given[name], "file", given[name])
+            if name in given
+            else Raw(_plain_default(key), "default", _plain_default(key))
             for name, key in _LIVE.items()
         }
         for (venue, asset), text in targets.items():
-            raws[f"{_TARGET}.{venue}.{asset}"] = Raw("0", "default") if text is None else Raw(text, "file")
+            raws[f"{_TARGET}.{venue}.{asset}"] = Raw("0", "default", "0") if text is None else Raw(text, "file", text)
         return cls(raws)
 
     def kind(self, name: str) -> Kind:
@@ -94,7 +101,7 @@ class Table:
             except ValueError as error:
                 errors.append((name, f"{error}; {value!r} is not"))
             else:
-                raws[name] = Raw(text, origin)
+                raws[name] = Raw(text, origin, raws[name].file_text)
         if errors:
             raise InvalidParameters(errors)
         return evolve(self, raws=raws)
@@ -125,9 +132,9 @@ def restored(table: Table, edits: Mapping[str, ParameterEntry]) -> tuple[Table, 
         raw = table.raws.get(name)
         if raw is None:
             notices.append(f"{name} = {edit.new}, set by {edit.by}, is dropped: there is no such parameter any more")
-        elif (raw.text or "") != edit.file_value:
+        elif (raw.file_text or "") != edit.file_value:
             notices.append(
-                f"{name}: the file's value {raw.text or 'default'} was changed since {edit.by} set {edit.new}, and wins"
+                f"{name}: the file's value {raw.file_text or 'default'} was changed since {edit.by} set {edit.new}, and wins"
             )
         else:
             try:

@@ -155,12 +155,22 @@ class Web:
 
 @frozen
 class Simulation:
-    """Embedded venues: where the world's clock starts, how fast it runs, and what seeds the drivers."""
+    """Embedded venues: where the world's clock starts, how fast it runs, what seeds the drivers, and what there is.
+
+    :ivar balances: by venue and asset, what the pool's accounts start with.
+    :ivar lot: quantity step of both venues, in base.
+    :ivar btc_delay, fiat_delay: how long money is really under way; `customers`: mean time between two takers on the
+        target; all in seconds of the world.
+    """
 
     start: datetime
     speed: float
     seed: int
-    options: Mapping[str, str] = field(factory=dict)
+    balances: Mapping[str, Mapping[str, Decimal]]
+    lot: Decimal
+    btc_delay: float
+    fiat_delay: float
+    customers: float
 
 
 @frozen

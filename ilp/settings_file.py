@@ -250,7 +250,7 @@ def _client(reader: _Reader, role: str, module: str) -> tuple[str, tuple[str, ..
     """The full dotted name of a client's class and the keys its connection section may have; faults are remembered."""
     for dotted in (f"clients.{module}", module):
         try:
-            client = namedAny(dotted)  # type: ignore[no-untyped-call]
+            client = namedAny(dotted)
         except Exception as error:  # noqa: BLE001 - an import can fail in any way, and the operator must hear which
             if isinstance(error, (ImportError, AttributeError)) or type(error).__name__ == "ModuleNotFound":
                 continue
@@ -258,9 +258,10 @@ def _client(reader: _Reader, role: str, module: str) -> tuple[str, tuple[str, ..
             return dotted, None
         if inspect.isclass(client):
             # What the wiring gives, and what only tests do; the rates' spread and its growth are keys of [data].
-            wired = ("self", "reactor", "now", "name", "random", "http", "rate_spread", "rate_age_factor")
+            wired = ("self", "reactor", "now", "name", "options", "random", "http", "rate_spread", "rate_age_factor")
             options = [name for name in inspect.signature(client).parameters if name not in wired]
-            return dotted, tuple(dict.fromkeys([*CONNECTION_KEYS, *options]))
+            named = getattr(client, "option_names", ())
+            return dotted, tuple(dict.fromkeys([*CONNECTION_KEYS, *options, *named]))
     reader.fault(
         "modules", role, module, "is not a class that can be imported, neither as it stands nor below `clients`"
     )
@@ -432,5 +433,12 @@ def _simulation(reader: _Reader, values: Mapping[str, Any]) -> Simulation | None
     if not reader.parser.has_section("simulation"):
         return None
     return Simulation(
-        start=values["simulation.start"], speed=float(values["simulation.speed"]), seed=values["simulation.seed"]
+        start=values["simulation.start"],
+        speed=float(values["simulation.speed"]),
+        seed=values["simulation.seed"],
+        balances={role: values[f"simulation.{role}_balances"] for role in ("source", "target")},
+        lot=values["simulation.lot"],
+        btc_delay=values["simulation.btc_delay"],
+        fiat_delay=values["simulation.fiat_delay"],
+        customers=values["simulation.customers"],
     )

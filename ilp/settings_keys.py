@@ -223,6 +223,19 @@ KEYS: tuple[Key, ...] = (
     Key("simulation", "start", kinds.time, None, "", "The world's time at which the simulation starts."),
     Key("simulation", "speed", kinds.number("0", "100000", above=True), "1", "world s/s", "How fast the world runs."),
     Key("simulation", "seed", kinds.integer(0, 2**63), "1", "", "Seed of the drivers, of ids and of salts."),
+    Key("simulation", "source_balances", kinds.amounts, "", "", "What the account on the embedded source starts with."),
+    Key("simulation", "target_balances", kinds.amounts, "", "", "What the account on the embedded target starts with."),
+    Key("simulation", "lot", kinds.number("0.000001", "1"), "0.001", "base", "Quantity step of the embedded venues."),
+    Key("simulation", "btc_delay", kinds.seconds(0, 604_800), "10 m", "world s", "How long coins really take."),
+    Key("simulation", "fiat_delay", kinds.seconds(0, 2_592_000), "30 m", "world s", "How long fiat really takes."),
+    Key(
+        "simulation",
+        "customers",
+        kinds.seconds(0.1, 86_400),
+        "120",
+        "world s",
+        "Mean time between two takers on the target.",
+    ),
 )
 
 # Sections whose keys are names of the operator's choosing, and what a value there must be.

@@ -16,13 +16,19 @@ from ilp.settings import Cost
 __all__ = [
     "Kind",
     "address",
+    "addresses",
+    "amounts",
+    "asset",
     "boolean",
     "choice",
+    "coin_cost",
     "cost",
+    "dotted",
     "integer",
     "lanes",
     "number",
     "path",
+    "periods_of",
     "seconds",
     "text",
     "ticker",
@@ -239,6 +245,20 @@ def _lanes(raw: str) -> frozenset[tuple[str, str, str]]:
 
 
 lanes = Kind("lanes such as `USD source -> target`, separated by commas, or empty", _lanes)
+
+
+def _amounts(raw: str) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for part in filter(None, (piece.strip() for piece in raw.replace("\n", ",").split(","))):
+        name, _, number = part.partition(" ")
+        value = _decimal(number.strip())
+        if value < 0 or _asset(name) in found:
+            raise ValueError(raw)
+        found[name] = value
+    return found
+
+
+amounts = Kind("amounts such as `USD 60000, BTC 6`, separated by commas", _amounts)
 
 
 def _addresses(raw: str) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -1,0 +1,71 @@
+"""A journal that also remembers the newest entries in memory, for screens that must not wait for a database."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from ilp.journal.entries import Entry, FillEntry, HedgeEntry, ParameterEntry, PlanEntry, StateEntry
+from ilp.journal.interface import Journal
+
+__all__ = ["RecentJournal"]
+
+_KEPT: dict[type, int] = {FillEntry: 500, HedgeEntry: 500, PlanEntry: 50, StateEntry: 200, ParameterEntry: 200}
+
+
+class RecentJournal:
+    """Passes everything on to a journal; what was recorded, or loaded at the start, can be asked for at once.
+
+    An entry is shown as soon as it was handed in: whether it is durable is the business of who recorded it.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._kept: dict[type, deque[Any]] = {kind: deque(maxlen=most) for kind, most in _KEPT.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    def record(self, *entries: Entry) -> Deferred[None]:
+        """See `Journal.record`."""
+        self._keep(entries)
+        return self._journal.record(*entries)
+
+    def load(self, now: datetime, back: timedelta) -> Deferred[None]:
+        """Take up what was recorded in the time before *now*."""
+        return Deferred.fromCoroutine(self._load(now - back))
+
+    async def _load(self, since: datetime) -> None:
+        journal = self._journal
+        for reading in (journal.fills, journal.hedges, journal.plans, journal.states, journal.edits):
+            self._keep(await reading(since))
+
+    def _keep(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            kept = self._kept.get(type(entry))
+            if kept is not None:
+                kept.append(entry)
+
+    def fills_kept(self) -> tuple[FillEntry, ...]:
+        """The newest fills, oldest first."""
+        return tuple(self._kept[FillEntry])
+
+    def hedges_kept(self) -> tuple[HedgeEntry, ...]:
+        """The newest links between fills and what closed them, oldest first."""
+        return tuple(self._kept[HedgeEntry])
+
+    def plans_kept(self) -> tuple[PlanEntry, ...]:
+        """The newest plans, oldest first; those that only kept an exposure have no rounded moves."""
+        return tuple(self._kept[PlanEntry])
+
+    def states_kept(self) -> tuple[StateEntry, ...]:
+        """The newest changes of state, oldest first."""
+        return tuple(self._kept[StateEntry])
+
+    def edits_kept(self) -> tuple[ParameterEntry, ...]:
+        """The newest edits of parameters, oldest first."""
+        return tuple(self._kept[ParameterEntry])

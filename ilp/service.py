@@ -1,0 +1,247 @@
+"""The only place where things are wired together: configuration, journal, venues, trader, console.  Decides nothing."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, TextIO
+
+from attrs import evolve
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError, ReactorNotRunning
+from twisted.logger import Logger
+from twisted.python.reflect import namedAny
+
+from clients.exchange import ExchangeError, IExchange, IRateFeed
+from ilp.clock import WorldClock
+from ilp.journal.interface import JournalError
+from ilp.journal.recent import RecentJournal
+from ilp.journal.store import open_journal
+from ilp.logs import Form, begin
+from ilp.operator import Operator
+from ilp.parameters import InvalidParameters, Table, restored
+from ilp.settings import Connection, Settings
+from ilp.settings_file import Loaded
+from ilp.simulation.embedded import EMBEDDED, Embedded
+from ilp.simulation.recordings import RecordingError
+from ilp.trading.trader import Trader
+from web.service import CannotServe, WebService
+
+__all__ = ["Daemon", "run"]
+
+RANDOM = "random"  # a user's password in the file that means: make one anew at each start and print it
+HISTORY = timedelta(days=7)
+# What an operator can mend: said in one sentence, without a traceback.
+EXPECTED = (JournalError, ExchangeError, CannotServe, CannotListenError, RecordingError, InvalidParameters, OSError)
+
+
+class Daemon(Service):
+    """The running pool.
+
+    :param loaded: the configuration.
+    :param out: takes the lines that a person who started it has to see: address, password, embedded venues.
+    :ivar remaining: after `stopService`, what could not be cancelled at the venues.
+    """
+
+    log = Logger()
+
+    def __init__(self, loaded: Loaded, reactor: Any, out: TextIO = sys.stdout) -> None:
+        self.loaded = loaded
+        self.remaining: tuple[str, ...] = ()
+        self.operator: Operator | None = None
+        self.trader: Trader | None = None
+        self.web: WebService | None = None
+        self.embedded: Embedded | None = None
+        self._journal: RecentJournal | None = None
+        self._reactor = reactor
+        self._out = out
+
+    # --------------------------------------------------------------------------------------------- coming and going
+
+    def begin(self) -> Deferred[None]:
+        """Start everything; fires when the venues were tried once.  A failure leaves nothing behind that was started."""
+        return Deferred.fromCoroutine(self._begin())
+
+    async def _begin(self) -> None:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+
+    async def _start(self) -> None:
+        settings, reactor = self.loaded.settings, self._reactor
+        simulation = settings.simulation
+        clock = WorldClock(reactor, simulation.start, simulation.speed) if simulation else WorldClock(reactor)
+        self._journal = RecentJournal(await open_journal(settings.database_url, reactor))
+        await self._journal.load(clock.now(), HISTORY)
+        edits = (await self._journal.recovered()).parameters
+        table, notices = restored(self.loaded.table, edits)
+        version = max((edit.version for edit in edits.values()), default=0)
+        settings = evolve(settings, parameters=table.parameters(settings.limits))
+        connections: Mapping[str, Connection] = settings.connections
+        if any(connection.endpoint == EMBEDDED for connection in connections.values()):
+            self.embedded = await Embedded.begin(settings, clock)
+            connections = self.embedded.connections(connections)
+            for line in self.embedded.lines():
+                print(line, file=self._out, flush=True)
+        await self._start_trading(settings, connections, clock, table, version, notices)
+
+    async def _start_trading(
+        self,
+        settings: Settings,
+        connections: Mapping[str, Connection],
+        clock: WorldClock,
+        table: Table,
+        version: int,
+        notices: tuple[str, ...],
+    ) -> None:
+        journal = self._journal
+        assert journal is not None  # `_start` opened it
+        venues: dict[str, IExchange] = {
+            role: client(connections[role], role, clock, settings) for role in ("source", "target")
+        }
+        feed: IRateFeed = client(connections["fiat"], "fiat", clock, settings)
+        self.trader = Trader(settings, venues, feed, journal, clock)
+        mode = "paper" if settings.simulation is not None else "live"
+        self.operator = Operator(self.trader, settings, table, journal, version=version, notices=notices, mode=mode)
+        users = _with_random_passwords(settings.web.users)
+        self.web = WebService(self.operator, users, self._reactor)
+        port = await self.web.listen(settings.web)
+        self._greet(settings, port.getHost().port, users)  # type: ignore[attr-defined]
+        await self.trader.begin()
+        self.operator.ledgers.start()
+
+    def stopService(self) -> Deferred[None]:
+        """Cancel everything at the venues, then close; `remaining` tells what could not be cancelled in time."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        try:
+            if self.trader is not None:
+                self.remaining = await self.trader.shutdown()
+        finally:
+            await self._put_away()
+
+    async def _put_away(self) -> None:
+        """Close what was opened, the last first; one that fails to close does not keep the others open."""
+        parts: list[tuple[str, Callable[[], Deferred[None]]]] = []
+        if self.operator is not None:
+            self.operator.close()
+        if self.web is not None:
+            parts.append(("console", self.web.stop))
+        if self._journal is not None:
+            parts.append(("journal", self._journal.close))
+        if self.embedded is not None:
+            parts.append(("embedded venues", self.embedded.stop))
+        for name, close in parts:
+            try:
+                await close()
+            except Exception:  # noqa: BLE001 - the process ends: say it, and close the rest
+                self.log.failure("closing the {name} failed", name=name)
+
+    def _greet(self, settings: Settings, port: int, users: Mapping[str, str]) -> None:
+        scheme = "https" if settings.web.ssl else "http"
+        print(f"Console: {scheme}://{settings.web.host}:{port}/", file=self._out, flush=True)
+        for name, password in users.items():
+            if settings.web.users[name] == RANDOM:
+                print(f"Log in as {name} with the password {password}", file=self._out, flush=True)
+        print("Nothing trades before START is pressed there. Ctrl-C stops in order.", file=self._out, flush=True)
+
+
+def client(connection: Connection, role: str, clock: WorldClock, settings: Settings) -> Any:
+    """A client of the class that *connection* names, given what its constructor asks for.
+
+    :param role: `source`, `target` or `fiat`; how errors call it where the class takes a name.
+    """
+    made: Any = namedAny(connection.module)
+    known = _parameters(made)
+    given: dict[str, Any] = {
+        "id": connection.id,
+        "secret": connection.secret,
+        "endpoint": connection.endpoint,
+        "reactor": clock.reactor,
+        "now": clock.now,
+        "name": role,
+        "tickers": settings.tickers.get(role, ""),
+        "rate_spread": settings.rate_spread,
+        "rate_age_factor": settings.rate_age_factor,
+        "max_fixing_age": max(1, int(settings.ages.fixing // 86400)),
+    }
+    values = {name: value for name, value in given.items() if name in known} | dict(connection.options)
+    return made(**values)
+
+
+def _parameters(made: Any) -> frozenset[str]:
+    """Names that a client's constructor takes, its class's own list of options included."""
+    return frozenset(inspect.signature(made).parameters) | frozenset(getattr(made, "option_names", ()))
+
+
+def _with_random_passwords(users: Mapping[str, str]) -> dict[str, str]:
+    return {name: secrets.token_urlsafe(12) if stored == RANDOM else stored for name, stored in users.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------ process
+
+
+class _Process:
+    """One run of the daemon under a reactor: signals, the exit status, and the last words."""
+
+    def __init__(self, daemon: Daemon, reactor: Any) -> None:
+        self.status = 0
+        self._daemon = daemon
+        self._reactor = reactor
+        self._beginning: Deferred[None] | None = None
+
+    def go(self) -> int:
+        """Run until a signal or a failure at the start; returns the exit status."""
+        self._reactor.callWhenRunning(self._begin)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._end)
+        self._reactor.run()
+        return self.status
+
+    def _begin(self) -> None:
+        self._beginning = self._daemon.begin()
+        self._beginning.addErrback(self._failed)
+
+    def _failed(self, failure: Any) -> None:
+        if failure.check(CancelledError):
+            return
+        self.status = 1
+        if failure.check(*EXPECTED):
+            print(f"ilp: {failure.value}", file=sys.stderr)
+        else:
+            Logger(namespace="ilp.service").failure("the start failed in an unforeseen way", failure)
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
+
+    def _end(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop()).addErrback(self._stuck)
+
+    def _stuck(self, failure: Any) -> None:
+        self.status = 3
+        Logger(namespace="ilp.service").failure("stopping failed; look at the venues for what may rest there", failure)
+
+    async def _stop(self) -> None:
+        if self._beginning is not None and not self._beginning.called:
+            self._beginning.cancel()
+        if self.status:
+            return  # the start failed and has already put everything away
+        await self._daemon.stopService()
+        if self._daemon.remaining:
+            self.status = 3
+            print(f"ilp: stopped, but still at the venues: {', '.join(self._daemon.remaining)}", file=sys.stderr)
+
+
+def run(loaded: Loaded, log: Form = "human") -> int:
+    """Run the daemon until SIGINT or SIGTERM; returns the exit status."""
+    from twisted.internet import reactor
+
+    begin(log)
+    return _Process(Daemon(loaded, reactor), reactor).go()

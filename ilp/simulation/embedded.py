@@ -1,0 +1,107 @@
+"""The venues and the rate server that the daemon runs within itself for a demonstration, on real sockets of loopback.
+
+Makes the scenario out of the daemon's own settings: the fees that it expects are the fees that it is charged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from attrs import define, evolve
+from twisted.internet.defer import Deferred
+
+from ilp.clock import WorldClock
+from ilp.settings import Connection, Settings
+from ilp.settings import Simulation as Plan
+from ilp.simulation.rates import RateServer
+from ilp.simulation.scenario import Scenario, User, demo
+from ilp.simulation.serving import Servers, announcement, serve
+from ilp.simulation.simulated_world import World
+from ilp.simulation.takers import Appetite
+
+__all__ = ["EMBEDDED", "Embedded", "scenario_of"]
+
+EMBEDDED = "embedded"  # the endpoint of a connection to a venue that the daemon itself runs
+ACCOUNT = "pool"
+
+
+def scenario_of(settings: Settings, plan: Plan) -> Scenario:
+    """The world of *plan*, with the fees of *settings*."""
+    parameters = settings.parameters
+
+    def user(role: str) -> User:
+        return User(ACCOUNT, plan.balances[role])
+
+    return demo(
+        seed=plan.seed,
+        source_users=(user("source"),),
+        target_users=(user("target"),),
+        source_fee=parameters.source_fee.proportional,
+        target_fee=parameters.target_fee.proportional,
+        lot=plan.lot,
+        btc_fee=parameters.btc_fee.fixed,
+        btc_delay_s=plan.btc_delay,
+        fiat_fixed=parameters.fiat_exchange_cost.fixed,
+        fiat_proportional=parameters.fiat_exchange_cost.proportional,
+        fiat_delay_s=plan.fiat_delay,
+        uninformed=Appetite(every=plan.customers, tolerance=Appetite().tolerance),
+    )
+
+
+@define(eq=False)
+class Embedded:
+    """Everything simulated that runs inside the daemon."""
+
+    world: World
+    servers: Servers
+    rates: RateServer
+
+    @classmethod
+    def begin(cls, settings: Settings, clock: WorldClock) -> Deferred[Embedded]:
+        """Start the world and its servers; `RecordingError` when recorded prices are missing."""
+        return Deferred.fromCoroutine(cls._begin(settings, clock))
+
+    @classmethod
+    async def _begin(cls, settings: Settings, clock: WorldClock) -> Embedded:
+        if settings.simulation is None:
+            raise ValueError(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
+        world = World(scenario_of(settings, settings.simulation), clock)
+        servers = await serve(world)
+        rates = RateServer(clock)
+        try:
+            await rates.listen()
+        except BaseException:
+            await servers.stop()
+            raise
+        world.start()
+        return cls(world, servers, rates)
+
+    def stop(self) -> Deferred[None]:
+        """Stand still and close every port."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.world.stop()
+        await self.servers.stop()
+        await self.rates.stop()
+
+    def connections(self, wanted: Mapping[str, Connection]) -> dict[str, Connection]:
+        """*wanted* with the addresses and credentials of what is embedded filled in."""
+        return {
+            role: self._filled(role, connection) if connection.endpoint == EMBEDDED else connection
+            for role, connection in wanted.items()
+        }
+
+    def _filled(self, role: str, connection: Connection) -> Connection:
+        if role == "fiat":
+            return evolve(connection, endpoint=self.rates.endpoint)
+        wire = self.servers[role]
+        return evolve(connection, endpoint=wire.venue.endpoint, id=ACCOUNT, secret=wire.accounts[ACCOUNT])
+
+    def lines(self) -> Iterable[str]:
+        """One JSON line a venue: how to reach it and its admin address, without any secret."""
+        for wire in self.servers.wires.values():
+            document = wire.announcement()
+            yield json.dumps({**document, "accounts": [{"id": account["id"]} for account in document["accounts"]]})
+        yield json.dumps(announcement("rates", None, rest=self.rates.endpoint))

@@ -1,0 +1,455 @@
+"""The document of `GET /api/update`, made of the trader's parts.  Reads and words; decides nothing, changes nothing.
+
+The shape is "Public JSON" of `docs/architecture.md`; keys beyond it are additions that the console shows where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from attrs import asdict
+
+from clients.exchange import Book, Side, Transaction
+from ilp.figures import amount, figure, when
+from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, TransferEntry, TransferState
+from ilp.parameters import Table, display
+from ilp.pool.document import Payout, Pool, Trade
+from ilp.pool.valuation import Column
+from ilp.settings import Cost, Parameters, Settings
+from ilp.trading.freshness import InputStatus
+from ilp.trading.layout import Layout
+from ilp.trading.machine import State
+from ilp.trading.quotes import QuoteStatus
+from ilp.trading.strategy import Optimum
+from ilp.trading.trader import Trader
+from ilp.trading.transfers_machine import actions
+
+__all__ = [
+    "data_section",
+    "needs",
+    "parameters_section",
+    "quotes_section",
+    "state_section",
+    "trader_section",
+    "transfer_document",
+    "valuation_section",
+]
+
+_SHOWN_LEVELS = 15
+_SHOWN_FILLS = 100
+_SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
+
+
+# ------------------------------------------------------------------------------------------------------------ trader
+
+
+def trader_section(
+    trader: Trader,
+    table: Table,
+    fills: Iterable[FillEntry],
+    hedges: Iterable[HedgeEntry],
+) -> dict[str, Any]:
+    """State, parameters, quotes, exposure, the newest fills and what closed them, the checks of START."""
+    status, layout = trader.status(), trader.layout
+    exposure = status.exposure
+    return {
+        "state": str(status.state),
+        "since": when(status.since),
+        "by": status.by,
+        "reason": status.reason,
+        "wanted": status.wanted,
+        "stale": status.stale or None,
+        "parameters": parameters_section(table, trader.floor.parameters),
+        "quotes": quotes_section(layout, status.quotes, _mark(trader, layout.target.quote)),
+        "exposure": {
+            layout.base: {
+                "quantity": amount(exposure.quantity),
+                "value": figure(exposure.value, places=2),
+                "limit": amount(exposure.limit),
+                "since": when(exposure.since),
+                "reason": exposure.reason or None,
+                "minimum": figure(trader.floor.hedge_minimum()),
+            }
+        },
+        "fills": [_fill(fill) for fill in list(fills)[-_SHOWN_FILLS:]],
+        "hedges": [_hedge(hedge) for hedge in list(hedges)[-_SHOWN_FILLS:]],
+        "rounded": trader.loop.planner.last.rounded if trader.loop.planner.last is not None else None,
+        "plan_reason": status.plan_reason or None,
+        "confirmation": {
+            "at": when(status.confirmation.at),
+            "remaining": list(status.confirmation.remaining),
+        },
+        "alarms": [
+            {"kind": alarm.kind, "message": alarm.message, "at": when(alarm.at)} for alarm in status.alarms[-20:]
+        ],
+        "checks": [{"name": check.name, "ok": check.ok, "message": check.message} for check in trader.checks()],
+    }
+
+
+def parameters_section(table: Table, values: Parameters) -> dict[str, Any]:
+    """Every parameter with its value, unit, origin and range."""
+    return {
+        name: {
+            "value": display(table, name, values),
+            "unit": table.unit(name),
+            "origin": table.raws[name].origin,
+            "min": "0",
+            "max": None,
+            "allowed": table.kind(name).allowed,
+            "help": table.meaning(name),
+        }
+        for name in table.raws
+    }
+
+
+def quotes_section(
+    layout: Layout, statuses: Iterable[QuoteStatus], mark: Decimal | None
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Both sides of the quote; *mark* is the value of one unit of the target's currency in numeraire."""
+    sides = {_SIDES[status.side]: _quote(status, mark) for status in statuses}
+    return {layout.target.venue: {layout.target.ticker: sides}}
+
+
+def _quote(status: QuoteStatus, mark: Decimal | None) -> dict[str, Any]:
+    resting = status.resting > 0
+    band = status.band
+    return {
+        "resting": resting,
+        "price": amount(status.price),
+        "size": amount(status.resting if resting else status.size),
+        "reference": figure(status.reference),
+        "reservation": figure(status.reservation),
+        "hedge": figure(status.hedge),
+        "band": None if band is None else [figure(band[0]), figure(band[1])],
+        "edge": None if status.edge is None or mark is None else figure(status.edge * mark, places=2),
+        "reason": None if resting else status.reason,
+    }
+
+
+def _fill(fill: FillEntry) -> dict[str, Any]:
+    return {
+        "key": f"{fill.venue}/{fill.key}",
+        "venue": fill.venue,
+        "ticker": fill.ticker,
+        "side": str(fill.side),
+        "price": amount(fill.price),
+        "quantity": amount(fill.quantity),
+        "fees": {asset: amount(fee) for asset, fee in fill.fees.items()},
+        "at": when(fill.at),
+        "purpose": str(fill.purpose),
+        "order_id": fill.order_id or None,
+        "reference_bid": amount(fill.reference_bid),
+        "reference_ask": amount(fill.reference_ask),
+    }
+
+
+def _hedge(hedge: HedgeEntry) -> dict[str, Any]:
+    return {
+        "key": hedge.key,
+        "fill_key": hedge.fill_key,
+        "closed_by": hedge.closed_by,
+        "quantity": amount(hedge.quantity),
+        "edge": figure(hedge.edge),
+        "slippage": figure(hedge.slippage),
+        "at": when(hedge.at),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- state
+
+
+def state_section(trader: Trader, transactions: Mapping[str, Iterable[Transaction]]) -> dict[str, Any]:
+    """Holdings, books, rates, marks, variances, orders, transfers and ledgers, each as it was last told."""
+    inputs = {status.name: status for status in trader.market.statuses()}
+    marks = trader.market.marks() or {}
+    layout = trader.layout
+    return {
+        "holdings": _holdings(trader),
+        "books": {
+            pair.venue: {pair.ticker: _book(trader.market.book(pair), inputs.get(f"{pair.venue} book"))}
+            for pair in layout.pairs
+        },
+        "rates": _rates(trader, inputs.get("rate")),
+        "marks": {asset: figure(marks.get(asset)) for asset in layout.assets},
+        "variances": _variances(trader),
+        "orders": _orders(trader),
+        "transfers": [transfer_document(trader, entry) for entry in reversed(trader.transfers.entries[-100:])],
+        "flows": [_flow(flow) for flow in trader.transfers.flows[-50:]],
+        "transactions": {
+            pair.venue: [_transaction(line) for line in transactions.get(pair.venue, ())] for pair in layout.pairs
+        },
+        "inputs": [
+            {
+                "name": status.name,
+                "age": _seconds(status.age),
+                "limit": status.limit,
+                "ok": status.ok,
+                "message": status.trouble,
+            }
+            for status in inputs.values()
+        ],
+    }
+
+
+def _seconds(age: float | None) -> float | None:
+    return None if age is None else round(age, 1)
+
+
+def _holdings(trader: Trader) -> list[dict[str, Any]]:
+    view = trader.floor.view()
+    stocks = {(stock.venue, stock.asset): stock for stock in view.stocks} if view is not None else {}
+    found = []
+    for venue, asset in trader.layout.holdings:
+        stock = stocks.get((venue, asset)) if trader.market.connected.get(venue, False) else None
+        inbound = trader.transfers.outstanding(venue, asset).inbound
+        found.append(
+            {
+                "venue": venue,
+                "asset": asset,
+                "available": amount(stock.free) if stock is not None else None,
+                "held": amount(stock.balance - stock.free) if stock is not None else None,
+                "in_transit": amount(inbound),
+                "total": amount(stock.total) if stock is not None else None,
+                "target": amount(trader.floor.parameters.targets[venue, asset]),
+            }
+        )
+    return found
+
+
+def _book(book: Book, status: InputStatus | None) -> dict[str, Any]:
+    def rows(side: Any) -> list[list[str | None]]:
+        return [[amount(row["price"]), amount(row["quantity"])] for row in side[:_SHOWN_LEVELS]]
+
+    return {
+        "bid": amount(book["bids"][0]["price"]) if book["bids"] else None,
+        "ask": amount(book["asks"][0]["price"]) if book["asks"] else None,
+        "age": _seconds(status.age) if status is not None else None,
+        "ok": status is not None and status.ok,
+        "limit": status.limit if status is not None else None,
+        "bids": rows(book["bids"]),
+        "asks": rows(book["asks"]),
+    }
+
+
+def _rates(trader: Trader, status: InputStatus | None) -> dict[str, Any]:
+    ticker, rate = trader.layout.rate_ticker, trader.market.rate
+    if not ticker:
+        return {}
+    known = rate is not None and rate.bid > 0
+    return {
+        ticker: {
+            # The trader keeps the price of the target's currency; people read it the other way round.
+            "bid": figure(1 / rate.ask) if known and rate is not None else None,
+            "ask": figure(1 / rate.bid) if known and rate is not None else None,
+            "fixing": when(rate.fixing) if rate is not None else None,
+            "age": _seconds(status.age) if status is not None else None,
+            "source": rate.source if rate is not None else "",
+            "ok": status is not None and status.ok,
+            "limit": status.limit if status is not None else None,
+        }
+    }
+
+
+def _variances(trader: Trader) -> dict[str, Any]:
+    now, layout = trader.clock.now(), trader.layout
+    found: dict[str, Any] = {}
+    for asset in layout.assets[1:]:
+        estimate = trader.variances.estimates.get(asset)
+        age = estimate.age(now) if estimate is not None else None
+        found[f"{asset}/{layout.numeraire}"] = {
+            "value": figure(estimate.value) if estimate is not None else None,
+            "origin": "none: " + trader.variances.problems.get(asset, "not known yet")
+            if estimate is None
+            else estimate.origin + (", scaled from longer periods" if estimate.scaled else ""),
+            "age": None if age is None else round(age.total_seconds(), 1),
+        }
+    return found
+
+
+def _orders(trader: Trader) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {pair.venue: {} for pair in trader.layout.pairs}
+    for order in trader.desk.live():
+        id = order.order_id or order.key
+        found[order.venue][id] = {
+            "id": id,
+            "contract": order.ticker,
+            "side": str(order.side),
+            "price": amount(order.price),
+            "quantity": amount(order.quantity),
+            "quantity_left": amount(order.quantity - order.filled),
+            "timestamp": when(order.at),
+            "purpose": str(order.purpose),
+            "state": str(order.state),
+            "flag": order.note if order.state is OrderState.UNKNOWN else None,
+        }
+    return found
+
+
+def transfer_document(trader: Trader, entry: TransferEntry) -> dict[str, Any]:
+    """A transfer with what the operator may do about it now."""
+    return {
+        "id": entry.id,
+        "state": str(entry.state),
+        "asset": entry.asset,
+        "from": entry.from_venue,
+        "to": entry.to_venue or "bank",
+        "to_asset": entry.to_asset,
+        "amount": amount(entry.amount),
+        "expected": amount(entry.expected),
+        "arrived": amount(entry.arrived) if entry.arrived else None,
+        "fee": amount(entry.fee),
+        "address": entry.address or None,
+        "reference": entry.reference,
+        "manual": entry.manual,
+        "since": when(entry.since),
+        "created": when(entry.created),
+        "due": when(entry.due),
+        "overdue": trader.transfers.overdue(entry),
+        "plan": entry.plan or None,
+        "note": entry.note,
+        "by": entry.by,
+        "questions": list(trader.transfers.questions(entry)),
+        "actions": [str(action) for action in actions(entry)],
+    }
+
+
+def _flow(flow: FlowEntry) -> dict[str, Any]:
+    return {
+        "key": flow.key,
+        "venue": flow.venue,
+        "asset": flow.asset,
+        "quantity": amount(flow.quantity),
+        "at": when(flow.at),
+        "reference": flow.reference,
+        "classified": flow.classified or None,
+        "by": flow.by or None,
+    }
+
+
+def _transaction(line: Transaction) -> dict[str, Any]:
+    return {
+        "contract": line["contract"],
+        "timestamp": when(line["timestamp"]),
+        "quantity": amount(line["quantity"]),
+        "type": line["type"],
+        "direction": line["direction"],
+        "balance": amount(line["balance"]),
+        "note": line["note"],
+    }
+
+
+# --------------------------------------------------------------------------------------------------------- valuation
+
+
+def valuation_section(optimum: Optimum | None, at: Any, solve_ms: float | None) -> dict[str, Any]:
+    """The three columns; None before the first optimum."""
+    if optimum is None:
+        return {"base": None, "optimized": None, "rounded": None, "bound": None, "solve_ms": None, "time": None}
+    pool, solution = optimum.pool, optimum.solution
+    rounded = _column(pool, optimum.rounded.column)
+    amounts = {(move.move, move.direction): amount(move.amount) for move in optimum.rounded.moves}
+    for move in rounded["moves"]:
+        move["amount"] = amounts.get((move["move"], move["direction"]), move["amount"])
+    return {
+        "base": _column(pool, solution.base),
+        "optimized": _column(pool, solution.optimized),
+        "rounded": {**rounded, "withheld": optimum.rounded.withheld or None},
+        "bound": figure(solution.bound),
+        "exhausted": solution.exhausted,
+        "branches": solution.branches,
+        "solve_ms": None if solve_ms is None else round(solve_ms, 3),
+        "time": when(at),
+    }
+
+
+def _column(pool: Pool, column: Column) -> dict[str, Any]:
+    return {
+        "value": figure(column.value, places=2),
+        "cash": figure(column.cash, places=2),
+        "costs": figure(column.costs, places=2),
+        "risk": figure(column.risk, places=2),
+        "deviation": figure(column.deviation, places=2),
+        "moves": [
+            {
+                "move": move.move,
+                "direction": move.direction,
+                "amount": figure(move.amount),
+                **_words(pool, move.move, move.direction),
+            }
+            for move in column.moves
+        ],
+        "holdings": [
+            {"venue": holding.venue, "asset": holding.asset, "total": figure(total)}
+            for holding, total in zip(pool.holdings, column.holdings, strict=True)
+        ],
+    }
+
+
+def _words(pool: Pool, number: int, direction: str) -> dict[str, str]:
+    move = pool.moves[number]
+    if isinstance(move, Trade):
+        return {"label": f"{direction} {move.base} for {move.quote} on {move.venue}", "asset": move.base}
+    if isinstance(move, Payout):
+        return {"label": f"pay {move.asset} out from {move.venue}", "asset": move.asset}
+    sender, receiver = (move.source, move.target) if direction == "out" else (move.target, move.source)
+    becomes = f" as {receiver[1]}" if receiver[1] != sender[1] else ""
+    return {"label": f"send {sender[1]} from {sender[0]} to {receiver[0]}{becomes}", "asset": sender[1]}
+
+
+# ------------------------------------------------------------------------------------------------------ data, needs
+
+
+def data_section(settings: Settings, parameters: Parameters) -> dict[str, Any]:
+    """Tickers, fees, costs and limits."""
+
+    def cost(value: Cost) -> list[str | None]:
+        return [amount(value.fixed), amount(value.proportional)]
+
+    limits = settings.limits
+    return {
+        "source_ticker": settings.tickers["source"],
+        "target_ticker": settings.tickers["target"],
+        "btc_ticker": settings.tickers["btc"],
+        "fees": {"source": cost(parameters.source_fee), "target": cost(parameters.target_fee)},
+        "costs": {"fiat_exchange": cost(parameters.fiat_exchange_cost), "btc": cost(parameters.btc_fee)},
+        "limits": {
+            name: amount(value) if isinstance(value, Decimal) else value for name, value in asdict(limits).items()
+        },
+    }
+
+
+def needs(trader: Trader) -> list[dict[str, str]]:
+    """What waits for a person, the most urgent first."""
+    found: list[dict[str, str]] = []
+    if trader.life.state is State.HALTED:
+        text = f"HALTED: {trader.reason}. Acknowledge with RESET and a note."
+        found.append({"level": "bad", "text": text, "tab": "trader"})
+    for entry in trader.transfers.open:
+        what = f"{amount(entry.amount)} {entry.asset} from {entry.from_venue} to {entry.to_venue or 'the bank'}"
+        if entry.state is TransferState.UNCERTAIN:
+            text = f"{entry.id}: {what} is UNCERTAIN: say whether it left"
+            found.append({"level": "bad", "text": text, "tab": "transits"})
+        elif entry.state is TransferState.PROPOSED:
+            act = "send it by hand, then press sent" if entry.manual else "approve or cancel it"
+            found.append({"level": "warn", "text": f"{entry.id}: {what}: {act}", "tab": "transits"})
+        elif trader.transfers.overdue(entry):
+            found.append({"level": "warn", "text": f"{entry.id}: {what} is overdue", "tab": "transits"})
+        found += [
+            {"level": "warn", "text": question, "tab": "transits"} for question in trader.transfers.questions(entry)
+        ]
+    found += [
+        {
+            "level": "warn",
+            "text": f"{amount(flow.quantity)} {flow.asset} at {flow.venue} is no transfer of ours: say what it was",
+            "tab": "transits",
+        }
+        for flow in trader.transfers.flows
+        if not flow.classified
+    ]
+    return found
+
+
+def _mark(trader: Trader, asset: str) -> Decimal | None:
+    return (trader.market.marks() or {}).get(asset)
