@@ -184,7 +184,8 @@ class Transfers:
             self.observe(seen)
         finally:
             lock.release()
-        return seen.positions
+        # Letting go of the lock may have let another reading finish already: the newest one counts.
+        return self._book.positions[venue]
 
     def observe(self, seen: Observation) -> None:
         """Take over balances and records of one moment, in one step."""

@@ -150,7 +150,8 @@ class TransferBook:
         """Assets whose balance at *venue* a transfer may change at any moment."""
         leaving = {e.asset for e in self.entries.values() if e.from_venue == venue and _may_be_debited(e)}
         coming = {e.to_asset for e in self.entries.values() if e.to_venue == venue and _may_be_credited(e)}
-        return frozenset(leaving | coming)
+        said = {self.entries[id].to_asset for id in self._said if self.entries[id].to_venue == venue}
+        return frozenset(leaving | coming | said)
 
     def ambiguous(self) -> tuple[tuple[Record, tuple[str, ...]], ...]:
         """Records that belong to one of several transfers; the operator has to say to which."""
