@@ -11,29 +11,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 from urllib.parse import urlsplit
 
 import msgspec
-from attrs import define
+from attrs import define, evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from ilp.clock import WorldClock
-from ilp.settings import Connection, Settings
+from ilp.settings import Connection, Settings, Simulation
 from ilp.settings_file import load
 from ilp.simulation.admin import Admin, fault_path
 from ilp.simulation.bodies import BadRequest
+from ilp.simulation.embedded import ACCOUNT
+from ilp.simulation.embedded import scenario_of as embedded_scenario
 from ilp.simulation.rates import Fault, RateServer
 from ilp.simulation.recordings import RecordingError, load_fixings
 from ilp.simulation.scenario import Recorded, Scenario, User, Venue, demo
 from ilp.simulation.serving import Servers, announcement, serve
 from ilp.simulation.simulated_world import World
+from ilp.simulation.takers import Appetite
 
 __all__ = ["main", "ports_of", "scenario_of", "switch_rates", "to_the_present"]
 
@@ -140,34 +143,40 @@ def _alone() -> Scenario:
 
 
 def scenario_of(settings: Settings) -> Scenario:
-    """The demo's world with the accounts, fees, charges, delays and seed of a configuration.
+    """The world that the daemon would embed for *settings*, with the accounts that its connections log in to.
 
-    Each account begins with its target balances, or with plenty where it has none.
+    An account for which `[simulation]` names no balances begins with its target balances, or with plenty.
     """
-    parameters, transfers = settings.parameters, settings.transfers
-    return demo(
-        seed=1 if settings.simulation is None else settings.simulation.seed,
-        source_users=_users(settings, "source"),
-        target_users=_users(settings, "target"),
-        source_fee=parameters.source_fee.proportional,
-        target_fee=parameters.target_fee.proportional,
-        btc_fee=parameters.btc_fee.fixed,
-        btc_delay_s=transfers.btc_delay,
-        fiat_fixed=parameters.fiat_exchange_cost.fixed,
-        fiat_proportional=parameters.fiat_exchange_cost.proportional,
-        fiat_delay_s=transfers.fiat_exchange_delay,
+    plan = settings.simulation or _plan(settings)
+    scenario = embedded_scenario(settings, plan)
+    venues = [evolve(venue, users=(_user(settings, venue, plan),)) for venue in scenario.venues]
+    return evolve(scenario, venues=tuple(venues))
+
+
+def _plan(settings: Settings) -> Simulation:
+    """What a configuration without a section [simulation] comes to; its clock is the real one."""
+    delays = settings.transfers
+    nothing: Mapping[str, Mapping[str, Decimal]] = {"source": {}, "target": {}}
+    return Simulation(
+        start=datetime.now(UTC),
+        speed=1.0,
+        seed=1,
+        balances=nothing,
+        lot=Decimal("0.001"),
+        btc_delay=delays.btc_delay,
+        fiat_delay=delays.fiat_exchange_delay,
+        customers=Appetite().every,
     )
 
 
-def _users(settings: Settings, venue: str) -> tuple[User, ...]:
-    connection = settings.connections[venue]
-    _, _, quote = settings.tickers[venue].partition("/")
+def _user(settings: Settings, venue: Venue, plan: Simulation) -> User:
+    connection = settings.connections[venue.name]
     targets = settings.parameters.targets
-    balances = {
-        ticker: targets.get((venue, ticker)) or _PLENTY.get(ticker, Decimal(0))
-        for ticker in (settings.tickers["btc"], quote)
+    balances = plan.balances[venue.name] or {
+        currency.ticker: targets.get((venue.name, currency.ticker)) or _PLENTY.get(currency.ticker, Decimal(0))
+        for currency in (venue.pair.base, venue.pair.quote)
     }
-    return (User(connection.id or "alice", balances, connection.secret),)
+    return User(connection.id or ACCOUNT, balances, connection.secret)
 
 
 def ports_of(settings: Settings, port: int) -> dict[str, int]:

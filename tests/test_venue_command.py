@@ -75,6 +75,8 @@ operator = a long enough password
 start = 2019-07-31T12:00:00+00:00
 speed = 60
 seed = 7
+btc_delay = 20 m
+source_balances = USD 1000, BTC 3
 """
 
 
@@ -181,19 +183,29 @@ class ConfigurationTests(SynchronousTestCase):
         file.write_text(CONFIGURATION.format(source=source, target=target))
         return load(file).settings
 
-    def test_accounts_balances_fees_charges_and_seed_are_the_configurations(self) -> None:
+    def test_accounts_fees_charges_and_seed_are_the_configurations(self) -> None:
         scenario = scenario_of(self.settings())
         source, target = scenario.venues
-        self.assertEqual(
-            [(user.name, user.secret) for user in source.users + target.users], [("pool", "one"), ("pool", "other")]
-        )
-        self.assertEqual(
-            {ticker: str(held) for ticker, held in target.users[0].balances.items()}, {"BTC": "2", "HUF": "20000000"}
-        )
+        users = [(user.name, user.secret) for user in source.users + target.users]
+        self.assertEqual(users, [("pool", "one"), ("pool", "other")])
         self.assertEqual((source.pair.fee_bps, target.pair.fee_bps, scenario.seed), (20, 30, 7))
         coins, out, _ = scenario.routes
-        self.assertEqual((str(coins.fixed), coins.processing_s + coins.delay_s), ("0.0002", 7200.0))
+        self.assertEqual((str(coins.fixed), coins.processing_s + coins.delay_s), ("0.0002", 1200.0))
         self.assertEqual((str(out.fixed), str(out.proportional)), ("25", "0.005"))
+
+    def test_balances_are_those_of_the_simulation_else_the_targets(self) -> None:
+        held = [dict(venue.users[0].balances) for venue in scenario_of(self.settings()).venues]
+        self.assertEqual(held, [{"BTC": 3, "USD": 1000}, {"BTC": 2, "HUF": 20000000}])
+
+    def test_a_configuration_for_real_endpoints_can_be_rehearsed(self) -> None:
+        file = Path(self.mktemp())
+        text = CONFIGURATION.format(source=1, target=2)
+        file.write_text(text[: text.index("[simulation]")].replace("id = pool", "").replace("secret = other", ""))
+        scenario = scenario_of(load(file).settings)
+        held = [dict(venue.users[0].balances) for venue in scenario.venues]
+        self.assertEqual(held, [{"BTC": 1, "USD": 60000}, {"BTC": 2, "HUF": 20000000}])
+        coins, *_ = scenario.routes
+        self.assertEqual(coins.processing_s + coins.delay_s, 7200.0)
 
     def test_venues_listen_where_their_endpoints_are(self) -> None:
         settings = self.settings()
