@@ -90,7 +90,7 @@ class Sputnik(Emitter):
     :param options: see `clients.sputnik_options.Options`; text as it comes from a file will do.
     """
 
-    features: frozenset[str] = frozenset()
+    features: frozenset[str]
 
     option_names = tuple(one.name for one in fields(Options))
     """Keywords that the constructor takes besides those it names."""
@@ -109,6 +109,7 @@ class Sputnik(Emitter):
     ) -> None:
         super().__init__()
         self.name = name
+        self.features = frozenset() if id else frozenset({"public_only"})
         self._options = Options.read(options)
         self._address = Address.parse(endpoint, plain_port=8880, tls_port=8443, path="/ws")
         self._tls = TlsRules(self._options.ca_certs_dir, self._options.tls_minimum)

@@ -189,7 +189,11 @@ class Live:
     async def read_book(self, ticker: str) -> Book:
         """The book as the venue has it."""
         doing = f"reading the book of {ticker}"
+        told_before = self.books.get(ticker)
         message = await self.ask(doing, "rpc.market.get_order_book", ticker, result=BookMessage)
+        told = self.books.get(ticker)
+        if told is not told_before and told is not None:
+            return told  # an event came while the answer was on its way: it is complete, and it is not older
         book = parse_book(self.account.contracts, message)
         if ticker in self.tickers:
             self.books[ticker] = book
