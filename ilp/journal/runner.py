@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -45,6 +45,8 @@ class OneThread:
         self._reactor = reactor
         self._pool = ThreadPool(minthreads=1, maxthreads=1, name="journal")
         self._pool.start()
+        # A start that breaks off before anybody can close the journal must not leave a thread that keeps Python alive.
+        self._trigger = IReactorCore(reactor).addSystemEventTrigger("after", "shutdown", self._pool.stop)
 
     def run(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Queue *f* for the thread."""
@@ -52,5 +54,6 @@ class OneThread:
 
     def stop(self) -> Deferred[None]:
         """Join the thread; short, as its queue is empty by contract."""
+        IReactorCore(self._reactor).removeSystemEventTrigger(self._trigger)
         self._pool.stop()
         return succeed(None)

@@ -57,6 +57,47 @@ class TransactionTests(Databases, SynchronousTestCase):
         self.assertIsNone(self.successResultOf(self.journal.close()))
 
 
+class FullDiskTests(SynchronousTestCase):
+    """A disk without room."""
+
+    def setUp(self) -> None:
+        self.url = f"sqlite:///{self.mktemp()}"
+        self.journal = memory_journal(self.url)
+        self.addCleanup(self.journal.close)
+
+    def limit(self, pages: int) -> None:
+        """As if the disk had room for so many pages more."""
+        connection = self.journal._database.usable()
+        used = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {used + pages}")
+        connection.rollback()
+
+    def test_a_full_disk_is_said_so_and_loses_nothing_that_was_confirmed(self) -> None:
+        self.limit(5)
+        confirmed = []
+        for number in range(200):
+            outcome: list[object] = []
+            self.journal.record(samples.plan(f"p{number:03}")).addBoth(outcome.append)
+            if outcome != [None]:
+                break
+            confirmed.append(f"p{number:03}")
+        self.assertIn("cannot be written: database or disk is full", str(outcome[0]))
+        self.successResultOf(self.journal.close())
+        again = memory_journal(self.url)
+        self.addCleanup(again.close)
+        self.assertEqual([plan.id for plan in self.successResultOf(again.plans(samples.NOON))], confirmed)
+
+    def test_writing_goes_on_when_there_is_room_again(self) -> None:
+        self.limit(0)
+        while True:
+            outcome: list[object] = []
+            self.journal.record(samples.plan()).addBoth(outcome.append)
+            if outcome != [None]:
+                break
+        self.limit(100)
+        self.successResultOf(self.journal.record(samples.intent(True)))
+
+
 class Stuck(AtOnce):
     """A runner on a disk that does not answer."""
 
