@@ -7,6 +7,7 @@ path: the references are derived from the last optimum, no optimisation stands b
 from __future__ import annotations
 
 from decimal import Decimal
+from time import perf_counter
 
 from attrs import define, field
 
@@ -43,6 +44,7 @@ class Loop:
     optimum: Optimum | None = None
     optimised_at: float = 0.0
     pausing_until: float | None = None
+    solve_seconds: float = 0.0
     references: dict[Side, Reference] = field(factory=dict)
 
     def turn(self, state: State) -> None:
@@ -53,13 +55,15 @@ class Loop:
         self.quoter.pull({side: reason for side, reason in reasons.items() if reason})
         computing = state in (State.READY, State.TRADING)  # elsewhere nothing is wanted, and nothing may go wrong
         open_sides = [side for side, reason in reasons.items() if not reason]
-        if computing and view is not None and self.optimum is not None:
-            self._decide(view, self.optimum, open_sides)
+        decided = self.optimum if computing and view is not None else None
+        if decided is not None and view is not None:
+            self._decide(view, decided, open_sides)
         self._hedge(state, view)
         if not computing or view is None:
             return
         optimum = self._optimise(view)
-        self._decide(view, optimum, open_sides)
+        if optimum is not decided:
+            self._decide(view, optimum, open_sides)
         self.quoter.place()
         if state is State.TRADING and not self.floor.inputs_trouble():
             self.planner.act(optimum)
@@ -125,7 +129,9 @@ class Loop:
             if not at_once and now < self.optimised_at + PAUSE and last.view.exposure == view.exposure:
                 self.pausing_until = self.optimised_at + PAUSE
                 return last
+        began = perf_counter()  # shown to people only: nothing is decided by it
         self.optimum, self.optimised_at = self.strategy.optimise(view), now
+        self.solve_seconds = perf_counter() - began
         return self.optimum
 
     def _keeping(self) -> str:
