@@ -1,0 +1,276 @@
+"""The last door: what it lets pass, what it turns away, and that nothing goes round it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from attrs import define, evolve, field
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import IExchange, Side
+from ilp.journal.entries import Purpose
+from ilp.trading.gate import Breach, Forbidden, Gate, OrderRequest, TurnedAway, WithdrawalRequest
+from ilp.trading.permissions import Act, Leave
+from ilp.trading.reader import VenueReader
+from tests.trading.world import LIMITS
+
+D = Decimal
+NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
+LANE = ("BTC", "source", "target")
+
+
+@define
+class Venue:
+    """Takes everything and remembers it."""
+
+    features: frozenset[str] = frozenset({"client_id"})
+    sent: list[tuple[object, ...]] = field(factory=list)
+
+    def placeOrder(self, *args: object, **more: object) -> Deferred[str]:
+        self.sent.append((*args, more))
+        return succeed(str(len(self.sent)))
+
+    def requestWithdrawal(self, *args: object) -> Deferred[str]:
+        self.sent.append(args)
+        return succeed("w")
+
+
+@define
+class World:
+    """What the gate asks."""
+
+    allowed: bool = True
+    price: Decimal | None = Decimal(250)
+    count: int = 0
+    quoted: Decimal = Decimal(0)
+    open: Decimal = Decimal(0)
+    size: Decimal = Decimal("0.1")
+    asked: list[tuple[Act, str, Leave]] = field(factory=list)
+
+    def permitted(self, act: Act, venue: str, by: Leave) -> bool:
+        self.asked.append((act, venue, by))
+        return self.allowed
+
+    def reference(self, venue: str, ticker: str) -> Decimal | None:
+        return self.price
+
+    def resting(self, venue: str, ticker: str, side: Side, but: str) -> tuple[int, Decimal]:
+        return self.count, self.quoted
+
+    def exposure(self) -> Decimal:
+        return self.open
+
+    def quote_size(self) -> Decimal:
+        return self.size
+
+    def addresses(self, lane: tuple[str, str, str]) -> frozenset[str]:
+        return frozenset({"good"})
+
+
+ORDER = OrderRequest("k-1", "source", "BTC/USD", Side.BUY, D("0.1"), D(250), Purpose.HEDGE)
+WITHDRAWAL = WithdrawalRequest("source", "BTC", D(1), "good", LANE, D(250), True)
+
+
+class GateCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.seconds, self.now = 0.0, NOON
+        self.venue, self.world = Venue(), World()
+        self.breaches: list[Breach] = []
+        self.limits = evolve(LIMITS, orders_per_minute=3, open_orders=2, turnover_per_day=D(1), transfers_per_day=2)
+        self.gate = Gate(
+            {"source": self.venue},
+            self.limits,
+            self.world,
+            lambda: self.seconds,
+            lambda: self.now,
+            self.breaches.append,
+        )
+
+    def passes(self, request: OrderRequest) -> None:
+        self.successResultOf(self.gate.place(request))
+
+    def breach(self, request: OrderRequest, limit: str) -> Breach:
+        before = len(self.venue.sent)
+        failure = self.failureResultOf(self.gate.place(request), Breach)
+        self.assertEqual(len(self.venue.sent), before)
+        self.assertEqual(failure.value.limit, limit)
+        self.assertIs(self.breaches[-1], failure.value)
+        return failure.value
+
+
+class OrderTests(GateCase):
+    def test_what_is_within_all_limits_is_sent_as_it_is(self) -> None:
+        self.passes(ORDER)
+        ticker, quantity, price, side, more = self.venue.sent[0]
+        self.assertEqual((ticker, quantity, price, side), ("BTC/USD", D("0.1"), D(250), Side.BUY))
+        self.assertEqual(more, {"post_only": False, "immediate": False, "client_id": "k-1", "urgent": True})
+
+    def test_only_hedges_are_urgent(self) -> None:
+        self.passes(evolve(ORDER, purpose=Purpose.QUOTE))
+        self.assertEqual(self.venue.sent[0][-1]["urgent"], False)  # type: ignore[index]
+
+    def test_a_venue_without_client_ids_gets_none(self) -> None:
+        self.venue.features = frozenset()
+        self.passes(ORDER)
+        self.assertIsNone(self.venue.sent[0][-1]["client_id"])  # type: ignore[index]
+
+    def test_what_the_state_forbids_is_turned_away_and_does_not_halt(self) -> None:
+        self.world.allowed = False
+        self.failureResultOf(self.gate.place(ORDER), Forbidden)
+        self.assertEqual((self.venue.sent, self.breaches), ([], []))
+
+    def test_permission_is_asked_for_the_purpose_and_the_wish(self) -> None:
+        for purpose, act in ((Purpose.QUOTE, Act.QUOTE), (Purpose.HEDGE, Act.HEDGE), (Purpose.PLAN, Act.PLAN_TRADE)):
+            self.gate.place(evolve(ORDER, purpose=purpose, by=Leave.OPERATOR)).addErrback(lambda _: None)
+            self.assertEqual(self.world.asked[-1], (act, "source", Leave.OPERATOR))
+
+    def test_without_a_reference_nothing_is_sent(self) -> None:
+        self.world.price = None
+        self.failureResultOf(self.gate.place(ORDER), Forbidden)
+        self.assertEqual(self.venue.sent, [])
+
+    def test_the_price_band_is_closed_at_both_ends(self) -> None:
+        self.passes(evolve(ORDER, price=D(300)))
+        self.passes(evolve(ORDER, price=D(200)))
+        breach = self.breach(evolve(ORDER, price=D("300.01")), "price band")
+        self.assertIn("20.00% from 250", str(breach))
+        self.breach(evolve(ORDER, price=D("199.99")), "price band")
+
+    def test_the_largest_order_may_be_sent_and_no_larger_one(self) -> None:
+        self.gate.limits = evolve(self.limits, turnover_per_day=D(100))
+        self.passes(evolve(ORDER, quantity=D(5)))
+        self.breach(evolve(ORDER, quantity=D("5.01")), "largest order")
+
+    def test_a_quantity_or_price_that_is_not_positive_is_a_breach(self) -> None:
+        for request in (evolve(ORDER, quantity=D(0)), evolve(ORDER, quantity=D(-1)), evolve(ORDER, price=D(0))):
+            self.breach(request, "order")
+
+    def test_open_orders_of_a_side_are_limited(self) -> None:
+        self.world.count = 1
+        self.passes(ORDER)
+        self.world.count = 2
+        self.breach(ORDER, "open orders")
+
+    def test_quotes_of_a_side_never_exceed_the_quote_size(self) -> None:
+        quote = evolve(ORDER, purpose=Purpose.QUOTE, quantity=D("0.04"))
+        self.world.quoted = D("0.06")
+        self.passes(quote)
+        self.world.quoted = D("0.07")
+        self.breach(quote, "size per side")
+
+    def test_a_quote_that_adds_to_an_exposure_beyond_its_limit_is_a_breach(self) -> None:
+        self.world.open = D("0.6")
+        self.breach(evolve(ORDER, purpose=Purpose.QUOTE, side=Side.BUY), "exposure")
+        self.passes(evolve(ORDER, purpose=Purpose.QUOTE, side=Side.SELL))
+        self.passes(evolve(ORDER, purpose=Purpose.HEDGE, side=Side.SELL))
+
+    def test_orders_a_minute_are_counted_by_venue_and_forgotten_after_it(self) -> None:
+        for _ in range(3):
+            self.passes(ORDER)
+        self.assertEqual(self.gate.room("source"), 0)
+        self.assertEqual(self.gate.room("target"), 3)
+        self.breach(ORDER, "orders a minute")
+        self.seconds = 60.0
+        self.passes(ORDER)
+
+    def test_turnover_counts_fills_of_the_last_day(self) -> None:
+        self.gate.filled(D("0.95"), NOON)
+        self.breach(ORDER, "turnover a day")
+        self.now += timedelta(days=1)
+        self.assertEqual(self.gate.turnover(), D(0))
+        self.passes(ORDER)
+
+
+class WithdrawalTests(GateCase):
+    def leaves(self, request: WithdrawalRequest) -> None:
+        self.successResultOf(self.gate.withdraw(request))
+
+    def stays(self, request: WithdrawalRequest, limit: str) -> None:
+        before = len(self.venue.sent)
+        self.assertEqual(self.failureResultOf(self.gate.withdraw(request), Breach).value.limit, limit)
+        self.assertEqual(len(self.venue.sent), before)
+
+    def test_a_withdrawal_within_the_limits_leaves(self) -> None:
+        self.leaves(WITHDRAWAL)
+        self.assertEqual(self.venue.sent, [("BTC", D(1), "good")])
+
+    def test_it_goes_to_listed_addresses_only_and_the_refusal_does_not_repeat_the_address(self) -> None:
+        self.stays(evolve(WITHDRAWAL, address="evil"), "address")
+        self.assertNotIn("evil", str(self.breaches[0]))
+
+    def test_coins_are_limited_by_amount_and_other_money_by_value(self) -> None:
+        self.stays(evolve(WITHDRAWAL, amount=D("10.1")), "largest coin transfer")
+        fiat = evolve(WITHDRAWAL, asset="USD", amount=D(30_000), value=D(30_000), coin=False)
+        self.stays(fiat, "largest fiat transfer")
+        self.leaves(evolve(fiat, value=D(20_000)))
+
+    def test_transfers_a_day_are_counted_by_lane_and_earlier_runs_count(self) -> None:
+        self.gate.departed(LANE, NOON)
+        self.leaves(WITHDRAWAL)
+        self.stays(WITHDRAWAL, "transfers a day")
+        self.leaves(evolve(WITHDRAWAL, lane=("BTC", "target", "source")))
+        self.now += timedelta(days=1)
+        self.leaves(WITHDRAWAL)
+
+    def test_an_amount_that_is_not_positive_is_a_breach(self) -> None:
+        self.stays(evolve(WITHDRAWAL, amount=D(0)), "transfer")
+
+    def test_what_the_state_forbids_stays(self) -> None:
+        self.world.allowed = False
+        self.failureResultOf(self.gate.withdraw(WITHDRAWAL), Forbidden)
+        self.assertEqual((self.venue.sent, self.breaches), ([], []))
+
+
+class BypassTests(GateCase):
+    """Nothing goes round the gate, whatever is asked of it in whatever order."""
+
+    def test_a_reader_offers_nothing_that_places_amends_or_withdraws(self) -> None:
+        reader = VenueReader(self.venue)  # type: ignore[arg-type]
+        offered = {name for name in dir(reader) if not name.startswith("_")}
+        self.assertEqual(offered & {"placeOrder", "amendOrder", "requestWithdrawal", "getNewAddress"}, set())
+
+    def test_a_reader_offers_nothing_that_the_interface_does_not_have(self) -> None:
+        ours = {"given", "markets"}
+        offered = {name for name in dir(VenueReader) if not name.startswith("_")} - ours
+        self.assertEqual(offered - set(IExchange.names(all=True)), set())
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(list(Purpose)),
+                st.sampled_from(list(Side)),
+                st.decimals("-1", "7", places=2),
+                st.decimals("0", "400", places=0),
+                st.integers(0, 3),
+                st.decimals("0", "0.2", places=2),
+                st.decimals("-1", "1", places=1),
+                st.floats(0, 40),
+            ),
+            max_size=12,
+        )
+    )
+    @hypothesis_settings(max_examples=80, deadline=None)
+    def test_whatever_reaches_the_venue_was_within_every_limit(self, requests: list[tuple[object, ...]]) -> None:
+        self.setUp()
+        times: list[float] = []
+        for number, (purpose, side, quantity, price, count, quoted, exposure, wait) in enumerate(requests):
+            self.seconds += wait  # type: ignore[operator]
+            self.world.count, self.world.quoted, self.world.open = count, quoted, exposure  # type: ignore[assignment]
+            request = OrderRequest(str(number), "source", "BTC/USD", side, quantity, price, purpose)  # type: ignore[arg-type]
+            before = len(self.venue.sent)
+            self.gate.place(request).addErrback(lambda failure: failure.trap(TurnedAway))
+            if len(self.venue.sent) == before:
+                continue
+            times.append(self.seconds)
+            self.assertTrue(0 < request.quantity <= self.limits.turnover_per_day)
+            self.assertLessEqual(abs(request.price / 250 - 1), self.limits.price_band)
+            self.assertLess(self.world.count, self.limits.open_orders)
+            self.assertLessEqual(len([time for time in times if time > self.seconds - 60]), 3)
+            if purpose is Purpose.QUOTE:
+                self.assertLessEqual(self.world.quoted + request.quantity, self.world.size)
+                self.assertLessEqual(self.world.open * (1 if side is Side.BUY else -1), self.limits.exposure)
