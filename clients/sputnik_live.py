@@ -96,7 +96,8 @@ class Live:
         """One RPC within the deadline, after its turn in the rate budget."""
         limit = self.options.deadline
         started = self.clock.seconds()
-        await self._turn(doing, priority, limit)
+        patience = min(limit, self.options.quote_patience) if priority is Priority.QUOTE else limit
+        await self._turn(doing, priority, patience)
         left = limit - (self.clock.seconds() - started)
         return await self.session.call(doing, procedure, arguments, result, changes_state, left)
 

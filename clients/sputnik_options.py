@@ -63,6 +63,7 @@ class Options:
     :ivar connect_deadline: seconds until `connect` reports that there is no connection yet.
     :ivar ping_interval: seconds of silence after which the venue is pinged; `ping_timeout` seconds later it is given up.
     :ivar rate: calls a second; `burst` calls may go at once.
+    :ivar quote_patience: seconds after which a quote that waits for its turn is given up: its price is old by then.
     :ivar backoff_first: seconds before the first reconnection; waits double up to `backoff_longest`.
     :ivar reread: seconds after which orders and positions are read again even if nothing happened.
     """
@@ -76,8 +77,9 @@ class Options:
     connect_deadline: float = _seconds(30.0)
     ping_interval: float = _seconds(2.0)
     ping_timeout: float = _seconds(5.0)
-    rate: float = _seconds(20.0)
-    burst: float = _seconds(40.0)
+    rate: float = _seconds(50.0)
+    burst: float = _seconds(100.0)
+    quote_patience: float = _seconds(0.5)
     backoff_first: float = _seconds(0.5)
     backoff_longest: float = _seconds(30.0)
     reread: float = _seconds(60.0)
