@@ -348,7 +348,7 @@ def _settings(
             _fault_of_parameter(reader, name, message)
         return None
     period = values["data.variance_period"]
-    window = kinds.periods_of(reader.raw("data", "variance_window") or "week", period)
+    window = kinds.periods_of(values["data.variance_window"], period)
     return Settings(
         file=reader.file,
         connections=connections,

@@ -63,7 +63,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("data", "btc_delay", kinds.seconds(0, 604_800), "1 h", "world s", "How long coins may be under way."),
     Key("data", "variance_period", kinds.choice(("minute", "hour", "day")), "hour", "", "Period of the variances."),
-    Key("data", "variance_window", kinds.window, "week", "periods", "How many periods the variances look back."),
+    Key("data", "variance_window", kinds.window, "month", "periods", "How many periods the variances look back."),
     Key("data", "rate_spread", kinds.number("0", "0.1"), "0.0004", "fraction", "Half spread of a fresh rate."),
     Key("data", "rate_age_factor", kinds.number("0", "10"), "1", "none", "How strongly the age of a rate widens it."),
     Key("trader", "quote_size", _POSITIVE, None, "base", "Size of a quote.", True),

@@ -17,14 +17,13 @@ from hashlib import sha256
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.internet.defer import Deferred
 from twisted.web.http import CACHED, Request
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.server import NOT_DONE_YET
 
 from ilp.clock import WorldClock
+from ilp.simulation.ports import Port
 from ilp.simulation.rates_documents import (
     NAMES,
     Rates,
@@ -133,38 +132,27 @@ class RateServer:
         self.faults = Faults(clock.now)
         self.requests: deque[str] = deque(maxlen=1000)
         self.resource = _Root(self)
-        self._port: IListeningPort | None = None
-        self._connections: _Connections | None = None
+        self._port = Port(self.resource, clock.reactor)
+        self._host = ""
 
     # ------------------------------------------------------------------------------------------------------ lifetime
 
-    async def _listen(self, port: int, interface: str) -> None:
-        reactor: Any = self._clock.reactor
-        self._connections = _Connections(Site(self.resource, reactor=reactor))
-        self._port = reactor.listenTCP(port, self._connections, interface=interface)
-
     def listen(self, port: int = 0, interface: str = "127.0.0.1") -> Deferred[None]:
         """Accept connections; fails with `CannotListenError` when the port is in use.  Port 0 takes any that is free."""
-        return Deferred.fromCoroutine(self._listen(port, interface))
+        self._host = interface
+        return self._port.listen(port, interface)
 
     @property
     def endpoint(self) -> str:
         """What a client takes as `endpoint`, for the ECB's documents and for Frankfurter's."""
-        if self._port is None:
+        if not self._host or not self._port.number:
             raise RuntimeError("the rate server does not listen")
-        address: Any = self._port.getHost()
-        return f"http://{address.host}:{address.port}"
+        return f"http://{self._host}:{self._port.number}"
 
     def stop(self) -> Deferred[None]:
         """Close the port and every connection; fires when they are gone."""
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        port, self._port = self._port, None
-        connections, self._connections = self._connections, None
-        if port is not None and connections is not None:
-            await maybeDeferred(port.stopListening)
-            await connections.close()
+        self._host = ""
+        return self._port.stop()
 
     # ------------------------------------------------------------------------------------------------- what is known
 
@@ -364,29 +352,3 @@ def _spoilt_xml(body: bytes, faults: Faults) -> bytes:
     if Fault.DOCTYPE in faults:
         body = body.replace(b"?>", b'?><!DOCTYPE x [<!ENTITY a "1"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>', 1)
     return body
-
-
-class _Connections(WrappingFactory):
-    """Remembers the open connections, so that stopping leaves none behind."""
-
-    protocol = ProtocolWrapper
-    noisy = False
-
-    def __init__(self, site: Site) -> None:
-        site.noisy = False
-        super().__init__(site)  # type: ignore[no-untyped-call]
-        self._all_gone: Deferred[None] | None = None
-
-    def unregisterProtocol(self, p: ProtocolWrapper) -> None:
-        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
-        if not self.protocols and self._all_gone is not None:
-            gone, self._all_gone = self._all_gone, None
-            gone.callback(None)
-
-    async def close(self) -> None:
-        """Abort what is open and wait until it is gone."""
-        if self.protocols:
-            self._all_gone = Deferred()
-            for protocol in list(self.protocols):
-                protocol.abortConnection()
-            await self._all_gone

@@ -20,6 +20,7 @@ from clients.exchange import IExchange, IRateFeed, Order, Side
 from ilp.clock import WorldClock
 from ilp.journal.entries import FillEntry, HedgeEntry, IntentEntry, OrderState, Purpose, StateEntry, TransferEntry
 from ilp.journal.interface import Journal, Recovered
+from ilp.pool.variance import PERIODS
 from ilp.settings import Parameters, Settings
 from ilp.trading.audit import Audit
 from ilp.trading.checks import checks
@@ -52,7 +53,9 @@ __all__ = ["Refusal", "Trader"]
 ZERO = Decimal(0)
 ONE = Decimal(1)
 MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
+UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
 TICK = 0.001  # an input is too old only *after* its limit
+MISSING_RENEWAL, SOONEST_RENEWAL = 10.0, 5.0  # reactor seconds: histories are not asked for more often
 SOON = 0.01  # the least wait for something that is due already
 
 
@@ -194,6 +197,10 @@ class Trader:
         self.floor.exposure.recover(fills, links, self._reopened)
         for fill in fills:
             self.gate.filled(fill.quantity, fill.at)
+        if recovered.seen is not None and recovered.began is not None:
+            # What was written last may not have become durable before the process ended.
+            self.duties.lost_since = max(recovered.began, recovered.seen - UNWRITTEN * self.clock.speed)
+            self.duties.journaled = frozenset(f"{fill.venue}/{fill.order_id}" for fill in fills)
         for entry in self.transfers.entries:
             if entry.departed is not None:
                 self.gate.departed((entry.asset, entry.from_venue, entry.to_venue), entry.departed)
@@ -454,12 +461,18 @@ class Trader:
                         self.links.read(kind, pair.venue)
             if self.life.state in (State.READY, State.TRADING):
                 self._own(self._send_waiting())
-        if now - self._renewed >= self.settings.timing.period and self.life.state in (State.READY, State.TRADING):
+        if now - self._renewed >= self._renewal() and self.life.state in (State.READY, State.TRADING):
             self._renewed = now
             self._own(self._renew())
 
     async def _send_waiting(self) -> None:
         await self.transfers.send_waiting()
+
+    def _renewal(self) -> float:
+        """Reactor seconds between two estimates of the variances: one of their periods, less while one is missing."""
+        if not self.floor.variances:
+            return MISSING_RENEWAL
+        return max(PERIODS[self.settings.variance.period].total_seconds() / self.clock.speed, SOONEST_RENEWAL)
 
     async def _renew(self) -> None:
         await self.variances.renew()
