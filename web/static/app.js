@@ -11,6 +11,7 @@ export const app = {
   busy: new Set(), // acts under way
   sort: {}, // table → {column, down}
   filter: {}, // table → text
+  all: {}, // table → whether all of it is shown
   unitOf: (p) => p.unit, // set by main.js: how a parameter's unit is called
   draw: () => {}, // set by main.js
 };

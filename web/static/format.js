@@ -30,6 +30,15 @@ export const minus = (a, b) => {
   return difference < 0n ? `-${text}` : text;
 };
 
+/** *text* to so many decimals, half away from zero; what is no plain number stays as it is. */
+export const rounded = (text, decimals) => {
+  if (!plain(text) || places(text) <= decimals) return text;
+  const cut = 10n ** BigInt(places(text) - decimals);
+  const exact = scaled(text, places(text)), half = exact < 0n ? -cut / 2n : cut / 2n;
+  const digits = (exact + half) / cut, size = String(digits < 0n ? -digits : digits).padStart(decimals + 1, "0");
+  return (digits < 0n ? "-" : "") + (decimals ? `${size.slice(0, -decimals)}.${size.slice(-decimals)}` : size);
+};
+
 /** Whether two texts are the same number. */
 export const same = (a, b) => (plain(a) && plain(b) ? /^-?0*\.?0*$/.test(minus(a, b)) : String(a) === String(b));
 
@@ -40,6 +49,13 @@ export const isNonZero = (text) => /[1-9]/.test(String(text ?? ""));
 export const amount = (text, unit = "", { signed = false, flash = false } = {}) => {
   if (text === null || text === undefined || text === "") return h("span", { class: "none" }, NONE);
   return [h("span", { class: "num", flash }, group(text, signed)), unit ? [" ", h("span", { class: "u" }, unit)] : null];
+};
+
+/** A computed price: as many digits as help to read it, all of them on hover. */
+export const computed = (text, unit = "", { flash = false } = {}) => {
+  if (!plain(text)) return amount(text, unit);
+  const whole = String(text).replace(/^[+-]/, "").split(".")[0].length;
+  return [h("span", { class: "num", flash, title: String(text) }, group(rounded(text, Math.max(0, 8 - whole)))), unit ? [" ", h("span", { class: "u" }, unit)] : null];
 };
 
 /** Share of *part* in *whole* in percent, for bars only. */

@@ -90,9 +90,21 @@ const lines = (doc, stale) => {
   ];
 };
 
+/* Balances and orders of all venues are one line each: the one that is nearest to its limit. */
+const strain = (i) => (i.age === null ? 1e9 : i.ok ? 0 : 1e6) + (i.limit ? (i.age ?? 0) / i.limit : 0);
+const folded = (all) => {
+  const kinds = new Map();
+  for (const i of all) {
+    const kind = /(balances|orders)$/.exec(i.name)?.[1] ?? i.name;
+    const known = kinds.get(kind);
+    if (!known || strain(i) > strain(known)) kinds.set(kind, { ...i, name: kind, full: i.name });
+  }
+  return [...kinds.values()];
+};
+
 const inputAge = (i) => {
   const [cls, sign, word] = app.lost ? ["lost", "unknown", "age unknown, "] : i.age === null ? ["wait", "wait", "waiting, "] : !i.ok ? ["bad", "bad", "stale, "] : i.limit && i.age > i.limit / 2 ? ["wait", "warn", "ageing, "] : ["ok", "ok", "fresh, "];
-  return h("li", { key: i.name, title: i.limit ? `${i.name}: limit ${age(i.limit)}` : i.name }, h("span", {}, i.name), h("span", { class: `v ${cls}` }, icon(sign), hiddenText(word), app.lost ? "?" : i.age === null ? "waiting" : age(i.age)));
+  return h("li", { key: i.name, title: i.limit ? `${i.full}: limit ${age(i.limit)}` : i.full }, h("span", {}, i.name), h("span", { class: `v ${cls}` }, icon(sign), hiddenText(word), app.lost ? "?" : i.age === null ? "waiting" : age(i.age)));
 };
 
 const badge = (id, doc) => {
@@ -116,7 +128,7 @@ export const drawHeader = () => {
   patch(at("pair"), [`${doc.data.source_ticker} → ${doc.data.target_ticker}`]);
   patch(at("state"), state(doc, stale));
   patch(at("stats"), stats(doc));
-  patch(at("inputs"), inputs(doc).map(inputAge));
+  patch(at("inputs"), folded(inputs(doc)).map(inputAge));
   patch(at("clock"), [when(doc.time)]);
   for (const a of document.querySelectorAll(".tabs a")) {
     const id = a.dataset.tab;

@@ -30,7 +30,7 @@ const input = (name, p, shown, part) => {
 
 const bound = (b, part) => (Array.isArray(b) ? b[part ?? 0] : b);
 const allowed = (p) => {
-  if (p.allowed) return p.allowed.replace(/^a decimal number, /, "");
+  if (p.allowed) return p.allowed.replace(/^(a decimal number|\[fixed, proportional\]), /, "");
   const low = bound(p.min), high = bound(p.max, Array.isArray(p.value) ? 1 : 0);
   if (low == null && high == null) return "any";
   if (high == null) return Array.isArray(p.value) ? "from 0" : `from ${group(low)}`;

@@ -59,8 +59,9 @@ const csv = (id, columns, rows) => {
 };
 
 /** A table that sorts, filters and exports. A column: `{name, cell(row), raw(row), right, head, wide, help}`; `raw` is what is
-    sorted, searched and exported. `key(row)` tells rows apart. */
-export const table = (id, caption, columns, rows, { key, tools = true, none, cls = "", mark } = {}) => {
+    sorted, searched and exported. `key(row)` tells rows apart; the `first` rows are
+    shown until more is asked for. */
+export const table = (id, caption, columns, rows, { key, tools = true, none, cls = "", mark, first = 25 } = {}) => {
   const text = (app.filter[id] ?? "").toLowerCase();
   const found = text ? rows.filter((row) => columns.some((c) => c.raw && String(c.raw(row) ?? "").toLowerCase().includes(text))) : [...rows];
   const sort = app.sort[id];
@@ -75,7 +76,8 @@ export const table = (id, caption, columns, rows, { key, tools = true, none, cls
       button([icon("csv"), "CSV"], () => csv(id, columns, found), { key: "csv", title: "Download what is shown" })) : null,
     h("table", { class: `stack ${cls}`, key: `${id}-table` }, h("caption", {}, caption),
       h("thead", {}, h("tr", {}, columns.map((c) => header(id, c)))),
-      h("tbody", {}, found.map((row, i) => h("tr", { key: key ? key(row) : i, class: mark?.(row) ?? "" }, columns.map((c) => cell(c, row)))))),
+      h("tbody", {}, found.slice(0, app.all[id] ? undefined : first).map((row, i) => h("tr", { key: key ? key(row) : i, class: mark?.(row) ?? "" }, columns.map((c) => cell(c, row)))))),
+    found.length > first ? h("p", { class: "row acts2", key: `${id}-more` }, button(app.all[id] ? `Show the first ${first} only` : `Show all ${found.length}`, () => { app.all[id] = !app.all[id]; redraw(); }, { key: "more" })) : null,
     found.length ? null : h("p", { class: "empty", key: `${id}-none` }, icon("none"), text ? "Nothing matches." : none ?? "Nothing here yet."),
   ];
 };

@@ -18,7 +18,7 @@ const steps = (t) => {
   return h("ol", { class: "steps" }, STEPS.map((s, i) => h("li", { key: s, class: at < 0 ? "todo" : i < at ? "done" : i === at ? "now" : "todo" }, icon(at >= 0 && i <= at ? "ok" : "none"), s.toLowerCase())), at < 0 ? h("li", { class: "unk" }, icon("unknown"), h("b", {}, t.state.toLowerCase())) : null);
 };
 const sinceWhen = (t) => [when(t.since, app.doc.time), h("small", {}, ` ${age(Math.max(0, Math.floor(between(t.since, app.doc.time))))}`)];
-const buttonsOf = (t) => t.actions.map((a) => button(TRANSFER_WORDS[a] ?? a, () => transfer(t, a), { disabled: !canAct(), cls: a === "cancel" ? "small" : "small primary" }));
+const buttonsOf = (t) => h("span", { class: "row" }, t.actions.map((a, i) => button(TRANSFER_WORDS[a] ?? a, () => transfer(t, a), { disabled: !canAct(), cls: i || !needsYou(t) ? "small" : "small primary" })));
 
 const card = (t) => h("section", { class: `panel act ${t.state === "UNCERTAIN" ? "bad" : ""}`, key: t.id, "aria-label": `${t.id} needs you` },
   h("header", { class: "ph" }, h("h3", {}, icon(t.state === "UNCERTAIN" ? "unknown" : "hand"), `${t.id} `, h("span", { class: "path" }, `${t.from} → ${t.to || "bank"}`)), chip(t)),
@@ -90,7 +90,7 @@ const TRANSACTIONS = [
   { name: "Time", head: true, cell: (t) => when(t.timestamp, app.doc.time), raw: (t) => t.timestamp },
   { name: "Venue", cell: (t) => t.venue, raw: (t) => t.venue },
   { name: "Type", cell: (t) => t.type, raw: (t) => t.type },
-  { name: "Amount", right: true, cell: (t) => [t.direction === "debit" ? "−" : "+", amount(t.quantity, t.contract)], raw: (t) => (t.direction === "debit" ? `-${t.quantity}` : t.quantity) },
+  { name: "Amount", right: true, cell: (t) => [isNonZero(t.quantity) ? (t.direction === "debit" ? "−" : "+") : "", amount(t.quantity, t.contract)], raw: (t) => (t.direction === "debit" ? `-${t.quantity}` : t.quantity) },
   { name: "Asset", cell: (t) => t.contract, raw: (t) => t.contract },
   { name: "Balance after", right: true, cell: (t) => amount(t.balance, t.contract), raw: (t) => t.balance },
   { name: "Note", wide: true, cell: (t) => t.note || "–", raw: (t) => t.note },

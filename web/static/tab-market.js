@@ -2,7 +2,7 @@
 import { app } from "./app.js";
 import { openOrders } from "./acts.js";
 import { h, icon } from "./dom.js";
-import { age, amount, group, isNonZero, same } from "./format.js";
+import { age, amount, computed, group, isNonZero, same } from "./format.js";
 import { empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
@@ -38,7 +38,7 @@ const ruler = () => {
   if (b?.ask) points.push(["best ask", b.ask, "other"]);
   if (points.length < 2) return empty("No prices yet: they need both books and the rate.");
   const sorted = [...points].sort((x, y) => Number(y[1]) - Number(x[1]));
-  return h("dl", { class: "kv" }, sorted.map(([name, price, kind]) => h("div", { key: name }, h("dt", { class: kind === "bid" || kind === "ask" ? `c-${kind}` : "" }, kind === "bid" ? icon("up") : kind === "ask" ? icon("down") : null, name), h("dd", {}, amount(price, target?.ticker.split("/")[1], { flash: true })))));
+  return h("dl", { class: "kv" }, sorted.map(([name, price, kind]) => h("div", { key: name }, h("dt", { class: kind === "bid" || kind === "ask" ? `c-${kind}` : "" }, kind === "bid" ? icon("up") : kind === "ask" ? icon("down") : null, name), h("dd", {}, computed(price, target?.ticker.split("/")[1], { flash: true })))));
 };
 
 const rates = () => table("rates", "Rates of exchange", [

@@ -1,7 +1,7 @@
 /* Optimized and Valuation: the three columns side by side, every holding and every move, and what the terms mean. */
 import { app } from "./app.js";
 import { h, icon } from "./dom.js";
-import { amount, isNonZero, minus, when } from "./format.js";
+import { amount, isNonZero, minus, rounded, when } from "./format.js";
 import { bar, empty, list, panel, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { moveKey, moveName } from "./plan.js";
@@ -41,38 +41,38 @@ const three = () => {
 
 const proof = () => {
   const { bound, optimized, solve_ms: ms, time } = app.doc.valuation;
-  const gap = bound && optimized ? minus(bound, optimized.value) : null;
+  const gap = bound && optimized ? minus(rounded(bound, 2), rounded(optimized.value, 2)) : null;
   return list([
-    ["Proven bound", amount(bound, numeraire()), "No plan at all can be worth more than this."],
+    ["Proven bound", amount(rounded(bound, 2), numeraire()), "No plan at all can be worth more than this."],
     ["Gap", amount(gap, numeraire()), "How much better any other plan could be at most."],
     ["Solved in", ms === null ? "–" : `${ms} ms`], ["Pool of", when(time, app.doc.time)],
   ]);
 };
 
 const why = () => {
-  const { rounded, base } = app.doc.valuation;
-  if (!rounded || !base) return noPlan();
-  const gain = minus(rounded.value, base.value);
-  if (rounded.moves.length) return h("p", {}, "Doing the rounded plan raises the value by ", h("b", {}, amount(gain, numeraire(), { signed: true })), ", its costs of ", amount(rounded.costs, numeraire()), " already taken off.");
-  if (rounded.withheld) return h("p", {}, "Why not move: ", rounded.withheld);
+  const { rounded: plan, base } = app.doc.valuation;
+  if (!plan || !base) return noPlan();
+  const gain = minus(plan.value, base.value);
+  if (plan.moves.length) return h("p", {}, "Doing the rounded plan raises the value by ", h("b", {}, amount(gain, numeraire(), { signed: true })), ", its costs of ", amount(plan.costs, numeraire()), " already taken off.");
+  if (plan.withheld) return h("p", {}, "Why not move: ", plan.withheld);
   return h("p", {}, "Why not move: no plan gains at least ", amount(app.doc.trader.parameters.min_gain?.value ?? null, numeraire()), " after its costs, minima and rounding.");
 };
 
 /** The tab Optimized. */
 export const optimized = () => [
   panel("z-cols", "Now, optimized, rounded", 8, app.doc.valuation.base ? three() : noPlan(), { asof: app.doc.valuation.time }),
-  panel("z-why", "What it means", 4, [why(), app.doc.trader.plan_reason ? h("p", { class: "d" }, app.doc.trader.plan_reason) : null, app.doc.valuation.base ? [proof(), h("p", { class: "row acts2" }, h("a", { class: "btn small", href: "/api/pool", download: "pool.json" }, icon("csv"), "Pool as JSON"), h("small", {}, "what ilp.py solve reads"))] : null], { asof: app.doc.valuation.time }),
+  panel("z-why", "What it means", 4, [why(), app.doc.trader.plan_reason ? h("p", { class: "d" }, `Not acted on now: ${app.doc.trader.plan_reason}.`) : null, app.doc.valuation.base ? [proof(), h("p", { class: "row acts2" }, h("a", { class: "btn small", href: "/api/pool", download: "pool.json" }, icon("csv"), "Pool as JSON"), h("small", {}, "what ilp.py solve reads"))] : null], { asof: app.doc.valuation.time }),
   parameterPanel("optimized", "Parameters of the plan", 12),
 ];
 
 const terms = () => {
-  const { base, rounded } = app.doc.valuation;
+  const { base, rounded: plan } = app.doc.valuation;
   if (!base) return noPlan();
-  const largest = Math.max(...["costs", "risk", "deviation"].flatMap((t) => [base[t], rounded?.[t] ?? 0].map((v) => Math.abs(Number(v)))), 1e-9);
+  const largest = Math.max(...["costs", "risk", "deviation"].flatMap((t) => [base[t], plan?.[t] ?? 0].map((v) => Math.abs(Number(v)))), 1e-9);
   const row = (t) => h("tr", { key: t }, h("th", { scope: "row" }, term(t, TERMS.find(([n]) => n === t)[1])),
-    h("td", { class: "barc" }, h("span", { class: "barpair" }, bar((Math.abs(Number(base[t])) / largest) * 100), rounded ? bar((Math.abs(Number(rounded[t])) / largest) * 100, "then") : null)),
-    h("td", { class: "r", "data-l": "Now" }, isNonZero(base[t]) ? "−" : "", amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, rounded ? [isNonZero(rounded[t]) ? "−" : "", amount(rounded[t])] : amount(null)));
-  const whole = (t) => h("tr", { key: t, class: t === "value" ? "eq" : "" }, h("th", { scope: "row" }, t), h("td", { class: "barc" }), h("td", { class: "r", "data-l": "Now" }, amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, amount(rounded?.[t])));
+    h("td", { class: "barc" }, h("span", { class: "barpair" }, bar((Math.abs(Number(base[t])) / largest) * 100), plan ? bar((Math.abs(Number(plan[t])) / largest) * 100, "then") : null)),
+    h("td", { class: "r", "data-l": "Now" }, isNonZero(base[t]) ? "−" : "", amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, plan ? [isNonZero(plan[t]) ? "−" : "", amount(plan[t])] : amount(null)));
+  const whole = (t) => h("tr", { key: t, class: t === "value" ? "eq" : "" }, h("th", { scope: "row" }, t), h("td", { class: "barc" }), h("td", { class: "r", "data-l": "Now" }, amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, amount(plan?.[t])));
   return h("table", { class: "vt" }, h("caption", {}, `in ${numeraire()}; the upper bar is now, the lower one after the plan`), h("thead", {}, h("tr", {}, ["Term", "", "Now", "After the plan"].map((t, i) => h("th", { scope: "col", class: i > 1 ? "r" : "" }, t)))), h("tbody", {}, whole("cash"), ["costs", "risk", "deviation"].map(row), whole("value")));
 };
 

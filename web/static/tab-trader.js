@@ -3,7 +3,7 @@ import { app, canAct } from "./app.js";
 import { cancel, check, hedge, openOrders } from "./acts.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
-import { age, amount, between, group, isNonZero, percent, when, words } from "./format.js";
+import { age, amount, between, computed, group, isNonZero, percent, rounded, when, words } from "./format.js";
 import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
@@ -48,10 +48,10 @@ const side = (q) => {
         known(q.price) && app.doc.trader.state === "READY" ? h("p", { class: "then" }, "START would place ", amount(q.size, base), " at ", amount(q.price, quoteUnit), ".") : null],
     list([
       known(q.edge) ? ["Net edge", h("b", {}, amount(q.edge, unit, { flash: true })), "What is left per unit if this quote fills now and is closed on the source at once, after all fees."] : null,
-      ["Reference", amount(q.reference, quoteUnit, { flash: true }), "The worse of hedge price and reservation price: at it a fill neither gains nor loses."],
-      ["Reservation", amount(q.reservation, quoteUnit, { flash: true }), "At this price a fill leaves the pool's best value unchanged, with stock, transfers and risk counted in."],
-      ["Hedge price", amount(q.hedge, quoteUnit, { flash: true }), "What closing the fill on the source comes to, in this currency, fees included."],
-      q.band ? ["Allowed band", [amount(q.band[0]), " to ", amount(q.band[1], quoteUnit)], "A resting quote stays while its price is in here."] : null,
+      ["Reference", computed(q.reference, quoteUnit, { flash: true }), "The worse of hedge price and reservation price: at it a fill neither gains nor loses."],
+      ["Reservation", computed(q.reservation, quoteUnit, { flash: true }), "At this price a fill leaves the pool's best value unchanged, with stock, transfers and risk counted in."],
+      ["Hedge price", computed(q.hedge, quoteUnit, { flash: true }), "What closing the fill on the source comes to, in this currency, fees included."],
+      q.band ? ["Allowed band", [computed(q.band[0]), " to ", computed(q.band[1], quoteUnit)], "A resting quote stays while its price is in here."] : null,
     ]), edgeBand(q));
 };
 
@@ -79,11 +79,13 @@ const alarms = () => {
 const control = () => {
   const { checks } = app.doc.trader;
   const failed = checks.filter((c) => !c.ok);
+  const starting = !["TRADING", "STOPPING", "SHUTDOWN", "HALTED"].includes(app.doc.trader.state);
   const orders = openOrders();
   const venues = [...new Set(orders.map((o) => o.venue))];
   return panel("p-control", "Control", 3, [
-    failed.length ? h("ul", { class: "checks" }, failed.map(check)) : null,
-    h("details", {}, h("summary", {}, `${checks.length - failed.length} of ${checks.length} conditions of START hold`), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check))),
+    app.doc.trader.state === "TRADING" ? h("p", { class: "d" }, app.doc.trader.plan_reason ? `The plan is not acted on now: ${app.doc.trader.plan_reason}.` : "The plan is acted on as soon as it gains enough.") : null,
+    starting && failed.length ? h("ul", { class: "checks" }, failed.map(check)) : null,
+    starting && h("details", {}, h("summary", {}, `${checks.length - failed.length} of ${checks.length} conditions of START hold`), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check))),
     h("div", { class: "row acts2" }, venues.map((venue) => button(`Cancel all on ${venue}…`, () => cancel(venue, orders.filter((o) => o.venue === venue), { all: true }), { cls: "small danger", disabled: !canAct() })),
       venues.length ? null : h("small", {}, "no orders to cancel")),
   ]);
@@ -98,17 +100,17 @@ const COLUMNS = [
   { name: "Fees", right: true, cell: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => amount(a, c)), raw: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => `${a} ${c}`).join(" ") },
 ];
 
-const fills = () => panel("p-last", "Fills", 9, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
+const fills = () => panel("p-last", "Fills", 9, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
 
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
   { name: "Fill", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
   { name: "Closed by", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
   { name: "Quantity", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
-  { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(x.edge, "", { signed: true }), raw: (x) => x.edge },
-  { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(x.slippage, "", { signed: true }), raw: (x) => x.slippage },
+  { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(rounded(x.edge, 2), "", { signed: true }), raw: (x) => x.edge },
+  { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(rounded(x.slippage, 2), "", { signed: true }), raw: (x) => x.slippage },
 ];
-const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 12, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, tools: false, none: "Nothing has been hedged yet." }));
+const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 12, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, first: 8, none: "Nothing has been hedged yet." }));
 
 const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), v && typeof v === "object" ? amount(v.value, v.unit) : amount(v === null ? null : String(v), limitUnit(name))])) : empty("No limits are known yet."));
 
@@ -126,7 +128,7 @@ const ACTS = [
   { name: "Why, or old and new", wide: true, cell: (x) => x.why, raw: (x) => x.why },
   { name: "Acts", cell: (x) => (oldValue(x) === null ? "" : button([icon("back"), "revert"], () => revert(x.what, oldValue(x)), { cls: "small ghost", key: "revert", disabled: !canAct(), title: "Puts the old value among the edits; UPDATE applies it" })) },
 ];
-const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.why}`, none: "Nobody has done anything yet." })) : null);
+const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.why}`, first: 12, none: "Nobody has done anything yet." })) : null);
 
 /** The tab. */
 export const trader = () => [exposure(), quotes(), needs(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), audit()];
