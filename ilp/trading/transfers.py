@@ -7,7 +7,7 @@ Knows no optimizer, no console and no wire; the states are in `transfers_machine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -40,8 +40,8 @@ from ilp.trading.transfers_words import TransferError, allowed, spoken
 
 __all__ = ["TransferError", "Transfers", "WantedTransfer"]
 
-# How far back the journal is read at a start: longer than any venue takes to credit or to send back.
-_MEMORY = timedelta(days=40)
+# How far back the journal is read at a start: longer than what left may still come back (see `transfers_book`).
+_MEMORY = timedelta(days=10)
 # Records are asked for up to this far ahead, as a venue's clock may be ahead of ours.
 _AHEAD = timedelta(hours=1)
 
@@ -98,7 +98,7 @@ class Transfers:
     @property
     def entries(self) -> tuple[TransferEntry, ...]:
         """Every transfer of the last weeks, oldest first."""
-        return tuple(sorted(self._book.entries.values(), key=lambda e: (e.created, e.id)))
+        return self._book.ordered
 
     @property
     def open(self) -> tuple[TransferEntry, ...]:
@@ -132,7 +132,7 @@ class Transfers:
 
     def obstacle(self, lane: Lane) -> str:
         """Why no transfer may begin on *lane* (asset, from, to) now; empty when one may, or may be revised."""
-        lanes = self._lanes()
+        lanes = self._lanes(self._book.on(lane))
         return "" if lanes.revisable(lane) else lanes.obstacle(lane)
 
     def overdue(self, entry: TransferEntry) -> bool:
@@ -238,7 +238,7 @@ class Transfers:
     ) -> tuple[TransferEntry, ...]:
         await self._deciding.acquire()
         try:
-            decided = decide(moves, self._lanes(), marks, self._calls.by_hand)
+            decided = decide(moves, self._lanes(self.entries), marks, self._calls.by_hand)
             changes = [change for one in decided if (change := await self._prepare(one, plan)) is not None]
             await self._commit(changes)
         finally:
@@ -320,8 +320,8 @@ class Transfers:
     async def _address(self, move: WantedTransfer) -> str | None:
         return await self._calls.address(self.rules, move.to_venue, move.to_asset)
 
-    def _lanes(self) -> Lanes:
-        return Lanes(self.entries, self.rules, self._coins, self.per_day, self._now())
+    def _lanes(self, entries: Sequence[TransferEntry]) -> Lanes:
+        return Lanes(entries, self.rules, self._coins, self.per_day, self._now())
 
     # -------------------------------------------------------------------------------------------------------- sending
 

@@ -27,6 +27,7 @@ from ilp.trading.arrivals import (
 )
 from ilp.trading.transfers_account import ZERO, Outstanding, outstanding
 from ilp.trading.transfers_machine import Event, Unlisted, step
+from ilp.trading.transfers_plan import Lane, lane_of
 from ilp.trading.transfers_reading import Observation
 
 __all__ = ["TransferBook"]
@@ -66,7 +67,10 @@ class TransferBook:
         self._ambiguous: dict[str, list[tuple[Record, tuple[str, ...]]]] = {}
         self._pending: dict[str, datetime] = {}
         self._seen: dict[str, datetime] = {}
+        # Answers that hold until something changes: quoting asks for them much more often than that.
         self._owed: dict[tuple[str, str], Outstanding] = {}
+        self._ordered: tuple[TransferEntry, ...] | None = None
+        self._lanes: dict[Lane, tuple[TransferEntry, ...]] | None = None
 
     # ------------------------------------------------------------------------------------------------- our own changes
 
@@ -82,7 +86,11 @@ class TransferBook:
         self.turn += 1
         self.entries[entry.id] = entry
         self._touched[entry.id] = self.turn
+        self._forget()
+
+    def _forget(self) -> None:
         self._owed.clear()
+        self._ordered = self._lanes = None
 
     def put_back(self, before: TransferEntry | None, after: TransferEntry) -> None:
         """Undo a change that could not be journaled, unless more has happened since."""
@@ -93,7 +101,7 @@ class TransferBook:
             self.put(before)
         else:
             del self.entries[after.id]
-            self._owed.clear()
+            self._forget()
 
     def apply(self, id: str, event: Event, note: str, by: str = "machine", **more: Any) -> TransferEntry:
         """Let *event* happen to a transfer; raises `Unlisted` when it means nothing there."""
@@ -139,6 +147,22 @@ class TransferBook:
         return self.flows[key]
 
     # ------------------------------------------------------------------------------------------------------ questions
+
+    @property
+    def ordered(self) -> tuple[TransferEntry, ...]:
+        """Every transfer, oldest first."""
+        if self._ordered is None:
+            self._ordered = tuple(sorted(self.entries.values(), key=lambda e: (e.created, e.id)))
+        return self._ordered
+
+    def on(self, lane: Lane) -> tuple[TransferEntry, ...]:
+        """The transfers of one lane, oldest first."""
+        if self._lanes is None:
+            lanes: dict[Lane, list[TransferEntry]] = {}
+            for entry in self.ordered:
+                lanes.setdefault(lane_of(entry), []).append(entry)
+            self._lanes = {found: tuple(entries) for found, entries in lanes.items()}
+        return self._lanes.get(lane, ())
 
     def outstanding(self, venue: str, asset: str) -> Outstanding:
         """What transfers owe that holding; belongs to the balances in `positions`."""
@@ -202,7 +226,7 @@ class TransferBook:
             if self.entries[id].to_venue == seen.venue:
                 del self._said[id]
         self._seen[seen.venue] = self.now()
-        self._owed.clear()
+        self._forget()
         return (
             *(e for id, e in self.entries.items() if before[0].get(id) is not e),
             *(f for key, f in self.flows.items() if before[1].get(key) is not f),
@@ -346,7 +370,7 @@ class TransferBook:
     def _explained(self, record: Record) -> None:
         pairs = self._ambiguous.get(record.venue, [])
         self._ambiguous[record.venue] = [pair for pair in pairs if pair[0] != record]
-        self._owed.clear()
+        self._forget()
 
     def _claimed(self, flow: FlowEntry | None, id: str, by: str) -> tuple[FlowEntry, ...]:
         if flow is None:

@@ -138,9 +138,9 @@ def decide(
     """
     found: list[Opening | Revision | Withdrawal] = []
     wanted = {move.lane: move for move in moves if move.amount > 0 and (move.to_venue or lanes.rules.payout != "off")}
-    for entry in lanes.entries:
-        revisable = lanes.revisable(lane_of(entry)) is entry
-        if revisable and lane_of(entry) not in wanted:
+    waiting = [e for e in lanes.entries if e.state in (TransferState.PROPOSED, TransferState.PLANNED)]
+    for entry in waiting:
+        if lane_of(entry) not in wanted and lanes.revisable(lane_of(entry)) is entry:
             found.append(Withdrawal(entry))
     for lane, move in wanted.items():
         opening = _opening(move, lanes.rules, marks, lane in by_hand)
