@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from attrs import define, field
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from clients.budget import Budget, Priority
@@ -44,6 +44,7 @@ __all__ = ["Live"]
 
 T = TypeVar("T")
 
+FILL_FOLLOWS = 0.05  # seconds that an order's event waits for the fill that says at which price
 CLOCKS_DIFFER = 600_000_000  # microseconds by which our clock and the venue's may differ
 
 Events = list[tuple[str, tuple[Any, ...]]]
@@ -74,6 +75,7 @@ class Live:
     _orders_unsure: bool = field(init=False, default=False)
     _orders_read_at: float = field(init=False, default=0.0)
     _unsupported: set[str] = field(init=False, factory=set)
+    _incomplete: dict[int, IDelayedCall] = field(init=False, factory=dict)
     _read_orders: Reread = field(init=False)
     _read_positions: Reread = field(init=False)
 
@@ -138,6 +140,9 @@ class Live:
     def stop(self) -> None:
         """The session is over; no timer is left behind."""
         self._read_orders.stop()
+        for waiting in self._incomplete.values():
+            waiting.cancel()
+        self._incomplete.clear()
         self._read_positions.stop()
 
     async def _read_contracts(self) -> Contracts:
@@ -299,8 +304,11 @@ class Live:
             if claimant is not None:
                 self.account.resolve(claimant, message.id)
         if order is not None:
-            self._tell("order", self.account.order_record(order))
             self._tell_positions()
+            if order.told < order.filled:
+                self._await_fill(order)
+            else:
+                self._tell_order(order)
 
     def _fill(self, message: FillMessage) -> None:
         if not self._is_pair(message.contract):
@@ -308,7 +316,22 @@ class Live:
         order = self.account.take_fill(message)
         self._tell("fill", self.account.fill_record(message))
         if order is not None:
-            self._tell("order", self.account.order_record(order))
+            self._tell_order(order)
+
+    def _await_fill(self, order: Tracked) -> None:
+        """Price and fee come with the fill right behind the order's event: the order is told with them, in one event.
+
+        Where the fill is lost or late the order is told without them, so that nothing waits for long to be hedged.
+        """
+        id = order.message.id
+        if id not in self._incomplete:
+            self._incomplete[id] = self.clock.callLater(FILL_FOLLOWS, self._tell_order, order)
+
+    def _tell_order(self, order: Tracked) -> None:
+        waiting = self._incomplete.pop(order.message.id, None)
+        if waiting is not None and waiting.active():
+            waiting.cancel()
+        self._tell("order", self.account.order_record(order))
 
     def _transaction(self, message: TransactionMessage) -> None:
         self.account.take_transaction(message)

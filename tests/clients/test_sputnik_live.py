@@ -411,6 +411,28 @@ class FeedTests(LiveCase):
         told = {one["contract"]: one for one in self.events("position")}
         self.assertEqual(told["HUF"]["position"] - told["HUF"]["available"], 500)
 
+    def test_an_order_is_told_with_the_price_of_the_fill_that_follows_it(self) -> None:
+        filled = {**order(7), "quantity_left": 0}
+        traded = {
+            "contract": "BTC/HUF",
+            "id": 7,
+            "side": "BUY",
+            "price": 4900000,
+            "quantity": 10**6,
+            "timestamp": AT,
+            "fees": {"HUF": 490},
+        }
+        self.line.read(self.own("orders", order(7)), self.own("orders", filled), self.own("fills", traded))
+        told = [one for one in self.events("order") if one["quantity_filled"]]
+        self.assertEqual([one["average_price"] for one in told], [Decimal(49000)])
+
+    def test_an_order_whose_fill_is_lost_is_told_all_the_same(self) -> None:
+        self.line.read(self.own("orders", order(7)), self.own("orders", {**order(7), "quantity_left": 0}))
+        self.assertEqual([one for one in self.events("order") if one["quantity_filled"]], [])
+        self.clock.advance(0.05)
+        told = [one for one in self.events("order") if one["quantity_filled"]]
+        self.assertEqual([one["average_price"] for one in told], [None])
+
     def test_garbage_on_the_line_drops_it(self) -> None:
         self.line.on_message(b"\x00garbage")
         self.assertIn("unreadable", self.line.dropped)
