@@ -6,13 +6,14 @@ A reading proves something only about orders that nothing was done to since it b
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 
 from clients.exchange import ExchangeError, Fill, Order, UnknownOrder
-from ilp.journal.entries import OrderState
+from ilp.journal.entries import OrderState, Purpose
 from ilp.trading.orders import MARGIN, Desk
 from ilp.trading.own import OwnOrder, is_final, sum_fills
 from ilp.trading.reader import Reader
@@ -63,6 +64,31 @@ class Audit:
             for id, record in records.items()
             if self.desk.known(venue, id) or (record.get("client_id") or "").startswith(self.desk.prefix)
         ]
+
+    async def adopt(self, venue: str, since: datetime, purpose: Purpose) -> None:
+        """Take in fills since then of orders of ours that nobody remembers: their entries were lost with the process."""
+        client = self.desk.venues[venue]
+        try:
+            fills = await client.getFills(since, self.desk.now() + MARGIN)
+        except NotImplementedError:
+            return
+        sums = sum_fills(fills)
+        for fill in fills:
+            id = fill["order_id"]
+            if id in sums and self._unknown(venue, id) and await self._is_ours(client, id):
+                self.desk.adopt(venue, fill, *sums[id], purpose)
+
+    def _unknown(self, venue: str, order_id: str) -> bool:
+        return self.desk.known(venue, order_id) is None and (venue, order_id) not in self.desk.settled
+
+    async def _is_ours(self, client: Reader, order_id: str) -> bool:
+        """Whether an order that nobody remembers is the daemon's: all are where the account is exclusive."""
+        if "client_id" not in client.features:
+            return True
+        if "order_lookup" not in client.features:
+            return False
+        record = await client.getOrder(order_id)
+        return (record.get("client_id") or "").startswith(self.desk.prefix)
 
     # ------------------------------------------------------------------------------------------------------- details
 
@@ -126,7 +152,8 @@ class Audit:
         """Settle an order that rests no more."""
         if "order_lookup" in client.features and await self._looked_up(client, order):
             return
-        if order.order_id is None:
+        by_name = {"order_lookup", "client_id"} <= client.features
+        if order.order_id is None and not by_name:
             self._recognise(order, fills)
         if order.order_id is None:
             self._missed(order, began_at)
@@ -159,7 +186,7 @@ class Audit:
         for fill in fills:
             if any(other.could_have_made(fill) for other in sending):
                 continue
-            unknown = self.desk.known(order.venue, fill["order_id"]) is None
+            unknown = self._unknown(order.venue, fill["order_id"])
             if unknown and fill["timestamp"] >= order.at - MARGIN and order.could_have_made(fill):
                 self.desk.name_by_fill(order, fill["order_id"])
                 return

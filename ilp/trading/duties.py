@@ -6,6 +6,7 @@ Each is one coroutine that its owner may cancel at any moment; each repeats what
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from attrs import define
@@ -31,12 +32,14 @@ class Duties:
     """The longer errands of a trader.
 
     :ivar report: takes what went wrong.
+    :ivar lost_since: from when on entries of an earlier run may be missing; None once that was looked into.
     """
 
     floor: Floor
     links: Links
     variances: Variances
     report: Callable[[str], None]
+    lost_since: datetime | None = None
 
     @property
     def _audit(self) -> Audit:
@@ -48,6 +51,7 @@ class Duties:
             try:
                 for pair in self.floor.layout.pairs:
                     await self._prepare(pair.venue)
+                self.lost_since = None
                 await self.links.read_rate()
                 await self.variances.renew()
                 self.floor.variances = self.variances.values()
@@ -81,6 +85,9 @@ class Duties:
             floor.market.rules[venue, ticker] = rules
         while await self._audit.clear(venue) or floor.desk.live(venue):
             await self._sleep(AGAIN)
+        if self.lost_since is not None:
+            purpose = Purpose.HEDGE if venue == floor.layout.source.venue else Purpose.QUOTE
+            await self._audit.adopt(venue, self.lost_since, purpose)
         for reading in (self.links.read_balances(venue), self.links.read_book(venue)):
             if not await reading and not floor.market.connected.get(venue, False):
                 raise ConnectionError(f"{venue} was lost")

@@ -104,14 +104,13 @@ class Exposure:
     ) -> None:
         """Rebuild from what the journal kept: fills, less what was linked to them.
 
-        :param opened: the part that a fill opens, None for fills that open nothing (those on a source).
+        :param opened: the part that a fill opens but for its links, a hedge's too: what it closed too much is open the
+            other way; None for fills that open nothing (those of a plan).
         """
         closed: dict[str, Decimal] = {}
         for link in links:
-            closed[link.fill_key] = closed.get(link.fill_key, ZERO) + link.quantity
-            if link.closed_by.startswith("netted:"):
-                other = link.closed_by.removeprefix("netted:")
-                closed[other] = closed.get(other, ZERO) + link.quantity
+            for key in (link.fill_key, link.closed_by.removeprefix("netted:")):
+                closed[key] = closed.get(key, ZERO) + link.quantity
         for fill in fills:
             part = opened(fill)
             if part is None:

@@ -26,7 +26,7 @@ from clients.exchange import (
     UnknownOrder,
     Unreachable,
 )
-from ilp.journal.entries import OrderEntry, OrderState
+from ilp.journal.entries import OrderEntry, OrderState, Purpose
 from ilp.trading.gate import Gate, OrderRequest, TurnedAway
 from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill
 from ilp.trading.reader import Reader
@@ -65,6 +65,7 @@ class Desk:
 
     :ivar prefix: what our client ids begin with; tells ours from an operator's where the venue has client ids.
     :ivar seconds: the reactor's clock; `now`: the world's.
+    :ivar settled: (venue, id) of orders of earlier runs whose fills the journal has.
     """
 
     gate: Gate
@@ -74,6 +75,7 @@ class Desk:
     now: Callable[[], datetime]
     prefix: str = "ilp-"
     sequence: int = 0
+    settled: set[tuple[str, str]] = field(factory=set)
     _orders: dict[str, OwnOrder] = field(factory=dict)
     _live: dict[str, OwnOrder] = field(factory=dict)
     _ids: dict[tuple[str, str], OwnOrder] = field(factory=dict)
@@ -315,6 +317,33 @@ class Desk:
     def name_by_fill(self, order: OwnOrder, order_id: str) -> None:
         """The venue's records show a fill that can only be of this order."""
         self._named(order, order_id)
+
+    def adopt(
+        self,
+        venue: str,
+        fill: Fill,
+        quantity: Decimal,
+        average: Decimal,
+        fees: Mapping[str, Decimal],
+        purpose: Purpose,
+    ) -> None:
+        """Take in an order of an earlier run that left no entry, known by what it traded."""
+        id = fill["order_id"]
+        order = OwnOrder(
+            f"{self.prefix}found-{venue}-{id}",
+            venue,
+            fill["contract"],
+            Side(fill["side"]),
+            purpose,
+            quantity,
+            average,
+            fill["timestamp"],
+            state=OrderState.OPEN,
+            order_id=id,
+            note="found in the venue's records",
+        )
+        self._orders[order.key] = self._live[order.key] = self._ids[venue, id] = order
+        self.filled(order, quantity, average, fees)
 
     def take(self, order: OwnOrder, record: Order) -> None:
         """Take what the venue says of an order of ours."""

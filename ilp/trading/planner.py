@@ -13,7 +13,7 @@ from attrs import define
 from twisted.internet.defer import CancelledError, Deferred
 
 from clients.exchange import ExchangeError
-from ilp.journal.entries import PlanEntry, Purpose, TransferEntry
+from ilp.journal.entries import OrderEntry, OrderState, PlanEntry, Purpose, TransferEntry
 from ilp.journal.interface import JournalError
 from ilp.pool.document import pool_document
 from ilp.pool.optimizer import answer_document
@@ -25,6 +25,8 @@ from ilp.trading.strategy import Optimum, planned_trade, transfers
 from ilp.trading.transfers_plan import WantedTransfer
 
 __all__ = ["Money", "Planner", "plan_entry"]
+
+ZERO = Decimal(0)
 
 
 class Money(Protocol):
@@ -88,7 +90,7 @@ class Planner:
             self._begin(self._refresh())
             return
         self._fresh, self.executed_at = False, self.floor.seconds()
-        self._execute(optimum)
+        self._begin(self._execute(optimum))
 
     def close(self) -> None:
         """Let go of what is on its way."""
@@ -118,24 +120,46 @@ class Planner:
         quotes = [order for order in self.floor.desk.live() if order.purpose is Purpose.PLAN]
         return [*live, *quotes]
 
-    def _execute(self, optimum: Optimum) -> None:
+    async def _execute(self, optimum: Optimum) -> None:
+        """Journal the plan and its order, durably, then send: after a crash no trade of a plan passes for a hedge."""
         floor, moves, id = self.floor, transfers(optimum), self.floor.ids()
-        if optimum.rounded.moves:
-            self.last = plan_entry(id, floor, optimum)
-            floor.recorder.record(self.last)
-        trade, source = planned_trade(optimum), floor.layout.source
-        if trade is not None:
-            request = OrderRequest(
-                floor.ids(),
-                source.venue,
-                source.ticker,
-                trade.side,
-                min(trade.quantity, floor.limits.largest_order),
-                trade.price,
-                Purpose.PLAN,
-            )
+        request = self._request(optimum)
+        try:
+            if optimum.rounded.moves:
+                plan = plan_entry(id, floor, optimum)
+                await floor.recorder.durable(plan, *([] if request is None else [self._intended(request)]))
+                self.last = plan
+        except JournalError as error:
+            floor.alarm("plan", f"plan {id} is not executed: {error}")
+            return
+        if request is not None and floor.permit(Act.PLAN_TRADE, request.venue, Leave.MACHINE):
             floor.desk.place(request, expires_in=floor.settings.timing.order_timeout)
-        self._begin(self._move(id, moves, optimum.view.marks))
+        await self._move(id, moves, optimum.view.marks)
+
+    def _request(self, optimum: Optimum) -> OrderRequest | None:
+        trade, source = planned_trade(optimum), self.floor.layout.source
+        if trade is None:
+            return None
+        quantity = min(trade.quantity, self.floor.limits.largest_order)
+        return OrderRequest(
+            self.floor.ids(), source.venue, source.ticker, trade.side, quantity, trade.price, Purpose.PLAN
+        )
+
+    def _intended(self, request: OrderRequest) -> OrderEntry:
+        """The order as the journal has it before it is sent."""
+        return OrderEntry(
+            request.venue,
+            request.key,
+            None,
+            request.purpose,
+            request.ticker,
+            request.side,
+            request.price,
+            request.quantity,
+            ZERO,
+            OrderState.SENDING,
+            self.floor.now(),
+        )
 
     async def _refresh(self) -> None:
         self._fresh = await self.read()

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.python.failure import Failure
 
 from ilp.journal.entries import Entry
-from ilp.journal.interface import Journal
+from ilp.journal.interface import Journal, JournalError
 
 __all__ = ["Recorder"]
 
@@ -47,6 +48,17 @@ class Recorder:
             self._waiting.append((self._count, entries))
         else:
             self._write(self._count, entries)
+
+    def durable(self, *entries: Entry) -> Deferred[None]:
+        """Keep *entries*; fires when they are durable, fails with `JournalError` when not, and tries nothing again."""
+        if self.failing:
+            return fail(JournalError(self.failing))
+        return self.journal.record(*entries).addErrback(self._doubted)
+
+    def _doubted(self, failure: Failure) -> Failure:
+        if failure.value is not None and not failure.check(CancelledError):
+            self.suspect(failure.value)
+        return failure
 
     def suspect(self, error: BaseException) -> None:
         """Somebody else's entry could not be written: the journal fails until a write of ours succeeds again."""

@@ -197,10 +197,10 @@ class Trader:
         self.floor.exposure.recover(fills, links, self._reopened)
         for fill in fills:
             self.gate.filled(fill.quantity, fill.at)
+            self.desk.settled.add((fill.venue, fill.order_id))
         if recovered.seen is not None and recovered.began is not None:
             # What was written last may not have become durable before the process ended.
             self.duties.lost_since = max(recovered.began, recovered.seen - UNWRITTEN * self.clock.speed)
-            self.duties.journaled = frozenset(f"{fill.venue}/{fill.order_id}" for fill in fills)
         for entry in self.transfers.entries:
             if entry.departed is not None:
                 self.gate.departed((entry.asset, entry.from_venue, entry.to_venue), entry.departed)
@@ -672,11 +672,13 @@ class Trader:
         return fill.reference_bid if fill.side is Side.BUY else fill.reference_ask
 
     def _reopened(self, fill: FillEntry) -> Open | None:
-        if fill.purpose is not Purpose.QUOTE:
+        """What a fill of an earlier run opens, but for what was linked to it; nobody knows the rate of that time."""
+        if fill.purpose is Purpose.PLAN:
             return None
-        base = self.layout.target.base
-        received = signed(fill.side, fill.quantity) - fill.fees.get(base, ZERO)
-        return Open(f"{fill.venue}/{fill.key}", received, None, self._reference(fill), self._seconds())
+        received = signed(fill.side, fill.quantity) - fill.fees.get(self.layout.base, ZERO)
+        reference = self._reference(fill) if fill.purpose is Purpose.QUOTE else fill.price
+        worth = None if fill.purpose is Purpose.QUOTE else fill.price
+        return Open(f"{fill.venue}/{fill.key}", received, worth, reference, self._seconds())
 
     def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
         """The state's own errand; the next change of state cancels it."""

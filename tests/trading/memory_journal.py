@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
 from ilp.journal.entries import (
@@ -31,20 +32,36 @@ E = TypeVar("E")
 class MemoryJournal:
     """Implements `ilp.journal.interface.Journal`."""
 
-    def __init__(self, reactor: Clock | None = None) -> None:
+    def __init__(self, reactor: Clock | None = None, lag: float = 0.0) -> None:
         self.written: list[Entry] = []
         self.broken = ""
+        self.lag = lag
         self._reactor = reactor
+        self._pending: list[IDelayedCall] = []
 
     def record(self, *entries: Entry) -> Deferred[None]:
         if self.broken:
             return fail(JournalError(self.broken))
-        self.written.extend(entries)
         if self._reactor is None:
+            self.written.extend(entries)
             return succeed(None)
         done: Deferred[None] = Deferred()
-        self._reactor.callLater(0, lambda: None if done.called else done.callback(None))
+        if not self.lag:
+            self.written.extend(entries)
+        self._pending.append(self._reactor.callLater(self.lag, self._write, entries if self.lag else (), done))
         return done
+
+    def _write(self, entries: Sequence[Entry], done: Deferred[None]) -> None:
+        self.written.extend(entries)
+        if not done.called:
+            done.callback(None)
+
+    def kill(self) -> None:
+        """The process ends: what was not durable never will be."""
+        for call in self._pending:
+            if call.active():
+                call.cancel()
+        self._pending.clear()
 
     def of(self, kind: type[E]) -> list[E]:
         """Every version of that kind, in the order of writing."""
@@ -75,6 +92,8 @@ class MemoryJournal:
                 bool(intents and intents[-1].wanted),
                 halted,
                 plans[-1] if plans else None,
+                min((entry.at for entry in states), default=None),
+                max((moment for entry in self.written if (moment := getattr(entry, "at", None))), default=None),
             )
         )
 

@@ -137,7 +137,7 @@ class RecoveryTests(SynchronousTestCase):
         return HedgeEntry(f"l-{fill}-{by}", fill, by, D(quantity), None, None, NOON)
 
     def opened(self, fill: FillEntry) -> Open | None:
-        if fill.purpose is not Purpose.QUOTE:
+        if fill.purpose is Purpose.PLAN:
             return None
         return Open(f"target/{fill.key}", signed(fill.side, fill.quantity), None, None, 1.0)
 
@@ -146,12 +146,18 @@ class RecoveryTests(SynchronousTestCase):
         fills = [
             self.fill("1", Side.BUY, "0.1"),
             self.fill("2", Side.BUY, "0.1"),
-            self.fill("3", Side.SELL, "0.5", Purpose.HEDGE),
+            self.fill("3", Side.SELL, "0.5", Purpose.PLAN),
         ]
         book.recover(
             fills, [self.link("target/1", "source/9", "0.1"), self.link("target/2", "plan:4", "0.03")], self.opened
         )
         self.assertEqual([(part.fill_key, part.quantity) for part in book.parts()], [("target/2", D("0.07"))])
+
+    def test_what_a_hedge_closed_too_much_is_open_the_other_way_again(self) -> None:
+        book = exposure()
+        fills = [self.fill("1", Side.BUY, "0.1"), self.fill("9", Side.SELL, "0.15", Purpose.HEDGE)]
+        book.recover(fills, [self.link("target/1", "target/9", "0.1")], self.opened)
+        self.assertEqual([(part.fill_key, part.quantity) for part in book.parts()], [("target/9", D("-0.05"))])
 
     def test_fills_that_cancelled_each_other_out_stay_closed(self) -> None:
         book = exposure()
