@@ -23,6 +23,7 @@ __all__ = [
     "Foreign",
     "Record",
     "Verdict",
+    "identified",
     "match_deposit",
     "match_withdrawal",
     "near",
@@ -39,7 +40,10 @@ SLACK = timedelta(minutes=5)
 
 @frozen
 class Record:
-    """A deposit or withdrawal as a venue lists it; see `clients.exchange.Transfer`."""
+    """A deposit or withdrawal as a venue lists it; see `clients.exchange.Transfer`.
+
+    :ivar derived: made of the account's ledger: the id is ours, so the venue's answer to a request does not tell it.
+    """
 
     venue: str
     direction: Literal["deposit", "withdrawal"]
@@ -51,6 +55,7 @@ class Record:
     reference: str | None
     status: Literal["pending", "done", "failed"]
     at: datetime
+    derived: bool = False
 
     @property
     def key(self) -> str:
@@ -143,6 +148,7 @@ def _booked(venue: str, line: Transaction, seen: Counter[str]) -> Record | None:
         reference=None,
         status="done",
         at=line["timestamp"],
+        derived=True,
     )
 
 
@@ -173,7 +179,7 @@ def match_withdrawal(record: Record, transfers: Iterable[TransferEntry]) -> Verd
     known = [t for t in leaving if t.withdrawal_id == record.id]
     if known:
         return Cleared(known[0].id)
-    timely = [t for t in leaving if t.withdrawal_id is None and _begun(t) - SLACK <= record.at]
+    timely = [t for t in leaving if not identified(t, record) and _begun(t) - SLACK <= record.at]
     ours = [t for t in timely if t.manual or not record.address or not t.address or t.address == record.address]
     live = [t for t in ours if t.state is not TransferState.FAILED]
     for candidates in (
@@ -184,6 +190,13 @@ def match_withdrawal(record: Record, transfers: Iterable[TransferEntry]) -> Verd
         if candidates:
             return _chosen(_narrowed(candidates, record.address))
     return Foreign()
+
+
+def identified(t: TransferEntry, record: Record) -> bool:
+    """Whether the withdrawal of *t* is known to be another record than *record*."""
+    if record.derived and not t.debited:
+        return False
+    return t.withdrawal_id is not None and t.withdrawal_id != record.id
 
 
 def _begun(t: TransferEntry) -> datetime:

@@ -97,7 +97,7 @@ class Transfers:
 
     @property
     def entries(self) -> tuple[TransferEntry, ...]:
-        """Every transfer of the last weeks, oldest first."""
+        """Those that are open or ended in the last days, oldest first."""
         return self._book.ordered
 
     @property
@@ -107,7 +107,7 @@ class Transfers:
 
     @property
     def flows(self) -> tuple[FlowEntry, ...]:
-        """External flows of the last weeks, oldest first."""
+        """All external flows, oldest first."""
         return tuple(sorted(self._book.flows.values(), key=lambda f: (f.at, f.key)))
 
     @property
@@ -158,10 +158,10 @@ class Transfers:
         return Deferred.fromCoroutine(self._recover(recovered))
 
     async def _recover(self, recovered: Recovered) -> None:
-        since = self._now() - _MEMORY
-        entries = await self._journal.transfers(since)
-        flows = await self._journal.flows(since)
-        self._book.load(recovered.began or self._now(), entries, flows)
+        began = recovered.began or self._now()
+        entries = await self._journal.transfers(self._now() - _MEMORY)
+        flows = await self._journal.flows(began)  # all of them: one that nobody has classified must not be forgotten
+        self._book.load(began, entries, flows)
         lost = [e.id for e in self.entries if e.state is TransferState.PLANNED and e.called]
         if lost:
             note = "the daemon stopped before the answer came"

@@ -21,6 +21,7 @@ from ilp.trading.arrivals import (
     Foreign,
     Record,
     Verdict,
+    identified,
     match_deposit,
     match_withdrawal,
     near,
@@ -399,7 +400,7 @@ def _open_debit(record: Record) -> Callable[[TransferEntry], bool]:
     """Transfers that a withdrawal may be the first record of."""
 
     def may(e: TransferEntry) -> bool:
-        if e.withdrawal_id is not None and e.withdrawal_id != record.id:
+        if identified(e, record):
             return False
         if e.state in _ENDED:
             return (e.called or e.manual) and record.at <= e.since + _AFTERGLOW

@@ -7,9 +7,10 @@ from decimal import Decimal as D
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from clients.exchange import InsufficientFunds, OutcomeUnknown, Unreachable
+from clients.exchange import InsufficientFunds, OutcomeUnknown, Transaction, Unreachable
 from ilp.journal.entries import TransferEntry, TransferState
 from ilp.journal.interface import JournalError
 from ilp.trading.gate import Breach, Forbidden
@@ -149,6 +150,18 @@ class SendingTests(Paired):
         held.callback(None)
         self.successResultOf(planning)
         self.assertEqual((self.pair.states(), self.pair.source.calls), (["SENT"], []))
+
+    def test_a_refusal_of_what_the_records_show_is_reported_and_changes_nothing(self) -> None:
+        answer: Deferred[str] = Deferred()
+        self.pair.source.answer = lambda id: answer
+        planning = self.pair.plan(coins())
+        self.pair.source.debit()
+        self.pair.refresh()
+        with capturedLogs() as events:
+            answer.errback(InsufficientFunds("source", "withdrawing", "not enough"))
+        (entry,) = self.successResultOf(planning)
+        self.assertIs(entry.state, S.SENT)
+        self.assertIn("means nothing there", str([event.get("why") for event in events]))
 
 
 class AddressTests(Paired):
@@ -529,6 +542,35 @@ class FlowTests(Paired):
         self.pair.refresh()
         self.assertEqual(self.pair.states(), ["FAILED"])
         self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(1) - FEE])
+
+
+class LedgerTests(Paired):
+    """A client that lists no transfers, but has a ledger."""
+
+    def test_its_lines_serve_as_records(self) -> None:
+        venue = self.pair.source
+        venue.listed = False
+        lines: list[Transaction] = []
+        venue.getTransactionHistory = lambda start, end: succeed(lines)  # type: ignore[method-assign]
+        self.pair.refresh()
+        self.planned(coins())
+        venue.debit()
+        lines.append(
+            Transaction(
+                contract="BTC",
+                timestamp=self.pair.world.now(),
+                quantity=D(1),
+                type="Withdrawal",
+                direction="debit",
+                balance=D(9),
+                note="target's BTC address",
+            )
+        )
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["SENT"])
+        self.assertIn(
+            "20150314T120000.000000:BTC:1:target's BTC address", str(self.pair.transfers.entries[0].withdrawal_id)
+        )
 
 
 class OverdueTests(Paired):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 
-from twisted.internet.defer import fail
+from attrs import evolve
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import OutcomeUnknown, Unreachable
@@ -94,6 +95,22 @@ class ApprovalTests(Operating):
         self.pair.target.address = lambda asset: fail(Unreachable("target", "reading an address", "not connected"))
         self.assertIn("target gives no address now", self.refused("approve"))
 
+    def test_nothing_is_approved_beside_an_uncertain_one(self) -> None:
+        """Two on one lane are the work of earlier versions or of a late discovery; even then nothing more leaves."""
+        self.proposed(coins())
+        self.pair.transfers._book.put(evolve(self.pair.transfers.entries[0], id="t0", state=S.UNCERTAIN, called=True))
+        self.assertIn("transfer t0 on the same lane is UNCERTAIN", self.refused("approve"))
+
+    def test_one_that_a_plan_changed_meanwhile_is_to_be_looked_at_again(self) -> None:
+        self.proposed(coins())
+        answer: Deferred[str] = Deferred()
+        self.pair.target.address = lambda asset: answer
+        approving = self.pair.transfers.act("alice", "t1", "approve", None, None)
+        self.pair.transfers._book.put(evolve(self.pair.transfers.entries[0], amount=D(3)))
+        answer.callback("there")
+        self.assertIn("has just changed", self.failureResultOf(approving, TransferError).getErrorMessage())
+        self.assertEqual(self.pair.source.calls, [])
+
     def test_an_approval_that_cannot_be_journaled_sends_nothing(self) -> None:
         self.proposed(coins())
         self.pair.journal.full = True
@@ -182,6 +199,13 @@ class ArrivedTests(Operating):
         entry = self.act("arrived", "150000")
         self.assertEqual((entry.arrived, self.pair.total("target", "HUF")), (D(150_000), D(1_150_000)))
         self.assertEqual(self.pair.transfers.flows[0].classified, "transfer:t1")
+
+    def test_a_claim_that_cannot_be_journaled_leaves_the_deposit_unclaimed(self) -> None:
+        self.pair.target.credit("HUF", D(150_000))
+        self.pair.refresh()
+        self.pair.journal.full = True
+        self.failureResultOf(self.pair.transfers.act("alice", "t1", "arrived", D(150_000), None), JournalError)
+        self.assertEqual((self.pair.states(), self.pair.transfers.flows[0].classified), (["SENT"], ""))
 
     def test_an_amount_is_needed(self) -> None:
         self.assertIn("arrived: None is no amount", self.refused("arrived"))
@@ -289,6 +313,13 @@ class UnknownTests(Operating):
     def test_an_unknown_act_is_said_so(self) -> None:
         self.proposed(coins())
         self.assertIn("'dance' is not possible, but approve, sent, cancel is", self.refused("dance"))
+
+    def test_a_flow_needs_a_word(self) -> None:
+        self.pair.target.credit("HUF", D(50_000))
+        self.pair.refresh()
+        key = self.pair.transfers.flows[0].key
+        failure = self.failureResultOf(self.pair.transfers.classify("alice", key, " "), TransferError)
+        self.assertIn("say what the flow was", failure.getErrorMessage())
 
     def test_an_unknown_flow_is_said_so(self) -> None:
         failure = self.failureResultOf(self.pair.transfers.classify("alice", "x", "capital"), TransferError)
