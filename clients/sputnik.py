@@ -70,6 +70,7 @@ T = TypeVar("T")
 
 CLOSING = 2.0  # seconds for an orderly goodbye
 ALIVE_EVERY = 0.5  # seconds between two `alive` events
+LARGEST = 64 * 2**20  # bytes of one message: sixty days of minute bars are about 20 MB
 CLOCKS_DIFFER = timedelta(minutes=10)  # a withdrawal just made is looked for so far back in the history
 WITHDRAWALS_SEEN = "its fate shows in the transaction history: look there before asking again"
 
@@ -145,7 +146,14 @@ class Sputnik(Emitter):
     async def _open(self) -> Deferred[Exception]:
         limit = self._options.deadline
         try:
-            line = await dial(self._reactor, self._address, limit=limit, subprotocols=[SUBPROTOCOL], tls=self._tls)
+            line = await dial(
+                self._reactor,
+                self._address,
+                limit=limit,
+                subprotocols=[SUBPROTOCOL],
+                tls=self._tls,
+                largest_message=LARGEST,
+            )
         except LineLost as error:
             raise Unreachable(self.name, "connecting", str(error)) from None
         session = Session(self.name, line, self._reactor, self._redactor, self._trouble)
@@ -336,13 +344,20 @@ class Sputnik(Emitter):
 
     @deferring
     async def cancelAllOrders(self, ticker: str | None = None) -> Sequence[str]:
-        """See `IExchange`.  Orders still on their way are waited for and cancelled too."""
+        """See `IExchange`.  Orders still on their way are waited for and cancelled too.
+
+        Fails with the first problem, after everything that could be cancelled was.
+        """
         doing = f"cancelling all orders{'' if ticker is None else ' of ' + ticker}"
         live = self._ready(doing, private=True)
         on_their_way = [self._id_of(order) for order in self._account.provisional if ticker in (None, order.contract)]
-        ids = [o.message.id for o in await live.read_open_orders() if ticker in (None, o.message.contract)]
         cancelled: list[str] = []
         problems: list[ExchangeError] = []
+        try:
+            await live.read_open_orders(Priority.CANCEL)
+        except ExchangeError as error:
+            problems.append(error)  # told in the end; what is known to be open is cancelled all the same
+        ids = [o.message.id for o in self._account.open_orders() if ticker in (None, o.message.contract)]
         await self._cancel_each(ids, cancelled, problems)
         late = {id for waiting in on_their_way if (id := await waiting) is not None}
         await self._cancel_each(sorted(late - set(ids)), cancelled, problems)

@@ -82,6 +82,15 @@ class Account:
     positions: dict[str, int] = field(factory=dict)
     _fee_rates: dict[str, int] = field(factory=dict)
 
+    def use(self, contracts: Contracts) -> list[int]:
+        """Convert by *contracts* from now on; returns the ids of open orders in contracts that are listed no more."""
+        self.contracts = contracts
+        gone = [id for id, order in self.orders.items() if order.message.contract not in contracts]
+        still_open = [id for id in gone if not self.orders[id].message.final]
+        for id in gone:
+            del self.orders[id]
+        return still_open
+
     # -- orders
 
     def begin(self, contract: str, side: Side, price: int, quantity: int) -> Provisional:

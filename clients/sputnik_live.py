@@ -81,7 +81,8 @@ class Live:
 
     def __attrs_post_init__(self) -> None:
         period = self.options.reread
-        self._read_orders = Reread(self.clock, self._check_orders, self.trouble, delay=1.0, period=period)
+        grace = self.options.event_grace
+        self._read_orders = Reread(self.clock, self._check_orders, self.trouble, delay=grace, period=period)
         self._read_positions = Reread(self.clock, self._check_positions, self.trouble, period=period)
 
     # ------------------------------------------------------------------------------------------------ calls
@@ -116,7 +117,10 @@ class Live:
 
     async def prepare(self) -> None:
         """Read the markets, subscribe, then read everything: nothing that happens meanwhile is lost."""
-        self.account.contracts = contracts = await self._read_contracts()
+        contracts = await self._read_contracts()
+        for id in self.account.use(contracts):
+            why = f"order {id} is let go: its contract is no longer listed"
+            self.trouble(Unreachable(self.session.venue, "reading the markets", why))
         self.tickers = self._followed(contracts)
         await together(*[self._subscribe(*feed) for feed in self._feeds()])
         await together(*[self.read_book(ticker) for ticker in self.tickers])
@@ -212,11 +216,13 @@ class Live:
         self._tell_positions()
         return dict(self._positions)
 
-    async def read_open_orders(self) -> list[Tracked]:
+    async def read_open_orders(self, priority: Priority = Priority.READ) -> list[Tracked]:
         """Open orders as the venue has them; those that were open here and are no longer are settled from the history."""
         self._orders_read_at = self.clock.seconds()
         asked_about = [order.message.id for order in self.account.open_orders()]
-        messages = await self.ask("reading open orders", "rpc.trader.get_open_orders", result=dict[str, OrderMessage])
+        messages = await self.ask(
+            "reading open orders", "rpc.trader.get_open_orders", result=dict[str, OrderMessage], priority=priority
+        )
         ours = [message for message in messages.values() if self._is_pair(message.contract)]
         changed, vanished = self.account.take_open_orders(ours, asked_about)
         for order in changed:
@@ -262,7 +268,7 @@ class Live:
         await self.read_positions()
 
     def doubt_order(self, order_id: int) -> None:
-        """An event about this order is due; if it does not come within a second, the venue is asked."""
+        """An event about this order is due; if it does not come in a while, the venue is asked."""
         self._doubtful.add(order_id)
         self._read_orders.request()
 

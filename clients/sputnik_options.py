@@ -65,6 +65,7 @@ class Options:
     :ivar rate: calls a second; `burst` calls may go at once.
     :ivar quote_patience: seconds after which a quote that waits for its turn is given up: its price is old by then.
     :ivar backoff_first: seconds before the first reconnection; waits double up to `backoff_longest`.
+    :ivar event_grace: seconds that the event after a cancel may take before the venue is asked what became of the order.
     :ivar reread: seconds after which orders and positions are read again even if nothing happened.
     """
 
@@ -82,6 +83,7 @@ class Options:
     quote_patience: float = _seconds(0.5)
     backoff_first: float = _seconds(0.5)
     backoff_longest: float = _seconds(30.0)
+    event_grace: float = _seconds(1.0)
     reread: float = _seconds(60.0)
 
     @classmethod

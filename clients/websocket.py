@@ -181,12 +181,12 @@ class Line(WebSocketClientProtocol):
     # -- what autobahn calls
 
     def dataReceived(self, data: bytes) -> None:
-        """All messages of one read, then `on_read_done`."""
+        """All messages of one read, then `on_read_done`, then `on_heard`."""
         if self._watch is not None:
             self._watch.heard()
         super().dataReceived(data)
-        self.on_heard()
         self.on_read_done()
+        self.on_heard()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport is gone; what TLS has to say about it is worth more than autobahn's words."""

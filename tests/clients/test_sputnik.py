@@ -282,7 +282,7 @@ class OrderTests(SputnikCase):
         await client.cancelOrder(id)
         await recorder.until("order", lambda order: order["final"])
         called = self.record_calls()
-        await pause(1.2)
+        await pause(0.3)
         assert called == []
 
     @asynchronous
@@ -351,6 +351,14 @@ class OrderTests(SputnikCase):
         assert "disconnect" not in recorder.names()
 
     @asynchronous
+    async def test_what_is_known_to_be_open_is_cancelled_even_when_the_list_cannot_be_read(self) -> None:
+        client, _ = await self.connected(deadline=0.3)
+        await self.rest(client)
+        self.bench.lose_answer("read", effect=True)
+        await self.failure(client.cancelAllOrders(), Unreachable)
+        assert self.bench.orders_at_venue() == 0
+
+    @asynchronous
     async def test_an_order_that_was_never_seen_cannot_be_looked_up(self) -> None:
         client, _ = await self.connected()
         await self.failure(client.getOrder("12345"), NotImplementedError)
@@ -366,7 +374,7 @@ class OrderTests(SputnikCase):
 
     @asynchronous
     async def test_hedges_go_before_quotes_and_cancels_before_both_when_calls_are_scarce(self) -> None:
-        client, _ = await self.connected(rate=20, burst=10)
+        client, _ = await self.connected(rate=20, burst=10, quote_patience=5)
         ids = [await self.rest(client, lots=1)]
         called = self.record_calls()
         orders = self.bench.world.core.open_orders

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from clients.exchange import Side
 from clients.sputnik_account import REMEMBERED, Account
 from clients.sputnik_history import HistoryFill
-from clients.sputnik_wire import FillMessage, OrderMessage, TransactionMessage
+from clients.sputnik_wire import Contracts, FillMessage, OrderMessage, TransactionMessage
 from tests.clients.sputnik_contracts import CONTRACTS
 
 D = Decimal
@@ -121,6 +121,12 @@ class OrderTests(SynchronousTestCase):
         _, vanished = self.account.take_open_orders([order(1)], [1])
         self.assertEqual(vanished, [])
         self.assertEqual([one.message.id for one in self.account.open_orders()], [1, 9])
+
+    def test_orders_in_contracts_that_are_listed_no_more_are_let_go_and_named(self) -> None:
+        self.account.take_order(order(1))
+        self.account.take_order(order(2, left=0))
+        self.assertEqual(self.account.use(Contracts({})), [1])
+        self.assertEqual(self.account.orders, {})
 
     def test_old_final_orders_are_forgotten_and_open_ones_never(self) -> None:
         self.account.take_order(order(1))

@@ -31,6 +31,7 @@ QUICK = {
     "backoff_longest": 0.1,
     "rate": 1000,
     "burst": 1000,
+    "event_grace": 0.2,
 }
 PROCEDURES = {
     "place": "rpc.trader.place_order",

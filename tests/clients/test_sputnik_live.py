@@ -433,6 +433,31 @@ class FeedTests(LiveCase):
         told = [one for one in self.events("order") if one["quantity_filled"]]
         self.assertEqual([one["average_price"] for one in told], [None])
 
+    def filled(self, quantity: int) -> list[Any]:
+        """The event of a fill of order 7."""
+        return self.own(
+            "fills",
+            {"contract": "BTC/HUF", "id": 7, "side": "BUY", "price": 5000000, "quantity": quantity, "timestamp": AT,
+             "fees": {"HUF": quantity * 5000000 // 10**10}},
+        )  # fmt: skip
+
+    def test_an_order_is_told_with_the_price_of_its_fill_when_that_follows(self) -> None:
+        self.line.read(self.own("orders", order(7)))
+        self.told.clear()
+        self.line.read(self.own("orders", order(7, left=0)))
+        self.assertEqual(self.events("order"), [])
+        self.line.read(self.filled(10**6))
+        (told,) = self.events("order")
+        self.assertEqual((told["average_price"], told["fees"], told["final"]), (D(50000), {"HUF": D(5)}, True))
+
+    def test_an_order_does_not_wait_long_for_a_fill_that_is_lost(self) -> None:
+        self.line.read(self.own("orders", order(7)))
+        self.told.clear()
+        self.line.read(self.own("orders", order(7, left=0)))
+        self.clock.advance(0.05)
+        (told,) = self.events("order")
+        self.assertEqual((told["quantity_filled"], told["average_price"], told["final"]), (D("0.01"), None, True))
+
     def test_garbage_on_the_line_drops_it(self) -> None:
         self.line.on_message(b"\x00garbage")
         self.assertIn("unreadable", self.line.dropped)
