@@ -20,9 +20,9 @@ from clients.exchange import IExchange, IRateFeed, Order, Side
 from ilp.clock import WorldClock
 from ilp.journal.entries import FillEntry, HedgeEntry, IntentEntry, OrderState, Purpose, StateEntry, TransferEntry
 from ilp.journal.interface import Journal, Recovered
-from ilp.pool.variance import PERIODS
 from ilp.settings import Parameters, Settings
 from ilp.trading.audit import Audit
+from ilp.trading.caretaker import Caretaker
 from ilp.trading.checks import checks
 from ilp.trading.duties import Duties
 from ilp.trading.exposure import Close, Exposure, Open, signed
@@ -55,7 +55,6 @@ ONE = Decimal(1)
 MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
 UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
 TICK = 0.001  # an input is too old only *after* its limit
-MISSING_RENEWAL, SOONEST_RENEWAL = 10.0, 5.0  # reactor seconds: histories are not asked for more often
 SOON = 0.01  # the least wait for something that is due already
 
 
@@ -111,7 +110,6 @@ class Trader:
         self._running: set[Deferred[Any]] = set()
         self._subscribers: list[Callable[[], None]] = []
         self._closed = False
-        self._swept = self._renewed = self._seconds()
         self._zero: list[Deferred[None]] = []
         self._build(venues, feed, journal, strategy or LiquidityPool())
 
@@ -170,6 +168,7 @@ class Trader:
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
         self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner)
         self.duties = Duties(self.floor, self.links, self.variances, self.report)
+        self.caretaker = Caretaker(self.floor, self.links, self.variances, self.transfers, self._own)
 
     # --------------------------------------------------------------------------------------------- coming and going
 
@@ -217,6 +216,8 @@ class Trader:
             zero.addTimeout(self.settings.timing.shutdown_timeout, self.clock.reactor, lambda result, _: result)
             await zero
         remaining = self._remaining()
+        if not remaining:
+            await self.caretaker.release()
         self._close()
         await self.links.close()
         return remaining
@@ -428,7 +429,7 @@ class Trader:
                 if self.market.connected.get(venue, False):
                     self.audit.read(venue)
             self.loop.turn(self.life.state)
-            self._tend()
+            self.caretaker.tend(self.life.state)
         except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
             self.log.failure("a turn of the trader failed")
             self.halt(f"a turn of the trader failed: {error!r}", "machine")
@@ -444,39 +445,8 @@ class Trader:
         rate = self.market.rate_expires()
         if rate is not None:
             times.append(now + rate / self.clock.speed + TICK)
-        times.append(self._swept + self.settings.timing.sweep)
-        self._call_in(max(SOON, min(times) - now))
-
-    def _tend(self) -> None:
-        """Read again what nothing has confirmed for a while; compare everything with the venues now and then."""
-        for kind, venue in self.market.ageing():
-            if self.life.state is not State.INITIALIZING:
-                self.links.read(kind, venue)
-        now = self._seconds()
-        if now - self._swept >= self.settings.timing.sweep:
-            self._swept = now
-            for pair in self.layout.pairs:
-                if self.market.connected.get(pair.venue, False) and self.life.state is not State.INITIALIZING:
-                    for kind in (ORDERS, BOOK, BALANCES):
-                        self.links.read(kind, pair.venue)
-            if self.life.state in (State.READY, State.TRADING):
-                self._own(self._send_waiting())
-        if now - self._renewed >= self._renewal() and self.life.state in (State.READY, State.TRADING):
-            self._renewed = now
-            self._own(self._renew())
-
-    async def _send_waiting(self) -> None:
-        await self.transfers.send_waiting()
-
-    def _renewal(self) -> float:
-        """Reactor seconds between two estimates of the variances: one of their periods, less while one is missing."""
-        if not self.floor.variances:
-            return MISSING_RENEWAL
-        return max(PERIODS[self.settings.variance.period].total_seconds() / self.clock.speed, SOONEST_RENEWAL)
-
-    async def _renew(self) -> None:
-        await self.variances.renew()
-        self.floor.variances = self.variances.values()
+        times += self.caretaker.due()
+        self._call_in(max(SOON, min(times, default=now + 1.0) - now))
 
     def _notify(self) -> None:
         for changed in tuple(self._subscribers):
