@@ -3,8 +3,10 @@
 Serves any venue that stands on the core.  JSON in and out; amounts and prices are strings in human units.
 
 ======================= ==============================================================================================
-`GET /ledger`           `{venue, time, accounts: {name: {asset: {total, held, available}}}, house: {account: {asset}}}`
+`GET /ledger`           `{venue, time, accounts: {name: {asset: {total, held, available}}}, house: {account: {asset}}}`,
+                        and where venues share a bank and chain, what those hold: `bank: {asset: {under_way, …}}`
 `GET /orders`           `{orders: [{id, account, contract, side, price, quantity, quantity_left, timestamp}]}`: the open ones
+`GET /matches`          `{matches: [{id, contract, price, quantity, side, aggressor, resting, timestamp}]}`: the newest
 `GET /withdrawals`      `{withdrawals: [{id, account, asset, amount, fee, address, status, reference, timestamp}]}`
 `GET /deposits`         `{deposits: [...]}`, with the same keys; `account` is null while nobody owns one
 `GET /addresses`        `{addresses: {address: {account, asset}}}`: those that deposits are watched for
@@ -34,6 +36,7 @@ from twisted.web.server import Request
 
 from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
+from ilp.simulation.matches import MatchLog
 from ilp.simulation.meddling import bring_deposit, settle_withdrawal, take
 from ilp.simulation.ports import Port
 from ilp.simulation.truth import (
@@ -117,12 +120,20 @@ def fault_path(fault: Callable[[Mapping[str, Any]], Document]) -> Path:
     return Path("fault", "POST", fault)
 
 
-def venue_paths(venue: Administered) -> list[Path]:
-    """Everything that can be asked of a venue on the core."""
-    core = venue.core
+def venue_paths(venue: Administered, beyond: Callable[[], Document] | None = None) -> list[Path]:
+    """Everything that can be asked of a venue on the core.
+
+    :param beyond: what the ledger tells of money that is at no venue.
+    """
+    core, matches = venue.core, MatchLog(venue.core)
+
+    def ledger(_: Document) -> Document:
+        return ledger_document(core) | (beyond() if beyond is not None else {})
+
     return [
-        Path("ledger", "GET", lambda _: ledger_document(core)),
+        Path("ledger", "GET", ledger),
         Path("orders", "GET", lambda _: orders_document(core)),
+        Path("matches", "GET", lambda _: matches.document()),
         Path("withdrawals", "GET", lambda _: transfers_document(core, "withdrawals", core.withdrawals())),
         Path("deposits", "GET", lambda _: transfers_document(core, "deposits", core.deposits())),
         Path("addresses", "GET", lambda _: addresses_document(core)),

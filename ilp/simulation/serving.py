@@ -99,7 +99,10 @@ def _wire(world: World, name: str, ended: Callable[[str], object] | None) -> Wir
     def end() -> object:
         return venue.stop() if ended is None else ended(name)
 
-    return Wire(venue, Admin(venue_paths(venue), reactor, end), accounts)
+    def beyond() -> dict[str, Any]:
+        return {"bank": world.ledger()["bank"]}
+
+    return Wire(venue, Admin(venue_paths(venue, beyond), reactor, end), accounts)
 
 
 def _accounts(world: World, name: str) -> dict[str, str]:
