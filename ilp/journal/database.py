@@ -28,6 +28,7 @@ __all__ = ["Database", "address", "explained", "sqlite_file"]
 
 _LOCK_NUMBER = 0x494C50  # "ILP": what PostgreSQL's advisory lock is called, together with the schema that it is for
 _LOCK = text("SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))")
+_OURS_ALONE = 0o600  # what the pool holds and does is nobody else's business
 _MIGRATIONS = "ilp.journal:migrations"
 
 
@@ -56,6 +57,8 @@ def explained(url: URL, doing: str) -> Iterator[None]:
     """Turn what the database or the file system raises within into a `JournalError` of one sentence."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # not the journal's: whoever read a command's output has gone
     except DBAPIError as e:
         raise JournalError(f"journal {_shown(url)}: {doing}: {_first_line(e.orig)}") from e
     except (SQLAlchemyError, OSError, sqlite3.Error) as e:
@@ -138,6 +141,8 @@ class Database:
             raise JournalError(f"journal {file}: the folder {file.parent} does not exist")
         with explained(self.url, "cannot be locked"):
             self._lock = _locked(file)
+        with explained(self.url, "cannot be opened"):
+            file.touch(_OURS_ALONE)  # SQLite gives the files beside it the same mode
 
     def _connect(self) -> Connection:
         if self._engine is None:
@@ -189,7 +194,9 @@ def _schema_of(connection: Connection) -> str | None:
 
 def _locked(file: Path) -> IO[str]:
     """The lock file beside *file*, open and locked, with our process id in it."""
-    lock = file.with_name(file.name + ".lock").open("a+", encoding="ascii")
+    name = file.with_name(file.name + ".lock")
+    name.touch(_OURS_ALONE)
+    lock = name.open("a+", encoding="ascii")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -205,6 +212,7 @@ def _locked(file: Path) -> IO[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
+    target.touch(_OURS_ALONE)
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
 

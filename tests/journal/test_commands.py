@@ -73,6 +73,18 @@ class ExportTests(Commands, SynchronousTestCase):
         self.assertEqual(self.run_("export")[1], self.run_("export", other)[1])
 
 
+class GoneTests(Commands, SynchronousTestCase):
+    """A reader that stops reading, as `head` does."""
+
+    def test_a_closed_pipe_is_not_the_journals_fault(self) -> None:
+        class Gone(io.StringIO):
+            def write(self, text: str) -> int:
+                raise BrokenPipeError(32, "Broken pipe")
+
+        with self.assertRaises(BrokenPipeError):
+            main(Namespace(action="export", to=None), self.url, Gone(), io.StringIO())
+
+
 class VerifyTests(Commands, SynchronousTestCase):
     """`verify`."""
 

@@ -53,6 +53,12 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(connection.exec_driver_sql("PRAGMA journal_mode").scalar(), "wal")
         self.assertEqual(connection.exec_driver_sql("PRAGMA synchronous").scalar(), 2)
 
+    def test_nobody_else_may_read_it(self) -> None:
+        self.opened().backup(self.file.with_name("copy"))
+        for file in self.file.parent.glob(f"{self.file.name}*"):
+            self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o600, file)
+        self.assertEqual(stat.S_IMODE(self.file.with_name("copy").stat().st_mode), 0o600)
+
     def test_a_second_daemon_is_refused_and_told_by_whom(self) -> None:
         self.opened()
         self.assertIn(f"another daemon (process {os.getpid()}) is using it", self.refused(self.url))
