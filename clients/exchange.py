@@ -180,8 +180,8 @@ class Transfer(TypedDict):
     """A deposit or withdrawal in the venue's records.
 
     `amount` is what the account was debited with (withdrawal, `fee` included) or what was credited before `fee` was taken
-    (deposit).  `status`: `pending` (not final), `done`, `failed` (nothing left or all came back).  `id` is unique within
-    the venue and direction; `reference` is the chain's or bank's transaction id, or None.
+    (deposit).  `status`: `pending` (not final), `done`, `failed` (nothing left, or all but `fee` came back).  `id` is unique
+    within the venue and direction; `reference` is the chain's or bank's transaction id, or None.
     """
 
     id: str

@@ -64,10 +64,13 @@ class Record:
 
     @property
     def change(self) -> Decimal:
-        """What it did to the balance: a deposit less its fee, a withdrawal with it and negative; nothing if it failed."""
-        if self.status == "failed":
-            return Decimal(0)
-        return self.amount - self.fee if self.direction == "deposit" else -self.amount
+        """What it did to the balance: a deposit less its fee, a withdrawal with it and negative.
+
+        A withdrawal that failed cost what the venue still lists as its fee, a deposit that failed nothing.
+        """
+        if self.direction == "deposit":
+            return self.amount - self.fee if self.status != "failed" else Decimal(0)
+        return -self.amount if self.status != "failed" else -self.fee
 
 
 @frozen

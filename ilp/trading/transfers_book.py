@@ -324,8 +324,8 @@ class TransferBook:
 
     def _bounce(self, record: Record, entry: TransferEntry | None) -> None:
         flow = self.flows.get(record.key)
-        if flow is not None and flow.quantity:
-            self.flows[record.key] = evolve(flow, quantity=ZERO, classified="came back", by="machine")
+        if flow is not None and flow.quantity != record.change:
+            self.flows[record.key] = evolve(flow, quantity=record.change, classified="came back", by="machine")
         if entry is None:
             candidates = tuple(filter(_open_debit(record), self.entries.values()))
             # One that the venue had refused is the likeliest owner of a failed record, and nothing changes for it.
@@ -340,7 +340,7 @@ class TransferBook:
             entry.id,
             Event.BOUNCED,
             f"failed at {record.venue}",
-            debited=ZERO,
+            debited=-record.change,
             arrived=ZERO,
             withdrawal_id=record.id,
             deposit_id=None,

@@ -227,8 +227,10 @@ class RecordTests(SynchronousTestCase):
     def test_the_balance_changes_by_a_withdrawal_with_its_fee(self) -> None:
         self.assertEqual(withdrawal("1", fee=D("0.1")).change, D(-1))
 
-    def test_what_failed_changes_nothing(self) -> None:
+    def test_what_failed_changes_the_balance_by_a_withdrawals_fee_at_most(self) -> None:
         self.assertEqual(withdrawal("1", status="failed").change, D(0))
+        self.assertEqual(withdrawal("1", status="failed", fee=D("0.1")).change, D("-0.1"))
+        self.assertEqual(deposit("1", status="failed", fee=D("0.1")).change, D(0))
 
     def test_records_are_oldest_first(self) -> None:
         young, old = ({"id": str(s), "timestamp": at(s)} for s in (9, 1))

@@ -317,6 +317,15 @@ class CountingTests(Paired):
         self.pair.refresh()
         self.assertEqual((self.pair.states(), self.totals()), (["FAILED"], (D(10), D(10))))
 
+    def test_a_failed_withdrawal_costs_the_fee_that_the_venue_keeps(self) -> None:
+        self.planned(coins())
+        record = self.pair.source.debit()
+        self.pair.refresh()
+        self.pair.source.bounce(record, D("0.01"))
+        self.pair.refresh()
+        (entry,) = self.pair.transfers.entries
+        self.assertEqual((entry.state, entry.debited, self.totals()), (S.FAILED, D("0.01"), (D("9.99"), D(10))))
+
     def test_assets_that_may_change_at_any_moment_are_named(self) -> None:
         self.assertEqual(self.pair.transfers.moving("source"), frozenset())
         self.planned(coins())

@@ -115,15 +115,15 @@ class TransferMachine(RuleBasedStateMachine):
         return (self.pair.target if address.startswith("target") else self.pair.source), asset, amount - FEE
 
     @precondition(lambda self: self.travelling)
-    @rule()
-    def it_comes_back(self) -> None:
+    @rule(fee=st.sampled_from(("0", "0.0005")))
+    def it_comes_back(self, fee: str) -> None:
         venue, id, _, _ = self.travelling[0]
         record = next(r for r in venue.records if r["id"] == id)
         # What seems to have arrived (somebody else's deposit looked like it) is watched for an hour only.
         arrived = any(e.withdrawal_id == id and e.state is TransferState.ARRIVED for e in self.pair.transfers.entries)
         if not arrived or self.pair.world.now() - record["timestamp"] < timedelta(hours=1):
             self.travelling.pop(0)
-            venue.bounce(record)
+            venue.bounce(record, D(fee))
 
     @rule(
         venue=st.sampled_from(("source", "target")), amount=st.sampled_from(("0.9999", "1.9999", "0.3", "-0.7", "-1"))

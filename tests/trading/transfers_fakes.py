@@ -163,10 +163,11 @@ class FakeVenue:
         self.records.append(made)
         return made
 
-    def bounce(self, record: Transfer) -> None:
-        """A withdrawal failed after all: the money is back."""
+    def bounce(self, record: Transfer, fee: D = D(0)) -> None:
+        """A withdrawal failed after all: the money is back, but for what the venue keeps."""
         record["status"] = "failed"
-        self.balances[record["ticker"]] += record["amount"]
+        record["fee"] = fee
+        self.balances[record["ticker"]] += record["amount"] - fee
 
 
 _SPARE: list[DatabaseJournal] = []
