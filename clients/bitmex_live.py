@@ -18,7 +18,6 @@ from twisted.python.failure import Failure
 from clients.bitmex_account import Account, Provisional, Tracked
 from clients.bitmex_book import L2Book, L2Message, L2Row
 from clients.bitmex_contracts import Contracts, Instrument, read_time
-from clients.bitmex_deadman import DeadMan
 from clients.bitmex_errors import About
 from clients.bitmex_options import Options
 from clients.bitmex_rest import Rest
@@ -26,6 +25,7 @@ from clients.bitmex_session import Session
 from clients.bitmex_tables import Change, Storage, TableMessage
 from clients.budget import Priority
 from clients.calls import bounded, reported, together
+from clients.deadman import DeadMan
 from clients.exchange import Book, ExchangeError, OrderRejected, OutcomeUnknown, Position, Refused, Trade, Unreachable
 from clients.reread import Reread
 
