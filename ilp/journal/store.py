@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 
 from ilp.journal import reads, schema
-from ilp.journal.database import Database, explained
+from ilp.journal.database import Database, address, explained
 from ilp.journal.entries import (
     Entry,
     FillEntry,
@@ -36,6 +36,10 @@ _QUEUE = 10_000  # writes; a disk that is this far behind is not going to catch 
 
 def open_journal(url: str, reactor: IReactorFromThreads) -> Deferred[DatabaseJournal]:
     """Open the journal at *url* with a thread of its own; fails with `JournalError`, leaving nothing behind."""
+    try:
+        address(url)  # before there is a thread
+    except JournalError:
+        return fail()
     return DatabaseJournal(url, OneThread(reactor)).open()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from threading import Event, current_thread, main_thread
 
 from sqlalchemy import text
@@ -195,7 +196,10 @@ class ThreadTests(TestCase):
 
     def test_a_journal_that_cannot_be_opened_leaves_no_thread_behind(self) -> Deferred[None]:
         async def check() -> None:
-            with self.assertRaisesRegex(JournalError, "does not exist"):
-                await open_journal("sqlite:////nowhere/at/all.sqlite", reactor)  # type: ignore[arg-type]
+            before = threading.active_count()
+            for url, why in (("sqlite:////nowhere/at/all.sqlite", "does not exist"), ("ilp.sqlite", "no database URL")):
+                with self.assertRaisesRegex(JournalError, why):
+                    await open_journal(url, reactor)  # type: ignore[arg-type]
+            self.assertEqual(threading.active_count(), before)
 
         return Deferred.fromCoroutine(check())
