@@ -324,7 +324,7 @@ class TransferBook:
 
     def _bounce(self, record: Record, entry: TransferEntry | None) -> None:
         flow = self.flows.get(record.key)
-        if flow is not None and flow.quantity != record.change:
+        if flow is not None and flow.quantity != record.change and entry is None:
             self.flows[record.key] = evolve(flow, quantity=record.change, classified="came back", by="machine")
         if entry is None:
             candidates = tuple(filter(_open_debit(record), self.entries.values()))
