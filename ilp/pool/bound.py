@@ -85,8 +85,9 @@ class Bounds:
         self.marks = np.array(marks)
         self.start = np.array([h.total * mark for h, mark in zip(pool.holdings, marks, strict=True)])
         self.room = np.array([max(0.0, h.available) for h in pool.holdings])
-        self._targets = np.array([h.target * mark for h, mark in zip(pool.holdings, marks, strict=True)])
+        targets = np.array([h.target * mark for h, mark in zip(pool.holdings, marks, strict=True)])
         self.penalty = pool.valuation.deviation_penalty
+        self._knots, self._at_knots = _KNOTS[:, None] * targets, self.penalty * _AT_KNOTS[:, None] * targets
         self._steepest = self.penalty * SLOPES[0], self.penalty * SLOPES[-1]
         count = len(pool.valuation.assets)
         self.covariance = np.array(pool.valuation.covariance).reshape(count, count) * pool.valuation.risk_aversion
@@ -95,6 +96,7 @@ class Bounds:
         for place, holding in enumerate(pool.holdings):
             if holding.asset in index:
                 self.member[index[holding.asset], place] = 1.0 / marks[place]
+        self._sums = self.member @ self.start
         self._grid(lanes)
         groups: dict[int, list[int]] = {}
         for number, lane in enumerate(lanes):
@@ -133,6 +135,9 @@ class Bounds:
         if self._usable:
             for number, least in zip(self._usable, np.minimum.reduceat(reduced, self._starts).tolist(), strict=True):
                 best[number] = least
-        supports = (self.penalty * _AT_KNOTS - slopes[:, None] * _KNOTS).min(axis=1)
-        constant = float(supports @ self._targets + prices[:-1] @ self.start - duals.rents @ self.room)
-        return Priced(constant - float(duals.totals @ pull) / 2, best, reduced, tuple(self.groups.values()))
+        supports = (self._at_knots + slopes * (self.start - self._knots)).min(
+            axis=0
+        )  # with the slopes' share of prices
+        risk = float(pull @ (self._sums - duals.totals / 2))
+        constant = float(supports.sum()) + risk - float(duals.rents @ self.room)
+        return Priced(constant, best, reduced, tuple(self.groups.values()))

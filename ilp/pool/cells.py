@@ -262,8 +262,11 @@ class Cells:
         gradient[:n] -= (_EPSILON / scale) * center
         if self._model is None:
             self._model = daqp.Model()
-            self._model.setup(self._hessian, gradient, self._rows, upper, lower, self._sense)
+            flag, _ = self._model.setup(self._hessian, gradient, self._rows, upper, lower, self._sense)
             self._model.settings = {"primal_tol": 1e-10}
+            if flag < 0:
+                self._model = None
+                return None
         elif changed:
             self._model.update(f=gradient, A=self._rows, bupper=upper, blower=lower)
         else:

@@ -88,8 +88,8 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
     for node, may, must in _leaves(answer["proof"], keys, np.full(len(keys), True), np.full(len(keys), False)):
         slopes, rents, totals = (np.array(node[k], float) for k in ("slopes", "rents", "totals"))
         slopes, rents, pull = m * np.clip(slopes, -13 * penalty, 4 * penalty), np.maximum(0, rents), 2 * sigma @ totals
-        losses.append(np.min([apart(k * t) - slopes * k * t for k in (0.25, 0.75, 1.25, 5)], axis=0).sum())
-        losses[-1] += (price := slopes + pull @ member) @ y0 - totals @ pull / 2 - rents @ room
+        supports, price = [apart(k * t) + slopes * (y0 - k * t) for k in (0.25, 0.75, 1.25, 5)], slopes + pull @ member
+        losses.append(np.min(supports, axis=0).sum() + pull @ (member @ y0 - totals / 2) - rents @ room)
         each = [np.min(c + rents[s] * use + price @ e * u) for s, e, u, use, c in lanes]
         for i in range(len(pool.get("moves", ()))):
             of = [n for n, key in enumerate(keys) if key[0] == i and may[n]]

@@ -129,8 +129,9 @@ class Relaxation:
                 self.flows[lane.leaves, number] = -1.0
                 if lane.arrives >= 0:
                     self.flows[lane.arrives, number] = 1.0
-        self.scale = max(float(self._highs.max(initial=0.0)), 1e-250)
         self._targets = [holding.target for holding in pool.holdings]
+        amounts = np.abs(bounds.start) + 5 * np.array(self._targets) * bounds.marks
+        self._focus(4 * float(amounts.sum()))
         self.roots = self._risk_roots()
         self._active = self._first_active()
         self._build()
@@ -170,18 +171,38 @@ class Relaxation:
         """Duals of the pool as it stands."""
         return Duals(self._slopes.copy(), np.zeros(self._count), self._bounds.member @ self._bounds.start)
 
+    def _focus(self, cap: float) -> None:
+        """Leave out of the program what a lane could move beyond *cap*, in numeraire, which becomes its scale.
+
+        What is available may exceed all that is worth moving by many orders of magnitude, and the program its precision.
+        """
+        self._cap = cap
+        lows = [2 * lane.low * lane.worth if lane.grid else 0.0 for lane in self._lanes]
+        self._reach = np.minimum(self._highs, np.maximum(cap, lows))
+        self.scale = max(float(self._reach.max(initial=0.0)), 1e-250)
+
+    def focused(self, status: Sequence[int], flows: Array) -> Relaxed | None:
+        """Solve once more on the scale of *flows*, where that is finer; None where it is not."""
+        most = float(flows.max(initial=0.0))
+        cap = 64 * most if most > 0 else self.scale / 1024
+        if cap > self.scale / 8 or cap < 1e-200:
+            return None
+        self._focus(cap)
+        self._build()
+        return self.solve(status)
+
     def _find_factors(self, active: list[int]) -> None:
         """Rows of the risk factors that active lanes change."""
         roots = self.roots
         if len(roots):
-            moved = np.abs(roots @ self.flows[:, active]) @ self._highs[active]
+            moved = np.abs(roots @ self.flows[:, active]) @ self._reach[active]
             roots = roots[moved > 1e-14 * np.abs(roots).max(axis=1, initial=0.0) * self.scale]
         self._factors = roots
 
     def _find_bends(self, active: list[int]) -> None:
         """Columns of the deviation of each holding that has more than one slope within reach."""
         bounds = self._bounds
-        flows, highs = self.flows[:, active], self._highs[active]
+        flows, highs = self.flows[:, active], self._reach[active]
         lowest = (bounds.start + np.minimum(flows, 0) @ highs).tolist()
         highest = (bounds.start + np.maximum(flows, 0) @ highs).tolist()
         self._bent: list[int] = []
@@ -233,23 +254,29 @@ class Relaxation:
         costs: list[float] = []
         uses: list[float] = []
         owners: list[int] = []
+        clipped: list[int] = []
         self._columns: dict[int, _Columns] = {}
         self._leading: list[tuple[slice, list[float]]] = []
         for number in self._active:
             lane = lanes[number]
             grid, at, charge, worth = lane.grid, lane.uses, lane.costs, lane.worth
             touch, plain, begin = self.touch[number], self._plain[number], len(lengths)
-            knots = self._knots[number]
+            knots, reach = self._knots[number], float(self._reach[number])
+            cut = reach < self._highs[number]
             if not plain:
                 width = grid[touch] * worth
-                lengths.append(width / scale)
+                if cut and width > reach:
+                    clipped.append(len(lengths))
+                lengths.append(min(width, reach) / scale)
                 costs.append(charge[touch] / width)
                 uses.append(at[touch] / width)
             spans = list(itertools.pairwise(knots))
             lead = [span for span in spans if span[1] <= touch]
             for a, b in lead + spans[len(lead) :]:
-                width = (grid[b] - grid[a]) * worth
-                lengths.append(width / scale)
+                width, left = (grid[b] - grid[a]) * worth, max(0.0, reach - grid[a] * worth)
+                if cut and width > left > 0:
+                    clipped.append(len(lengths))
+                lengths.append((min(width, left) if cut else width) / scale)
                 costs.append((charge[b] - charge[a]) / width)
                 uses.append((at[b] - at[a]) / width)
             start = begin + (not plain)
@@ -258,6 +285,7 @@ class Relaxation:
             if not plain:
                 self._leading.append((columns.lead, lengths[columns.lead]))
             owners += [number] * (len(lengths) - begin)
+        self._clipped = clipped
         self._owners = np.array(owners, dtype=np.intp)
         k, s, q, b, t = len(lengths), len(self._bent_lengths), len(self._factors), len(self._bent), len(self._tight)
         n, m = k + s + q, b + q + t
@@ -313,22 +341,26 @@ class Relaxation:
         if missing:
             self._widen(missing)
         for _ in range(_ROUNDS):
+            flows, duals = np.zeros(len(self._lanes)), self._resting_duals()
             offsets, upper, lower, broken = self._limits(status)
             if broken is not None:
                 return self.impossible(status, broken)
             found = self._minimum(upper, lower)
             if found is None:
-                duals = self._resting_duals()
-                return Relaxed(np.zeros(len(self._lanes)), duals, self._bounds.price(duals), False)
+                break
             x, multipliers = found
+            if any(0 < upper[column] <= x[column] * (1 + 1e-9) for column in self._clipped):
+                self._focus(self._cap * 1024)
+                self._build()
+                continue
             flows, duals = self._answer(x, multipliers, offsets)
             priced = self._bounds.price(duals)
             wanted = self._wanted(priced, status)
             refined = self._refined(priced, status)
             if not wanted and not refined:
-                break
+                return Relaxed(flows, duals, priced)
             self._widen(wanted)
-        return Relaxed(flows, duals, priced)
+        return Relaxed(flows, duals, self._bounds.price(duals), False)
 
     def _widen(self, lanes: list[int]) -> None:
         """Build the program anew with these lanes as well."""
@@ -390,8 +422,10 @@ class Relaxation:
                 linear = range(n - self._sizes[2])
                 self._hessian[linear, linear] = epsilon
                 self._model = daqp.Model()
-                self._model.setup(self._hessian, self._gradient, self._rows, upper, lower, self._sense)
+                flag, _ = self._model.setup(self._hessian, self._gradient, self._rows, upper, lower, self._sense)
                 self._model.settings = {"primal_tol": tolerance}
+                if flag < 0:
+                    continue
             else:
                 self._model.update(f=self._gradient, bupper=upper, blower=lower)
             found = self._proximal(epsilon, upper, lower)
