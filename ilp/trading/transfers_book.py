@@ -324,8 +324,10 @@ class TransferBook:
 
     def _bounce(self, record: Record, entry: TransferEntry | None) -> None:
         flow = self.flows.get(record.key)
-        if flow is not None and flow.quantity != record.change and entry is None:
-            self.flows[record.key] = evolve(flow, quantity=record.change, classified="came back", by="machine")
+        if flow is not None and entry is None:  # nobody's transfer, and that it came back makes it nobody's either
+            if flow.quantity != record.change:
+                self.flows[record.key] = evolve(flow, quantity=record.change, classified="came back", by="machine")
+            return
         if entry is None:
             candidates = tuple(filter(_open_debit(record), self.entries.values()))
             # One that the venue had refused is the likeliest owner of a failed record, and nothing changes for it.

@@ -157,6 +157,16 @@ class SentTests(Operating):
         self.assertEqual(self.pair.transfers.flows[0].classified, "transfer:t1")
         self.assertEqual(self.pair.total("source", "USD"), D(9_000))
 
+    def test_one_that_came_back_costs_what_the_venue_keeps_and_no_more(self) -> None:
+        self.pair.source.requests.append(("w1", "USD", D(1000), "my own bank"))
+        record = self.pair.source.debit()
+        self.pair.refresh()
+        self.act("sent", "1000")
+        self.pair.source.bounce(record, D(15))
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.pair.total("source", "USD")), (["FAILED"], D(9_985)))
+        self.assertEqual(self.pair.explained("USD"), D(-15))
+
     def test_an_amount_is_needed(self) -> None:
         for amount in (None, "0", "-5", "NaN"):
             self.assertIn("is no amount", self.refused("sent", amount))
