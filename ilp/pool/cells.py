@@ -162,9 +162,9 @@ class Cells:
         self._shape = n, q, b, t
         self._tight_rows = {place: b + q + row for row, place in enumerate(self._tight)}
         self._upper, self._lower = np.full(n + q + len(rows), _INFINITY), np.full(n + q + len(rows), -_INFINITY)
-        if q:
-            self._upper[n + q + b : n + q + b + q] = roots @ self._bounds.start / root
-            self._lower[n + q + b : n + q + b + q] = self._upper[n + q + b : n + q + b + q]
+        self._upper[n + q + b : n + q + b + q] = self._lower[n + q + b : n + q + b + q] = 0.0
+        # The risk is taken around the pool as it stands, see `Relaxation`.
+        self._pull = 2 * (roots @ self._bounds.start) @ roots @ flows
         self._model = None
 
     def _walk(self, status: Sequence[int], flow: list[float]) -> Relaxed | None:
@@ -245,7 +245,7 @@ class Cells:
                     changed = True
                 spent[place] += chain.use[i] - use * chain.w[i]
         gradient[:n] = costs
-        gradient[:n] += slopes @ self.flows[:, self._active]
+        gradient[:n] += slopes @ self.flows[:, self._active] + self._pull
         gradient /= self._size
         upper[:n], lower[:n] = highs, lows
         upper[:n] /= scale

@@ -307,7 +307,8 @@ class Relaxation:
             rows[b + q + row, :k] = np.where(leaves == place, taken * self._unit[row], 0.0)
         gradient = np.zeros(n)
         gradient[:k] = costs
-        gradient[:k] += self._straight @ flows
+        # The risk is taken around the pool as it stands: |F z|² = |F z₀|² + 2 F z₀ · F (z − z₀) + |F (z − z₀)|².
+        gradient[:k] += (self._straight + 2 * (self._factors @ bounds.start) @ self._factors) @ flows
         gradient[k : k + s] = self._bent_costs
         self._size = max(float(np.abs(gradient).max(initial=0.0)), 1e-250)
         self._gradient = gradient / self._size
@@ -324,8 +325,6 @@ class Relaxation:
         upper[k + s : n], lower[k + s : n] = _FREE, -_FREE
         if b:
             upper[n : n + b] = (bounds.start[self._bent] - self._lowest) / scale
-        if q:
-            upper[n + b : n + b + q] = self._factors @ bounds.start / root
         lower[n : n + b + q] = upper[n : n + b + q]
         if t:
             upper[n + b + q :] = bounds.room[self._tight] * self._unit / scale

@@ -115,16 +115,11 @@ def odd_pool(rng: Random) -> Document:
     price = 10 ** rng.uniform(-8, 8)
     marks = {"N": 1.0, "B": price * rng.uniform(0.999, 1.001), "F": 10 ** rng.uniform(-8, 8)}
     places = [("a", "N"), ("a", "B"), ("b", "F"), ("b", "B"), ("c", "N")]
-    holdings = [
-        {
-            "venue": v,
-            "asset": a,
-            "total": size() - (size() if rng.random() < 0.1 else 0),
-            "available": size(),
-            "target": size(),
-        }
-        for v, a in places
-    ]
+    holdings = []
+    for venue, asset in places:
+        total = size() - (size() if rng.random() < 0.1 else 0)
+        available = total * rng.choice([0, 0.4, 1, 1, 1.3, 3])
+        holdings.append({"venue": venue, "asset": asset, "total": total, "available": available, "target": size()})
     if rng.random() < 0.3:
         holdings[0]["available"] = -size()
     bids = [[price * (1 - 1e-3 * k), size() + 1e-9] for k in range(rng.choice([0, 1, 6]))]
