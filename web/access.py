@@ -110,6 +110,7 @@ class Access:
     cookie: str = "ilp-session"
     _key: bytes = field(factory=lambda: secrets.token_bytes(32), init=False, repr=False)
     _remembered: dict[bytes, float] = field(factory=dict, init=False, repr=False)
+    _at_home: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
     _log = Logger(namespace="web.access")
 
     async def caller(self, credentials: Credentials) -> Caller:
@@ -153,7 +154,7 @@ class Access:
         return Caller(name, self._role(name))
 
     async def _prove(self, credentials: Credentials, name: str, password: str) -> None:
-        keys = ("address", credentials.address), ("account", name[:MAX_NAME])
+        keys = self._keys(credentials, name)
         wait = self.throttle.wait(*keys)
         if wait > 0:
             raise _slowed(wait)
@@ -162,7 +163,14 @@ class Access:
             self._log.warn("wrong name or password from {address}", address=credentials.address)
             raise self._wrong(credentials, keys)
         self.throttle.succeeded(*keys)
+        self._at_home.add((credentials.address, name))
         self._log.info("{user} proved who they are from {address}", user=name, address=credentials.address)
+
+    def _keys(self, credentials: Credentials, name: str) -> tuple[tuple[str, str], ...]:
+        # Whoever has signed in from an address before is not locked out of it by strangers who guess elsewhere.
+        address = ("address", credentials.address)
+        known = (credentials.address, name) in self._at_home
+        return (address,) if known else (address, ("account", name[:MAX_NAME]))
 
     def _wrong(self, credentials: Credentials, keys: tuple[tuple[str, str], ...]) -> Refused:
         left = self.throttle.tries_left(*keys)

@@ -26,6 +26,7 @@ from web.access import Access, Checker
 from web.api import Api
 from web.assets import Assets
 from web.feed import Feed
+from web.history import History
 from web.pages import Pages
 from web.sessions import Role, Sessions
 from web.site import ConsoleSite, Parts, Root
@@ -58,6 +59,7 @@ class WebService:
     checker: Checker | None = None
     sessions: Sessions = field(init=False)
     feed: Feed = field(init=False)
+    history: History = field(init=False)
     root: Root = field(init=False)
     _pages: PageFactory | None = field(default=None, init=False)
     _site: ConsoleSite | None = field(default=None, init=False)
@@ -68,6 +70,7 @@ class WebService:
     def __attrs_post_init__(self) -> None:
         self.sessions = Sessions(self.reactor)
         self.feed = Feed(self.console, self.reactor)
+        self.history = History(self.console, self.reactor)
 
     def listen(self, web: Web) -> Deferred[IListeningPort]:
         """Serve as *web* says; fires with the port once it accepts connections.  Fails with `CannotServe`."""
@@ -85,7 +88,7 @@ class WebService:
             self.reactor, checker, self.sessions, Throttle(self.reactor), self.roles, cookie=f"ilp-session-{port}"
         )
         self._pages = PageFactory(self.feed, access, self.reactor, secure)
-        parts = Parts(Api(self.console), access, Pages(assets), assets, WebSocketResource(self._pages))
+        parts = Parts(Api(self.console), access, Pages(assets), assets, WebSocketResource(self._pages), self.history)
         self.root = Root(parts, self._mode)
         self._site = ConsoleSite(self.root, self.reactor)
         return self._site
@@ -116,6 +119,7 @@ class WebService:
             ) from None
         self._name_cookie(self._port)
         self.feed.start()
+        self.history.start()
         return self._port
 
     def _name_cookie(self, port: Any) -> None:
@@ -141,6 +145,7 @@ class WebService:
         if port is not None:
             await _as_deferred(port.stopListening())
         self.feed.stop()
+        self.history.stop()
         if self._pages is not None:
             await self._pages.close_all()
         self.sessions.end_all()

@@ -29,6 +29,7 @@ from web.access import Access, Caller, Credentials
 from web.api import ACTS, READ_ONLY_ACTS, Api
 from web.assets import Assets
 from web.bodies import invalid
+from web.history import History
 from web.pages import VERSION, ConsolePage, LoginPage, MessagePage, Pages
 from web.replies import JSON, Refused, Reply, json_reply, refusal, send
 
@@ -79,6 +80,7 @@ class Parts:
     pages: Pages
     assets: Assets
     socket: WebSocketResource
+    history: History
 
 
 @define(eq=False)
@@ -102,6 +104,7 @@ class Root(Resource):
             "/api/update": {b"GET": self._update, **acts.pop("/api/update")},
             "/api/pool": {b"GET": self._pool},
             "/api/plans": {b"GET": self._plans},
+            "/api/history": {b"GET": self._history},
             **acts,
         }
 
@@ -244,6 +247,10 @@ class Root(Resource):
     async def _plans(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
         return json_reply(self.parts.api.plans())
+
+    async def _history(self, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        return json_reply(self.parts.history.document())
 
     async def _act(self, name: str, request: Request, credentials: Credentials) -> Reply:
         caller: Caller = await self.parts.access.caller(credentials)

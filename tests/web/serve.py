@@ -29,6 +29,10 @@ def live(console: FakeConsole, chance: random.Random) -> None:
         if input_["ok"]:
             input_["age"] = round(chance.random() * 3, 1)
     quotes = console.document["trader"]["quotes"]["target"]["BTC/HUF"]
+    step = chance.randint(-9000, 9000)
+    for side in quotes.values():
+        for key in ("price", "reference", "hedge"):
+            side[key] = side[key] and str(int(side[key]) + step)
     for side in quotes.values():
         if side["edge"]:
             side["edge"] = f"{float(side['edge']) + chance.uniform(-1, 1):.2f}"

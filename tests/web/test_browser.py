@@ -17,6 +17,7 @@ from ilp.settings import Web
 from tests.web.browser import Browser, chromium
 from tests.web.fake_console import FakeConsole
 from tests.web.harness import FakeChecker
+from web.history import sample
 from web.pages import TABS
 from web.service import WebService
 from web.sessions import Role
@@ -292,6 +293,21 @@ class PageTests(TestCase):
         await browser.until("!document.querySelector('#tab-transits').hidden")
         await browser.run("document.querySelector('#act-stop').focus()")
         self.assertEqual(await browser.run("document.activeElement.id"), "act-stop")
+
+    async def test_the_picture_of_prices_tells_exact_values_to_the_keyboard(self) -> None:
+        browser = await self.open("trading")
+        samples = [sample(self.console.snapshot()) for _ in range(3)]
+        for n, taken in enumerate(samples):
+            taken["at"] = f"2026-03-02T11:59:4{n + 4}Z"
+        self.service.history._samples.extend(samples)
+        await browser.go(self.url + "/?again")
+        await browser.until("document.querySelector('#p-price svg[role=img]')")
+        self.assertEqual(await browser.run("document.querySelectorAll('#p-price .mbid').length"), 1)
+        key = "new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true})"
+        await browser.run(f"document.querySelector('#p-price svg[role=img]').dispatchEvent({key})")
+        await browser.until("document.querySelector('#p-price .readout').innerText.includes('our bid 24,576,900 HUF')")
+        self.assertEqual(await browser.run(ACCESSIBLE), [])
+        self.assertEqual(browser.complaints(), [])
 
     async def test_an_event_is_seen_within_a_fifth_of_a_second(self) -> None:
         browser = await self.open("trading")

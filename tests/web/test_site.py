@@ -170,6 +170,9 @@ class ActTests(SiteTestCase):
         self.console.document["valuation"]["base"] = None
         self.assertEqual(self.anna.get("/api/pool").status, 503)
 
+    def test_the_samples_of_the_pictures_can_be_read(self) -> None:
+        self.assertEqual(self.anna.get("/api/history").json(), {"every": 4.0, "samples": []})
+
     def test_executed_plans_can_be_read(self) -> None:
         self.assertEqual(self.anna.get("/api/plans").json(), {"plans": []})
 
@@ -278,6 +281,15 @@ class LoginTests(SiteTestCase):
         self.assertEqual(answer.headers["retry-after"], "1")
         self.harness.clock.advance(1.1)
         self.assertEqual(visitor.sign_in("anna", USERS["anna"]).status, 303)
+
+    def test_guessing_elsewhere_slows_the_account_for_strangers_but_not_where_its_owner_signed_in_before(self) -> None:
+        guesser = self.harness.visitor("10.6.6.6")
+        for _ in range(20):
+            guesser.sign_in("anna", "wrong")
+            self.harness.clock.advance(61)
+        self.assertEqual(self.harness.visitor("10.0.0.9").sign_in("anna", "wrong").status, 401)
+        self.assertEqual(self.harness.visitor("10.0.0.9").sign_in("anna", USERS["anna"]).status, 429)
+        self.assertEqual(self.harness.visitor("127.0.0.1").sign_in("anna", USERS["anna"]).status, 303)
 
     def test_while_slowed_down_no_password_is_looked_at(self) -> None:
         visitor = self.harness.visitor()

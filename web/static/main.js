@@ -4,6 +4,7 @@ import { keys } from "./acts.js";
 import { edits, follow, toggleTray, tray } from "./edits.js";
 import { patch } from "./dom.js";
 import { drawHeader } from "./header.js";
+import { remember } from "./history.js";
 import { Link } from "./link.js";
 import { unitOf } from "./parameters.js";
 import { orders, transactions, transits } from "./tab-ledger.js";
@@ -61,12 +62,13 @@ for (const name of ["mouseover", "focusin"]) addEventListener(name, help);
 
 document.querySelector("[data-act=keys]").addEventListener("click", keys);
 addEventListener("hashchange", show);
+addEventListener("resize", redraw);
 history.scrollRestoration = "manual";
 
 app.draw = draw;
 app.unitOf = unitOf;
 app.link = new Link(
-  (doc) => { app.doc = doc; follow(); redraw(); },
+  (doc) => { app.doc = doc; follow(); remember(); redraw(); },
   (status) => { app.lost = status.lost ? status : null; redraw(); },
 );
 show();

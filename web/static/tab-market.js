@@ -1,8 +1,10 @@
 /* Market and State: the books with our own quotes marked, the rates, and what the pool holds where. */
 import { app } from "./app.js";
 import { openOrders } from "./acts.js";
+import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { age, amount, computed, group, isNonZero, same } from "./format.js";
+import { enough, points } from "./history.js";
 import { empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
@@ -59,6 +61,7 @@ export const market = () => [
 ];
 
 const place = (x) => {
+  if (x.total === null) return null;
   const y = Number(x.total), t = Number(x.target); // for the picture only
   if (!(t > 0) || !Number.isFinite(y)) return null;
   const scale = 100 / Math.max(2 * t, y * 1.05), share = Math.round((y / t) * 100);
@@ -94,14 +97,24 @@ const totals = () => {
   return list(assets.map((a) => [a, app.doc.state.holdings.filter((x) => x.asset === a && isNonZero(x.in_transit)).length ? [amount(app.doc.state.marks[a], numeraire()), " each, some in transit"] : [amount(app.doc.state.marks[a], numeraire()), " each"]]));
 };
 
+/* Each holding against its target over the last hour. */
+const overTime = () => (enough() ? h("div", { class: "multi" }, app.doc.state.holdings.map((x) => {
+  const name = `${x.venue} ${x.asset}`;
+  return h("div", { key: name }, h("h4", {}, name), chart({
+    id: `hold-${x.venue}-${x.asset}`, unit: x.asset, height: 150, label: `Total of ${name} and its target over time`, hint: "Point at it for exact values.",
+    series: [{ name: "total", cls: "hold", step: true, points: points((s) => s.holdings[name]?.[0]) }, { name: "target", cls: "other", points: points((s) => s.holdings[name]?.[1]) }], markers: [],
+  }));
+})) : empty("The pictures begin with the first samples, a few seconds from now."));
+
 /** The tab State. */
 export const holdings = () => [
   panel("s-hold", "Holdings", 12, app.doc.state.holdings.length ? table("holdings", "What the pool holds; total = free + held + on its way here", HOLDINGS, app.doc.state.holdings, { key: (x) => `${x.venue}${x.asset}`, cls: "big" }) : empty("No balances yet: they are read when a venue is connected."), { asof: app.doc.time }),
+  panel("s-time", "Holdings over time", 12, overTime(), { asof: app.doc.time }),
   panel("s-inputs", "Inputs", 6, table("inputs", "What the trader relies on, and how old it is", [
     { name: "Input", head: true, cell: (i) => i.name, raw: (i) => i.name },
     { name: "Age", help: "Time since the input was last confirmed, not since it last changed.", right: true, cell: (i) => age(i.age), raw: (i) => i.age },
     { name: "Limit", help: "Older than this, and the quotes that depend on it are pulled.", right: true, cell: (i) => age(i.limit), raw: (i) => i.limit },
-    { name: "State", cell: (i) => [icon(i.ok ? "ok" : "bad"), i.ok ? "fresh" : i.message ?? "not usable"], raw: (i) => (i.ok ? "fresh" : "stale") },
+    { name: "State", cell: (i) => h("span", { class: i.ok ? "" : "c-bad" }, icon(i.ok ? "ok" : "bad"), i.ok ? "fresh" : i.message || "not usable"), raw: (i) => (i.ok ? "fresh" : "stale") },
   ], app.doc.state.inputs ?? [], { key: (i) => i.name, tools: false })),
   panel("s-marks", "Marks", 6, app.doc.state.holdings.length ? totals() : empty("No marks yet."), { asof: app.doc.time }),
   parameterPanel("state", "Target balances", 12),

@@ -1,9 +1,11 @@
 /* Trader: exposure, the quotes with one reason each, what needs a person, acts, fills, limits, parameters. */
 import { app, canAct } from "./app.js";
 import { cancel, check, hedge, openOrders } from "./acts.js";
+import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
 import { age, amount, between, computed, group, isNonZero, percent, rounded, when, words } from "./format.js";
+import { enough, points } from "./history.js";
 import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
@@ -71,6 +73,26 @@ const needs = () => {
 const UNITS = { exposure: "base", largest_order: "base", largest_coin_transfer: "base", turnover_per_day: "base", largest_fiat_transfer: "numeraire", loss_per_day: "numeraire", price_band: "fraction" };
 const limitUnit = (name) => ({ base: app.doc.data.btc_ticker, numeraire: numeraire(), fraction: "of the reference" })[UNITS[name]] ?? "";
 
+/* Our quotes between the target's best prices and their references, with the fills on them. */
+const prices = () => {
+  const all = allQuotes(app.doc.trader.quotes);
+  const [first] = all;
+  if (!first || !enough()) return panel("p-price", "Price, quotes and fills", 12, empty("The picture begins with the first samples, a few seconds from now."));
+  const [bid, ask] = ["bid", "ask"].map((side) => `${first.venue} ${first.ticker} ${side}`), book = `${first.venue} ${first.ticker}`;
+  const fillsHere = app.doc.trader.fills.filter((f) => f.venue === first.venue && f.ticker === first.ticker);
+  return panel("p-price", ["Price, quotes and fills ", h("small", {}, `${first.ticker} on ${first.venue}, the last hour at most`)], 12, chart({
+    id: "price", unit: first.ticker.split("/")[1], height: 280,
+    label: `Own quotes of ${first.ticker} on ${first.venue}, their references, the best prices of the book and own fills over time; the tables below have the fills.`,
+    series: [
+      { name: "best bid", cls: "other", points: points((s) => s.books[book]?.[0]) }, { name: "best ask", cls: "other", points: points((s) => s.books[book]?.[1]) },
+      { name: "reference bid", cls: "ref", points: points((s) => s.quotes[bid]?.[1]) }, { name: "reference ask", cls: "ref", points: points((s) => s.quotes[ask]?.[1]) },
+      { name: "our bid", cls: "bid", text: "c-bid", step: true, points: points((s) => s.quotes[bid]?.[0]) }, { name: "our ask", cls: "ask", text: "c-ask", step: true, points: points((s) => s.quotes[ask]?.[0]) },
+    ],
+    bands: [{ cls: "between", low: 2, high: 3 }],
+    markers: fillsHere.map((f) => ({ t: Date.parse(f.at), y: Number(f.price), up: f.side === "BUY", cls: f.side === "BUY" ? "mbid" : "mask", text: [f.side === "BUY" ? "bought " : "sold ", amount(f.quantity, f.ticker.split("/")[0]), " at ", amount(f.price)] })),
+  }), { asof: app.doc.time });
+};
+
 const alarms = () => {
   const all = [...(app.doc.trader.alarms ?? [])].reverse();
   return all.length ? panel("p-alarms", "Alarms", 12, h("ul", { class: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message))))) : null;
@@ -131,4 +153,4 @@ const ACTS = [
 const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.why}`, first: 12, none: "Nobody has done anything yet." })) : null);
 
 /** The tab. */
-export const trader = () => [exposure(), quotes(), needs(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), audit()];
+export const trader = () => [exposure(), quotes(), needs(), prices(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), audit()];

@@ -1,0 +1,89 @@
+/* Lines over time, drawn as SVG: exact values under the pointer or the arrow keys, gaps where there was nothing.
+   Numbers become coordinates here and nowhere else; what is read is the text they came as. */
+import { app, redraw } from "./app.js";
+import { h, icon } from "./dom.js";
+import { amount, group, when } from "./format.js";
+
+const PAD = { left: 76, right: 12, top: 8, bottom: 22 };
+const hover = {}; // chart → ms of the world
+
+const nice = (low, high, count) => {
+  const raw = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].find((m) => m * power >= raw) * power;
+  const ticks = [];
+  for (let y = Math.ceil(low / step) * step; y <= high + step / 1e6; y += step) ticks.push(y);
+  return { ticks, decimals: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+};
+
+const path = (points, x, y, step) => {
+  let d = "", drawn = false, before = 0;
+  for (const [t, value] of points) {
+    if (value === null) { drawn = false; continue; }
+    const px = x(t).toFixed(1), py = y(value).toFixed(1);
+    d += !drawn ? `M${px} ${py}` : step ? `H${px}V${py}` : `L${px} ${py}`;
+    drawn = true;
+    before = px;
+  }
+  return before === 0 ? "" : d;
+};
+
+const area = (low, high, x, y) => {
+  const up = low.map(([t, v], i) => [t, v, high[i]?.[1]]).filter(([, a, b]) => a !== null && b !== null && b !== undefined);
+  if (up.length < 2) return "";
+  return `M${up.map(([t, a]) => `${x(t).toFixed(1)} ${y(a).toFixed(1)}`).join("L")}L${up.reverse().map(([t, , b]) => `${x(t).toFixed(1)} ${y(b).toFixed(1)}`).join("L")}Z`;
+};
+
+const nearest = (points, t) => points.reduce((best, p) => (Math.abs(p[0] - t) < Math.abs(best[0] - t) ? p : best), points[0]);
+
+const readout = (spec, at) => {
+  if (at === undefined) return h("p", { class: "readout", key: "readout" }, spec.hint ?? "Point at the picture, or focus it and use the arrow keys, for exact values.");
+  const [t] = nearest(spec.series[0].points, at);
+  const near = spec.markers.filter((m) => Math.abs(m.t - t) <= spec.near);
+  return h("p", { class: "readout", key: "readout" }, when(new Date(t).toISOString(), app.doc.time), spec.series.map((s) => {
+    const point = nearest(s.points, t);
+    return [" · ", h("span", { class: s.text ?? "" }, s.name), " ", point[2] === null ? h("span", { class: "none" }, "none") : amount(point[2], spec.unit)];
+  }), near.map((m) => [" · ", m.text]));
+};
+
+/** A chart. `spec`: `{id, label, unit, height, series: [{name, cls, text, step, points: [[ms, number or null, text]]}],
+    bands: [{cls, low, high}] (indices of series), markers: [{t, y, cls, text}]}`. */
+export const chart = (spec) => {
+  const { id, height = 240 } = spec;
+  const box = document.getElementById(`chart-${id}`);
+  const width = Math.max(260, box?.clientWidth ?? 800);
+  if (!box) setTimeout(redraw, 0); // its width is known once it stands on the page
+  const times = spec.series[0].points.map(([t]) => t), [from, to] = [times[0], times.at(-1)];
+  const markers = spec.markers.filter((m) => m.t >= from && m.t <= to);
+  const values = [...spec.series.flatMap((s) => s.points.map((p) => p[1])), ...markers.map((m) => m.y)].filter((v) => v !== null);
+  if (!values.length) return h("p", { class: "empty", key: id }, icon("none"), "There was nothing to draw in this time: no prices, no amounts.");
+  const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.06 || Math.abs(high) * 0.01 || 1;
+  const x = (t) => PAD.left + ((t - from) / (to - from || 1)) * (width - PAD.left - PAD.right);
+  const y = (v) => PAD.top + ((high + room - v) / (high - low + 2 * room)) * (height - PAD.top - PAD.bottom);
+  const { ticks, decimals } = nice(low - room, high + room, 4);
+  const every = Math.max(1, Math.floor((width - PAD.left) / 110));
+  const move = (at) => { hover[id] = at; redraw(); };
+  const pointed = (event) => {
+    const rect = event.currentTarget.getBoundingClientRect();
+    move(from + ((event.clientX - rect.left - PAD.left) / (rect.width - PAD.left - PAD.right)) * (to - from));
+  };
+  const keyed = (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const at = times.indexOf(nearest(spec.series[0].points, hover[id] ?? to)[0]);
+    move(times[Math.min(times.length - 1, Math.max(0, at + by))]);
+  };
+  const text = (px, py, anchor, words) => h("text", { x: px, y: py, "text-anchor": anchor }, words);
+  const near = { ...spec, markers, near: (to - from) / 100 };
+  return h("figure", { class: "figure", key: id },
+    readout(near, hover[id]),
+    h("div", { class: "plot", id: `chart-${id}` },
+      h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": spec.label, onmousemove: pointed, onmouseleave: () => move(undefined), onkeydown: keyed },
+        ticks.map((v) => [h("line", { class: "g", key: `y${v}`, x1: PAD.left, x2: width - PAD.right, y1: y(v), y2: y(v) }), text(PAD.left - 6, y(v) + 4, "end", group(v.toFixed(decimals)))]),
+        Array.from({ length: every + 1 }, (_, i) => from + ((to - from) * i) / every).map((t, i) => text(x(t), height - 6, i === 0 ? "start" : i === every ? "end" : "middle", new Date(t).toLocaleTimeString("en-GB"))),
+        (spec.bands ?? []).map((b) => h("path", { class: b.cls, d: area(spec.series[b.low].points, spec.series[b.high].points, x, y) })),
+        spec.series.map((s) => h("path", { class: `l ${s.cls}`, key: s.name, d: path(s.points, x, y, s.step) })),
+        markers.map((m, i) => h("path", { class: m.cls, key: `m${i}`, d: `M${x(m.t).toFixed(1)} ${y(m.y).toFixed(1)}m0 ${m.up ? -6 : 6}l6 ${m.up ? 10 : -10}h-12Z` })),
+        hover[id] === undefined ? null : h("line", { class: "cross", x1: x(nearest(spec.series[0].points, hover[id])[0]), x2: x(nearest(spec.series[0].points, hover[id])[0]), y1: PAD.top, y2: height - PAD.bottom }))),
+    h("ul", { class: "legend" }, spec.series.filter((s) => !s.quiet).map((s) => h("li", { key: s.name }, h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${s.cls}`, d: "M0 5H18" })), s.name)), markers.length ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null, spec.unit ? h("li", { key: "unit", class: "unit" }, spec.unit) : null));
+};
