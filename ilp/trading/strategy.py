@@ -4,7 +4,8 @@ The seam is `Strategy`; `LiquidityPool` is the first behind it.  The full optimi
 follows from a move of the source's book alone (`references`): hedge prices are walked anew on every book, and the
 reservation prices, which hold the effect of the inventory, are the optimizer's scaled by the mark.  What the scaling gets
 wrong is the change of the inventory's effect *relative* to the mark, second order in the move; so a move of more than
-`reach` asks for a new optimum, and the error of a reservation price stays below reach × (its distance from the mark).
+`reach` asks for a new optimum, and the error of a reservation price stays below twice reach × (its distance from the
+mark); `tests/trading/test_strategy.py` holds it to that.
 """
 
 from __future__ import annotations
@@ -315,9 +316,20 @@ def transfers(optimum: Optimum) -> tuple[WantedTransfer, ...]:
         if isinstance(of, Transfer):
             found.append(_wanted_transfer(of, move))
         elif isinstance(of, Payout):
-            charge = move.amount * _exact(of.fee.proportional) + _exact(of.fee.fixed)
-            found.append(WantedTransfer(of.asset, of.venue, "", of.asset, move.amount + charge, charge, move.amount))
+            found.append(_wanted_payout(optimum.view, of, move.amount))
     return tuple(found)
+
+
+def _wanted_payout(view: View, of: Payout, arriving: Decimal) -> WantedTransfer:
+    """A payout; what leaves, the charge included, has to be a whole number of the venue's withdrawal steps."""
+    charge = arriving * _exact(of.fee.proportional) + _exact(of.fee.fixed)
+    rules = view.rules.get((of.venue, of.asset))
+    leaving = arriving + charge
+    if rules is not None and rules["lot_size"] > 0:
+        leaving -= leaving % rules["lot_size"]
+        fixed, part = _exact(of.fee.fixed), _exact(of.fee.proportional)
+        charge = _cents(leaving - (leaving - fixed) / (1 + part))
+    return WantedTransfer(of.asset, of.venue, "", of.asset, leaving, charge, leaving - charge)
 
 
 def _wanted_transfer(of: Transfer, move: RoundedMove) -> WantedTransfer:
