@@ -5,7 +5,9 @@ Decides when; where the price goes is `paths`, how it becomes a book is `maker`,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -22,7 +24,7 @@ class MarketDriver:
 
     :param on_end: called when the path has ended; the book then stays as it is.
     :ivar price: the price now, in wire units; None before the first move.
-    :ivar upcoming: the next move, which informed traders see; None at the end.
+    :ivar foresight_s: world seconds by which watchers are ahead; they always see the next move.
     """
 
     def __init__(
@@ -39,12 +41,22 @@ class MarketDriver:
         self._call: IDelayedCall | None = None
         self._watchers: list[Callable[[Move], None]] = []
         self._followers: list[Callable[[int], None]] = []
+        self._coming: deque[Move] = deque()
         self.price: int | None = None
-        self.upcoming: Move | None = None
+        self.foresight_s = 0.0
 
-    def watch(self, watcher: Callable[[Move], None]) -> None:
-        """Call *watcher* with each move as soon as the one before it was made: it knows the future."""
+    @property
+    def upcoming(self) -> Move | None:
+        """The next move; None at the end."""
+        return self._coming[0] if self._coming else None
+
+    def watch(self, watcher: Callable[[Move], None], foresight_s: float = 0.0) -> None:
+        """Call *watcher* with each move that is to come, the next one at least: it knows the future.
+
+        :param foresight_s: how many world seconds before a move it is to be told, where that is earlier.
+        """
         self._watchers.append(watcher)
+        self.foresight_s = max(self.foresight_s, foresight_s)
 
     def follow(self, follower: Callable[[int], None]) -> None:
         """Call *follower* with the price after each move."""
@@ -52,12 +64,13 @@ class MarketDriver:
 
     def start(self) -> None:
         """Make the first move at once, whatever its time, if it is not in the future; moves before now are skipped."""
-        self.upcoming = next(self._path, None)
-        latest = None
-        while self.upcoming is not None and self.upcoming.at <= self._clock.now():
-            latest, self.upcoming = self.upcoming, next(self._path, None)
+        latest, coming = None, next(self._path, None)
+        while coming is not None and coming.at <= self._clock.now():
+            latest, coming = coming, next(self._path, None)
         if latest is not None:
             self._make(latest)
+        if coming is not None:
+            self._foresee(coming)
         self._await_next()
 
     def stop(self) -> None:
@@ -68,19 +81,30 @@ class MarketDriver:
 
     def _await_next(self) -> None:
         self._call = None
+        self._look_ahead()
         if self.upcoming is None:
             if self._on_end is not None:
                 self._on_end()
             return
         wait = max(0.0, (self.upcoming.at - self._clock.now()).total_seconds())
         self._call = self._clock.call_later(wait, self._move)
+
+    def _look_ahead(self) -> None:
+        """Draw moves from the path as far as watchers see."""
+        horizon = self._clock.now() + timedelta(seconds=self.foresight_s)
+        while not self._coming or self._coming[-1].at < horizon:
+            move = next(self._path, None)
+            if move is None:
+                return
+            self._foresee(move)
+
+    def _foresee(self, move: Move) -> None:
+        self._coming.append(move)
         for watcher in tuple(self._watchers):
-            watcher(self.upcoming)
+            watcher(move)
 
     def _move(self) -> None:
-        move, self.upcoming = self.upcoming, next(self._path, None)
-        if move is not None:
-            self._make(move)
+        self._make(self._coming.popleft())
         self._await_next()
 
     def _make(self, move: Move) -> None:

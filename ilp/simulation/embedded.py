@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from attrs import define, evolve
 from twisted.internet.defer import Deferred
@@ -24,6 +25,8 @@ __all__ = ["EMBEDDED", "Embedded", "scenario_of"]
 
 EMBEDDED = "embedded"  # the endpoint of a connection to a venue that the daemon itself runs
 ACCOUNT = "pool"
+# They know the next twenty minutes: recorded moves are small beside what a quote leaves between itself and the market.
+INSIDERS = Appetite(lead=1200.0, attention=Decimal("0.1"), most=Decimal("0.05"), margin=Decimal("0.0002"))
 
 
 def scenario_of(settings: Settings, plan: Plan) -> Scenario:
@@ -45,7 +48,8 @@ def scenario_of(settings: Settings, plan: Plan) -> Scenario:
         fiat_fixed=parameters.fiat_exchange_cost.fixed,
         fiat_proportional=parameters.fiat_exchange_cost.proportional,
         fiat_delay_s=plan.fiat_delay,
-        uninformed=Appetite(every=plan.customers, tolerance=Appetite().tolerance),
+        uninformed=Appetite(every=plan.customers),
+        informed=INSIDERS,
     )
 
 

@@ -248,7 +248,7 @@ class World:
                 fair_after=partial(self._followed, venue, venue.price),
             )
             self.informed[venue.name] = taker
-            self.drivers[venue.price.venue].watch(taker.foresee)
+            self.drivers[venue.price.venue].watch(taker.foresee, venue.informed.lead)
 
     def _followed(self, venue: Venue, following: Following, wire: int | None) -> Decimal | None:
         """Fair price of a venue that follows another, once the other's price is *wire*."""

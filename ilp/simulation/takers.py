@@ -116,9 +116,9 @@ class UninformedTaker(_Taker):
 
 @define(eq=False)
 class InformedTaker(_Taker):
-    """Sees each next move of the source and takes what it makes stale, if that pays for more than the fee.
+    """Sees the moves of the source that are to come and takes what they make stale, if that pays for more than the fee.
 
-    Wire it with `MarketDriver.watch(taker.foresee)`.
+    Wire it with `MarketDriver.watch(taker.foresee, appetite.lead)`.
 
     :ivar fair_after: the fair human price of this market once the source's price is the given wire price.
     """

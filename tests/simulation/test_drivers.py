@@ -143,6 +143,22 @@ class DriverTests(Case):
         self.reactor.advance(0.2)
         self.assertEqual(driver.price, 101_000_000)
 
+    def test_watchers_see_the_next_move_at_least(self) -> None:
+        seen: list[int] = []
+        driver = self.driver(self.path(10_000, 10_100, 10_200))
+        driver.watch(lambda move: seen.append(move.price))
+        driver.start()
+        self.assertEqual(seen, [101_000_000])
+
+    def test_watchers_with_foresight_see_as_far_as_they_are_told(self) -> None:
+        seen: list[int] = []
+        driver = self.driver(self.path(10_000, 10_100, 10_200, 10_300, 10_400))
+        driver.watch(lambda move: seen.append(move.price), 20.0)
+        driver.start()
+        self.assertEqual(seen, [101_000_000, 102_000_000])
+        self.reactor.advance(5.1)
+        self.assertEqual((driver.price, seen[-1]), (101_000_000, 104_000_000))
+
     def test_every_move_prints_its_volume(self) -> None:
         driver = self.driver(self.path(10_000, 10_100))
         driver.start()

@@ -365,19 +365,26 @@ class Acceptance:
     # -------------------------------------------------------------------------------------------------------- helpers
 
     def totals(self) -> dict[str, Decimal]:
-        """By asset, all that there is: users and houses of both venues, bank and chain, less what was converted."""
+        """By asset, all that venues owe to users and house, and what bank and chain hold, less what conversions added."""
         sums: dict[str, Decimal] = {}
+
+        def add(asset: str, amount: str, sign: int = 1) -> None:
+            sums[asset] = sums.get(asset, Decimal(0)) + sign * Decimal(amount)
+
         ledgers = [self.demo.venue(name, "ledger") for name in ("source", "target")]
         for ledger in ledgers:
             for held in ledger["accounts"].values():
                 for asset, amounts in held.items():
-                    sums[asset] = sums.get(asset, Decimal(0)) + Decimal(amounts["total"])
-            for held in ledger["house"].values():
+                    add(asset, amounts["total"])
+            for name, held in ledger["house"].items():
                 for asset, amount in held.items():
-                    sums[asset] = sums.get(asset, Decimal(0)) + Decimal(amount)
+                    if name != "house.cash":  # what the venue has; all else is what it owes
+                        add(asset, amount)
         for asset, amounts in ledgers[0]["bank"].items():
-            sums[asset] = sums.get(asset, Decimal(0)) + Decimal(amounts["total"])
-        return sums
+            for part in ("under_way", "charged", "paid_out"):
+                add(asset, amounts[part])
+            add(asset, amounts["converted"], -1)
+        return {asset: amount.normalize() for asset, amount in sums.items()}
 
 
 def check(holds: bool, otherwise: str) -> None:
