@@ -127,5 +127,6 @@ def _last_plan(tx: Connection) -> PlanEntry | None:
 
 def versions(tx: Connection) -> Iterator[Version]:
     """Every version of every entry, in the order written."""
-    for row in tx.execution_options(yield_per=500).execute(select(schema.history).order_by(schema.history.c.seq)):
+    everything = select(schema.history).order_by(schema.history.c.seq).execution_options(yield_per=500)
+    for row in tx.execute(everything):
         yield Version(row.seq, row.at, row.kind, row.key, row.body)

@@ -58,7 +58,7 @@ class TransferBook:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
-        self.since = now()
+        self.since = self._last = now()
         self.entries: dict[str, TransferEntry] = {}
         self.flows: dict[str, FlowEntry] = {}
         self.positions: dict[str, Mapping[str, Position]] = {}
@@ -75,9 +75,12 @@ class TransferBook:
 
     # ------------------------------------------------------------------------------------------------- our own changes
 
-    def load(self, since: datetime, entries: Iterable[TransferEntry], flows: Iterable[FlowEntry]) -> None:
-        """Start with what the journal remembers; *since* is when it began."""
-        self.since = since
+    def load(
+        self, since: datetime, seen: datetime, entries: Iterable[TransferEntry], flows: Iterable[FlowEntry]
+    ) -> None:
+        """Start with what the journal remembers; *since* is when it began, *seen* when it was last written to."""
+        # Some venue may have been out of reach for a while when the journal was last written to.
+        self.since, self._last = since, seen - _AFTERGLOW
         self.flows = {flow.key: flow for flow in flows}
         for entry in entries:
             self.put(entry)
@@ -184,7 +187,7 @@ class TransferBook:
 
     def start_of(self, venue: str) -> datetime:
         """From when on the venue's records must be read again."""
-        moments = [self._seen.get(venue, self.since)]
+        moments = [self._seen.get(venue, self._last)]
         moments += [self._pending[venue]] if venue in self._pending else []
         moments += [record.at for record, _ in self._ambiguous.get(venue, [])]
         moments += [e.created for e in self.entries.values() if self._may_still_change(e, venue)]

@@ -440,6 +440,30 @@ class RestartTests(Paired):
         pair.refresh()
         self.assertEqual(pair.transfers.flows, ())
 
+    def test_a_long_stop_finds_what_came_and_nothing_twice(self) -> None:
+        """The records are read from the last entry on, and what was settled shortly before it is remembered."""
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.pair.world.pass_(40 * 86400)
+        self.pair.target.credit("BTC", D(3))
+        self.pair.world.pass_(20 * 86400)
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["ARRIVED"])
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(3)])
+
+    def test_a_restart_does_not_read_the_whole_history_again(self) -> None:
+        self.pair.world.pass_(40 * 86400)
+        self.pair.source.credit("BTC", D(3))
+        self.pair.refresh()
+        self.pair.start()
+        starts = []
+        self.pair.source.getTransfers = lambda start, end: starts.append(start) or succeed([])  # type: ignore[func-returns-value,method-assign]
+        self.pair.refresh()
+        self.assertEqual(set(starts), {self.pair.world.now() - timedelta(days=1, hours=1)})
+
     def test_external_flows_are_not_found_twice(self) -> None:
         self.pair.source.credit("BTC", D(5))
         self.pair.refresh()
