@@ -1,0 +1,483 @@
+"""Own orders on a simulated venue: what is known of them, what is not, and how the venue's records decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import Fill, Order, OrderRejected, RateLimited, Side
+from ilp.journal.entries import OrderEntry, OrderState, Purpose
+from ilp.simulation.faults import Fault
+from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
+from ilp.simulation.session import Conditions
+from ilp.trading.audit import LOST, Audit
+from ilp.trading.gate import Gate, OrderRequest
+from ilp.trading.orders import KEPT, SETTLE, Desk
+from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill, sum_fills
+from ilp.trading.reader import VenueReader
+from tests.trading.test_gate import World as Facts
+from tests.trading.world import BTC, HUF, LIMITS, START, D, World
+
+CONDITIONS = Conditions(latency=0.01, deadline=1.0)
+PRICE = D(60_000)
+
+
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.fills: list[tuple[str, Decimal, Decimal, str | None]] = []
+        self.states: list[tuple[str, OrderState]] = []
+        self.strange: list[str] = []
+        self.reports: list[str] = []
+        self.readings = 0
+
+    def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
+        self.fills.append((order.key, growth.quantity, growth.price, trade_id))
+
+    def order_changed(self, order: OwnOrder) -> None:
+        self.states.append((order.key, order.state))
+
+    def order_strange(self, venue: str, record: Order) -> None:
+        self.strange.append(record["id"])
+
+    def orders_read(self, venue: str) -> None:
+        self.readings += 1
+
+    def report(self, message: str, error: BaseException | None = None) -> None:
+        self.reports.append(message)
+
+
+class DeskCase(SynchronousTestCase):
+    features = EVERYTHING
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.client = SimulatedExchange(
+            self.world.target_core,
+            "pool",
+            self.world.reactor,
+            name="target",
+            features=self.features,
+            conditions=CONDITIONS,
+        )
+        self.told = Told()
+        facts = Facts(price=PRICE, size=D(10))
+        limits = evolve(LIMITS, open_orders=99)
+        seconds, now = self.world.reactor.seconds, self.world.clock.now
+        gate = Gate({"target": self.client}, limits, facts, seconds, now, lambda _: None)
+        self.desk = Desk(gate, {"target": VenueReader(self.client)}, self.told, seconds, now)
+        self.audit = Audit(self.desk)
+        self.client.on("order", lambda order: self.desk.on_order("target", order))
+        self.client.on("fill", lambda fill: self.desk.on_fill("target", fill))
+        self.client.connect()
+        self.pass_(0.1)
+        self.addCleanup(self.leave)
+
+    def leave(self) -> None:
+        self.desk.close()
+        self.client.disconnect()
+        self.pass_(0.1)
+        self.world.bank.stop()
+        self.assertEqual(self.world.reactor.getDelayedCalls(), [])
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass and do what is due, as the trader does."""
+        for _ in range(max(1, round(seconds / 0.005))):
+            self.world.reactor.advance(0.005)
+            for venue in self.desk.tick():
+                self.audit.read(venue)
+
+    def place(self, key: str = "ilp-1", quantity: str = "0.1", side: Side = Side.BUY, **more: object) -> OwnOrder:
+        expires = more.pop("expires_in", None)
+        request = OrderRequest(key, "target", "BTC/HUF", side, D(quantity), PRICE, Purpose.QUOTE, **more)  # type: ignore[arg-type]
+        return self.desk.place(request, expires)  # type: ignore[arg-type]
+
+    def sell_to_us(self, quantity: str = "0.04") -> None:
+        self.world.target_core.place(
+            "others", "BTC/HUF", Side.SELL, HUF.units(PRICE), BTC.units(D(quantity)), immediate=True
+        )
+
+    def fault(self, fault: Fault, what: str, **more: object) -> None:
+        self.client.faults.add(fault, what, **more)  # type: ignore[arg-type]
+
+    def really_open(self) -> list[int]:
+        return [order.id for order in self.world.open_orders()]
+
+
+class LifeTests(DeskCase):
+    def test_an_order_counts_as_resting_before_the_answer(self) -> None:
+        order = self.place()
+        self.assertEqual((order.state, order.left, self.desk.live()), (OrderState.SENDING, D("0.1"), [order]))
+        self.pass_(0.05)
+        self.assertEqual((order.state, order.order_id), (OrderState.OPEN, "1"))
+
+    def test_a_fill_grows_the_cumulative_quantity_once(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.sell_to_us()
+        self.pass_(0.05)
+        self.assertEqual(
+            [(key, quantity, price) for key, quantity, price, _ in self.told.fills], [("ilp-1", D("0.04"), PRICE)]
+        )
+        self.assertEqual((order.filled, order.left), (D("0.04"), D("0.06")))
+
+    def test_an_order_that_is_filled_is_final(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.sell_to_us("0.1")
+        self.pass_(0.05)
+        self.assertEqual((order.state, self.desk.live(), order.left), (OrderState.FINAL, [], D(0)))
+
+    def test_a_cancelled_order_ends_with_its_last_quantity(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.desk.cancel(order, "enough")
+        self.sell_to_us()
+        self.pass_(0.05)
+        self.assertEqual((order.state, order.filled, order.note), (OrderState.FINAL, D("0.04"), "enough"))
+        self.assertEqual(self.really_open(), [])
+
+    def test_a_cancel_before_the_answer_follows_it(self) -> None:
+        order = self.place()
+        self.desk.cancel(order, "changed my mind")
+        self.pass_(0.1)
+        self.assertEqual((order.state, self.really_open()), (OrderState.FINAL, []))
+
+    def test_several_wishes_to_cancel_are_one(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        asked = self.client.faults.add(Fault.DUPLICATE, "cancelOrder", times=0)
+        for _ in range(3):
+            self.desk.cancel(order, "enough")
+        self.pass_(0.1)
+        self.assertEqual(asked.struck, 1)
+
+    def test_an_order_expires(self) -> None:
+        order = self.place(expires_in=1.0)
+        self.pass_(0.9)
+        self.assertEqual(order.state, OrderState.OPEN)
+        self.pass_(0.3)
+        self.assertEqual((order.state, order.note), (OrderState.FINAL, "not filled in time"))
+
+    def test_a_refusal_is_final_and_says_why(self) -> None:
+        self.fault(Fault.REFUSE, "placeOrder", error=lambda: OrderRejected("target", "order", "market closed"))
+        order = self.place()
+        self.pass_(0.05)
+        self.assertEqual(order.state, OrderState.REFUSED)
+        self.assertIn("market closed", order.note)
+
+    def test_what_the_gate_turns_away_is_refused(self) -> None:
+        order = self.place(quantity="100")
+        self.assertEqual(order.state, OrderState.REFUSED)
+        self.assertIn("largest order", order.note)
+        self.assertEqual(self.really_open(), [])
+
+    def test_only_so_many_final_orders_are_remembered(self) -> None:
+        for number in range(KEPT + 5):
+            self.place(f"ilp-{number}", quantity="100")
+        self.assertEqual(len(self.desk.recent()), KEPT)
+        self.assertEqual(self.desk.recent()[0].key, "ilp-5")
+
+    def test_live_orders_are_told_apart_by_venue_ticker_and_side(self) -> None:
+        buy, sell = self.place("ilp-1"), self.place("ilp-2", side=Side.SELL)
+        self.assertEqual(self.desk.live("target", "BTC/HUF", Side.BUY), [buy])
+        self.assertEqual(self.desk.live(side=Side.SELL), [sell])
+        self.assertEqual(self.desk.live("source"), [])
+
+
+class FaultTests(DeskCase):
+    """The same on a venue that has everything and (below) on one that has neither ids, lookup nor trade ids."""
+
+    def settled(self, condition: Callable[[], object], within: float) -> None:
+        for _ in range(round(within / 0.05)):
+            if condition():
+                return
+            self.pass_(0.05)
+        self.fail(f"not settled: {self.desk.live()} {self.told.states}")
+
+    def test_a_lost_answer_leaves_it_unknown_and_resting_until_the_records_tell(self) -> None:
+        self.fault(Fault.LOSE_ANSWER, "placeOrder")
+        self.fault(Fault.LOSE_ANSWER, "event:order")
+        order = self.place()
+        self.pass_(0.9)
+        self.assertEqual(order.left, D("0.1"))
+        self.settled(lambda: order.state is OrderState.OPEN, 2)
+        self.assertIn(
+            ("ilp-1", OrderState.UNKNOWN) if self.features is SPUTNIK else ("ilp-1", OrderState.OPEN), self.told.states
+        )
+        self.assertEqual(order.order_id, str(self.really_open()[0]))
+
+    def test_a_lost_request_is_given_up_after_two_readings(self) -> None:
+        self.fault(Fault.LOSE_REQUEST, "placeOrder")
+        order = self.place()
+        self.pass_(1.0 + LOST / 2)
+        self.assertEqual((order.state, order.left), (OrderState.UNKNOWN, D("0.1")))
+        self.settled(lambda: order.state is OrderState.REFUSED, 4)
+        self.assertIn("left no trace", order.note)
+
+    def test_an_order_that_was_filled_while_its_answer_was_lost_is_found_in_the_records(self) -> None:
+        self.fault(Fault.LOSE_ANSWER, "placeOrder")
+        self.fault(Fault.LOSE_REQUEST, "event:order", times=0)
+        self.fault(Fault.LOSE_REQUEST, "event:fill", times=0)
+        order = self.place()
+        self.pass_(0.1)
+        self.sell_to_us("0.1")
+        self.settled(lambda: order.final, 4)
+        self.assertEqual((order.filled, [fill[1] for fill in self.told.fills]), (D("0.1"), [D("0.1")]))
+
+    def test_lost_events_of_a_fill_are_made_up_by_the_sweep(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.LOSE_REQUEST, "event:order", times=0)
+        self.fault(Fault.LOSE_REQUEST, "event:fill", times=0)
+        self.sell_to_us()
+        self.pass_(0.1)
+        self.assertEqual(order.filled, D(0))
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual(order.filled, D("0.04"))
+
+    def test_lost_events_of_the_last_fill_are_made_up_by_the_sweep(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.LOSE_REQUEST, "event:order", times=0)
+        self.fault(Fault.LOSE_REQUEST, "event:fill", times=0)
+        self.sell_to_us("0.1")
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual((order.filled, order.state), (D("0.1"), OrderState.FINAL))
+
+    def test_repeated_events_change_nothing(self) -> None:
+        self.fault(Fault.DUPLICATE, "event:order", times=0)
+        self.fault(Fault.DUPLICATE, "event:fill", times=0)
+        self.place()
+        self.pass_(0.05)
+        self.sell_to_us()
+        self.sell_to_us()
+        self.pass_(0.1)
+        self.assertEqual([fill[1] for fill in self.told.fills], [D("0.04"), D("0.04")])
+
+    def test_events_that_come_late_change_nothing_twice(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.DELAY, "event:order", seconds=0.5)
+        self.sell_to_us("0.04")
+        self.sell_to_us("0.02")
+        self.pass_(1.5)
+        self.assertEqual((order.filled, sum(fill[1] for fill in self.told.fills)), (D("0.06"), D("0.06")))
+
+    def test_a_cancel_that_was_too_late_finds_the_fill(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.LOSE_REQUEST, "event:order", times=0)
+        self.fault(Fault.LOSE_REQUEST, "event:fill", times=0)
+        self.sell_to_us("0.1")
+        self.desk.cancel(order, "too late")
+        self.settled(lambda: order.final, 2 * SETTLE + 1)
+        self.assertEqual(order.filled, D("0.1"))
+
+    def test_a_lost_answer_to_a_cancel_is_settled_by_the_records(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.LOSE_REQUEST, "event:order", times=0)
+        self.fault(Fault.LOSE_ANSWER, "cancelOrder")
+        self.desk.cancel(order, "enough")
+        self.settled(lambda: order.final, 4)
+        self.assertEqual((order.filled, self.really_open()), (D(0), []))
+
+    def test_a_cancel_that_never_arrived_is_sent_again(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.LOSE_REQUEST, "cancelOrder", times=2)
+        self.desk.cancel(order, "enough")
+        self.settled(lambda: order.final, 8)
+        self.assertEqual(self.really_open(), [])
+
+    def test_a_cancel_that_was_rate_limited_is_sent_again_when_the_venue_listens(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(
+            Fault.REFUSE, "cancelOrder", error=lambda: RateLimited("target", "cancel", "slowly", retry_after=0.4)
+        )
+        self.desk.cancel(order, "enough")
+        self.pass_(0.3)
+        self.assertEqual(len(self.really_open()), 1)
+        self.settled(lambda: order.final, 2)
+
+    def test_an_error_of_the_client_itself_leaves_it_unknown_and_is_reported(self) -> None:
+        self.fault(Fault.REFUSE, "placeOrder", error=lambda: KeyError("a bug"))
+        order = self.place()
+        self.pass_(0.05)
+        self.assertEqual(order.state, OrderState.UNKNOWN)
+        self.assertEqual(len(self.told.reports), 1)
+        self.settled(lambda: order.final, 4)
+
+    def test_records_that_cannot_be_read_are_asked_again(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.LOSE_REQUEST, "event:order", times=0)
+        self.fault(Fault.LOSE_REQUEST, "event:fill", times=0)
+        self.fault(Fault.REFUSE, "getOpenOrders", error=lambda: RateLimited("target", "orders", "slowly"))
+        self.sell_to_us("0.1")
+        self.desk.cancel(order, "enough")
+        self.settled(lambda: order.final, 5)
+        self.assertEqual(order.filled, D("0.1"))
+
+    def test_an_order_lost_and_found_is_cancelled(self) -> None:
+        self.fault(Fault.LOSE_REQUEST, "placeOrder")
+        order = self.place()
+        self.settled(lambda: order.state is OrderState.REFUSED, 6)
+        more = {"client_id": order.key} if self.features is EVERYTHING else {}
+        self.world.target_core.place("pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")), **more)  # type: ignore[arg-type]
+        self.settled(lambda: order.state is OrderState.FINAL, 3)
+        self.assertEqual(self.really_open(), [])
+
+    def test_an_order_that_nobody_here_placed_is_told(self) -> None:
+        self.world.target_core.place("pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")))
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual(self.told.strange, ["1"])
+
+    def test_while_an_answer_is_outstanding_nothing_is_strange(self) -> None:
+        self.fault(Fault.DELAY, "placeOrder", seconds=0.5)
+        self.fault(Fault.LOSE_REQUEST, "event:order", times=0)
+        self.place()
+        self.pass_(0.05)
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual(self.told.strange, [])
+
+
+class PoorVenueTests(FaultTests):
+    features = SPUTNIK
+
+    def test_of_two_orders_that_look_alike_each_keeps_its_own_fills(self) -> None:
+        """The first was lost and given up; the second looks the same and is filled before its answer comes."""
+        self.fault(Fault.LOSE_REQUEST, "placeOrder")
+        first = self.place("ilp-1")
+        self.settled(lambda: first.state is OrderState.REFUSED, 6)
+        self.fault(Fault.DELAY, "placeOrder", seconds=0.3)
+        second = self.place("ilp-2")
+        self.pass_(0.05)
+        self.sell_to_us("0.1")
+        self.settled(lambda: second.final, 3)
+        self.assertEqual((first.filled, second.filled), (D(0), D("0.1")))
+        self.assertEqual(first.state, OrderState.REFUSED)
+
+
+class ClearingTests(DeskCase):
+    def test_everything_of_ours_is_cancelled_and_counted(self) -> None:
+        for number in range(3):
+            self.place(f"ilp-{number}")
+        self.pass_(0.05)
+        left: list[int] = []
+        self.desk.run(self.clear(left))
+        self.pass_(0.3)
+        self.assertEqual((left, self.really_open(), self.desk.live()), ([0], [], []))
+
+    async def clear(self, left: list[int]) -> None:
+        left.append(await self.audit.clear("target"))
+
+    def test_an_operators_order_is_left_alone_where_client_ids_tell(self) -> None:
+        self.world.target_core.place(
+            "pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")), client_id="mine"
+        )
+        self.world.target_core.place(
+            "pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")), client_id="ilp-old-1"
+        )
+        left: list[int] = []
+        self.desk.run(self.clear(left))
+        self.pass_(0.3)
+        self.assertEqual((left, self.really_open()), ([0], [1]))
+
+    def test_an_order_of_an_earlier_run_is_settled_by_the_records(self) -> None:
+        self.world.target_core.place(
+            "pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")), client_id="ilp-old-1"
+        )
+        self.sell_to_us("0.07")
+        entry = OrderEntry(
+            "target",
+            "ilp-old-1",
+            "1",
+            Purpose.QUOTE,
+            "BTC/HUF",
+            Side.BUY,
+            PRICE,
+            D("0.1"),
+            D("0.02"),
+            OrderState.OPEN,
+            START,
+        )
+        self.desk.recover([entry, entry])
+        self.assertEqual(len(self.desk.live()), 1)
+        self.desk.run(self.clear([]))
+        self.pass_(0.5)
+        self.assertEqual([(fill[0], fill[1]) for fill in self.told.fills], [("ilp-old-1", D("0.05"))])
+        self.assertEqual((self.really_open(), self.desk.live()), ([], []))
+
+
+class OwnTests(SynchronousTestCase):
+    def order(self) -> OwnOrder:
+        return OwnOrder("k", "target", "BTC/HUF", Side.BUY, Purpose.QUOTE, D("0.3"), D(100), START)
+
+    def fill(self, id: str | None, order: str, quantity: str, price: str = "100", fee: str = "1") -> Fill:
+        return {
+            "id": id,
+            "order_id": order,
+            "contract": "BTC/HUF",
+            "side": Side.BUY,
+            "price": D(price),
+            "quantity": D(quantity),
+            "fees": {"HUF": D(fee)},
+            "timestamp": START,
+        }
+
+    def test_growth_is_worth_what_the_average_price_gained(self) -> None:
+        order = self.order()
+        first = order.grow(D("0.1"), None, D(99), {"HUF": D(1)})
+        second = order.grow(D("0.3"), None, D("99.5"), {"HUF": D(3)})
+        self.assertEqual((first.price, second.quantity, second.price), (D(99), D("0.2"), D("99.75")))
+        self.assertEqual((first.fees, second.fees), ({"HUF": D(1)}, {"HUF": D(2)}))
+
+    def test_without_an_average_growth_is_worth_the_trade_or_the_limit(self) -> None:
+        order = self.order()
+        self.assertEqual(order.grow(D("0.1"), D(98), None, {}).price, D(98))
+        self.assertEqual(order.grow(D("0.2"), None, None, {}).price, D(100))
+
+    def test_an_average_that_contradicts_what_was_assumed_gives_no_absurd_price(self) -> None:
+        order = self.order()
+        order.grow(D("0.2"), None, None, {})
+        self.assertEqual(order.grow(D("0.21"), None, D(90), {}).price, D(90))
+
+    def test_a_trade_counts_once(self) -> None:
+        order = self.order()
+        self.assertEqual([order.add_trade(self.fill("7", "1", "0.1")) for _ in range(2)], [True, False])
+        self.assertFalse(order.add_trade(self.fill(None, "1", "0.1")))
+        self.assertEqual((order.traded, order.trade_fees), (D("0.1"), {"HUF": D(1)}))
+
+    def test_fills_are_summed_by_order_and_listed_trades_count_once(self) -> None:
+        fills = [self.fill("1", "a", "0.1", "90"), self.fill("1", "a", "0.1", "90"), self.fill("2", "a", "0.1", "110")]
+        sums = sum_fills([*fills, self.fill(None, "b", "0.2"), self.fill(None, "b", "0.2")])
+        self.assertEqual(sums["a"], (D("0.2"), D(100), {"HUF": D(2)}))
+        self.assertEqual(sums["b"][0], D("0.4"))
+
+    def test_a_record_without_its_optional_keys_is_understood(self) -> None:
+        record: Order = {
+            "id": "1",
+            "contract": "BTC/HUF",
+            "price": D(100),
+            "quantity": D("0.3"),
+            "quantity_left": D("0.1"),
+            "side": Side.BUY,
+            "timestamp": START,
+            "is_cancelled": False,
+        }
+        self.assertEqual((reported_fill(record), is_final(record)), (D("0.2"), False))
+        self.assertTrue(is_final({**record, "is_cancelled": True}))
+        self.assertTrue(is_final({**record, "quantity_left": D(0)}))
+        self.assertFalse(is_final({**record, "quantity_left": D(0), "final": False}))
+        self.assertEqual(reported_fill({**record, "quantity_filled": D("0.15")}), D("0.15"))
