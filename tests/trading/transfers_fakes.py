@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from clients.exchange import IExchange, Position, Transfer
@@ -314,3 +315,25 @@ class Pair:
             (f.quantity for f in self.transfers.flows if f.asset == asset and not f.classified.startswith("transfer:")),
             D(0),
         )
+
+
+class Paired(SynchronousTestCase):
+    """Two venues that were read once."""
+
+    def setUp(self) -> None:
+        self.pair = Pair()
+        self.pair.refresh()
+
+    def planned(self, *moves: object) -> TransferEntry:
+        """The one transfer that came of a plan."""
+        (entry,) = self.successResultOf(self.pair.plan(*moves))  # type: ignore[arg-type]
+        return entry
+
+    def totals(self) -> tuple[D, D]:
+        """Bitcoin at the source and at the target."""
+        return self.pair.total("source", "BTC"), self.pair.total("target", "BTC")
+
+    def journaled(self) -> dict[str, TransferEntry]:
+        """What a restart would find."""
+        found = self.successResultOf(self.pair.journal.transfers(NOON - timedelta(days=1)))
+        return {entry.id: entry for entry in found}

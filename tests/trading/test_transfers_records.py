@@ -1,0 +1,273 @@
+"""What the venues' records decide: doubts, restarts, arrivals, and money that the pool did not move."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal as D
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, fail, succeed
+
+from clients.exchange import OutcomeUnknown, Transaction, Unreachable
+from ilp.journal.entries import TransferEntry, TransferState
+from tests.trading.transfers_fakes import FEE, NOON, Pair, Paired, coins, dollars
+
+S = TransferState
+MOVED = (D(9), D(11) - FEE)
+
+
+class ResolvingTests(Paired):
+    """UNCERTAIN: the venue's records decide."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.source.answer = lambda id: fail(OutcomeUnknown("source", "withdrawing", "no answer"))
+        self.entry = self.planned(coins())
+
+    def test_a_record_of_it_decides(self) -> None:
+        self.pair.source.debit()
+        self.pair.refresh()
+        self.assertIs(self.journaled()["t1"].state, S.SENT)
+
+    def test_its_arrival_decides_as_well(self) -> None:
+        self.pair.source.listed = False
+        self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["ARRIVED"])
+
+    def test_a_record_that_it_failed_decides(self) -> None:
+        self.pair.source.bounce(self.pair.source.debit())
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["FAILED"], (D(10), D(10))))
+
+    def test_the_lack_of_a_record_decides_nothing(self) -> None:
+        for _ in range(3):
+            self.pair.world.pass_(100_000)
+            self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["UNCERTAIN"])
+
+    def test_a_withdrawal_of_another_amount_is_not_it(self) -> None:
+        self.pair.source.balances["BTC"] -= D(3)
+        self.pair.source.record("withdrawal", "BTC", D(3), "target's BTC address", None)
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["UNCERTAIN"])
+
+    def test_nothing_else_leaves_on_its_lane(self) -> None:
+        self.assertEqual(self.successResultOf(self.pair.plan(coins("2"))), ())
+        self.assertIn("UNCERTAIN", self.pair.transfers.obstacle(("BTC", "source", "target")))
+
+    def test_other_lanes_go_on(self) -> None:
+        self.pair.source.answer = succeed
+        self.assertEqual(self.pair.transfers.obstacle(("USD", "source", "target")), "")
+        self.assertIs(self.planned(dollars()).state, S.REQUESTED)
+
+
+class RestartTests(Paired):
+    """What a daemon makes of the transfers of the one before."""
+
+    def test_one_that_was_called_and_not_answered_is_uncertain(self) -> None:
+        self.pair.source.answer = lambda id: Deferred()
+        self.assertNoResult(self.pair.plan(coins()))
+        self.pair.start()
+        self.assertEqual(self.pair.states(), ["UNCERTAIN"])
+        self.assertIs(self.journaled()["t1"].state, S.UNCERTAIN)
+
+    def test_one_that_waited_still_waits(self) -> None:
+        self.pair.source.answer = lambda id: fail(Unreachable("source", "withdrawing", "not connected"))
+        self.planned(coins())
+        self.pair.start()
+        self.assertEqual(self.pair.states(), ["PLANNED"])
+
+    def test_a_deposit_that_cleared_one_does_not_clear_another(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.pair.world.pass_(60)
+        self.planned(coins())
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["ARRIVED", "REQUESTED"])
+
+    def test_an_arrival_during_the_stop_is_found(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.world.pass_(50_000)
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.totals()), (["ARRIVED"], MOVED))
+
+    def test_deposits_from_before_the_first_start_are_no_flows(self) -> None:
+        pair = Pair()
+        pair.world.pass_(-5000)
+        pair.source.credit("BTC", D(5))
+        pair.world.pass_(5000)
+        pair.refresh()
+        self.assertEqual(pair.transfers.flows, ())
+
+    def test_a_long_stop_finds_what_came_and_nothing_twice(self) -> None:
+        """The records are read from the last entry on, and what was settled shortly before it is remembered."""
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.pair.world.pass_(40 * 86400)
+        self.pair.target.credit("BTC", D(3))
+        self.pair.world.pass_(20 * 86400)
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["ARRIVED"])
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(3)])
+
+    def test_a_restart_does_not_read_the_whole_history_again(self) -> None:
+        self.pair.world.pass_(40 * 86400)
+        self.pair.source.credit("BTC", D(3))
+        self.pair.refresh()
+        self.pair.start()
+        starts = []
+        self.pair.source.getTransfers = lambda start, end: starts.append(start) or succeed([])  # type: ignore[func-returns-value,method-assign]
+        self.pair.refresh()
+        self.assertEqual(set(starts), {self.pair.world.now() - timedelta(days=1, hours=1)})
+
+    def test_external_flows_are_not_found_twice(self) -> None:
+        self.pair.source.credit("BTC", D(5))
+        self.pair.refresh()
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(5)])
+
+
+class ArrivalTests(Paired):
+    """Matching, one to one."""
+
+    def under_way(self, *amounts: str) -> None:
+        """Transfers of these amounts on one lane, a minute apart: the lane's limit does not hold for what follows."""
+        for amount in amounts:
+            entry = self.planned(coins(amount))
+            self.pair.source.debit()
+            self.pair.refresh()
+            # Hide it from the lane while the next one begins, as the tests need several under way.
+            self.pair.transfers._book.put(evolve(entry, state=S.ARRIVED))
+            self.hidden.append(evolve(entry, state=S.SENT, debited=entry.amount))
+            self.pair.world.pass_(60)
+        for entry in self.hidden:
+            self.pair.transfers._book.put(entry)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.hidden: list[TransferEntry] = []
+
+    def arrives(self, amount: str) -> list[str]:
+        self.pair.target.credit("BTC", D(amount))
+        self.pair.refresh()
+        return self.pair.states()
+
+    def test_two_deposits_of_equal_size_settle_two_transfers(self) -> None:
+        self.under_way("1", "1")
+        self.assertEqual(self.arrives("0.9999"), ["ARRIVED", "SENT"])
+        self.assertEqual(self.arrives("0.9999"), ["ARRIVED", "ARRIVED"])
+
+    def test_two_of_different_amounts_in_the_wrong_order_are_told_apart(self) -> None:
+        self.under_way("1", "2")
+        self.assertEqual(self.arrives("1.9999"), ["SENT", "ARRIVED"])
+
+    def test_two_candidates_of_different_amounts_ask_the_operator(self) -> None:
+        self.under_way("1", "1.005")
+        before = self.pair.total("target", "BTC")
+        self.assertEqual(self.arrives("1.0024"), ["SENT", "SENT"])
+        self.assertIn("may be this one or t2", self.pair.transfers.questions(self.pair.transfers.entries[0])[0])
+        self.assertEqual(self.pair.total("target", "BTC"), before)  # it is one of them, so it counts once
+        self.assertEqual(self.pair.transfers.flows, ())
+
+    def test_the_operators_answer_is_taken(self) -> None:
+        self.under_way("1", "1.005")
+        self.arrives("1.0024")
+        entry = self.successResultOf(self.pair.transfers.act("alice", "t2", "arrived", D("1.0024"), None))
+        self.assertEqual((entry.state, entry.arrived, entry.by), (S.ARRIVED, D("1.0024"), "alice"))
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["SENT", "ARRIVED"])
+        self.assertEqual(self.pair.transfers.questions(self.pair.transfers.entries[0]), ())
+
+    def test_a_pending_deposit_has_not_arrived(self) -> None:
+        self.under_way("1")
+        self.pair.target.credit("BTC", D(1) - FEE)["status"] = "pending"
+        self.pair.target.balances["BTC"] -= D(1) - FEE
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.pair.transfers.flows), (["SENT"], ()))
+
+
+class FlowTests(Paired):
+    """Deposits and withdrawals that the pool did not make."""
+
+    def test_a_deposit_of_somebody_is_an_external_flow(self) -> None:
+        self.pair.target.credit("HUF", D(50_000), reference="wire")
+        self.pair.refresh()
+        (flow,) = self.pair.transfers.flows
+        self.assertEqual((flow.venue, flow.asset, flow.quantity, flow.classified), ("target", "HUF", D(50_000), ""))
+        self.assertEqual(flow.reference, "wire")
+        self.assertEqual(list(self.successResultOf(self.pair.journal.flows(NOON))), [flow])
+
+    def test_a_withdrawal_of_somebody_is_one_too(self) -> None:
+        self.pair.source.balances["USD"] -= 300
+        self.pair.source.record("withdrawal", "USD", D(300), "elsewhere", None)
+        self.pair.refresh()
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(-300)])
+
+    def test_the_operator_says_what_it_was(self) -> None:
+        self.pair.target.credit("HUF", D(50_000))
+        self.pair.refresh()
+        (flow,) = self.pair.transfers.flows
+        found = self.successResultOf(self.pair.transfers.classify("alice", flow.key, "capital"))
+        self.assertEqual((found.classified, found.by), ("capital", "alice"))
+        self.pair.start()
+        self.assertEqual(self.pair.transfers.flows, (found,))
+
+    def test_one_that_came_back_is_nothing(self) -> None:
+        self.pair.source.balances["USD"] -= 300
+        record = self.pair.source.record("withdrawal", "USD", D(300), "elsewhere", None)
+        self.pair.refresh()
+        self.pair.source.bounce(record)
+        self.pair.refresh()
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(0)])
+
+    def test_a_deposit_that_was_taken_for_an_arrival_wrongly_becomes_a_flow(self) -> None:
+        self.planned(coins())
+        record = self.pair.source.debit()
+        self.pair.target.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["ARRIVED"])
+        self.pair.source.bounce(record)
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["FAILED"])
+        self.assertEqual([flow.quantity for flow in self.pair.transfers.flows], [D(1) - FEE])
+
+
+class LedgerTests(Paired):
+    """A client that lists no transfers, but has a ledger."""
+
+    def test_its_lines_serve_as_records(self) -> None:
+        venue = self.pair.source
+        venue.listed = False
+        lines: list[Transaction] = []
+        venue.getTransactionHistory = lambda start, end: succeed(lines)  # type: ignore[method-assign]
+        self.pair.refresh()
+        self.planned(coins())
+        venue.debit()
+        lines.append(
+            Transaction(
+                contract="BTC",
+                timestamp=self.pair.world.now(),
+                quantity=D(1),
+                type="Withdrawal",
+                direction="debit",
+                balance=D(9),
+                note="target's BTC address",
+            )
+        )
+        self.pair.refresh()
+        self.assertEqual(self.pair.states(), ["SENT"])
+        self.assertIn(
+            "20150314T120000.000000:BTC:1:target's BTC address", str(self.pair.transfers.entries[0].withdrawal_id)
+        )
