@@ -350,7 +350,11 @@ class Sputnik(Emitter):
         """
         doing = f"cancelling all orders{'' if ticker is None else ' of ' + ticker}"
         live = self._ready(doing, private=True)
-        on_their_way = [self._id_of(order) for order in self._account.provisional if ticker in (None, order.contract)]
+        on_their_way = [
+            self._id_of(order)
+            for order in self._account.provisional
+            if ticker in (None, order.contract) and not order.unknown  # what is unknown is on the list, or nowhere
+        ]
         cancelled: list[str] = []
         problems: list[ExchangeError] = []
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from attrs import define, field
@@ -73,6 +74,8 @@ class Account:
     :ivar contracts: for conversions; replaced on every new connection.
     :ivar least_fee: fee rate in parts per million to reckon with before a fill has told the real one.
     :ivar positions: wire units, as last read plus what the transaction feed told since.
+    :ivar untold: events that happened when nobody could be told, in order; they outlive a session that ended before it
+        was ready.
     """
 
     contracts: Contracts
@@ -80,6 +83,7 @@ class Account:
     orders: dict[int, Tracked] = field(factory=dict)
     provisional: list[Provisional] = field(factory=list)
     positions: dict[str, int] = field(factory=dict)
+    untold: list[tuple[str, tuple[Any, ...]]] = field(factory=list)
     _fee_rates: dict[str, int] = field(factory=dict)
 
     def use(self, contracts: Contracts) -> list[int]:
@@ -197,7 +201,7 @@ class Account:
         """
         listed = {message.id: message for message in messages}
         for doubtful in [order for order in self.provisional if order.unknown]:
-            self.provisional.remove(doubtful)  # if it rests, it is on the list
+            self._settle_provisional(doubtful, None)  # if it rests, it is on the list
         changed = [order for message in listed.values() if (order := self.take_order(message)) is not None]
         vanished = [
             self.orders[id]

@@ -47,14 +47,12 @@ T = TypeVar("T")
 FILL_FOLLOWS = 0.05  # seconds that an order's event waits for the fill that says at which price
 CLOCKS_DIFFER = 600_000_000  # microseconds by which our clock and the venue's may differ
 
-Events = list[tuple[str, tuple[Any, ...]]]
-
 
 @define(eq=False)
 class Live:
     """One session, from the first read to the lost line.
 
-    :ivar tell: emits an event of the uniform interface; until `announce` it is not used, what happens meanwhile is kept.
+    :ivar tell: emits an event of the uniform interface; used from `announce` on, what happens before is kept.
     :ivar trouble: told of what failed and nobody waits for.
     :ivar tickers: the pairs that are followed.
     """
@@ -69,7 +67,7 @@ class Live:
     trouble: Callable[[Exception], None]
     tickers: tuple[str, ...] = field(init=False, default=())
     books: dict[str, Book] = field(init=False, factory=dict)
-    _held_back: Events | None = field(init=False, factory=list)
+    _telling: bool = field(init=False, default=False)
     _positions: dict[str, Position] = field(init=False, factory=dict)
     _doubtful: set[int] = field(init=False, factory=set)
     _orders_unsure: bool = field(init=False, default=False)
@@ -130,24 +128,28 @@ class Live:
 
     def announce(self) -> None:
         """Tell the state as it was read, then what happened since; start to watch over it."""
-        held_back, self._held_back = self._held_back or [], None
+        self._telling = True
+        untold, self.account.untold = self.account.untold, []
         for ticker, book in self.books.items():
             self.tell("book", ticker, book)
         for ticker, position in self._positions.items():
             self.tell("position", ticker, position)
-        for event, arguments in held_back:
+        for event, arguments in untold:
             self.tell(event, *arguments)
         if self.session.authid:
             self._read_orders.start()
             self._read_positions.start()
 
     def stop(self) -> None:
-        """The session is over; no timer is left behind."""
+        """The session is over: what was to be told is kept for the next one, and no timer is left behind."""
+        self._telling = False
         self._read_orders.stop()
-        for waiting in self._incomplete.values():
-            waiting.cancel()
-        self._incomplete.clear()
         self._read_positions.stop()
+        for id, waiting in list(self._incomplete.items()):
+            if id in self.account.orders:
+                self._tell_order(self.account.orders[id])
+            elif waiting.active():
+                waiting.cancel()
 
     async def _read_contracts(self) -> Contracts:
         raw = await self.ask("reading the markets", "rpc.market.get_markets", result=dict[str, msgspec.Raw])
@@ -292,7 +294,7 @@ class Live:
         if self._is_pair(message.contract):
             book = parse_book(self.account.contracts, message)
             self.books[message.contract] = book
-            if self._held_back is None:
+            if self._telling:
                 self.tell("book", message.contract, book)
 
     def _trade(self, message: TradeMessage) -> None:
@@ -354,15 +356,15 @@ class Live:
         return False
 
     def _tell(self, event: str, *arguments: Any) -> None:
-        if self._held_back is None:
+        if self._telling:
             self.tell(event, *arguments)
         else:
-            self._held_back.append((event, arguments))
+            self.account.untold.append((event, arguments))
 
     def _tell_positions(self) -> None:
         """Tell the holdings that changed, or of which orders hold more or less than before."""
         before, self._positions = self._positions, self.account.position_records()
-        if self._held_back is None:
+        if self._telling:
             for ticker, position in self._positions.items():
                 if position != before.get(ticker):
                     self.tell("position", ticker, position)

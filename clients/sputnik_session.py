@@ -108,7 +108,7 @@ class Session:
         Raises the classes of `clients.exchange`; whatever leaves open whether a call that changes state was carried out
         (no answer, lost connection, unreadable answer) is `OutcomeUnknown`.
         """
-        if self._wamp.is_lost:
+        if self._wamp.is_lost or not self.line.can_send:
             raise self._error(Unreachable, doing, "not connected; nothing was sent")
         doubt: type[ExchangeError] = OutcomeUnknown if changes_state else Unreachable
         late = self._error(doubt, doing, f"no answer in {limit:g} s")

@@ -146,9 +146,15 @@ class Line(WebSocketClientProtocol):
         self._watch = SilenceWatch(clock, interval, patience, self.sendPing, self._gave_up)
         self._watch.start()
 
+    @property
+    def can_send(self) -> bool:
+        """Whether something can be sent: not any more once either side has begun to close."""
+        return bool(self.state == self.STATE_OPEN)
+
     def say(self, payload: bytes) -> None:
-        """Send one text message."""
-        self.sendMessage(payload, isBinary=False)  # type: ignore[no-untyped-call]
+        """Send one text message; on a line that is closing it goes nowhere."""
+        if self.can_send:
+            self.sendMessage(payload, isBinary=False)  # type: ignore[no-untyped-call]
 
     def drop(self, why: str) -> None:
         """Cut the connection without further words; *why* becomes the reason in `gone`."""
@@ -210,6 +216,12 @@ class Line(WebSocketClientProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """One message."""
         self.on_message(payload)
+
+    def onCloseFrame(self, code: Any, reasonRaw: Any) -> None:
+        """The server closes: answer, and do not wait until it drops the connection, which may be never."""
+        super().onCloseFrame(code, reasonRaw)
+        if self.transport is not None:
+            self.transport.loseConnection()
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """The connection is gone."""

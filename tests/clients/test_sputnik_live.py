@@ -62,6 +62,8 @@ class ScriptedLine:
     on_message: Callable[[bytes], None]
     on_read_done: Callable[[], None]
 
+    can_send = True
+
     def __init__(self) -> None:
         self.sent: list[Any] = []
         self.dropped = ""
