@@ -60,7 +60,7 @@ def main(command: list[str]) -> int:
     """Run *command*; its exit status, or 2 when there is no server to run it beside."""
     folder = programs()
     if folder is None or not command:
-        print("no PostgreSQL server on this machine" if command else __doc__, file=sys.stderr)
+        sys.stderr.write("no PostgreSQL server on this machine\n" if command else str(__doc__))
         return 2
     with server(folder) as url:
         return subprocess.run(command, env={**os.environ, "ILP_TEST_DATABASE": url}, check=False).returncode
