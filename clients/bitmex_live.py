@@ -265,8 +265,9 @@ class Live:
             self._take_execution(change.item)
 
     def _take_execution(self, row: Mapping[str, Any]) -> None:
-        claimant = self.account.claimant(row)
-        if claimant is not None and not _refused(row):
+        # A post-only order that would match has an execution `New` too: only a fill proves that an order was taken.
+        claimant = self.account.claimant(row) if row.get("execType") == "Trade" else None
+        if claimant is not None:
             self.account.settle(claimant, str(row["orderID"]))
         taken = self.account.take_execution(row)
         if taken is not None:
