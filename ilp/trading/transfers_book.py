@@ -331,13 +331,15 @@ class TransferBook:
             if flow.quantity != record.change:
                 self.flows[record.key] = evolve(flow, quantity=record.change, classified="came back", by="machine")
             return
+        entry = entry or self._asked_nearest(record)
         if entry is None:
-            candidates = tuple(filter(_open_debit(record), self.entries.values()))
-            # One that the venue had refused is the likeliest owner of a failed record, and nothing changes for it.
-            refused = [e for e in candidates if e.state is TransferState.FAILED and e.amount == record.amount]
-            verdict = match_withdrawal(record, refused or candidates)
-            entry = self.entries[verdict.id] if isinstance(verdict, Cleared) else None
-        if entry is None or entry.state is TransferState.FAILED:
+            self._judge(record, Foreign())  # nothing happened, but for what the venue kept
+            return
+        if entry.state is TransferState.FAILED:
+            if (
+                entry.withdrawal_id != record.id
+            ):  # the trace of a request that had failed anyway; all it tells is the cost
+                self.put(evolve(entry, withdrawal_id=record.id, debited=-record.change))
             return
         if entry.deposit_id is not None:
             self._mistaken(entry)
@@ -349,6 +351,24 @@ class TransferBook:
             arrived=ZERO,
             withdrawal_id=record.id,
             deposit_id=None,
+        )
+
+    def _asked_nearest(self, record: Record) -> TransferEntry | None:
+        """Whose request a withdrawal that failed was: the one of that amount that was made nearest to it in time."""
+        fitting = [
+            e
+            for e in filter(_open_debit(record), self.entries.values())
+            if isinstance(match_withdrawal(record, [e]), Cleared)
+        ]
+        return min(
+            fitting,
+            key=lambda e: (
+                abs(record.at - (e.departed or e.created)),
+                e.state is TransferState.FAILED,
+                e.created,
+                e.id,
+            ),
+            default=None,
         )
 
     def _mistaken(self, entry: TransferEntry) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal as D
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
 
-from clients.exchange import OutcomeUnknown, Transaction, Unreachable
+from clients.exchange import OutcomeUnknown, Refused, Transaction, Unreachable
 from ilp.journal.entries import TransferEntry, TransferState
 from tests.trading.transfers_fakes import FEE, NOON, Pair, Paired, coins, dollars
 
@@ -40,6 +40,21 @@ class ResolvingTests(Paired):
         self.pair.source.bounce(self.pair.source.debit())
         self.pair.refresh()
         self.assertEqual((self.pair.states(), self.totals()), (["FAILED"], (D(10), D(10))))
+
+    def test_a_record_of_an_earlier_failure_says_nothing_about_it(self) -> None:
+        """A venue may list what it refused: that belongs to the request that was made then."""
+        pair = Pair()
+        pair.refresh()
+        pair.source.answer = lambda id: fail(Refused("source", "withdrawing", "closed for today"))
+        self.successResultOf(pair.plan(coins()))
+        refused = pair.source.debit(status="failed")
+        pair.source.balances["BTC"] += 1
+        pair.world.pass_(120)
+        pair.source.answer = lambda id: fail(OutcomeUnknown("source", "withdrawing", "no answer"))
+        self.successResultOf(pair.plan(coins()))
+        pair.refresh()
+        self.assertEqual(pair.states(), ["FAILED", "UNCERTAIN"])
+        self.assertEqual(pair.transfers.entries[0].withdrawal_id, refused["id"])
 
     def test_the_lack_of_a_record_decides_nothing(self) -> None:
         for _ in range(3):
