@@ -384,7 +384,8 @@ class Transfers:
         except Unlisted as e:
             self._log.error("{why}: {note}", why=e, note=note)
             return
-        self._log.info("transfer {id} is {state}: {note}", id=after.id, state=after.state, note=note)
+        told = self._log.error if after.state is TransferState.UNCERTAIN else self._log.info
+        told("transfer {id} is {state}: {note}", id=after.id, state=after.state, note=note)
         self._changed()
         await self._record(after)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal as D
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs
 
 from clients.exchange import InsufficientFunds, OutcomeUnknown, Unreachable
 from ilp.journal.entries import TransferEntry, TransferState
@@ -58,8 +58,10 @@ class SendingTests(Paired):
         self.pair.refresh()
         self.assertEqual((self.pair.states(), len(self.pair.broken)), (["SENT"], 1))
 
-    def test_a_lost_answer_leaves_it_uncertain(self) -> None:
-        self.assertIs(self.sent(OutcomeUnknown("source", "withdrawing", "no answer in 10 s")), S.UNCERTAIN)
+    def test_a_lost_answer_leaves_it_uncertain_and_calls_for_a_person(self) -> None:
+        with capturedLogs() as events:
+            self.assertIs(self.sent(OutcomeUnknown("source", "withdrawing", "no answer in 10 s")), S.UNCERTAIN)
+        self.assertEqual([event["id"] for event in events if event["log_level"] is LogLevel.error], ["t1"])
         self.assertEqual(self.pair.transfers.uncertain, self.pair.transfers.entries)
 
     def test_an_error_that_nobody_foresaw_leaves_it_uncertain(self) -> None:
