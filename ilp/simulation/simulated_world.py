@@ -35,6 +35,7 @@ HOUSE_BASE = Decimal(100_000)
 
 _FREE = FeeFactors(0, 0, 0, 0)
 _MINUTE = timedelta(minutes=1)
+_HISTORY = 10_000  # days of a busy user, and half a day of printed trades
 _HOUSE_HISTORY = 1_000  # nobody asks what the house did long ago, and it does a lot
 
 
@@ -143,7 +144,7 @@ class World:
         currencies = (venue.pair.base, venue.pair.quote)
         charged = [evolve(c, withdrawal_fee=fees.get(c.ticker, c.withdrawal_fee)) for c in currencies]
         rules = Rules(hold_original=True, cancel_marks_filled=True)
-        return Core(self.clock.now, charged, [venue.pair], rules=rules, venue=venue.name)
+        return Core(self.clock.now, charged, [venue.pair], rules=rules, venue=venue.name, history=_HISTORY)
 
     def _endow(self, venue: Venue, core: Core) -> None:
         for user in venue.users:
