@@ -17,8 +17,8 @@ from ilp.operator import Console, Document
 
 __all__ = ["EVERY", "KEPT", "History", "sample"]
 
-EVERY = 4.0  # seconds of the reactor between two samples
-KEPT = 900  # samples: an hour
+EVERY = 2.0  # seconds of the reactor between two samples
+KEPT = 900  # samples: half an hour
 
 
 def sample(document: Document) -> Document:

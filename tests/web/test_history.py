@@ -47,7 +47,7 @@ class HistoryTests(SynchronousTestCase):
             self.clock.advance(EVERY)
         self.assertEqual([s["at"][-2] for s in self.history.document()["samples"]], ["0", "1", "2"])
 
-    def test_no_more_than_an_hour_is_kept(self) -> None:
+    def test_no_more_than_half_an_hour_is_kept(self) -> None:
         for _ in range(KEPT + 10):
             self.clock.advance(EVERY)
         self.assertEqual(len(self.history.document()["samples"]), KEPT)

@@ -171,7 +171,7 @@ class ActTests(SiteTestCase):
         self.assertEqual(self.anna.get("/api/pool").status, 503)
 
     def test_the_samples_of_the_pictures_can_be_read(self) -> None:
-        self.assertEqual(self.anna.get("/api/history").json(), {"every": 4.0, "samples": []})
+        self.assertEqual(self.anna.get("/api/history").json(), {"every": 2.0, "samples": []})
 
     def test_executed_plans_can_be_read(self) -> None:
         self.assertEqual(self.anna.get("/api/plans").json(), {"plans": []})

@@ -45,7 +45,8 @@ const readout = (spec, at) => {
   }), near.map((m) => [" · ", m.text]));
 };
 
-/** A chart. `spec`: `{id, label, unit, height, series: [{name, cls, text, step, points: [[ms, number or null, text]]}],
+/** A chart. `spec`: `{id, label, unit, height, series: [{name, cls, text, step, loose, points: [[ms, number or null, text]]}],
+    A loose series does not stretch the picture; it leaves it at the edge.
     bands: [{cls, low, high}] (indices of series), markers: [{t, y, cls, text}]}`. */
 export const chart = (spec) => {
   const { id, height = 240 } = spec;
@@ -54,7 +55,7 @@ export const chart = (spec) => {
   if (!box) setTimeout(redraw, 0); // its width is known once it stands on the page
   const times = spec.series[0].points.map(([t]) => t), [from, to] = [times[0], times.at(-1)];
   const markers = spec.markers.filter((m) => m.t >= from && m.t <= to);
-  const values = [...spec.series.flatMap((s) => s.points.map((p) => p[1])), ...markers.map((m) => m.y)].filter((v) => v !== null);
+  const values = [...spec.series.filter((s) => !s.loose).flatMap((s) => s.points.map((p) => p[1])), ...markers.map((m) => m.y)].filter((v) => v !== null);
   if (!values.length) return h("p", { class: "empty", key: id }, icon("none"), "There was nothing to draw in this time: no prices, no amounts.");
   const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.06 || Math.abs(high) * 0.01 || 1;
   const x = (t) => PAD.left + ((t - from) / (to - from || 1)) * (width - PAD.left - PAD.right);
@@ -81,9 +82,10 @@ export const chart = (spec) => {
       h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": spec.label, onmousemove: pointed, onmouseleave: () => move(undefined), onkeydown: keyed },
         ticks.map((v) => [h("line", { class: "g", key: `y${v}`, x1: PAD.left, x2: width - PAD.right, y1: y(v), y2: y(v) }), text(PAD.left - 6, y(v) + 4, "end", group(v.toFixed(decimals)))]),
         Array.from({ length: every + 1 }, (_, i) => from + ((to - from) * i) / every).map((t, i) => text(x(t), height - 6, i === 0 ? "start" : i === every ? "end" : "middle", new Date(t).toLocaleTimeString("en-GB"))),
+        h("svg", { x: PAD.left, y: PAD.top, width: width - PAD.left - PAD.right, height: height - PAD.top - PAD.bottom, viewBox: `${PAD.left} ${PAD.top} ${width - PAD.left - PAD.right} ${height - PAD.top - PAD.bottom}`, "aria-hidden": "true" },
         (spec.bands ?? []).map((b) => h("path", { class: b.cls, d: area(spec.series[b.low].points, spec.series[b.high].points, x, y) })),
         spec.series.map((s) => h("path", { class: `l ${s.cls}`, key: s.name, d: path(s.points, x, y, s.step) })),
-        markers.map((m, i) => h("path", { class: m.cls, key: `m${i}`, d: `M${x(m.t).toFixed(1)} ${y(m.y).toFixed(1)}m0 ${m.up ? -6 : 6}l6 ${m.up ? 10 : -10}h-12Z` })),
+        markers.map((m, i) => h("path", { class: m.cls, key: `m${i}`, d: `M${x(m.t).toFixed(1)} ${y(m.y).toFixed(1)}m0 ${m.up ? -6 : 6}l6 ${m.up ? 10 : -10}h-12Z` }))),
         hover[id] === undefined ? null : h("line", { class: "cross", x1: x(nearest(spec.series[0].points, hover[id])[0]), x2: x(nearest(spec.series[0].points, hover[id])[0]), y1: PAD.top, y2: height - PAD.bottom }))),
     h("ul", { class: "legend" }, spec.series.filter((s) => !s.quiet).map((s) => h("li", { key: s.name }, h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${s.cls}`, d: "M0 5H18" })), s.name)), markers.length ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null, spec.unit ? h("li", { key: "unit", class: "unit" }, spec.unit) : null));
 };

@@ -4,7 +4,7 @@ import { app, canAct, redraw } from "./app.js";
 import { post } from "./api.js";
 import { say } from "./dialogs.js";
 import { h, icon } from "./dom.js";
-import { amount, minus, same, value, when, words } from "./format.js";
+import { computed, minus, same, value, when, words } from "./format.js";
 import { allQuotes, moveKey, moveName } from "./plan.js";
 import { button, reason } from "./parts.js";
 
@@ -151,11 +151,12 @@ const effects = (now, then) => {
   return rows;
 };
 
+const FIGURES = { significant: 9 };
 const effect = ([what, before, after, unit]) => {
   const difference = before && after ? minus(after, before) : null;
   const unchanged = (before ?? "") === (after ?? "") || (difference !== null && !/[1-9]/.test(difference));
-  return h("tr", { key: what, class: unchanged ? "unchanged" : "" }, h("th", { scope: "row" }, what), h("td", { class: "r" }, amount(before, unit)), h("td", { class: "r" }, unchanged ? "the same" : h("b", {}, amount(after, unit))),
-    h("td", { class: "r" }, difference && !unchanged ? amount(difference, "", { signed: true }) : ""));
+  return h("tr", { key: what, class: unchanged ? "unchanged" : "" }, h("th", { scope: "row" }, what), h("td", { class: "r" }, computed(before, unit, FIGURES)), h("td", { class: "r" }, unchanged ? "the same" : h("b", {}, computed(after, unit, FIGURES))),
+    h("td", { class: "r" }, difference && !unchanged ? computed(difference, "", { significant: 6, signed: true }) : ""));
 };
 
 const previewed = () => {

@@ -1,7 +1,7 @@
-/* The samples behind the pictures: the daemon's of the last hour, then the page's own, at the same pace. */
+/* The samples behind the pictures: the daemon's of the last half hour, then the page's own, at the same pace. */
 import { app } from "./app.js";
 
-let samples = [], every = 4, last = -Infinity, asked = -Infinity;
+let samples = [], every = 2, last = -Infinity, asked = -Infinity;
 
 /** The same as `web/history.py`. */
 const sample = (doc) => ({

@@ -97,7 +97,7 @@ const totals = () => {
   return list(assets.map((a) => [a, app.doc.state.holdings.filter((x) => x.asset === a && isNonZero(x.in_transit)).length ? [amount(app.doc.state.marks[a], numeraire()), " each, some in transit"] : [amount(app.doc.state.marks[a], numeraire()), " each"]]));
 };
 
-/* Each holding against its target over the last hour. */
+/* Each holding against its target over the last half hour. */
 const overTime = () => (enough() ? h("div", { class: "multi" }, app.doc.state.holdings.map((x) => {
   const name = `${x.venue} ${x.asset}`;
   return h("div", { key: name }, h("h4", {}, name), chart({

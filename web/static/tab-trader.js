@@ -53,7 +53,7 @@ const side = (q) => {
       ["Reference", computed(q.reference, quoteUnit, { flash: true }), "The worse of hedge price and reservation price: at it a fill neither gains nor loses."],
       ["Reservation", computed(q.reservation, quoteUnit, { flash: true }), "At this price a fill leaves the pool's best value unchanged, with stock, transfers and risk counted in."],
       ["Hedge price", computed(q.hedge, quoteUnit, { flash: true }), "What closing the fill on the source comes to, in this currency, fees included."],
-      q.band ? ["Allowed band", [computed(q.band[0]), " to ", computed(q.band[1], quoteUnit)], "A resting quote stays while its price is in here."] : null,
+      q.band ? ["Allowed band", [computed(q.band[0], "", { significant: 7 }), " to ", computed(q.band[1], quoteUnit, { significant: 7 })], "A resting quote stays while its price is in here."] : null,
     ]), edgeBand(q));
 };
 
@@ -80,11 +80,11 @@ const prices = () => {
   if (!first || !enough()) return panel("p-price", "Price, quotes and fills", 12, empty("The picture begins with the first samples, a few seconds from now."));
   const [bid, ask] = ["bid", "ask"].map((side) => `${first.venue} ${first.ticker} ${side}`), book = `${first.venue} ${first.ticker}`;
   const fillsHere = app.doc.trader.fills.filter((f) => f.venue === first.venue && f.ticker === first.ticker);
-  return panel("p-price", ["Price, quotes and fills ", h("small", {}, `${first.ticker} on ${first.venue}, the last hour at most`)], 12, chart({
+  return panel("p-price", ["Price, quotes and fills ", h("small", {}, `${first.ticker} on ${first.venue}, the last half hour at most`)], 12, chart({
     id: "price", unit: first.ticker.split("/")[1], height: 280,
     label: `Own quotes of ${first.ticker} on ${first.venue}, their references, the best prices of the book and own fills over time; the tables below have the fills.`,
     series: [
-      { name: "best bid", cls: "other", points: points((s) => s.books[book]?.[0]) }, { name: "best ask", cls: "other", points: points((s) => s.books[book]?.[1]) },
+      { name: "best bid", cls: "other", loose: true, points: points((s) => s.books[book]?.[0]) }, { name: "best ask", cls: "other", loose: true, points: points((s) => s.books[book]?.[1]) },
       { name: "reference bid", cls: "ref", points: points((s) => s.quotes[bid]?.[1]) }, { name: "reference ask", cls: "ref", points: points((s) => s.quotes[ask]?.[1]) },
       { name: "our bid", cls: "bid", text: "c-bid", step: true, points: points((s) => s.quotes[bid]?.[0]) }, { name: "our ask", cls: "ask", text: "c-ask", step: true, points: points((s) => s.quotes[ask]?.[0]) },
     ],
