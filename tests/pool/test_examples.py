@@ -7,12 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from ilp.pool.document import Pool, parse_pool, pool_document
 from ilp.pool.optimizer import solve
 from ilp.pool.prices import quote_prices
 from ilp.solve_command import main
+from tests.pool.cases import NumberTestCase
 
 EXAMPLES = Path(__file__).parent / "examples"
 NAMES = sorted(p.name.removesuffix(".expected.json") for p in EXAMPLES.glob("*.expected.json"))
@@ -33,7 +32,7 @@ def same_price(pool: Pool, entry: dict[str, Any], price: float | None, expected:
     return abs(price - expected) <= max(1e-5 * abs(expected), 1e-5 * at_mark)
 
 
-class ExamplesTests(SynchronousTestCase):
+class ExamplesTests(NumberTestCase):
     """The published pools and answers."""
 
     def test_there_are_all_of_them(self) -> None:
@@ -44,8 +43,8 @@ class ExamplesTests(SynchronousTestCase):
             pool, expected = example(name)
             solution = solve(pool)
             near = 1e-8 * (1 + abs(expected["base_value"]))
-            self.assertAlmostEqual(solution.base.value, expected["base_value"], delta=near, msg=name)
-            self.assertAlmostEqual(solution.optimized.value, expected["value"], delta=near, msg=name)
+            self.assert_near(solution.base.value, expected["base_value"], near, name)
+            self.assert_near(solution.optimized.value, expected["value"], near, name)
 
     def test_the_bound_closes_the_gap(self) -> None:
         for name in NAMES:
