@@ -36,7 +36,7 @@ class Bars:
     :param limit: how many bars of each period are kept.
     """
 
-    def __init__(self, contract: str, limit: int = 100_000) -> None:
+    def __init__(self, contract: str, limit: int = 20_000) -> None:
         self._contract = contract
         self._limit = limit
         self._bars: dict[Period, dict[datetime, Bar]] = {period: {} for period in PERIODS}
