@@ -8,19 +8,16 @@ see `clients.sputnik_history`).  The account must be used by nobody else: everyt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
-from random import Random
 from typing import Any, TypeVar
 
-from attrs import fields
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from clients.budget import Budget, Priority
+from clients.budget import Priority
 from clients.calls import deferring
-from clients.events import Emitter
 from clients.exchange import (
     OHLCV,
     Book,
@@ -28,7 +25,6 @@ from clients.exchange import (
     Fill,
     IExchange,
     Market,
-    NotAuthorised,
     Order,
     OrderRejected,
     OutcomeUnknown,
@@ -41,18 +37,12 @@ from clients.exchange import (
     Transaction,
     Transfer,
     UnknownOrder,
-    Unreachable,
 )
-from clients.reconnect import Backoff, Lifeline
-from clients.redaction import Redactor, Secret
-from clients.sputnik_account import Account
+from clients.sputnik_connection import SputnikConnection
 from clients.sputnik_errors import ALREADY_CANCELLED
 from clients.sputnik_history import fill_record, find_withdrawal, read_fills, read_transfers
 from clients.sputnik_live import Live
-from clients.sputnik_options import Options
-from clients.sputnik_session import SUBPROTOCOL, Credentials, Session
 from clients.sputnik_wire import (
-    Contracts,
     OhlcvMessage,
     TradeMessage,
     from_wire_time,
@@ -61,156 +51,19 @@ from clients.sputnik_wire import (
     parse_transaction,
     to_wire_time,
 )
-from clients.wamp_login import CodeNotReady, OneTimeCodes
-from clients.websocket import Address, LineLost, TlsRules, dial
+from clients.wamp_login import CodeNotReady
 
 __all__ = ["Sputnik"]
 
 T = TypeVar("T")
 
-CLOSING = 2.0  # seconds for an orderly goodbye
-ALIVE_EVERY = 0.5  # seconds between two `alive` events
-LARGEST = 64 * 2**20  # bytes of one message: sixty days of minute bars are about 20 MB
 CLOCKS_DIFFER = timedelta(minutes=10)  # a withdrawal just made is looked for so far back in the history
 WITHDRAWALS_SEEN = "its fate shows in the transaction history: look there before asking again"
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @implementer(IExchange)
-class Sputnik(Emitter):
-    """A Sputnik exchange.
-
-    :param id: user name; empty joins anonymously, for market data only.
-    :param secret: the password.
-    :param endpoint: `ws://host` or `wss://host`, with `:port` unless it is 8880 or 8443, and path unless it is `/ws`.
-    :param now: the world's time, aware UTC; it stamps one-time codes and bounds the search for a withdrawal just made.
-    :param random: jitter of reconnections.
-    :param options: see `clients.sputnik_options.Options`; text as it comes from a file will do.
-    """
-
-    features: frozenset[str]
-
-    option_names = tuple(one.name for one in fields(Options))
-    """Keywords that the constructor takes besides those it names."""
-
-    def __init__(
-        self,
-        *,
-        id: str = "",
-        secret: str = "",
-        endpoint: str,
-        reactor: Any,
-        name: str = "sputnik",
-        now: Callable[[], datetime] = _utc_now,
-        random: Random | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__()
-        self.name = name
-        self.features = frozenset() if id else frozenset({"public_only"})
-        self._options = Options.read(options)
-        self._address = Address.parse(endpoint, plain_port=8880, tls_port=8443, path="/ws")
-        self._tls = TlsRules(self._options.ca_certs_dir, self._options.tls_minimum)
-        codes = OneTimeCodes(self._options.totp_secret) if self._options.totp_secret else None
-        self._credentials = Credentials(id, Secret(secret), codes)
-        self._redactor = Redactor(secret, self._options.totp_secret)
-        self._reactor = reactor
-        self._now = now
-        self._budget = Budget(reactor, self._options.rate, self._options.burst)
-        self._account = Account(Contracts({}), int(self._options.fee * 10**6))
-        self._live: Live | None = None  # while ready, and only then
-        self._session: Session | None = None
-        self._told_alive = float("-inf")
-        self._withdrawals: set[str] = set()
-        backoff = Backoff(self._options.backoff_first, self._options.backoff_longest)
-        self._lifeline = Lifeline(name, self._open, reactor, random or Random(), backoff, self._trouble)
-
-    # ------------------------------------------------------------------------------------------------ connection
-
-    def connect(self) -> Deferred[None]:
-        """See `IExchange`.  Ready means: logged in, subscribed, and markets, books, orders and holdings read."""
-        return self._lifeline.start(self._options.connect_deadline)
-
-    @deferring
-    async def disconnect(self) -> None:
-        """See `IExchange`."""
-        await self._lifeline.stop()
-        self._budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
-        session = self._session
-        if session is not None:
-            await session.close(CLOSING)
-
-    async def _open(self) -> Deferred[Exception]:
-        limit = self._options.deadline
-        try:
-            line = await dial(
-                self._reactor,
-                self._address,
-                limit=limit,
-                subprotocols=[SUBPROTOCOL],
-                tls=self._tls,
-                largest_message=LARGEST,
-            )
-        except LineLost as error:
-            raise Unreachable(self.name, "connecting", str(error)) from None
-        session = Session(self.name, line, self._reactor, self._redactor, self._trouble)
-        live = Live(
-            session, self._account, self._budget, self._options, self._reactor, self._now, self.announce, self._trouble
-        )
-        ended: Deferred[Exception] = Deferred()
-        line.when_gone().addCallback(self._gone, session, live, ended)
-        line.watch(self._reactor, self._options.ping_interval, self._options.ping_timeout)
-        try:
-            await session.join(self._credentials, self._now().timestamp(), limit)
-            await live.prepare()
-        except BaseException:  # a cancellation too: nothing may be left open
-            line.drop("given up")
-            await line.when_gone()
-            raise
-        self._session, self._live = session, live
-        line.on_heard = self._heard
-        self.announce("connect", self)
-        live.announce()
-        return ended
-
-    def _gone(self, reason: LineLost, session: Session, live: Live, ended: Deferred[Exception]) -> None:
-        """The line is lost: first nothing held counts any more, then whoever waits is told, then everybody."""
-        was_ready = self._live is live
-        if was_ready:
-            self._live = self._session = None
-        live.stop()
-        session.lost(reason)
-        if was_ready:
-            self.announce("disconnect", self)
-        if not ended.called:
-            ended.callback(reason)
-
-    def _heard(self) -> None:
-        now = self._reactor.seconds()
-        if now - self._told_alive >= ALIVE_EVERY and self._live is not None:
-            self._told_alive = now
-            self.announce("alive", self)
-
-    def _trouble(self, error: Exception) -> None:
-        self.announce("error", error)
-
-    def _ready(self, doing: str, private: bool = False) -> Live:
-        if self._live is None:
-            raise Unreachable(self.name, doing, "not connected; nothing was sent")
-        if private and not self._live.session.authid:
-            raise NotAuthorised(self.name, doing, "connected without an account; set id and secret")
-        return self._live
-
-    def _market(self, ticker: str, doing: str, kind: str, error: type[ExchangeError] = Refused) -> None:
-        """Refuse a ticker that the venue does not have, before anything is sent."""
-        contract = self._account.contracts.get(ticker)
-        if contract is None or contract.contract_type != kind:
-            known = [other for other, c in self._account.contracts.items() if c.contract_type == kind]
-            what = "currency" if kind == "cash" else "pair"
-            raise error(self.name, doing, f"{ticker!r} is no {what} of this venue; it has {', '.join(known) or 'none'}")
+class Sputnik(SputnikConnection):
+    """A Sputnik exchange.  For the constructor's keywords see `clients.sputnik_connection.SputnikConnection`."""
 
     # ------------------------------------------------------------------------------------------------ holdings
 
@@ -281,10 +134,10 @@ class Sputnik(Emitter):
         except ExchangeError as error:
             self._trouble(error)
             return ""
-        found = find_withdrawal(self._account.contracts, rows, ticker, amount, address, self._withdrawals)
+        found = find_withdrawal(self._account.contracts, rows, ticker, amount, address, self._account.withdrawals)
         if found is None:
             return ""
-        self._withdrawals.add(found["id"])
+        self._account.withdrawals.add(found["id"])
         return found["id"]
 
     # ------------------------------------------------------------------------------------------------ orders

@@ -74,6 +74,7 @@ class Account:
     :ivar contracts: for conversions; replaced on every new connection.
     :ivar least_fee: fee rate in parts per million to reckon with before a fill has told the real one.
     :ivar positions: wire units, as last read plus what the transaction feed told since.
+    :ivar withdrawals: ids that withdrawals made here were given, so that two alike get different ones.
     :ivar untold: events that happened when nobody could be told, in order; they outlive a session that ended before it
         was ready.
     """
@@ -83,6 +84,7 @@ class Account:
     orders: dict[int, Tracked] = field(factory=dict)
     provisional: list[Provisional] = field(factory=list)
     positions: dict[str, int] = field(factory=dict)
+    withdrawals: set[str] = field(factory=set)
     untold: list[tuple[str, tuple[Any, ...]]] = field(factory=list)
     _fee_rates: dict[str, int] = field(factory=dict)
 
