@@ -417,6 +417,6 @@ def _check_steps(pair: Pair, price: int, quantity: int) -> None:
         raise InvalidPriceQuantity(f"{pair.ticker}: quantity {quantity} is not a positive multiple of {pair.lot}")
     if quantity < pair.min_quantity:
         raise BelowMinimum(f"{pair.ticker}: quantity {quantity} is below the minimum of {pair.min_quantity}")
-    value = pair.cash(quantity, price)
+    value = abs(pair.cash(quantity, price))
     if value < pair.min_value:
         raise BelowMinimum(f"{pair.ticker}: a value of {value} is below the minimum of {pair.min_value}")
