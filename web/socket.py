@@ -158,6 +158,7 @@ class PageFactory(_ServerFactory):  # type: ignore[misc]
         self.feed = feed
         self.access = access
         self.pages: set[PageProtocol] = set()
+        self._closing = False
         self._prepared: tuple[bytes, Any] = (b"", None)
         self._all_gone: list[Deferred[None]] = []
         self.setProtocolOptions(
@@ -180,6 +181,9 @@ class PageFactory(_ServerFactory):  # type: ignore[misc]
 
     def opened(self, page: PageProtocol) -> None:
         """*page* wants the feed."""
+        if self._closing:  # it was admitted while the daemon stopped
+            page.shut()
+            return
         self.pages.add(page)
         self.feed.join(page)
 
@@ -195,6 +199,7 @@ class PageFactory(_ServerFactory):  # type: ignore[misc]
 
     def close_all(self) -> Deferred[None]:
         """Close every page; fires when the last has gone."""
+        self._closing = True
         d: Deferred[None] = Deferred()
         if not self.pages:
             d.callback(None)

@@ -205,6 +205,14 @@ class SocketTests(Served):
         good.sendClose()
         await good.closed
 
+    async def test_a_page_that_was_admitted_while_the_daemon_stopped_is_closed(self) -> None:
+        address = await self.serve()
+        factory = self.service._pages
+        factory.close_all()  # type: ignore[union-attr]  # as `stop` does, the port still being open
+        page = await self.page(address, self.cookie(address))
+        self.assertEqual(await page.closed, socket_module.STOPPING)
+        self.assertEqual(page.frames, [])
+
     async def test_stopping_the_service_closes_every_page(self) -> None:
         address = await self.serve()
         page = await self.page(address, self.cookie(address))
