@@ -70,7 +70,9 @@ class Duties:
                 if self.floor.market.connected.get(pair.venue, False):
                     remaining += await self._left(pair.venue)
             if not remaining and not self.floor.desk.live():
-                confirmed(Confirmation(self.floor.now()))
+                # A venue that cannot be asked has confirmed nothing, though nothing of ours is in doubt there.
+                asked = all(self.floor.market.connected.get(pair.venue, False) for pair in self.floor.layout.pairs)
+                confirmed(Confirmation(self.floor.now() if asked else None))
                 return
             live = [f"{order.venue}/{order.order_id or order.key}" for order in self.floor.desk.live()]
             confirmed(Confirmation(None, tuple(dict.fromkeys([*remaining, *live]))))

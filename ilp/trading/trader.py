@@ -18,14 +18,15 @@ from twisted.logger import Logger
 
 from clients.exchange import IExchange, IRateFeed, Order, Side
 from ilp.clock import WorldClock
-from ilp.journal.entries import FillEntry, HedgeEntry, IntentEntry, OrderState, Purpose, StateEntry, TransferEntry
+from ilp.journal.entries import IntentEntry, OrderState, Purpose, StateEntry, TransferEntry
 from ilp.journal.interface import Journal, Recovered
 from ilp.settings import Parameters, Settings
 from ilp.trading.audit import Audit
 from ilp.trading.caretaker import Caretaker
 from ilp.trading.checks import checks
 from ilp.trading.duties import Duties
-from ilp.trading.exposure import Close, Exposure, Open, signed
+from ilp.trading.exposure import Exposure
+from ilp.trading.fills import Fills
 from ilp.trading.floor import Floor
 from ilp.trading.gate import Breach, Gate, WithdrawalRequest
 from ilp.trading.hedger import Hedger
@@ -111,6 +112,7 @@ class Trader:
         self._subscribers: list[Callable[[], None]] = []
         self._closed = False
         self._zero: list[Deferred[None]] = []
+        self._cleared = False  # every venue that answers has confirmed zero, and nothing of ours is in doubt elsewhere
         self._build(venues, feed, journal, strategy or LiquidityPool())
 
     def _build(
@@ -151,6 +153,16 @@ class Trader:
             self._ids,
             self.permitted,
             self.alarm,
+        )
+        self.fills = Fills(
+            self.layout,
+            self.market,
+            self.gate,
+            self.floor.exposure,
+            self.recorder,
+            lambda: self.floor.parameters,
+            self._seconds,
+            clock.now,
         )
         self.links = Links(
             self.layout,
@@ -193,9 +205,8 @@ class Trader:
         self.desk.recover(recovered.orders)
         since = self.clock.now() - MEMORY
         fills, links = await self._journal.fills(since), await self._journal.hedges(since)
-        self.floor.exposure.recover(fills, links, self._reopened)
+        self.fills.recover(fills, links)
         for fill in fills:
-            self.gate.filled(fill.quantity, fill.at)
             self.desk.settled.add((fill.venue, fill.order_id))
         if recovered.seen is not None and recovered.began is not None:
             # What was written last may not have become durable before the process ended.
@@ -224,7 +235,7 @@ class Trader:
 
     def _remaining(self) -> tuple[str, ...]:
         """What may still rest: what the venues report, what we do not know to be final, and who did not answer."""
-        if self.confirmation.at is not None:
+        if self.confirmation.at is not None or self._cleared:
             return ()
         live = (f"{order.venue}/{order.order_id or order.key}" for order in self.desk.live())
         found = tuple(dict.fromkeys([*self.confirmation.remaining, *live]))
@@ -359,7 +370,7 @@ class Trader:
 
     def _withdraw_from_market(self, state: State, reason: str) -> None:
         """Cancel own orders on every venue still reachable, and ask until the venues confirm it."""
-        self.confirmation = Confirmation()
+        self.confirmation, self._cleared = Confirmation(), False
         self.desk.cancel_all(f"{state}: {reason}")
         self._run_errand(self._clear())
 
@@ -371,6 +382,7 @@ class Trader:
     async def _clear(self) -> None:
         while True:
             await self.duties.clear(self._confirmed)
+            self._cleared = True
             if self.life.state is not State.STOPPING:
                 break
             settled = not self.loop.hedger.closable() or bool(self.loop.hedger.overdue())
@@ -456,6 +468,8 @@ class Trader:
 
     def connected(self, venue: str) -> None:
         """A venue, or the feed (empty), is ready for calls."""
+        if self.life.state is State.HALTED and self._errand is None:
+            self._run_errand(self._clear())  # what an earlier run left there must not rest while we are halted
         self.wake()
 
     def lost(self, venue: str) -> None:
@@ -499,25 +513,7 @@ class Trader:
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill to the picture, to exposure and to the journal."""
-        pair = self.layout.source if order.venue == self.layout.source.venue else self.layout.target
-        fees = growth.fees or self._usual_fee(order, growth, pair)
-        received = signed(order.side, growth.quantity) - fees.get(pair.base, ZERO)
-        paid = signed(order.side, growth.quantity * growth.price) + fees.get(pair.quote, ZERO)
-        self.market.balances.apply(order.venue, pair.base, received)
-        self.market.balances.apply(order.venue, pair.quote, -paid)
-        now = self.clock.now()
-        self.gate.filled(growth.quantity, now)
-        fill = self._fill_entry(order, growth, trade_id, fees, now)
-        exposure, key = self.floor.exposure, f"{fill.venue}/{fill.key}"
-        links: tuple[HedgeEntry, ...] = ()
-        if order.purpose is Purpose.QUOTE:
-            links = exposure.add(
-                Open(key, received, self._worth(paid / received), self._reference(fill), self._seconds()), now
-            )
-        elif order.purpose is Purpose.HEDGE:
-            fee = self.floor.parameters.source_fee.proportional
-            links = exposure.close(received, Close(key, now, growth.price, fee), self._seconds())
-        self.recorder.record(order.entry, fill, *links)
+        self.fills.take(order, growth, trade_id)
         self.wake()
 
     # ----------------------------------------------------------------------------------------------- what the gate asks
@@ -604,52 +600,6 @@ class Trader:
     def _own_orders(self, pair: Pair) -> list[tuple[Side, Decimal, Decimal]]:
         return [(order.side, order.price, order.left) for order in self.desk.live(pair.venue, pair.ticker)]
 
-    def _usual_fee(self, order: OwnOrder, growth: Growth, pair: Pair) -> Mapping[str, Decimal]:
-        """What a venue that does not tell its fee is expected to charge."""
-        parameters = self.floor.parameters
-        fee = parameters.source_fee if pair == self.layout.source else parameters.target_fee
-        return {pair.quote: growth.quantity * growth.price * fee.proportional}
-
-    def _fill_entry(
-        self, order: OwnOrder, growth: Growth, trade_id: str | None, fees: Mapping[str, Decimal], now: datetime
-    ) -> FillEntry:
-        book = self.market.book(self.layout.source) if order.purpose is Purpose.QUOTE else None
-        return FillEntry(
-            order.venue,
-            trade_id or f"{order.order_id}:{order.filled}",
-            order.key,
-            order.order_id or "",
-            order.purpose,
-            order.ticker,
-            order.side,
-            growth.price,
-            growth.quantity,
-            order.filled,
-            fees,
-            now,
-            book["bids"][0]["price"] if book is not None and book["bids"] else None,
-            book["asks"][0]["price"] if book is not None and book["asks"] else None,
-        )
-
-    def _worth(self, price: Decimal) -> Decimal | None:
-        """A price of the target, fee included, in numeraire."""
-        if not self.layout.rate_ticker:
-            return price
-        return None if self.market.good_rate is None else price * self.market.good_rate
-
-    def _reference(self, fill: FillEntry) -> Decimal | None:
-        """The source's best price at which the fill could be closed when it happened."""
-        return fill.reference_bid if fill.side is Side.BUY else fill.reference_ask
-
-    def _reopened(self, fill: FillEntry) -> Open | None:
-        """What a fill of an earlier run opens, but for what was linked to it; nobody knows the rate of that time."""
-        if fill.purpose is Purpose.PLAN:
-            return None
-        received = signed(fill.side, fill.quantity) - fill.fees.get(self.layout.base, ZERO)
-        reference = self._reference(fill) if fill.purpose is Purpose.QUOTE else fill.price
-        worth = None if fill.purpose is Purpose.QUOTE else fill.price
-        return Open(f"{fill.venue}/{fill.key}", received, worth, reference, self._seconds())
-
     def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
         """The state's own errand; the next change of state cancels it."""
         errand = self._own(work)
@@ -664,6 +614,8 @@ class Trader:
 
     def _ended(self, result: Any, running: Deferred[None]) -> None:
         self._running.discard(running)
+        if running is self._errand:
+            self._errand = None
         error = getattr(result, "value", None)
         if isinstance(error, BaseException) and not isinstance(error, CancelledError):
             self.report("an errand failed", error)

@@ -1,0 +1,120 @@
+"""What a fill changes: balances, turnover, exposure and the journal, all in the instant in which we hear of it.
+
+Sends nothing and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from attrs import define
+
+from clients.exchange import Side
+from ilp.journal.entries import FillEntry, HedgeEntry, Purpose
+from ilp.settings import Parameters
+from ilp.trading.exposure import Close, Exposure, Open, signed
+from ilp.trading.gate import Gate
+from ilp.trading.layout import Layout, Pair
+from ilp.trading.market import Market
+from ilp.trading.own import Growth, OwnOrder
+from ilp.trading.recorder import Recorder
+
+__all__ = ["Fills"]
+
+ZERO = Decimal(0)
+
+
+@define(eq=False)
+class Fills:
+    """Takes in fills.
+
+    :ivar parameters: those of now; what a venue that does not tell its fees is expected to charge.
+    :ivar seconds: the reactor's clock; `now`: the world's.
+    """
+
+    layout: Layout
+    market: Market
+    gate: Gate
+    exposure: Exposure
+    recorder: Recorder
+    parameters: Callable[[], Parameters]
+    seconds: Callable[[], float]
+    now: Callable[[], datetime]
+
+    def take(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
+        """An own order traded *growth* more."""
+        pair = self.layout.source if order.venue == self.layout.source.venue else self.layout.target
+        fees = growth.fees or self._usual_fee(growth, pair)
+        received = signed(order.side, growth.quantity) - fees.get(pair.base, ZERO)
+        paid = signed(order.side, growth.quantity * growth.price) + fees.get(pair.quote, ZERO)
+        self.market.balances.apply(order.venue, pair.base, received)
+        self.market.balances.apply(order.venue, pair.quote, -paid)
+        fill = self._entry(order, growth, trade_id, fees)
+        self.gate.filled(growth.quantity, fill.at)
+        self.recorder.record(order.entry, fill, *self._links(order, fill, received, paid))
+
+    def recover(self, fills: Iterable[FillEntry], links: Iterable[HedgeEntry]) -> None:
+        """Rebuild turnover and exposure from what the journal kept."""
+        fills = tuple(fills)
+        self.exposure.recover(fills, links, self._reopened)
+        for fill in fills:
+            self.gate.filled(fill.quantity, fill.at)
+
+    # ------------------------------------------------------------------------------------------------------- details
+
+    def _links(self, order: OwnOrder, fill: FillEntry, received: Decimal, paid: Decimal) -> tuple[HedgeEntry, ...]:
+        key = f"{fill.venue}/{fill.key}"
+        if order.purpose is Purpose.QUOTE:
+            part = Open(key, received, self._worth(paid / received), _reference(fill), self.seconds())
+            return self.exposure.add(part, fill.at)
+        if order.purpose is Purpose.HEDGE:
+            fee = self.parameters().source_fee.proportional
+            return self.exposure.close(received, Close(key, fill.at, fill.price, fee), self.seconds())
+        return ()
+
+    def _usual_fee(self, growth: Growth, pair: Pair) -> Mapping[str, Decimal]:
+        """What a venue that does not tell its fee is expected to charge."""
+        parameters = self.parameters()
+        fee = parameters.source_fee if pair == self.layout.source else parameters.target_fee
+        return {pair.quote: growth.quantity * growth.price * fee.proportional}
+
+    def _entry(self, order: OwnOrder, growth: Growth, trade_id: str | None, fees: Mapping[str, Decimal]) -> FillEntry:
+        book = self.market.book(self.layout.source) if order.purpose is Purpose.QUOTE else None
+        return FillEntry(
+            order.venue,
+            trade_id or f"{order.order_id}:{order.filled}",
+            order.key,
+            order.order_id or "",
+            order.purpose,
+            order.ticker,
+            order.side,
+            growth.price,
+            growth.quantity,
+            order.filled,
+            fees,
+            self.now(),
+            book["bids"][0]["price"] if book is not None and book["bids"] else None,
+            book["asks"][0]["price"] if book is not None and book["asks"] else None,
+        )
+
+    def _worth(self, price: Decimal) -> Decimal | None:
+        """A price of the target, fee included, in numeraire."""
+        if not self.layout.rate_ticker:
+            return price
+        return None if self.market.good_rate is None else price * self.market.good_rate
+
+    def _reopened(self, fill: FillEntry) -> Open | None:
+        """What a fill of an earlier run opens, but for what was linked to it; nobody knows the rate of that time."""
+        if fill.purpose is Purpose.PLAN:
+            return None
+        received = signed(fill.side, fill.quantity) - fill.fees.get(self.layout.base, ZERO)
+        quote = fill.purpose is Purpose.QUOTE
+        reference, worth = (_reference(fill), None) if quote else (fill.price, fill.price)
+        return Open(f"{fill.venue}/{fill.key}", received, worth, reference, self.seconds())
+
+
+def _reference(fill: FillEntry) -> Decimal | None:
+    """The source's best price at which the fill could be closed when it happened."""
+    return fill.reference_bid if fill.side is Side.BUY else fill.reference_ask
