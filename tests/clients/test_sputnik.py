@@ -152,6 +152,38 @@ class LoginTests(SputnikCase):
         await self.failure(client.getPositions(), Unreachable)
 
     @asynchronous
+    async def test_leaving_while_the_venue_does_not_answer_the_login_leaves_nothing(self) -> None:
+        self.fault(freeze=True)
+        client = self.made(self.bench.client())
+        connecting = client.connect()
+        await pause(0.05)
+        await client.disconnect()
+        await self.failure(connecting, Unreachable)
+        self.fault(freeze=False)
+
+    @asynchronous
+    async def test_a_venue_that_falls_silent_during_the_login_is_left_and_tried_again(self) -> None:
+        self.fault(freeze=True)
+        client = self.made(self.bench.client())
+        connecting = client.connect()
+        await pause(0.6)
+        self.fault(freeze=False)
+        await connecting
+
+    @asynchronous
+    async def test_a_listener_of_connect_may_disconnect(self) -> None:
+        client = self.made(self.bench.client())
+        recorder = Recorder(client)
+        left: list[Any] = []
+        client.on("connect", lambda _: client.disconnect().addCallback(left.append))
+        connecting = client.connect()
+        connecting.addErrback(lambda _: None)
+        await eventually(lambda: left, "disconnected")
+        assert recorder.names()[-1] == "disconnect"
+        await pause(0.1)
+        assert recorder.names().count("connect") == 1
+
+    @asynchronous
     async def test_nothing_reads_the_terminal(self) -> None:
         await self.connected()
         assert sys.__stdin__ is not None
@@ -433,6 +465,20 @@ class HoldingTests(SputnikCase):
         after = (await client.getPositions())["HUF"]
         assert after["position"] - after["available"] == D(1010)  # 2 lots at 50000 and 1 %
         assert before["position"] == after["position"]
+
+    @asynchronous
+    async def test_what_is_available_is_what_the_venue_accepts(self) -> None:
+        client, recorder = await self.connected(fee="0.01")
+        await self.rest(client, Side.BUY, lots=3)
+        await self.rest(client, Side.SELL, lots=3)
+        await eventually(lambda: len(recorder.of("order")) == 2, "both are told of")
+        positions = await client.getPositions()
+        most = client.round_quantity("BTC/HUF", positions["HUF"]["available"] / (D(50000) * D("1.01")))
+        await self.failure(client.placeOrder("BTC/HUF", most + D("0.01"), D(50000), "BUY"), InsufficientFunds)
+        await client.placeOrder("BTC/HUF", most, D(50000), "BUY")
+        most = client.round_quantity("BTC/HUF", positions["BTC"]["available"])
+        await self.failure(client.placeOrder("BTC/HUF", most + D("0.01"), D(70000), "SELL"), InsufficientFunds)
+        await client.placeOrder("BTC/HUF", most, D(70000), "SELL")
 
     @asynchronous
     async def test_a_withdrawal_that_came_back_has_failed(self) -> None:
