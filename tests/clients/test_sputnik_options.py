@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
+from attrs import fields
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.sputnik_options import Options
@@ -39,6 +41,14 @@ class OptionsTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, Options.read, {name: "soon"})
             self.assertIn(name, str(error))
             self.assertIn("soon", str(error))
+
+    def test_every_option_is_documented_with_its_default(self) -> None:
+        text = (Path(__file__).parents[2] / "docs" / "sputnik.md").read_text()
+        documented = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE))
+        self.assertEqual(list(documented), [attribute.name for attribute in fields(Options)])
+        for name, default in documented.items():
+            if re.fullmatch(r"[\d.]+", default):
+                self.assertEqual(float(default), float(getattr(Options(), name)), name)
 
     def test_the_second_factor_does_not_print(self) -> None:
         self.assertNotIn("JBSWY3DPEHPK3PXP", repr(Options.read({"totp_secret": "JBSWY3DPEHPK3PXP"})))
