@@ -365,7 +365,8 @@ class Entry:
         signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
         cost = listing.pair.cash(signed, fill.price)
         if not listing.is_spot:
-            self.core.positions.place(fill.account, fill.contract).fill(signed, cost, fill.fee)
+            place = self.core.positions.place(fill.account, fill.contract)
+            place.fill(signed, cost, fill.fee, fill.price, inverse=listing.is_inverse)
         wire = None if after is None else self.desk.of_core(after)
         if wire is None or after is None:
             return

@@ -32,6 +32,7 @@ class Place:
     :ivar cost: Σ of execution costs since the last settlement, `fees` the same of commissions.
     :ivar open_cost: what the open quantity cost.
     :ivar settled: realised profit of the days before, by the last settlement.
+    :ivar entry: average wire price of what is open: harmonic for inverse contracts, which average by their bitcoin.
     """
 
     quantity: int = 0
@@ -39,14 +40,16 @@ class Place:
     fees: int = 0
     open_cost: int = 0
     settled: int = 0
+    entry: Decimal = Decimal(0)
 
     @property
     def realised(self) -> int:
         """Profit of the day, fees and funding included."""
         return -(self.cost - self.open_cost + self.fees)
 
-    def fill(self, contracts: int, cost: int, fee: int) -> None:
+    def fill(self, contracts: int, cost: int, fee: int, price: int, *, inverse: bool) -> None:
         """Take in a fill of signed *contracts*; closing reduces the open cost in proportion."""
+        self._average(contracts, Decimal(price), inverse)
         before, self.quantity = self.quantity, self.quantity + contracts
         self.cost += cost
         self.fees += fee
@@ -56,6 +59,18 @@ class Place:
             self.open_cost -= _share(self.open_cost, -contracts, before)
         else:
             self.open_cost = _share(cost, self.quantity, contracts)
+
+    def _average(self, contracts: int, price: Decimal, inverse: bool) -> None:
+        before, after = self.quantity, self.quantity + contracts
+        if not before or before * after < 0:
+            self.entry = price
+        elif not after:
+            self.entry = Decimal(0)
+        elif before * contracts > 0:
+            if inverse:
+                self.entry = after / (before / self.entry + contracts / price)
+            else:
+                self.entry = (before * self.entry + contracts * price) / after
 
     def settle(self) -> int:
         """The daily settlement: the realised profit moves into the wallet; returns it."""

@@ -273,8 +273,4 @@ def _cost(listing: Listing, orders: list[WireOrder]) -> int:
 
 
 def _entry_price(listing: Listing, place: Place) -> float | None:
-    if not place.quantity or not place.open_cost:
-        return None
-    if listing.is_inverse:
-        return round(abs(place.quantity) * 10**8 / abs(place.open_cost), 4)
-    return round(abs(place.open_cost) / abs(place.quantity) * listing.pair.base.denominator / listing.price_scale, 4)
+    return round(float(place.entry / listing.price_scale), 4) if place.quantity else None
