@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from attrs import evolve
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError
 from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.reflect import namedAny
@@ -58,6 +58,7 @@ class Daemon(Service):
         self.web: WebService | None = None
         self.embedded: Embedded | None = None
         self._journal: RecentJournal | None = None
+        self._stopping: Deferred[None] | None = None
         self._reactor = reactor
         self._out = out
 
@@ -71,7 +72,7 @@ class Daemon(Service):
         try:
             await self._start()
         except BaseException:
-            await self._stop()
+            await self._stopped()
             raise
 
     async def _start(self) -> None:
@@ -120,7 +121,20 @@ class Daemon(Service):
     def stopService(self) -> Deferred[None]:
         """Cancel everything at the venues, then close; `remaining` tells what could not be cancelled in time."""
         super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
+        return self._stopped()
+
+    def _stopped(self) -> Deferred[None]:
+        """Stop once, whoever asks first; everybody waits for the same end."""
+        if self._stopping is None:
+            self._stopping = Deferred.fromCoroutine(self._stop())
+        waiting: Deferred[None] = Deferred()
+
+        def ended(result: Any) -> Any:
+            waiting.callback(result)
+            return None  # every waiter has been given the result: nothing is left unhandled here
+
+        self._stopping.addBoth(ended)
+        return waiting
 
     async def _stop(self) -> None:
         try:
@@ -211,6 +225,8 @@ class _Process:
         self._beginning.addErrback(self._failed)
 
     def _failed(self, failure: Any) -> None:
+        while failure.check(FirstError):  # several connections were tried together: the first that failed says why
+            failure = failure.value.subFailure
         if failure.check(CancelledError):
             return
         self.status = 1
