@@ -94,7 +94,7 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
         for i in range(len(pool.get("moves", ()))):
             of = [n for n, key in enumerate(keys) if key[0] == i and may[n]]
             losses[-1] += min([each[n] for n in of if must[n]] or [0.0, *(each[n] for n in of)])
-    proven = max(value, terms[0] - min(losses))
+    proven = np.max([value, terms[0] - np.min(losses)])  # a NaN stays one
     yield abs(best["bound"] - proven) <= near, f"the proof gives a bound of {proven}"
     yield answer["exhausted"] or proven - value <= near, f"the gap is {proven - value} and the budget not used up"
     yield value >= answer["base"]["value"] - near, "doing nothing is worth more"

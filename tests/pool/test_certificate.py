@@ -1,0 +1,266 @@
+"""The certificate accepts what the optimizer answers, and nothing that was tampered with."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from ilp.pool import certificate
+from ilp.pool.certificate import Invalid, verify
+from ilp.pool.document import parse_pool
+from ilp.pool.optimizer import answer_document, solve
+from tests.pool.pools import odd_pool, random_pool
+from tests.pool.test_examples import EXAMPLES, NAMES
+
+Answer = dict[str, Any]
+
+
+def answered(document: dict[str, Any], budget: int = 1000) -> Answer:
+    """The answer as it comes out of JSON."""
+    pool = parse_pool(document)
+    answer: Answer = json.loads(json.dumps(answer_document(pool, solve(pool, budget))))
+    return answer
+
+
+def leaf(node: Answer) -> Answer:
+    """The first leaf of a proof."""
+    return leaf(node["on"]) if "on" in node else node
+
+
+def leaves(node: Answer) -> list[Answer]:
+    """All leaves of a proof."""
+    return leaves(node["on"]) + leaves(node["off"]) if "on" in node else [node]
+
+
+def without_proof(answer: Answer) -> None:
+    del answer["proof"]
+
+
+def swap_branches(answer: Answer) -> None:
+    proof = answer["proof"]
+    proof["on"], proof["off"] = proof["off"], proof["on"]
+
+
+def cut_a_branch_off(answer: Answer) -> None:
+    answer["proof"] = answer["proof"]["on"]
+
+
+def split_on_another_move(answer: Answer) -> None:
+    answer["proof"]["move"] = (answer["proof"]["move"] + 1) % 4
+
+
+def free_duals(answer: Answer) -> None:
+    for each in leaves(answer["proof"]):
+        each["slopes"] = [0.0] * len(each["slopes"])
+
+
+def dear_rents(answer: Answer) -> None:
+    for each in leaves(answer["proof"]):
+        each["rents"] = [1000.0] * len(each["rents"])
+
+
+def shift_totals(answer: Answer) -> None:
+    for each in leaves(answer["proof"]):
+        each["totals"] = [total + 5 for total in each["totals"]]
+
+
+def short_duals(answer: Answer) -> None:
+    del leaf(answer["proof"])["slopes"][0]
+
+
+def no_numbers(answer: Answer) -> None:
+    leaf(answer["proof"])["slopes"][0] = float("nan")
+
+
+def scale_amount(factor: float) -> Callable[[Answer], None]:
+    def change(answer: Answer) -> None:
+        answer["optimized"]["moves"][0]["amount"] *= factor
+
+    return change
+
+
+def put(*path: Any) -> Callable[[Answer], None]:
+    """Set the last of *path* at the place that the others lead to."""
+
+    def change(answer: Answer) -> None:
+        here: Any = answer
+        for key in path[:-2]:
+            here = here[key]
+        here[path[-2]] = path[-1]
+
+    return change
+
+
+def add(*path: Any) -> Callable[[Answer], None]:
+    """Add the last of *path* to the number that the others lead to."""
+
+    def change(answer: Answer) -> None:
+        here: Any = answer
+        for key in path[:-2]:
+            here = here[key]
+        here[path[-2]] += path[-1]
+
+    return change
+
+
+def drop_move(answer: Answer) -> None:
+    del answer["optimized"]["moves"][0]
+
+
+def repeat_move(answer: Answer) -> None:
+    answer["optimized"]["moves"].append(deepcopy(answer["optimized"]["moves"][0]))
+
+
+def opposed_move(answer: Answer) -> None:
+    first = answer["optimized"]["moves"][1]
+    other = "out" if first["direction"] == "back" else "back"
+    answer["optimized"]["moves"].append({**first, "direction": other})
+
+
+def do_nothing(answer: Answer) -> None:
+    """An empty plan, told as it is, with its value as the bound."""
+    base = answer["base"]
+    totals = [h["total"] for h in json.loads((EXAMPLES / "readme-2.json").read_text())["holdings"]]
+    answer["optimized"].update(base, moves=[], bound=base["value"])
+    for holding, total in zip(answer["optimized"]["holdings"], totals, strict=True):
+        holding["total"] = total
+
+
+def nothing_without_proof(answer: Answer) -> None:
+    do_nothing(answer)
+    answer["proof"] = {}
+
+
+def bound_is_value(answer: Answer) -> None:
+    answer["optimized"]["bound"] = answer["optimized"]["value"]
+    free_duals(answer)
+
+
+TAMPERED: dict[str, Callable[[Answer], None]] = {
+    "the value raised": add("optimized", "value", 1.0),
+    "the value lowered": add("optimized", "value", -1.0),
+    "value and bound raised together": lambda a: (add("optimized", "value", 1.0)(a), add("optimized", "bound", 1.0)(a))[
+        0
+    ],
+    "the base raised": add("base", "value", 1.0),
+    "the base's deviation lowered": add("base", "deviation", -1.0),
+    "the bound lowered": add("optimized", "bound", -1.0),
+    "the bound raised": add("optimized", "bound", 1.0),
+    "the cash changed": add("optimized", "cash", 10.0),
+    "costs hidden": put("optimized", "costs", 0.0),
+    "risk hidden": put("optimized", "risk", 0.0),
+    "deviation invented": put("optimized", "deviation", -1.0),
+    "a term that is no number": put("optimized", "risk", float("nan")),
+    "an amount a little larger": scale_amount(1.0001),
+    "an amount a little smaller": scale_amount(0.9999),
+    "an amount beyond the book": scale_amount(100.0),
+    "an amount below the minimum": put("optimized", "moves", 1, "amount", 0.1),
+    "a negative amount": scale_amount(-1.0),
+    "an amount that is text": put("optimized", "moves", 0, "amount", "many"),
+    "a move left out": drop_move,
+    "a move twice": repeat_move,
+    "both directions of one move": opposed_move,
+    "a move that does not exist": put("optimized", "moves", 0, "move", 17),
+    "a direction that does not exist": put("optimized", "moves", 0, "direction", "up"),
+    "a holding's total changed": add("optimized", "holdings", 0, "total", 1.0),
+    "a holding left out": lambda a: a["optimized"]["holdings"].pop(),
+    "no proof": without_proof,
+    "an empty proof": put("proof", {}),
+    "no plan, and no proof": nothing_without_proof,
+    "no plan, the proof of another one": do_nothing,
+    "branches exchanged": swap_branches,
+    "a branch cut off": cut_a_branch_off,
+    "a split on another move": split_on_another_move,
+    "duals of nothing": free_duals,
+    "the value as bound without duals": bound_is_value,
+    "rents out of the air": dear_rents,
+    "totals moved": shift_totals,
+    "duals cut short": short_duals,
+    "duals that are no numbers": no_numbers,
+    "no columns": lambda a: a.pop("optimized"),
+    "no base": lambda a: a.pop("base"),
+}
+
+
+class TamperedTests(SynchronousTestCase):
+    """One pool, its answer changed in every way that could matter."""
+
+    def setUp(self) -> None:
+        self.document = json.loads((EXAMPLES / "readme-2.json").read_text())
+        self.answer = answered(self.document)
+
+    def test_the_answer_itself_is_accepted(self) -> None:
+        verify(self.document, self.answer)
+        self.assertIn("on", self.answer["proof"])
+
+    def test_every_tampered_answer_is_rejected(self) -> None:
+        self.assertGreaterEqual(len(TAMPERED), 20)
+        for name, change in TAMPERED.items():
+            answer = deepcopy(self.answer)
+            change(answer)
+            with self.assertRaises(Invalid, msg=name):
+                verify(self.document, answer)
+
+    def test_a_rejection_says_what_is_wrong(self) -> None:
+        self.answer["optimized"]["costs"] = 0.0
+        with self.assertRaises(Invalid) as caught:
+            verify(self.document, self.answer)
+        self.assertIn("costs", str(caught.exception))
+
+    def test_the_answer_of_another_pool_is_rejected(self) -> None:
+        with self.assertRaises(Invalid):
+            verify(json.loads((EXAMPLES / "readme-1.json").read_text()), self.answer)
+
+    def test_an_unfinished_search_has_to_say_so(self) -> None:
+        document = json.loads((EXAMPLES / "modern-2.json").read_text())
+        answer = answered(document, budget=1)
+        self.assertTrue(answer["exhausted"])
+        verify(document, answer)
+        answer["exhausted"] = False
+        with self.assertRaises(Invalid):
+            verify(document, answer)
+
+
+class AcceptedTests(SynchronousTestCase):
+    """Answers as they are."""
+
+    def test_every_example_is_accepted(self) -> None:
+        for name in NAMES:
+            document = json.loads((EXAMPLES / f"{name}.json").read_text())
+            verify(document, answered(document))
+
+    def test_random_pools_of_two_to_five_venues_are_accepted(self) -> None:
+        for seed in range(40):
+            document = random_pool(Random(seed), 2 + seed % 4)
+            verify(document, answered(document))
+
+    def test_odd_pools_are_accepted(self) -> None:
+        for seed in range(150):
+            document = odd_pool(Random(seed))
+            verify(document, answered(document))
+
+    def test_a_proof_stays_below_a_megabyte_of_json(self) -> None:
+        document = random_pool(Random(7), 8, 5, 1.0, 0.7)
+        answer = answered(document, budget=10**6)
+        self.assertLess(len(json.dumps(answer["proof"])), 1_000_000)
+
+
+class IndependenceTests(SynchronousTestCase):
+    """What makes the certificate worth something."""
+
+    def test_it_is_at_most_a_hundred_lines(self) -> None:
+        text = Path(str(certificate.__file__)).read_text()
+        self.assertLessEqual(len(text.splitlines()), 100)
+
+    def test_it_imports_nothing_of_ours(self) -> None:
+        tree = ast.parse(Path(str(certificate.__file__)).read_text())
+        imported = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+        imported += [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
+        self.assertEqual([name for name in imported if name.split(".")[0] in ("ilp", "daqp", "clients", "web")], [])
