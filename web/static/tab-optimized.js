@@ -61,7 +61,7 @@ const why = () => {
 /** The tab Optimized. */
 export const optimized = () => [
   panel("z-cols", "Now, optimized, rounded", 8, app.doc.valuation.base ? three() : noPlan(), { asof: app.doc.valuation.time }),
-  panel("z-why", "What it means", 4, [why(), app.doc.trader.plan_reason ? h("p", { class: "d" }, `Not acted on now: ${app.doc.trader.plan_reason}.`) : null, app.doc.valuation.base ? [proof(), h("p", { class: "row acts2" }, h("a", { class: "btn small", href: "/api/pool", download: "pool.json" }, icon("csv"), "Pool as JSON"), h("small", {}, "what ilp.py solve reads"))] : null], { asof: app.doc.valuation.time }),
+  panel("z-why", "What it means", 4, [why(), app.doc.trader.plan_reason ? h("p", { class: "d" }, `Last decision: ${app.doc.trader.plan_reason}.`) : null, app.doc.valuation.base ? [proof(), h("p", { class: "row acts2" }, h("a", { class: "btn small", href: "/api/pool", download: "pool.json" }, icon("csv"), "Pool as JSON"), h("small", {}, "what ilp.py solve reads"))] : null], { asof: app.doc.valuation.time }),
   parameterPanel("optimized", "Parameters of the plan", 12),
 ];
 

@@ -105,7 +105,7 @@ const control = () => {
   const orders = openOrders();
   const venues = [...new Set(orders.map((o) => o.venue))];
   return panel("p-control", "Control", 3, [
-    app.doc.trader.state === "TRADING" ? h("p", { class: "d" }, app.doc.trader.plan_reason ? `The plan is not acted on now: ${app.doc.trader.plan_reason}.` : "The plan is acted on as soon as it gains enough.") : null,
+    app.doc.trader.state === "TRADING" ? h("p", { class: "d" }, app.doc.trader.plan_reason ? `Plan: ${app.doc.trader.plan_reason}.` : "Plan: acted on as soon as it gains enough.") : null,
     starting && failed.length ? h("ul", { class: "checks" }, failed.map(check)) : null,
     starting && h("details", {}, h("summary", {}, `${checks.length - failed.length} of ${checks.length} conditions of START hold`), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check))),
     h("div", { class: "row acts2" }, venues.map((venue) => button(`Cancel all on ${venue}…`, () => cancel(venue, orders.filter((o) => o.venue === venue), { all: true }), { cls: "small danger", disabled: !canAct() })),
