@@ -20,6 +20,13 @@ STEPS = 60
 FAULTS: list[dict[str, Any]] = [
     {"disconnect": 1006},
     {"disconnect": 1011},
+    {"restart": True},
+    {"down": True},
+    {"down": False},
+    {"freeze": True},
+    {"freeze": False},
+    {"hold_withdrawals": True},
+    {"cancel_withdrawals": True},
     {"garbage": True},
     {"drop_events": "feeds.user.orders"},
     {"drop_events": "feeds.user.fills"},
