@@ -135,7 +135,7 @@ class Audit:
         if order.touched > began or order.final:
             return order
         wanted, order.cancel_wanted = order.cancel_wanted, False
-        order.state, order.off_book, order.check_at = OrderState.OPEN, False, None
+        order.state, order.off_book, order.check_at, order.amending = OrderState.OPEN, False, None, None
         desk.take(order, record)
         if wanted:
             desk.cancel(order, order.note)

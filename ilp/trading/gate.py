@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, fail
@@ -139,6 +139,19 @@ class Gate:
             urgent=request.purpose is Purpose.HEDGE,
         )
 
+    def amend(self, order_id: str, total: Decimal, request: OrderRequest) -> Deferred[bool]:
+        """Change a resting order to what *request* says, if that might be sent as a new one.
+
+        :param total: the whole quantity, what is filled included; `request.quantity` is what would be left.
+        """
+        try:
+            self._permit(ACTS[request.purpose], request.venue, request.by, request)
+            self._check_order(request)
+        except TurnedAway as refusal:
+            return self._turn_away(refusal)
+        self._minute(request.venue).append(self.seconds())
+        return self._venues[request.venue].amendOrder(order_id, total, request.price)
+
     def withdraw(self, request: WithdrawalRequest) -> Deferred[str]:
         """Ask for a withdrawal if it may leave; fires with the venue's id."""
         try:
@@ -212,7 +225,7 @@ class Gate:
             raise Breach("address", "an address not on the list", "the receiving client's or a listed one", what)
         _at_most("transfers a day", len(self._day(request.lane)) + 1, limits.transfers_per_day, what)
 
-    def _turn_away(self, refusal: TurnedAway) -> Deferred[str]:
+    def _turn_away(self, refusal: TurnedAway) -> Deferred[Any]:
         if isinstance(refusal, Breach):
             self.breached(refusal)
         return fail(refusal)

@@ -103,6 +103,12 @@ class Desk:
         self.run(self._send(order, request))
         return order
 
+    def amend(self, order: OwnOrder, request: OrderRequest) -> None:
+        """Change a resting order in place: to the price of *request*, and so that its quantity is left."""
+        order.amending = order.filled + request.quantity
+        self._touch(order)
+        self.run(self._amend(order, request, order.amending))
+
     def cancel(self, order: OwnOrder, why: str) -> None:
         """Take an order off the book, as soon as the venue can be told which one; more than one wish is one wish."""
         if order.final or order.off_book or order.cancel_wanted:
@@ -249,6 +255,31 @@ class Desk:
                 del self._early[where, id]
                 self.on_order(venue, record)
 
+    async def _amend(self, order: OwnOrder, request: OrderRequest, total: Decimal) -> None:
+        assert order.order_id is not None  # only an open order is amended
+        try:
+            changed = await self.gate.amend(order.order_id, total, request)
+        except CancelledError:
+            raise
+        except (TurnedAway, Refused, NotImplementedError) as refusal:
+            # It rests as it was, which nobody wants any more: off with it, and a new one.
+            order.amending = None
+            self.cancel(order, str(refusal))
+        except Unreachable as refusal:
+            order.amending = None
+            self._look(order, RETRY, str(refusal))
+        except Exception as doubt:  # noqa: BLE001  it may rest either way: the records tell
+            if not isinstance(doubt, ExchangeError):
+                self.listener.report(f"amending {order.order_id} on {order.venue} failed in an unexpected way", doubt)
+            self._look(order, 0.0, str(doubt))
+        else:
+            if changed and not order.final:
+                order.price, order.quantity, order.amending = request.price, total, None
+                self._touch(order)
+                self.listener.order_changed(order)
+            else:
+                self._look(order, SETTLE, "too late to amend")
+
     async def _cancel(self, order: OwnOrder) -> None:
         assert order.order_id is not None  # callers wait until it has one
         order.state, order.check_at = OrderState.CANCELLING, None
@@ -353,8 +384,8 @@ class Desk:
         self._touch(order)
         if is_final(record):
             self.finish(order, OrderState.FINAL)
-        elif order.price != record["price"]:
-            order.price = record["price"]
+        elif (order.price, order.quantity) != (record["price"], record["quantity"]):
+            order.price, order.quantity = record["price"], record["quantity"]
             self.listener.order_changed(order)
 
     def filled(self, order: OwnOrder, filled: Decimal, average: Decimal | None, fees: Mapping[str, Decimal]) -> None:

@@ -23,6 +23,7 @@ class OwnOrder:
     :ivar filled: cumulative; never falls.  `value`: what the filled quantity cost or earned, in the quote currency.
     :ivar off_book: the venue confirmed that it rests no more, its final quantity may still be on the way.
     :ivar cancel_wanted: to be cancelled as soon as the venue can be told which order.
+    :ivar amending: the whole quantity that it is being changed to; until the venue has answered the larger one counts.
     :ivar touched: number of the last thing we learned or did; a reading of the records begun earlier proves nothing.
     :ivar check_at: reactor seconds at which the venue's records are to be asked, None while there is no doubt.
     :ivar expires: reactor seconds at which what is left is to be cancelled.
@@ -50,6 +51,7 @@ class OwnOrder:
     trade_fees: dict[str, Decimal] = field(factory=dict)
     off_book: bool = False
     cancel_wanted: bool = False
+    amending: Decimal | None = None
     check_at: float | None = None
     expires: float | None = None
     misses: int = 0
@@ -65,7 +67,9 @@ class OwnOrder:
     @property
     def left(self) -> Decimal:
         """What may still trade."""
-        return ZERO if self.final or self.off_book else self.quantity - self.filled
+        if self.final or self.off_book:
+            return ZERO
+        return max(self.quantity, self.amending or ZERO) - self.filled
 
     @property
     def entry(self) -> OrderEntry:

@@ -79,9 +79,10 @@ class Quoter:
         """Cancel the sides named, and say why they are empty."""
         for side, reason in reasons.items():
             self._wanted.pop(side, None)
-            for order in self._live(side):
+            live = self._live(side)
+            for order in live:
                 self.floor.desk.cancel(order, reason)
-            self._tell(QuoteStatus(side, reason=reason))
+            self._tell(QuoteStatus(side, sum((order.left for order in live), Decimal(0)), reason=reason))
 
     def decide(self, references: Mapping[Side, Reference], edges: Edges) -> None:
         """Cancel what must not rest, and remember what should be placed: cancels go before everything else."""
@@ -129,7 +130,9 @@ class Quoter:
         match decision:
             case Place(price=price, size=size) | Replace(price=price, size=size):
                 reason = self._hindrance(side, price)
-                if resting:
+                if not reason and self._amended(side, resting, price, size):
+                    reason = "is being amended"
+                elif resting:
                     self._cancel(resting, decision.reason)
                 if not reason:
                     self._wanted[side] = price, size
@@ -167,22 +170,30 @@ class Quoter:
         for order in orders:
             self.floor.desk.cancel(order, reason)
 
-    def _place(self, side: Side, price: Decimal, size: Decimal) -> None:
+    def _amended(self, side: Side, resting: list[OwnOrder], price: Decimal, size: Decimal) -> bool:
+        """Change the one quote of a side in place, where the venue can; true while that is under way."""
         target = self.floor.layout.target
+        if len(resting) != 1 or "amend" not in self.floor.venues[target.venue].features:
+            return False
+        (order,) = resting
+        if order.amending is not None:
+            return True
+        if order.state is not OrderState.OPEN or order.cancel_wanted or order.check_at is not None:
+            return False
         if not self.floor.permit(Act.QUOTE, target.venue, Leave.MACHINE):
+            return False
+        self.floor.desk.amend(order, self._request(order.key, side, price, size))
+        return True
+
+    def _request(self, key: str, side: Side, price: Decimal, size: Decimal) -> OrderRequest:
+        target = self.floor.layout.target
+        post_only = "post_only" in self.floor.venues[target.venue].features
+        return OrderRequest(key, target.venue, target.ticker, side, size, price, Purpose.QUOTE, post_only=post_only)
+
+    def _place(self, side: Side, price: Decimal, size: Decimal) -> None:
+        if not self.floor.permit(Act.QUOTE, self.floor.layout.target.venue, Leave.MACHINE):
             return
-        self.floor.desk.place(
-            OrderRequest(
-                self.floor.ids(),
-                target.venue,
-                target.ticker,
-                side,
-                size,
-                price,
-                Purpose.QUOTE,
-                post_only="post_only" in self.floor.venues[target.venue].features,
-            )
-        )
+        self.floor.desk.place(self._request(self.floor.ids(), side, price, size))
         # What was just placed counts as resting in the picture at once.
         status = self.statuses[side]
         self._tell(evolve(status, resting=size, price=price, reason=""))

@@ -23,7 +23,16 @@ from tests.trading.test_trader import CALM
 from tests.trading.world import LIMITS, D, World, settings
 
 SCHEDULES = int(os.environ.get("ILP_SCHEDULES", "12"))
-METHODS = ("placeOrder", "cancelOrder", "cancelAllOrders", "getOpenOrders", "getFills", "getOrder", "getPositions")
+METHODS = (
+    "placeOrder",
+    "cancelOrder",
+    "amendOrder",
+    "cancelAllOrders",
+    "getOpenOrders",
+    "getFills",
+    "getOrder",
+    "getPositions",
+)
 EVENTS = ("event:order", "event:fill", "event:position", "event:book")
 REFUSALS = (
     lambda: OrderRejected("venue", "order", "not now"),
@@ -47,11 +56,19 @@ class Schedule:
         self.overshoots: list[str] = []
         self.world.trading()
         self.start = {venue: self.world.truth(venue, "BTC") for venue in ("source", "target")}
+        self.unexplained: list[str] = []
+        self.world.trader.subscribe(self._explain)
         self.world.source_core.subscribe(lambda event: self._watch(event) if isinstance(event, Filled) else None)
 
     def exposure(self) -> Decimal:
         """Base received on both venues together: what really is open."""
         return sum((self.world.truth(venue, "BTC") - before for venue, before in self.start.items()), D(0))
+
+    def _explain(self) -> None:
+        """A side without a quote says why, in one reason."""
+        for status in self.world.trader.status().quotes:
+            if not status.resting and not status.reason:
+                self.unexplained.append(f"{self.world.reactor.seconds():.3f} {status}")
 
     def _watch(self, event: Filled) -> None:
         """A taker who sells gives us base: only a sale may follow on the source, and never more than is open."""
@@ -92,7 +109,7 @@ class InterleavingTests(SynchronousTestCase):
             name = f"seed {seed}: {trader.life.state} {trader.reason}"
             settled = world.until(lambda w=world, s=schedule: self.settled(w, s), 20)  # type: ignore[misc]
             self.assertTrue(settled, f"{name} {trader.status()} {schedule.exposure()} {trader.desk.live()}")
-            self.assertEqual(schedule.overshoots, [], name)
+            self.assertEqual((schedule.overshoots, schedule.unexplained), ([], []), name)
             self.assertLessEqual(world.most_resting, D("0.1"), name)
             self.assertEqual(trader.floor.exposure.net, schedule.exposure(), name)
             self.compare_fills(world, name)

@@ -369,6 +369,81 @@ class PoorVenueTests(FaultTests):
         self.assertEqual(first.state, OrderState.REFUSED)
 
 
+class AmendTests(DeskCase):
+    def amend(self, order: OwnOrder, quantity: str = "0.1", price: Decimal = PRICE + 100) -> None:
+        request = OrderRequest(order.key, "target", "BTC/HUF", Side.BUY, D(quantity), price, Purpose.QUOTE)
+        self.desk.amend(order, request)
+
+    def placed(self) -> OwnOrder:
+        order = self.place()
+        self.pass_(0.05)
+        return order
+
+    def really(self) -> list[tuple[int, Decimal, Decimal]]:
+        return [(o.id, HUF.amount(o.price), BTC.amount(o.quantity_left)) for o in self.world.open_orders()]
+
+    def test_price_and_quantity_change_in_place(self) -> None:
+        order = self.placed()
+        self.sell_to_us("0.04")
+        self.pass_(0.05)
+        self.amend(order)
+        self.pass_(0.05)
+        self.assertEqual(self.really(), [(1, PRICE + 100, D("0.1"))])
+        self.assertEqual(
+            (order.price, order.quantity, order.left, order.amending), (PRICE + 100, D("0.14"), D("0.1"), None)
+        )
+
+    def test_until_the_answer_the_larger_quantity_counts(self) -> None:
+        order = self.placed()
+        self.amend(order, "0.3")
+        self.assertEqual(order.left, D("0.3"))
+        self.pass_(0.05)
+        self.amend(order, "0.1")
+        self.assertEqual(order.left, D("0.3"))
+        self.pass_(0.05)
+        self.assertEqual(order.left, D("0.1"))
+
+    def test_a_fill_on_the_way_leaves_less_and_never_more(self) -> None:
+        order = self.placed()
+        self.amend(order)
+        self.sell_to_us("0.04")
+        self.pass_(0.1)
+        self.assertEqual(self.really(), [(1, PRICE + 100, D("0.06"))])
+        self.assertEqual(order.left, D("0.06"))
+
+    def test_one_that_comes_too_late_finds_the_fill(self) -> None:
+        order = self.placed()
+        self.sell_to_us("0.1")
+        self.amend(order)
+        self.pass_(1)
+        self.assertEqual((order.state, order.filled), (OrderState.FINAL, D("0.1")))
+
+    def test_one_that_is_refused_takes_the_order_off_the_book(self) -> None:
+        order = self.placed()
+        self.fault(Fault.REFUSE, "amendOrder", error=lambda: OrderRejected("target", "amend", "would cross"))
+        self.amend(order)
+        self.pass_(0.1)
+        self.assertEqual((order.state, self.really()), (OrderState.FINAL, []))
+        self.assertIn("would cross", order.note)
+
+    def test_one_that_the_gate_turns_away_takes_the_order_off_the_book(self) -> None:
+        order = self.placed()
+        self.amend(order, price=PRICE * 2)
+        self.pass_(0.1)
+        self.assertEqual((order.state, self.really()), (OrderState.FINAL, []))
+        self.assertIn("price band", order.note)
+
+    def test_one_whose_answer_was_lost_is_settled_by_the_records(self) -> None:
+        for fault, price in ((Fault.LOSE_ANSWER, PRICE + 100), (Fault.LOSE_REQUEST, PRICE)):
+            order = self.place(f"ilp-{fault.name}")
+            self.pass_(0.05)
+            self.fault(fault, "amendOrder")
+            self.fault(Fault.LOSE_REQUEST, "event:order")
+            self.amend(order)
+            self.pass_(1.5)
+            self.assertEqual((order.price, order.amending, order.state), (price, None, OrderState.OPEN), fault)
+
+
 class ClearingTests(DeskCase):
     def test_everything_of_ours_is_cancelled_and_counted(self) -> None:
         for number in range(3):

@@ -331,6 +331,17 @@ class QuoteTests(TraderCase):
         world.advance(1)
         self.assertEqual(world.resting(Side.SELL), D("0.1"))
 
+    def test_a_quote_that_is_left_behind_is_amended_where_the_venue_can(self) -> None:
+        world = self.world().trading()
+        buy = world.quote(Side.BUY)
+        assert buy is not None
+        world.show_source(world.bid + 5, world.ask + 5)
+        world.advance(0.5)
+        after = world.quote(Side.BUY)
+        assert after is not None
+        self.assertEqual(after.id, buy.id)
+        self.assertGreater(after.price, buy.price)
+
     def test_new_parameters_act_at_once(self) -> None:
         world = self.world().trading()
         world.trader.apply(evolve(CALM, quote_size=D("0.05")))
