@@ -1,0 +1,270 @@
+"""The operator's door: what it shows is what is so, and what it is asked for is done whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import Side
+from ilp.figures import amount
+from ilp.journal.interface import JournalError
+from ilp.journal.recent import RecentJournal
+from ilp.operator import Declined, Operator
+from ilp.parameters import Table
+from ilp.pool.document import parse_pool
+from ilp.pool.optimizer import answer_document, solve
+from ilp.trading.machine import State
+from tests.trading.world import BTC, World
+from web.document import problems
+
+GIVEN = {
+    "deviation_penalty": "50",
+    "risk_aversion": "0.01",
+    "source_fee": "[0, 0.01]",
+    "target_fee": "[0, 0.005]",
+    "fiat_exchange_cost": "[150, 0.1]",
+    "btc_fee": "[0.0001, 0]",
+    "quote_size": "0.1",
+    "edge_to_enter": "2",
+    "edge_to_leave": "1",
+}
+TARGETS = {
+    ("source", "USD"): "6000",
+    ("source", "BTC"): "6",
+    ("target", "HUF"): "1626000",
+    ("target", "BTC"): "6",
+}
+
+
+class OperatorCase(SynchronousTestCase):
+    """A pool in virtual time that is READY, and its operator."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.journal = RecentJournal(self.world.journal)
+        self.world.journal = self.journal  # type: ignore[assignment]  # it passes everything on to the one that was there
+        self.world.trader = self.world.new_trader()
+        self.world.ready()
+        self.operator = Operator(
+            self.world.trader, self.world.settings, Table.of(GIVEN, dict(TARGETS)), self.journal, mode="paper"
+        )
+
+    def tearDown(self) -> None:
+        self.operator.close()
+        self.world.end()
+
+    def done(self, act: Deferred[Any]) -> Any:
+        """What an act answers, once time has passed."""
+        results: list[Any] = []
+        act.addBoth(results.append)
+        self.assertTrue(self.world.until(lambda: bool(results)), "no answer")
+        error = getattr(results[0], "value", None)
+        if isinstance(error, BaseException):
+            raise error
+        return results[0]
+
+    def declined(self, act: Deferred[Any]) -> Declined:
+        """How an act is declined."""
+        return self.assertRaises(Declined, self.done, act)
+
+    def moves(self) -> Any:
+        return self.operator.snapshot()["valuation"]["rounded"]["moves"]
+
+
+class SnapshotTests(OperatorCase):
+    """What the operator sees."""
+
+    def test_it_has_the_shape_that_the_console_reads_while_ready(self) -> None:
+        self.assertEqual(problems(self.operator.snapshot()), "")
+
+    def test_it_has_that_shape_while_trading_with_fills_and_hedges(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: len(self.world.open_orders()) == 2)
+        self.world.take(Side.SELL)
+        self.world.advance(3)
+        document = self.operator.snapshot()
+        self.assertEqual(problems(document), "")
+        self.assertTrue(document["trader"]["fills"])
+        self.assertTrue(document["trader"]["hedges"])
+
+    def test_it_is_json_without_floats_for_money(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.advance(3)
+        document = json.loads(json.dumps(self.operator.snapshot()))
+        for holding in document["state"]["holdings"]:
+            self.assertIsInstance(holding["total"], str)
+
+    def test_before_anything_is_known_it_has_the_same_shape(self) -> None:
+        world = World()
+        self.addCleanup(world.end)
+        operator = Operator(world.trader, world.settings, Table.of(GIVEN, dict(TARGETS)), self.journal)
+        self.addCleanup(operator.close)
+        self.assertEqual(problems(operator.snapshot()), "")
+
+    def test_resting_quotes_are_those_that_rest_at_the_venue(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: len(self.world.open_orders()) == 2)
+        self.world.advance(1)
+        shown = self.operator.snapshot()["trader"]["quotes"]["target"]["BTC/HUF"]
+        resting = {(side, quote["price"], quote["size"]) for side, quote in shown.items() if quote["resting"]}
+        truth = {
+            (
+                "bid" if order.side is Side.BUY else "ask",
+                str(order.price // 100),
+                amount(BTC.amount(order.quantity_left)),
+            )
+            for order in self.world.open_orders()
+        }
+        self.assertTrue(truth)
+        self.assertEqual(resting, truth)
+
+    def test_a_side_without_a_quote_has_one_reason(self) -> None:
+        quotes = self.operator.snapshot()["trader"]["quotes"]["target"]["BTC/HUF"]
+        self.assertEqual({side["reason"] for side in quotes.values()}, {"READY: quotes need TRADING"})
+
+    def test_the_pool_at_the_operators_own_targets_is_watched(self) -> None:
+        """The sample parameters sell at once although every balance is at its target: the operator has to be told."""
+        (notice,) = [n["text"] for n in self.operator.snapshot()["notices"] if n["level"] == "warn"]
+        self.assertIn("sell BTC for USD on source", notice)
+
+    def test_the_pool_can_be_downloaded_and_solved(self) -> None:
+        pool = parse_pool(json.loads(json.dumps(self.operator.pool())))
+        shown = self.operator.snapshot()["valuation"]["optimized"]["value"]
+        self.assertEqual(f"{solve(pool).optimized.value:.2f}", shown)
+
+    def test_an_executed_plan_solved_again_comes_out_again(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: bool(self.operator.plans()["plans"]))
+        plan = json.loads(json.dumps(self.operator.plans()["plans"][0]))
+        pool = parse_pool(plan["pool"])
+        again = answer_document(pool, solve(pool))
+        self.assertEqual(again["optimized"]["moves"], plan["answer"]["optimized"]["moves"])
+
+    def test_a_change_is_told_to_whoever_listens(self) -> None:
+        told: list[None] = []
+        stop = self.operator.subscribe(lambda: told.append(None))
+        self.world.show_source(self.world.bid + 1, self.world.ask + 1)
+        self.world.advance(0.1)
+        self.assertTrue(told)
+        stop()
+        told.clear()
+        self.world.show_source(self.world.bid + 1, self.world.ask + 1)
+        self.world.advance(0.1)
+        self.assertEqual(told, [])
+
+    def test_the_ledgers_of_the_accounts_are_shown_newest_first(self) -> None:
+        self.operator.ledgers.start()
+        self.world.advance(1)
+        lines = self.operator.snapshot()["state"]["transactions"]["source"]
+        self.assertEqual({line["type"] for line in lines}, {"Deposit"})
+        self.assertEqual(lines, sorted(lines, key=lambda line: line["timestamp"], reverse=True))
+
+
+class TradingTests(OperatorCase):
+    """START, STOP, HALT, RESET and acts by hand."""
+
+    def test_start_trades_and_says_by_whom(self) -> None:
+        self.assertEqual(self.done(self.operator.start("anna"))["state"], "TRADING")
+        trader = self.operator.snapshot()["trader"]
+        self.assertEqual((trader["state"], trader["by"], trader["wanted"]), ("TRADING", "anna", True))
+
+    def test_start_twice_is_declined_with_the_reason(self) -> None:
+        self.done(self.operator.start("anna"))
+        declined = self.declined(self.operator.start("anna"))
+        self.assertEqual(declined.status, 409)
+        self.assertIn("READY", declined.document["reasons"][0])
+
+    def test_stop_is_confirmed_by_the_venues(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: len(self.world.open_orders()) == 2)
+        self.done(self.operator.stop("anna"))
+        self.assertTrue(self.world.until(lambda: self.world.trader.life.state is State.READY))
+        self.assertEqual(self.world.open_orders(), [])
+        self.assertIsNotNone(self.operator.snapshot()["trader"]["confirmation"]["at"])
+
+    def test_halt_cancels_everything_and_needs_a_note_to_end(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: len(self.world.open_orders()) == 2)
+        self.done(self.operator.halt("anna", "smoke"))
+        self.assertTrue(self.world.until(lambda: not self.world.open_orders()))
+        self.assertEqual(self.declined(self.operator.reset("anna", " ")).status, 409)
+        self.assertIn("smoke", self.operator.snapshot()["needs_you"][0]["text"])
+        self.done(self.operator.reset("anna", "a false alarm"))
+        self.assertTrue(self.world.until(lambda: self.world.trader.life.state is State.READY))
+
+    def test_hedging_by_hand_with_nothing_open_is_declined(self) -> None:
+        self.assertIn("nothing to hedge", self.declined(self.operator.hedge("anna")).document["reasons"][0])
+
+    def test_cancelling_a_side_takes_it_off_the_book(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: len(self.world.open_orders()) == 2)
+        self.assertEqual(self.done(self.operator.cancel("anna", "target", None, "BUY")), {"cancelled": 1})
+
+    def test_cancelling_at_a_venue_that_is_not_there_is_declined(self) -> None:
+        declined = self.declined(self.operator.cancel("anna", "moon", None, None))
+        self.assertEqual((declined.status, declined.document["errors"][0]["field"]), (400, "venue"))
+
+    def test_an_act_on_a_transfer_that_does_not_exist_is_declined(self) -> None:
+        self.assertEqual(self.declined(self.operator.transfer("anna", "T-1", "approve", None, None)).status, 409)
+
+    def test_an_amount_that_is_no_number_is_declined(self) -> None:
+        declined = self.declined(self.operator.transfer("anna", "T-1", "sent", "much", None))
+        self.assertEqual(declined.document["errors"][0]["field"], "amount")
+
+
+class ParameterTests(OperatorCase):
+    """Edits while the pool runs."""
+
+    def test_an_edit_changes_the_plan_and_places_nothing(self) -> None:
+        before = self.moves()
+        edits = {"target_balance.source.BTC": "9", "target_balance.target.BTC": "9"}
+        self.assertEqual(self.done(self.operator.update("anna", 0, edits)), {"version": 1})
+        self.world.advance(1)
+        self.assertNotEqual(self.moves(), before)
+        self.assertEqual(self.world.open_orders("source") + self.world.open_orders("target"), [])
+
+    def test_an_edit_is_journaled_with_user_old_and_new_value(self) -> None:
+        self.done(self.operator.update("anna", 0, {"quote_size": "0.2"}))
+        (edit,) = self.journal.edits_kept()
+        self.assertEqual(
+            (edit.name, edit.old, edit.new, edit.by, edit.version), ("quote_size", "0.1", "0.2", "anna", 1)
+        )
+
+    def test_one_wrong_edit_spoils_all_of_them(self) -> None:
+        declined = self.declined(self.operator.update("anna", 0, {"quote_size": "0.2", "edge_to_leave": "3"}))
+        self.assertEqual((declined.status, declined.document["errors"][0]["field"]), (400, "edge_to_leave"))
+        self.assertEqual(self.operator.snapshot()["trader"]["parameters"]["quote_size"]["value"], "0.1")
+
+    def test_an_edit_of_an_old_version_is_declined_with_both_values(self) -> None:
+        self.done(self.operator.update("anna", 0, {"quote_size": "0.2"}))
+        declined = self.declined(self.operator.update("bela", 0, {"quote_size": "0.3"}))
+        self.assertEqual(declined.status, 409)
+        self.assertEqual(declined.document["conflicts"]["quote_size"], {"yours": "0.3", "theirs": "0.2", "by": "anna"})
+
+    def test_an_edit_that_cannot_be_journaled_is_not_made(self) -> None:
+        self.patch(self.journal, "record", lambda *_: fail(JournalError("disk full")))
+        declined = self.declined(self.operator.update("anna", 0, {"quote_size": "0.2"}))
+        self.assertEqual(declined.status, 503)
+        self.assertEqual(self.operator.snapshot()["trader"]["parameters"]["quote_size"]["value"], "0.1")
+
+    def test_a_preview_shows_another_plan_and_changes_nothing(self) -> None:
+        before = self.operator.snapshot()
+        edits = {"target_balance.source.BTC": "9", "target_balance.target.BTC": "9"}
+        preview = self.done(self.operator.preview(edits))
+        self.assertNotEqual(preview["valuation"]["rounded"]["moves"], before["valuation"]["rounded"]["moves"])
+        self.assertEqual(self.operator.snapshot()["trader"]["parameters"], before["trader"]["parameters"])
+        self.assertEqual(self.operator.snapshot()["version"], before["version"])
+
+    def test_a_preview_of_wider_edges_shows_quotes_further_away(self) -> None:
+        near = self.done(self.operator.preview({}))["quotes"]["target"]["BTC/HUF"]["bid"]["price"]
+        far = self.done(self.operator.preview({"edge_to_enter": "5"}))["quotes"]["target"]["BTC/HUF"]["bid"]["price"]
+        self.assertLess(float(far), float(near))
+
+    def test_a_skew_of_more_than_a_hundredth_of_the_mark_has_to_be_confirmed(self) -> None:
+        declined = self.declined(self.operator.update("anna", 0, {"max_skew": "3"}))
+        self.assertIn("confirm", declined.document["errors"][0]["message"])
+        self.done(self.operator.update("anna", 0, {"max_skew": "3", "confirm": ["max_skew"]}))
+        self.assertEqual(self.operator.snapshot()["trader"]["parameters"]["max_skew"]["value"], "3")
