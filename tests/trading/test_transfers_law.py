@@ -48,6 +48,7 @@ class TransferMachine(RuleBasedStateMachine):
         self.hanging: list[tuple[Deferred[str], str]] = []
         self.travelling: list[tuple[FakeVenue, str, D, str]] = []
         self.answer = "accept"
+        self.spoken_of: set[str] = set()
 
     @initialize(automatic=st.booleans(), listed_ids=st.booleans())
     def begin(self, automatic: bool, listed_ids: bool) -> None:
@@ -227,10 +228,11 @@ class TransferMachine(RuleBasedStateMachine):
         if entry is None or not entry.to_venue:
             return
         venue: FakeVenue = getattr(self.pair, entry.to_venue)
-        used = {e.deposit_id for e in self.pair.transfers.entries}
+        used = {e.deposit_id for e in self.pair.transfers.entries} | self.spoken_of
         for record in venue.records:
             fresh = record["id"] not in used and record["direction"] == "deposit"
             if fresh and record["ticker"] == entry.to_asset and record["timestamp"] >= entry.created:
+                self.spoken_of.add(record["id"])
                 self.act(entry, "arrived", record["amount"])
                 return
 
