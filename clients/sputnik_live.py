@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from clients.budget import Budget, Priority
 from clients.calls import reported, together
-from clients.exchange import Book, OutcomeUnknown, Position, RateLimited, Refused, Side, Unreachable
+from clients.exchange import Book, ExchangeError, OutcomeUnknown, Position, RateLimited, Refused, Side, Unreachable
 from clients.reread import Reread
 from clients.sputnik_account import Account, Provisional, Tracked
 from clients.sputnik_history import fill_record, filled_by_order
@@ -262,9 +262,14 @@ class Live:
         doubtful, self._doubtful = self._doubtful, set()
         open_still = {order.message.id for order in self.account.open_orders()}
         overdue = self.clock.seconds() - self._orders_read_at >= self.options.reread
-        if overdue or self._orders_unsure or doubtful & open_still:
-            self._orders_unsure = False
+        if not (overdue or self._orders_unsure or doubtful & open_still):
+            return
+        self._orders_unsure = False
+        try:
             await self.read_open_orders()
+        except ExchangeError:
+            self._orders_unsure = True  # so that the repetition really reads
+            raise
 
     async def _check_positions(self) -> None:
         await self.read_positions()

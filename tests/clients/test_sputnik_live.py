@@ -407,6 +407,16 @@ class FeedTests(LiveCase):
         self.assertIn("rpc.trader.get_positions", [m[3] for m in self.line.sent[-2:]])
         self.session.lost(LineLost("end of test"))
 
+    def test_a_read_of_orders_that_fails_is_repeated(self) -> None:
+        self.line.read(self.own("orders", order(7)))
+        self.live.doubt_order(7)
+        self.clock.advance(1)
+        self.line.read(self.line.failure("rpc.trader.get_open_orders", "exceptions/zmq/call-timed-out"))
+        self.assertEqual([type(error) for error in self.errors], [Unreachable])
+        self.clock.advance(1)
+        self.line.read(self.line.result("rpc.trader.get_open_orders", {"7": order(7, cancelled=True)}))
+        self.assertTrue(self.events("order")[-1]["final"])
+
     def test_an_order_event_changes_what_is_available(self) -> None:
         self.account.positions = {"HUF": 10**8}
         self.line.read(self.own("orders", order(7)))
