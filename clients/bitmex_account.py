@@ -73,8 +73,9 @@ class Tracked:
         """Contracts that may still trade; a final order has none."""
         if self.final:
             return 0
+        most = max(0, int(self.row.get("orderQty") or 0) - self.filled)
         left = self.row.get("leavesQty")
-        return max(0, int(self.row.get("orderQty") or 0) - self.filled) if left is None else int(left)
+        return most if left is None else min(int(left), most)
 
     def record(self) -> Order:
         """The order in the words of the uniform interface; average and fees once every execution has come."""

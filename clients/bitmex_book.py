@@ -18,6 +18,8 @@ from clients.exchange import Book, BookRow
 
 __all__ = ["PREFIX", "L2Book", "L2Message", "L2Row", "decode_l2"]
 
+_CHANGES = frozenset({"insert", "update", "delete"})
+
 PREFIX = b'{"table":"orderBookL2'
 """How the messages begin that `decode_l2` is made for; a venue that orders its members otherwise is read as tables are."""
 
@@ -98,6 +100,8 @@ class L2Book:
         if action == "partial":
             self._replace(message.data)
             return ""
+        if action not in _CHANGES:
+            return f"unknown action {action!r}"
         if not self.ready:
             return ""
         for row in message.data:
@@ -105,10 +109,8 @@ class L2Book:
                 gap = self._update(row) or gap
             elif action == "delete":
                 self._delete(row.id)
-            elif action == "insert":
-                gap = self._insert(row) or gap
             else:
-                return f"unknown action {action!r}"
+                gap = self._insert(row) or gap
         return gap
 
     def _replace(self, rows: list[L2Row]) -> None:

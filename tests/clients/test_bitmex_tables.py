@@ -1,0 +1,246 @@
+"""Tables kept by keys: what a partial, insert, update and delete do, and what contradicts them."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.bitmex_book import L2Book, L2Message, L2Row, decode_l2
+from clients.bitmex_contracts import Instrument
+from clients.bitmex_tables import Applied, Storage, read_message
+
+
+def message(table: str, action: str, *rows: dict[str, Any], **more: Any) -> Any:
+    """A message as it is after decoding."""
+    return read_message(json.dumps({"table": table, "action": action, "data": rows, **more}))
+
+
+def position(action: str, *rows: dict[str, Any], **more: Any) -> Any:
+    return message("position", action, *rows, **more)
+
+
+LONG = {"account": 1, "symbol": "XBTUSD", "currentQty": 100, "markPrice": 10.5}
+OTHER = {"account": 1, "symbol": "XBTUSDT", "currentQty": 5}
+KEYS = {"keys": ["account", "symbol"]}
+
+
+class StorageTests(SynchronousTestCase):
+    """Keyed tables"""
+
+    def setUp(self) -> None:
+        self.storage = Storage()
+
+    def filled(self) -> Applied:
+        return self.storage.apply(position("partial", LONG, OTHER, **KEYS, filter={"account": 1}))
+
+    def test_what_comes_before_the_partial_is_dropped(self) -> None:
+        self.assertEqual(self.storage.apply(position("insert", LONG)), Applied([], []))
+        self.assertEqual(self.storage.apply(position("update", LONG)), Applied([], []))
+        self.assertFalse(self.storage.is_ready("position"))
+        self.assertEqual(self.storage.data, {})
+
+    def test_a_partial_fills_the_table_and_its_keys_find_rows(self) -> None:
+        self.assertEqual(len(self.filled().changes), 2)
+        self.assertEqual(self.storage.keys["position"], ("account", "symbol"))
+        key = self.storage.make_key("position", OTHER)
+        self.assertEqual(self.storage.data["position"][key]["currentQty"], 5)
+
+    def test_an_update_merges_and_tells_the_whole_row(self) -> None:
+        self.filled()
+        change = {"account": 1, "symbol": "XBTUSD", "currentQty": 50, "liquidationPrice": None}
+        (told,) = self.storage.apply(position("update", change)).changes
+        self.assertEqual((told.symbol, told.table, told.action), ("XBTUSD", "position", "update"))
+        self.assertEqual(told.item, {**LONG, "markPrice": Decimal("10.5"), "currentQty": 50, "liquidationPrice": None})
+
+    def test_an_update_for_an_unknown_row_is_a_gap_and_the_others_count(self) -> None:
+        self.filled()
+        unknown = {"account": 1, "symbol": "ETHUSD", "currentQty": 1}
+        known = {"account": 1, "symbol": "XBTUSD", "currentQty": 7}
+        applied = self.storage.apply(position("update", unknown, known))
+        self.assertEqual([gap.topic for gap in applied.gaps], ["position"])
+        self.assertEqual([change.item["currentQty"] for change in applied.changes], [7])
+
+    def test_an_insert_with_a_known_key_replaces_the_row(self) -> None:
+        self.filled()
+        self.storage.apply(position("insert", {"account": 1, "symbol": "XBTUSD", "currentQty": 3}))
+        self.assertEqual(self.storage.find("position", account=1, symbol="XBTUSD"), {
+            "account": 1, "symbol": "XBTUSD", "currentQty": 3,
+        })  # fmt: skip
+
+    def test_a_delete_takes_the_row_away_and_twice_is_no_gap(self) -> None:
+        self.filled()
+        gone = {"account": 1, "symbol": "XBTUSD"}
+        self.assertEqual(len(self.storage.apply(position("delete", gone)).changes), 1)
+        self.assertEqual(self.storage.apply(position("delete", gone)), Applied([], []))
+        self.assertEqual(len(self.storage.data["position"]), 1)
+
+    def test_a_second_partial_replaces_everything_of_its_filter(self) -> None:
+        self.filled()
+        self.storage.apply(position("partial", OTHER, **KEYS, filter={"account": 1}))
+        self.assertEqual(list(self.storage.data["position"].values()), [OTHER])
+
+    def test_a_partial_of_one_symbol_leaves_the_others_alone(self) -> None:
+        self.storage.apply(position("partial", LONG, **KEYS, filter={"account": 1, "symbol": "XBTUSD"}))
+        self.storage.apply(position("partial", OTHER, **KEYS, filter={"account": 1, "symbol": "XBTUSDT"}))
+        self.storage.apply(position("partial", **KEYS, filter={"account": 1, "symbol": "XBTUSD"}))
+        self.assertEqual(list(self.storage.data["position"].values()), [OTHER])
+        self.assertTrue(self.storage.is_ready("position", "XBTUSD"))
+        self.assertFalse(self.storage.is_ready("position", "ETHUSD"))
+
+    def test_a_gap_of_one_symbols_topic_names_that_topic(self) -> None:
+        self.storage.apply(position("partial", **KEYS, filter={"account": 1, "symbol": "XBTUSD"}))
+        (gap,) = self.storage.apply(position("update", LONG)).gaps
+        self.assertEqual(gap.topic, "position:XBTUSD")
+
+    def test_a_forgotten_topic_waits_for_its_partial_again(self) -> None:
+        self.filled()
+        self.storage.forget("position")
+        self.assertEqual(self.storage.apply(position("update", LONG)), Applied([], []))
+        self.assertEqual(self.storage.data["position"], {})
+
+    def test_a_table_without_keys_only_grows_and_keeps_the_latest(self) -> None:
+        self.storage.apply(message("trade", "partial", keys=[], filter={"symbol": "XBTUSD"}))
+        for number in range(1010):
+            self.storage.apply(message("trade", "insert", {"symbol": "XBTUSD", "size": number}))
+        rows = list(self.storage.data["trade"].values())
+        self.assertEqual((len(rows), rows[-1]["size"]), (1000, 1009))
+
+    def test_two_trades_of_one_millisecond_are_two(self) -> None:
+        self.storage.apply(message("trade", "partial", keys=[], filter={}))
+        twin = {"symbol": "XBTUSD", "timestamp": "2020-01-01T00:00:00.000Z", "size": 1}
+        self.storage.apply(message("trade", "insert", twin, twin))
+        self.assertEqual(len(self.storage.data["trade"]), 2)
+
+    def test_an_order_that_ended_is_kept_for_a_minute(self) -> None:
+        self.storage.apply(message("order", "partial", keys=["orderID"], filter={"account": 1}), 0.0)
+        self.storage.apply(message("order", "insert", {"orderID": "a", "ordStatus": "New"}), 1.0)
+        self.storage.apply(message("order", "update", {"orderID": "a", "ordStatus": "Filled"}), 2.0)
+        self.storage.apply(message("order", "insert", {"orderID": "b", "ordStatus": "New"}), 61.0)
+        self.assertEqual(sorted(row["orderID"] for row in self.storage.data["order"].values()), ["a", "b"])
+        self.storage.apply(message("order", "update", {"orderID": "b", "leavesQty": 1}), 63.0)
+        self.assertEqual([row["orderID"] for row in self.storage.data["order"].values()], ["b"])
+
+    def test_make_key_needs_a_table_with_keys(self) -> None:
+        self.storage.apply(message("trade", "partial", keys=[], filter={}))
+        self.assertRaises(KeyError, self.storage.make_key, "trade", {})
+        self.assertRaises(KeyError, self.storage.make_key, "quote", {})
+
+
+class ReadingTests(SynchronousTestCase):
+    """Messages"""
+
+    def test_floats_come_as_exact_decimals(self) -> None:
+        row = message("trade", "insert", {"homeNotional": 0.1}).data[0]
+        self.assertEqual(row["homeNotional"], Decimal("0.1"))
+
+    def test_an_unknown_action_is_named(self) -> None:
+        error = self.assertRaises(ValueError, message, "trade", "upsert")
+        self.assertIn("'upsert'", str(error))
+        self.assertIn("trade", str(error))
+
+    def test_what_is_no_message_is_an_error(self) -> None:
+        for payload in (b"", b"{}", b'{"table":"trade"}', b'{"table":"trade","action":"insert","data":7}', b"\xff"):
+            self.assertRaises(ValueError, read_message, payload)
+
+    def test_a_book_message_that_is_none_is_an_error(self) -> None:
+        self.assertRaises(ValueError, decode_l2, b'{"table":"orderBookL2","action":"insert","data":[{"id":"x"}]}')
+
+
+def rows(*levels: tuple[int, str, int | None, float | None]) -> list[L2Row]:
+    return [L2Row("XBTUSD", id, side, size, price) for id, side, size, price in levels]
+
+
+class BookTests(SynchronousTestCase):
+    """The fast book"""
+
+    def setUp(self) -> None:
+        self.book = L2Book("XBTUSD")
+        levels = rows((1, "Buy", 10, 99.5), (2, "Buy", 20, 99.0), (3, "Sell", 30, 100.5), (4, "Sell", 40, 101.0))
+        self.put("partial", levels)
+
+    def put(self, action: str, levels: list[L2Row]) -> str:
+        return self.book.apply(L2Message("orderBookL2", action, levels))
+
+    def test_the_best_of_each_side_is_at_hand(self) -> None:
+        self.assertEqual((self.book.best_bid(), self.book.best_ask()), ((99.5, 10), (100.5, 30)))
+
+    def test_changes_before_the_partial_are_dropped(self) -> None:
+        self.book.clear()
+        self.assertEqual(self.put("update", rows((1, "Buy", 5, None))), "")
+        self.assertEqual(len(self.book), 0)
+
+    def test_a_size_changes_in_place(self) -> None:
+        self.assertEqual(self.put("update", rows((2, "Buy", 25, None))), "")
+        self.assertEqual(self.book.levels("Buy"), [(99.5, 10), (99.0, 25)])
+
+    def test_an_update_for_an_unknown_level_is_a_gap_and_the_rest_counts(self) -> None:
+        gap = self.put("update", rows((9, "Buy", 5, None), (3, "Sell", 31, None)))
+        self.assertIn("9", gap)
+        self.assertEqual(self.book.best_ask(), (100.5, 31))
+
+    def test_a_new_level_of_the_price_of_a_deleted_one_stays(self) -> None:
+        self.put("insert", rows((7, "Buy", 70, 99.5)))
+        self.put("delete", rows((1, "Buy", None, None)))
+        self.assertEqual(self.book.best_bid(), (99.5, 70))
+
+    def test_a_level_that_flips_its_side_comes_as_delete_and_insert(self) -> None:
+        self.put("delete", rows((3, "Sell", None, None)))
+        self.put("insert", rows((3, "Buy", 5, 100.5)))
+        self.assertEqual((self.book.best_bid(), self.book.best_ask()), ((100.5, 5), (101.0, 40)))
+
+    def test_an_insert_of_a_known_id_replaces_it(self) -> None:
+        self.put("insert", rows((1, "Buy", 11, 98.0)))
+        self.assertEqual(self.book.levels("Buy"), [(99.0, 20), (98.0, 11)])
+
+    def test_an_update_may_move_the_price(self) -> None:
+        self.put("update", rows((1, "Buy", None, 98.5)))
+        self.assertEqual(self.book.levels("Buy"), [(99.0, 20), (98.5, 10)])
+
+    def test_a_second_partial_leaves_nothing_of_the_first(self) -> None:
+        self.put("partial", rows((8, "Sell", 1, 200.0)))
+        self.assertEqual((self.book.best_bid(), self.book.best_ask(), len(self.book)), (None, (200.0, 1), 1))
+
+    def test_a_level_without_a_price_is_left_out_of_a_partial(self) -> None:
+        self.put("partial", rows((8, "Sell", 1, None), (9, "Sell", 2, 5.0)))
+        self.assertEqual(len(self.book), 1)
+
+    def test_an_unknown_action_is_a_gap(self) -> None:
+        self.assertIn("upsert", self.put("upsert", []))
+
+    def test_the_record_is_in_base_and_best_first(self) -> None:
+        row = {
+            "symbol": "XBTUSD", "underlying": "XBT", "quoteCurrency": "USD", "isInverse": True, "lotSize": 1,
+            "tickSize": 0.5, "settlCurrency": "XBt",
+        }  # fmt: skip
+        record = self.book.record(Instrument.read(row), 1)
+        self.assertEqual(record["contract"], "BTC/USD")
+        self.assertEqual(record["bids"], [{"price": Decimal("99.5"), "quantity": Decimal("0.10050251")}])
+        self.assertEqual(record["asks"], [{"price": Decimal("100.5"), "quantity": Decimal("0.29850746")}])
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(("insert", "update", "delete")), st.integers(1, 12), st.integers(1, 99)),
+            max_size=60,
+        )
+    )
+    def test_it_agrees_with_a_plain_dictionary(self, changes: list[tuple[str, int, int]]) -> None:
+        book, plain = L2Book("X"), {}
+        book.apply(L2Message("orderBookL2", "partial", []))
+        for action, id, size in changes:
+            side, price = ("Buy", float(id)) if id <= 6 else ("Sell", float(id))
+            if action == "update" and id not in plain:
+                continue
+            book.apply(L2Message("orderBookL2", action, [L2Row("X", id, side, size, price)]))
+            if action == "delete":
+                plain.pop(id, None)
+            else:
+                plain[id] = size
+        bids = sorted(((float(i), s) for i, s in plain.items() if i <= 6), reverse=True)
+        asks = sorted((float(i), s) for i, s in plain.items() if i > 6)
+        self.assertEqual((book.levels("Buy"), book.levels("Sell")), (bids, asks))
