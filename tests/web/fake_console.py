@@ -88,8 +88,9 @@ class FakeConsole:
             return self._answer(("preview", dict(parameters)), declined)
         tried = scene("ready")
         plan, offered = tried["valuation"], tried["trader"]["quotes"]
-        plan["rounded"]["value"], plan["rounded"]["moves"][0]["amount"] = "811612.07", "0.5012"
-        offered["target"]["BTC/HUF"]["bid"] |= {"price": "24581000", "size": parameters.get("quote_size", "0.1")}
+        if parameters:
+            plan["rounded"]["value"], plan["rounded"]["moves"][0]["amount"] = "811612.07", "0.5012"
+            offered["target"]["BTC/HUF"]["bid"] |= {"price": "24581000", "size": parameters.get("quote_size", "0.1")}
         return self._answer(("preview", dict(parameters)), {"valuation": plan, "quotes": offered})
 
     def update(self, user: str, version: int, parameters: Mapping[str, Any]) -> Deferred[Document]:

@@ -141,7 +141,7 @@ class PageTests(TestCase):
         browser = await self.open()
         await self.edit("quote size", "0.2")
         await browser.until("document.querySelector('#tray').innerText.includes('24,581,000')")
-        self.assertEqual([call[0] for call in self.console.calls], ["preview"])
+        self.assertCountEqual(self.console.calls, [("preview", {"quote_size": "0.2"}), ("preview", {})])
         self.console.change("trader", "reason", value="news")
         await browser.until("document.querySelector('#state .since').title === 'news'")
         self.assertEqual(await browser.run("""document.querySelector('[aria-label="quote size"]').value"""), "0.2")

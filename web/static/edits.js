@@ -9,6 +9,7 @@ import { allQuotes, moveKey, moveName } from "./plan.js";
 import { button, reason } from "./parts.js";
 
 const KEPT = "ilp-edits";
+const AGAIN = 5000; // ms after which a preview is computed anew
 const PAUSE = 300; // ms after the last key before the preview is asked for
 
 /** name → {value, base}: what is typed, and what the parameter was when the edit began. */
@@ -72,9 +73,11 @@ const changed = () => {
 const preview = async () => {
   if (!edits.size || !app.doc || app.lost) return;
   const asked = JSON.stringify(proposed());
-  const answer = await post("preview", { parameters: proposed() });
+  state.asked = performance.now();
+  // the same question with the present values: both answers stand on one pool, so the difference is the edits' alone
+  const [answer, present] = await Promise.all([post("preview", { parameters: proposed() }), post("preview", { parameters: {} })]);
   if (asked !== JSON.stringify(proposed())) return; // edited meanwhile: another answer is on its way
-  state.preview = answer.ok ? { ...answer.document, time: app.doc.time } : null;
+  state.preview = answer.ok ? { ...answer.document, present: present.ok ? present.document : { quotes: app.doc.trader.quotes, valuation: app.doc.valuation }, time: app.doc.time } : null;
   take(answer);
   redraw();
 };
@@ -106,6 +109,7 @@ export const update = async () => {
 /** Called with every new document: edits that became true go; edits nobody else touched follow the version. */
 export const follow = () => {
   if (!edits.size) return;
+  if (state.preview && performance.now() - state.asked > AGAIN) preview(); // the market moves on
   for (const [name, e] of [...edits]) if (!parameters()[name] || (equal(e.value, parameters()[name].value) && !state.busy)) edits.delete(name);
   if (!anyClash() && state.version !== app.doc.version && !state.busy) {
     state.version = app.doc.version;
@@ -135,19 +139,19 @@ const clash = (name) => h("tr", { key: name },
 const effects = (now, then) => {
   const rows = [];
   const add = (what, before, after, unit) => rows.push([what, before, after, unit]);
-  const old = new Map(allQuotes(now.trader.quotes).map((q) => [`${q.venue}${q.ticker}${q.side}`, q]));
+  const old = new Map(allQuotes(now.quotes).map((q) => [`${q.venue}${q.ticker}${q.side}`, q]));
   for (const q of allQuotes(then.quotes)) {
     const o = old.get(`${q.venue}${q.ticker}${q.side}`);
     add(`${q.side} on ${q.venue}`, o?.price, q.price, q.ticker.split("/")[1]);
     add(`${q.side} size`, o?.size, q.size, q.ticker.split("/")[0]);
   }
-  const before = new Map((now.valuation.rounded?.moves ?? []).map((m) => [moveKey(m), m]));
+  const before = new Map((now.valuation?.rounded?.moves ?? []).map((m) => [moveKey(m), m]));
   const after = new Map((then.valuation?.rounded?.moves ?? []).map((m) => [moveKey(m), m]));
   for (const key of new Set([...before.keys(), ...after.keys()])) {
     const m = after.get(key) ?? before.get(key);
     add(moveName(m), before.get(key)?.amount ?? "0", after.get(key)?.amount ?? "0", m.asset);
   }
-  for (const term of ["value", "costs", "risk", "deviation"]) add(`${term} after the plan`, now.valuation.rounded?.[term], then.valuation?.rounded?.[term], "");
+  for (const term of ["value", "costs", "risk", "deviation"]) add(`${term} after the plan`, now.valuation?.rounded?.[term], then.valuation?.rounded?.[term], "");
   return rows;
 };
 
@@ -161,9 +165,9 @@ const effect = ([what, before, after, unit]) => {
 
 const previewed = () => {
   if (!state.preview) return h("div", { key: "eff", class: "d" }, state.said.length ? "No preview: the edits are not valid together." : "The preview is being computed…");
-  return h("table", { class: "eff", key: "eff" }, h("caption", {}, "What would be different, computed on the pool of ", when(state.preview.time)),
-    h("thead", {}, h("tr", {}, ["What", "Now", "Then", "Change"].map((t, i) => h("th", { scope: "col", class: i ? "r" : "" }, t)))),
-    h("tbody", {}, effects(app.doc, state.preview).map(effect)));
+  return h("table", { class: "eff", key: "eff" }, h("caption", {}, "What the edits would change, both computed on the pool of ", when(state.preview.time)),
+    h("thead", {}, h("tr", {}, ["What", "Present values", "With the edits", "Change"].map((t, i) => h("th", { scope: "col", class: i ? "r" : "" }, t)))),
+    h("tbody", {}, effects(state.preview.present, state.preview).map(effect)));
 };
 
 /** The tray at the foot of the page. */

@@ -54,8 +54,9 @@ export const amount = (text, unit = "", { signed = false, flash = false } = {}) 
 /** A computed price: as many digits as help to read it, all of them on hover. */
 export const computed = (text, unit = "", { flash = false, significant = 8, signed = false } = {}) => {
   if (!plain(text)) return amount(text, unit);
-  const whole = String(text).replace(/^[+-]/, "").split(".")[0].length;
-  return [h("span", { class: "num", flash, title: String(text) }, group(rounded(text, Math.max(0, significant - whole)), signed)), unit ? [" ", h("span", { class: "u" }, unit)] : null];
+  const [whole, fraction = ""] = String(text).replace(/^[+-]/, "").split(".");
+  const zeros = /^0+$/.test(whole) ? /^0*/.exec(fraction)[0].length : -whole.length;
+  return [h("span", { class: "num", flash, title: String(text) }, group(rounded(text, Math.max(0, significant + zeros)), signed)), unit ? [" ", h("span", { class: "u" }, unit)] : null];
 };
 
 /** Share of *part* in *whole* in percent, for bars only. */

@@ -61,6 +61,7 @@ export const transits = () => {
   ];
 };
 
+const ORDER_STATES = { open: "resting", sending: "on its way", cancelling: "cancel asked", unknown: "answer lost" };
 const ORDERS = [
   { name: "Order", head: true, cell: (o) => h("code", {}, o.id), raw: (o) => o.id },
   { name: "Venue", cell: (o) => o.venue, raw: (o) => o.venue },
@@ -70,7 +71,7 @@ const ORDERS = [
   { name: "Left", help: "What is not filled yet.", right: true, cell: (o) => amount(o.quantity_left, o.contract.split("/")[0]), raw: (o) => o.quantity_left },
   { name: "Of", right: true, cell: (o) => amount(o.quantity, o.contract.split("/")[0]), raw: (o) => o.quantity },
   { name: "Age", cell: (o) => h("span", { title: o.timestamp }, age(Math.max(0, Math.floor(between(o.timestamp, app.doc.time))))), raw: (o) => o.timestamp },
-  { name: "With the venue", help: "Whether our records and the venue’s agree about the order.", wide: true, cell: (o) => (o.flag ? h("span", { class: "tag warn" }, icon("warn"), o.flag) : [icon("ok"), "agrees"]), raw: (o) => o.flag ?? "agrees" },
+  { name: "State", help: "Where the order stands; a difference between our records and the venue’s is marked.", wide: true, cell: (o) => (o.flag ? h("span", { class: "tag warn" }, icon("warn"), o.flag) : ORDER_STATES[o.state ?? "open"] ?? o.state), raw: (o) => o.flag ?? o.state ?? "open" },
   { name: "Acts", cell: (o) => button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() }) },
 ];
 
@@ -81,7 +82,7 @@ export const orders = () => {
   const of = (venue, side) => all.filter((o) => o.venue === venue && o.side === side);
   const sideButton = (venue, side) => (of(venue, side).length ? button(`Cancel ${side === "BUY" ? "bids" : "asks"} on ${venue}…`, () => cancel(venue, of(venue, side), { side }), { disabled: !canAct() }) : null);
   return [panel("o-list", "Open orders", 12, [
-    all.length ? table("orders", "Own open orders as the venues have them", ORDERS, all, { key: (o) => `${o.venue}${o.id}`, cls: "big", mark: (o) => (o.flag ? "diff warn" : "") }) : empty("No open orders. Quotes, hedges and trades of the plan appear here while they rest."),
+    all.length ? table("orders", "Own open orders, as the venues last told", ORDERS, all, { key: (o) => `${o.venue}${o.id}`, cls: "big", mark: (o) => (o.flag ? "diff warn" : "") }) : empty("No open orders. Quotes, hedges and trades of the plan appear here while they rest."),
     h("div", { class: "row acts2" }, venues.flatMap((v) => [sideButton(v, "BUY"), sideButton(v, "SELL")])),
   ], { asof: app.doc.time })];
 };

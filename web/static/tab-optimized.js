@@ -1,7 +1,7 @@
 /* Optimized and Valuation: the three columns side by side, every holding and every move, and what the terms mean. */
 import { app } from "./app.js";
 import { h, icon } from "./dom.js";
-import { amount, isNonZero, minus, rounded, when } from "./format.js";
+import { amount, computed, isNonZero, minus, rounded, when } from "./format.js";
 import { bar, empty, list, panel, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { moveKey, moveName } from "./plan.js";
@@ -81,7 +81,7 @@ const marks = () => table("marks", `Value of one unit in ${numeraire()}, from mi
 ], Object.entries(app.doc.state.marks), { key: ([a]) => a, tools: false, none: "No marks yet: they come from the books and the rate." });
 
 const variances = () => table("variances", "Variance of one period's change, in the numeraire squared", [
-  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", right: true, cell: ([, v]) => amount(v.value), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
+  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
 ], Object.entries(app.doc.state.variances), { key: ([p]) => p, tools: false, none: "No variances yet: histories are still being loaded." });
 
 /** The tab Valuation. */
