@@ -184,6 +184,12 @@ class LoginTests(SputnikCase):
         assert recorder.names().count("connect") == 1
 
     @asynchronous
+    async def test_it_says_that_it_is_alive_at_most_twice_a_second(self) -> None:
+        _, recorder = await self.connected(ping_interval=0.05)
+        await pause(0.8)
+        assert 1 <= recorder.names().count("alive") <= 3
+
+    @asynchronous
     async def test_nothing_reads_the_terminal(self) -> None:
         await self.connected()
         assert sys.__stdin__ is not None
