@@ -32,23 +32,27 @@ const refuseOrClose = async (act, body, done) => {
 export const check = (c) => h("li", { key: c.name, class: c.ok ? "ok" : "bad" }, icon(c.ok ? "ok" : "bad"), h("span", {}, h("b", {}, c.name), c.message ? `: ${c.message}` : ""));
 
 /** START: the plan that it would begin with, what speaks against it, then the question. */
-export const start = () => {
+export const start = async () => {
   const { checks } = app.doc.trader;
   const failed = checks.filter((c) => !c.ok);
-  ask({
+  // what would be done now, by the present values; until the answer comes, what was last computed
+  let would = { valuation: app.doc.valuation, quotes: app.doc.trader.quotes };
+  const body = () => [
+    failed.length ? [h("p", { class: "d" }, "What is in the way:"), h("ul", { class: "checks" }, failed.map(check))] : null,
+    (app.doc.notices ?? []).map((n, i) => h("div", { key: i }, reason(n.level === "info" ? "" : n.level, n.text))),
+    h("h4", {}, "The plan it begins with ", h("small", {}, "as of ", when(would.valuation.time, app.doc.time))), planLines(would.valuation.rounded),
+    would.valuation.rounded?.withheld ? h("p", { class: "d" }, would.valuation.rounded.withheld) : null,
+    h("h4", {}, "The quotes it places"), quoteLines(would.quotes),
+    h("h4", {}, "Conditions"), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check)),
+    consequences([["Exposure now", exposureInWords()], ["Checks", `${checks.length - failed.length} of ${checks.length} passed`], edits.size ? ["Edits", `${edits.size} not applied: START uses the present values`] : null]),
+  ];
+  const draw = ask({
     title: failed.length ? "START is not possible yet" : "Start trading with this plan?",
-    wide: true, go: true, blocked: failed.length > 0,
-    confirm: failed.length ? null : "START",
-    body: [
-      failed.length ? [h("p", { class: "d" }, "What is in the way:"), h("ul", { class: "checks" }, failed.map(check))] : null,
-      (app.doc.notices ?? []).map((n, i) => h("div", { key: i }, reason(n.level === "info" ? "" : n.level, n.text))),
-      h("h4", {}, "The plan it begins with ", h("small", {}, "as of ", when(app.doc.valuation.time, app.doc.time))), planLines(app.doc.valuation.rounded),
-      h("h4", {}, "The quotes it places"), quoteLines(app.doc.trader.quotes),
-      h("h4", {}, "Conditions"), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check)),
-      consequences([["Exposure now", exposureInWords()], ["Checks", `${checks.length - failed.length} of ${checks.length} passed`], edits.size ? ["Edits", `${edits.size} not applied: START uses the present values`] : null]),
-    ],
+    wide: true, go: true, blocked: failed.length > 0, confirm: failed.length ? null : "START", body,
     act: () => refuseOrClose("start", {}, "START was accepted"),
   });
+  const answer = await post("preview", { parameters: {} });
+  if (answer.ok) { would = answer.document; draw(); }
 };
 
 /** STOP: no question; stopping must never wait. */

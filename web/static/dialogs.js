@@ -37,7 +37,8 @@ export const perform = async (act, body, done) => {
 export const consequences = (rows) => h("dl", { class: "cons" }, rows.filter(Boolean).map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
 
 /** Ask. `confirm` is null for a dialog that only tells; `act(form)` answers `{ok, said}` and the dialog stays open when
-    it was refused. `fields` are inputs of the form. */
+    it was refused. `fields` are inputs of the form. Returns how to draw it anew, for a `body` that
+    is a function. */
 export const ask = ({ title, body, fields = [], confirm, danger = false, go = false, keep = "Not now", act, wide = false, blocked = false }) => {
   const back = document.activeElement;
   const dialog = document.createElement("dialog");
@@ -59,7 +60,7 @@ export const ask = ({ title, body, fields = [], confirm, danger = false, go = fa
   const draw = () => patch(dialog, [
     h("form", { method: "dialog", onsubmit: submit },
       h("header", {}, h("h2", { id: "dialog-h" }, title), h("button", { type: "button", class: "icon", "aria-label": "Close", onclick: close }, icon("close"))),
-      h("div", {}, body), fields,
+      h("div", {}, typeof body === "function" ? body() : body), fields,
       problems.map((p, i) => h("div", { key: `p${i}`, role: "alert" }, reason("bad", h("b", {}, "Refused: "), p))),
       h("footer", {},
         h("button", { type: "button", class: "btn", onclick: close, autofocus: true }, confirm ? keep : "Close"),
@@ -69,6 +70,7 @@ export const ask = ({ title, body, fields = [], confirm, danger = false, go = fa
   host.append(dialog);
   dialog.addEventListener("close", () => { dialog.remove(); back?.focus?.(); });
   dialog.showModal();
+  return draw;
 };
 
 /** A field of a dialog. */

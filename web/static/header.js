@@ -59,7 +59,7 @@ const buttons = (doc) => {
 /* STOP means stop: what the venues themselves say. */
 const confirmation = ({ trader, time }) => {
   const said = trader.confirmation;
-  if (!said || trader.state === "TRADING") return null;
+  if (!said || trader.state === "TRADING" || trader.reason.includes("live orders")) return null;
   if (said.remaining.length) return [" · ", h("b", {}, `${said.remaining.length} live orders remain: `), said.remaining.join(", ")];
   if (said.at) return [" · 0 live orders, confirmed by the venues at ", when(said.at, time)];
   return ["STOPPING", "SHUTDOWN", "HALTED"].includes(trader.state) ? " · waiting until the venues confirm 0 live orders" : null;

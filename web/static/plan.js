@@ -1,6 +1,6 @@
 /* A plan and quotes in words, wherever they are shown. */
 import { h } from "./dom.js";
-import { amount } from "./format.js";
+import { amount, computed } from "./format.js";
 
 /** The identity of a move within a plan. */
 export const moveKey = (m) => `${m.move}.${m.direction}`;
@@ -23,4 +23,4 @@ export const allQuotes = (quotes) =>
 export const quoteLines = (quotes) =>
   h("dl", { class: "kv" }, allQuotes(quotes).map((q) =>
     h("div", { key: `${q.venue}${q.ticker}${q.side}` }, h("dt", {}, `${q.side} ${q.ticker} on ${q.venue}`),
-      h("dd", {}, q.price ? [amount(q.size, q.ticker.split("/")[0]), " at ", amount(q.price, q.ticker.split("/")[1])] : h("span", { class: "none" }, "none")))));
+      h("dd", {}, q.price ? [amount(q.size, q.ticker.split("/")[0]), " at ", computed(q.price, q.ticker.split("/")[1])] : h("span", { class: "none" }, "none")))));
