@@ -23,6 +23,7 @@ __all__ = ["Hedger"]
 
 ZERO = Decimal(0)
 HOLD_OFF = 1.0  # reactor seconds after a refusal
+PAUSE = 0.1  # reactor seconds after a hedge that was not filled, for the book to be read again
 
 
 @define(eq=False)
@@ -122,6 +123,11 @@ class Hedger:
         """The venue did not take a hedge: try again in a moment."""
         self._hold_until = self.floor.seconds() + HOLD_OFF
         self.reason = order.note
+
+    def unfilled(self, order: OwnOrder) -> None:
+        """A hedge ended without closing all of its part: the book is not what we think, and is being read again."""
+        self._hold_until = self.floor.seconds() + PAUSE
+        self.reason = f"{order.quantity - order.filled} of the last hedge found no taker at {order.price}"
 
     def due(self) -> float | None:
         """Reactor seconds of the next try or of the alarm; None when nothing is open."""

@@ -245,6 +245,7 @@ class Trader:
         self._closed = True
         if self._next_call is not None and self._next_call.active():
             self._next_call.cancel()
+        self.duties.abandon()
         if self._errand is not None:
             self._errand.cancel()
         for running in tuple(self._running):
@@ -349,6 +350,7 @@ class Trader:
         entry = StateEntry(new, previous, reason, by, self.since)
         self.recorder.record(entry)
         self.log.info("{previous} → {new}: {reason} ({by})", previous=previous, new=new, reason=reason, by=by)
+        self.duties.abandon()
         if self._errand is not None:
             self._errand.cancel()
             self._errand = None
@@ -499,6 +501,9 @@ class Trader:
                 self.loop.quoter.refused(order)
             elif order.purpose is Purpose.HEDGE:
                 self.loop.hedger.refused(order)
+        elif order.final and order.purpose is Purpose.HEDGE and order.filled < order.quantity:
+            self.loop.hedger.unfilled(order)
+            self.links.read_book(order.venue)
         self.wake()
 
     def order_strange(self, venue: str, record: Order) -> None:

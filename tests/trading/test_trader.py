@@ -396,6 +396,17 @@ class HedgeTests(TraderCase):
         world.advance(3)
         self.assertEqual(world.truth("source", "BTC") - before, D("-0.1"))
 
+    def test_a_hedge_that_finds_no_taker_reads_the_book_again_before_the_next(self) -> None:
+        world = self.world().trading()
+        world.source.faults.add(Fault.LOSE_REQUEST, "event:book", times=0)
+        world.show_source(world.bid - 10, world.ask - 10)
+        before = len(world.journal.of(OrderEntry))
+        world.take(Side.SELL)
+        world.advance(0.5, 0.01)
+        self.assertEqual(world.truth("source", "BTC"), D("5.9"))
+        hedges = {e.key for e in world.journal.of(OrderEntry)[before:] if e.purpose is Purpose.HEDGE}
+        self.assertEqual(len(hedges), 2)
+
     def test_an_exposure_below_the_minimum_is_carried_until_it_is_enough(self) -> None:
         world = self.world().trading()
         world.trader.floor.market.rules["source", "BTC/USD"]["min_quantity"] = D("0.05")
