@@ -196,8 +196,8 @@ class Account:
         return order if seen else None
 
     def claimant(self, row: Row) -> Provisional | None:
-        """The order on its way that *row* is about."""
-        return self.provisional.get(str(row.get("clOrdID")))
+        """The order on its way that *row* is about; one that is known already is none, whatever its client id."""
+        return None if str(row.get("orderID")) in self.orders else self.provisional.get(str(row.get("clOrdID")))
 
     def take_execution(self, row: Row) -> tuple[Fill, Tracked | None] | None:
         """A new fill and its order, which may be unknown; None when the row is no fill or was counted before."""

@@ -248,7 +248,7 @@ class RestTests(SynchronousTestCase):
 
     def test_every_order_row_becomes_an_order(self) -> None:
         seen = 0
-        for row in self.rows("orderID"):
+        for row in self.rows("leavesQty"):
             account = Account(Contracts([{**XBTUSD, "symbol": row["symbol"]}, SPOT], ASSETS))
             order = account.take_order(row) if row.get("orderQty") else None
             if order is not None:
