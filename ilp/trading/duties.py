@@ -40,6 +40,14 @@ class Duties:
     variances: Variances
     report: Callable[[str], None]
     lost_since: datetime | None = None
+    _era: int = 0
+
+    def abandon(self) -> None:
+        """Let the errand under way end at its next step; for the moment before its Deferred is cancelled.
+
+        A client may answer a cancelled call with an error of its own, which must not look like a venue's bad moment.
+        """
+        self._era += 1
 
     @property
     def _audit(self) -> Audit:
@@ -47,6 +55,7 @@ class Duties:
 
     async def prepare(self) -> None:
         """Cancel own orders left from before, take in their fills, reconcile transfers, read everything once."""
+        era = self._era
         while True:
             try:
                 for pair in self.floor.layout.pairs:
@@ -59,16 +68,20 @@ class Duties:
             except CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001  reported, and tried again until the connection goes
+                self._still(era)
                 self.report(f"getting ready: {str(error) or repr(error)}")
                 await self._sleep(RETRY)
 
     async def clear(self, confirmed: Callable[[Confirmation], None]) -> None:
         """Ask every reachable venue until none reports an order of ours; tell after each round, last when it is so."""
+        era = self._era
         while True:
+            self._still(era)
             remaining: list[str] = []
             for pair in self.floor.layout.pairs:
                 if self.floor.market.connected.get(pair.venue, False):
                     remaining += await self._left(pair.venue)
+            self._still(era)
             if not remaining and not self.floor.desk.live():
                 # A venue that cannot be asked has confirmed nothing, though nothing of ours is in doubt there.
                 asked = all(self.floor.market.connected.get(pair.venue, False) for pair in self.floor.layout.pairs)
@@ -106,6 +119,10 @@ class Duties:
         except (ExchangeError, NotImplementedError) as error:
             self.report(f"clearing {venue}: {error}")
             return [f"{venue}/?"]
+
+    def _still(self, era: int) -> None:
+        if era != self._era:
+            raise CancelledError
 
     def _sleep(self, seconds: float) -> Deferred[Any]:
         return deferLater(self.floor.clock.reactor, seconds)
