@@ -20,7 +20,7 @@ from tests.trading.world import AGES, LIMITS, D, World, settings
 
 FILLS = 150
 SPEED = 120.0
-GAP = 30.0  # reactor seconds between two fills: an hour of the world
+GAP = 15.0  # reactor seconds between two fills: half an hour of the world
 
 
 @frozen
