@@ -43,7 +43,7 @@ BUDGET = 1000
 _RELATIVE_GAP = 1e-11
 _PROOF_SIZE = 1_000_000  # characters of JSON that the duals of all branches may take
 _CLOSED = 1e-9  # of the terms of the value: a larger gap is told
-_FINER = 4  # scales that a branch is tried on before it counts as open
+_FINER = 5  # times that a branch is tried before it counts as open
 _FEW_LANES = 12  # up to here one program with all its columns is faster than a walk
 
 
@@ -206,7 +206,7 @@ class _Search:
             node.loss, node.relaxed = loss, relaxed
         if loss >= self.threshold:
             return ()
-        for _ in range(_FINER):
+        for attempt in range(_FINER):
             amounts = (relaxed.flows / self.worths).tolist()
             self._consider(amounts)
             if node.loss >= self.threshold:
@@ -214,7 +214,7 @@ class _Search:
             number = self._doubtful(amounts, node) if relaxed.solved else self._any(node)
             if number is not None:
                 return self._divided(node, number, relaxed)
-            finer = self.relaxation.focused(node.status, relaxed.flows)
+            finer = self.relaxation.finer(node.status, relaxed.flows, attempt)
             if finer is None:
                 return ()
             relaxed, loss = finer, finer.priced.loss(node.status)

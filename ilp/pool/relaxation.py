@@ -28,6 +28,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 # needs few proximal steps, a larger one copes with badly scaled pools.
 _LADDER = ((1e-7, 1e-11), (1e-7, 1e-9), (1e-6, 1e-9), (1e-5, 1e-9), (1e-4, 1e-8))
 _PROXIMAL_STEPS = 12
+_NEAR = 1e-8  # of the scale: what a solution within tolerances may be off a limit
 _FLAT = 1e-14  # of the largest slope
 _PATIENCE = 2  # proximal steps before exact ones help
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
@@ -84,6 +85,37 @@ def newton(
     moving[n + active] = False
     reach = float(np.min(np.maximum(room[moving], 0.0) / np.abs(change[moving]), initial=most))
     return np.asarray(x + reach * step) if np.isfinite(reach) else x
+
+
+def on_face(
+    hessian: Array,
+    sizes: tuple[int, int, int, int, int],
+    gradient: Array,
+    rows: Array,
+    limits: tuple[Array, Array],
+    solution: tuple[Array, Array],
+) -> tuple[Array, Array]:
+    """The solution with what is near a limit exactly on it, and the rest, with the rows' multipliers, solved for that."""
+    x, multipliers = solution[0].copy(), solution[1].copy()
+    lower, upper = limits
+    n, linear = len(x), len(x) - sizes[2]
+    low, high = x <= lower[:n] + _NEAR, x >= upper[:n] - _NEAR
+    x[low], x[high] = lower[:n][low], upper[:n][high]
+    free = np.flatnonzero(~(low | high))
+    active = np.flatnonzero((multipliers[n:] != 0.0) | (lower[n:] == upper[n:]))
+    curvature = hessian.diagonal().copy()
+    curvature[:linear] = 0.0
+    a, k = rows[np.ix_(active, free)], len(free)
+    system = np.zeros((k + len(active), k + len(active)))
+    system[range(k), range(k)] = curvature[free]
+    system[:k, k:], system[k:, :k] = a.T, a
+    x[free] = 0.0
+    wanted = np.concatenate([-gradient[free], upper[n + active] - (rows @ x)[active]])
+    found = np.linalg.lstsq(system, wanted, rcond=1e-13)[0]
+    x[free] = found[:k]
+    multipliers[n:] = 0.0
+    multipliers[n + active] = found[k:]
+    return x, multipliers
 
 
 class _Columns:
@@ -181,15 +213,18 @@ class Relaxation:
         self._reach = np.minimum(self._highs, np.maximum(cap, lows))
         self.scale = max(float(self._reach.max(initial=0.0)), 1e-250)
 
-    def focused(self, status: Sequence[int], flows: Array) -> Relaxed | None:
-        """Solve once more on the scale of *flows*, where that is finer; None where it is not."""
+    def finer(self, status: Sequence[int], flows: Array, attempt: int) -> Relaxed | None:
+        """Solve a branch once more where its bound did not close: first on its face, exactly, then on the scale of the
+        *flows* that were found; None where there is nothing left to try."""
+        if attempt == 0:
+            return self.solve(status, True)
         most = float(flows.max(initial=0.0))
         cap = 64 * most if most > 0 else self.scale / 1024
         if cap > self.scale / 8 or cap < 1e-200:
             return None
         self._focus(cap)
         self._build()
-        return self.solve(status)
+        return self.solve(status, True)
 
     def _find_factors(self, active: list[int]) -> None:
         """Rows of the risk factors that active lanes change."""
@@ -334,8 +369,11 @@ class Relaxation:
         self._sense[n : n + b + q] = 5
         self._model: Any = None
 
-    def solve(self, status: Sequence[int]) -> Relaxed:
-        """The optimum of a branch; where what is on cannot all be, duals that prove it."""
+    def solve(self, status: Sequence[int], exact: bool = False) -> Relaxed:
+        """The optimum of a branch; where what is on cannot all be, duals that prove it.
+
+        :param exact: take out what tolerances leave, at the price of solving for the whole face.
+        """
         missing = [number for number, state in enumerate(status) if state == Status.ON and number not in self._columns]
         if missing:
             self._widen(missing)
@@ -352,6 +390,8 @@ class Relaxation:
                 self._focus(self._cap * 1024)
                 self._build()
                 continue
+            if exact:
+                x, multipliers = on_face(self._hessian, self._sizes, self._gradient, self._rows, (lower, upper), found)
             flows, duals = self._answer(x, multipliers, offsets)
             priced = self._bounds.price(duals)
             wanted = self._wanted(priced, status)
