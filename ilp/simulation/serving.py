@@ -42,7 +42,8 @@ class Wire:
     def announcement(self) -> dict[str, Any]:
         """How to reach it: `{venue, endpoints, accounts, admin}`."""
         accounts = [{"id": name, "secret": secret} for name, secret in self.accounts.items()]
-        return announcement(self.venue.core.venue, self.admin.url, ws=self.venue.endpoint, accounts=accounts)
+        name, rest = self.venue.core.venue, self.venue.rest_endpoint
+        return announcement(name, self.admin.url, ws=self.venue.endpoint, rest=rest, accounts=accounts)
 
 
 @define

@@ -68,7 +68,7 @@ class ServingTests(TestCase):
             document = wire.announcement()
             self.assertEqual(set(document), {"venue", "endpoints", "accounts", "admin"})
             self.assertEqual(document["venue"], name)
-            self.assertEqual(document["endpoints"], {"ws": wire.venue.endpoint, "rest": None})
+            self.assertEqual(document["endpoints"], {"ws": wire.venue.endpoint, "rest": wire.venue.rest_endpoint})
             await self.login(servers, name)
         self.assertEqual(servers["source"].accounts, {"trader": "known"})
 

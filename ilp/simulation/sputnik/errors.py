@@ -58,6 +58,13 @@ class Code(StrEnum):
     TOTP_ALREADY_ENABLED = "exceptions/administrator/totp_already_enabled"
     CALL_TIMED_OUT = "exceptions/zmq/call-timed-out"
     GENERIC = "exceptions/sputnik/generic_exception"
+    REST_NOT_AUTHORIZED = "exceptions/rest/not_authorized"
+    REST_INVALID_NONCE = "exceptions/rest/invalid_nonce"
+    INVALID_JSON = "exceptions/rest/invalid_json"
+    NO_SUCH_FUNCTION = "exceptions/rest/no_such_function"
+    UNSUPPORTED_METHOD = "exceptions/rest/unsupported_method"
+    REST_GENERIC = "exceptions/rest/generic_error"
+    REST_INTERNAL = "exceptions/rest/internal_error"
 
 
 class Refusal(Exception):

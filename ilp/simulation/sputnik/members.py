@@ -102,6 +102,11 @@ class Members:
         """Base64 text of that many random octets."""
         return base64.b64encode(self._random.randbytes(octets)).decode()
 
+    def issue_key(self, name: str, expires: datetime) -> ApiKey:
+        """A new pair for REST; the one before it is good no longer."""
+        pair = self._members[name].api = ApiKey(self.secret(32), self.secret(32), expires)
+        return pair
+
     def totp_secret(self) -> str:
         """A fresh Base32 secret for one-time codes."""
         return "".join(self._random.choices(_BASE32, k=16))

@@ -1,4 +1,4 @@
-"""A simulated Sputnik exchange that listens: one TCP port, WebSocket at `/ws`, everything else forbidden.
+"""A simulated Sputnik exchange that listens: one TCP port, WebSocket at `/ws`, REST below `/api`, the rest forbidden.
 
 Puts the layers of this package together and gives the administrator and the faults something to act on.
 """
@@ -34,6 +34,7 @@ from .info import Info
 from .market import Market
 from .members import Member, Members
 from .registrar import Registrar
+from .rest import Api
 from .router import Realm
 from .session import Peer, Session
 from .token import Token
@@ -93,6 +94,7 @@ class SputnikVenue:
         self._connections = Connections(reactor, self.open_session, lambda: self.port)
         root = _Forbidden()  # type: ignore[no-untyped-call]
         root.putChild(b"ws", WebSocketResource(self._connections))
+        root.putChild(b"api", Api(self._realms[REALM], self.members, core.now))
         self._port = Port(root, reactor, tls)
         self._scheme = "ws" if tls is None else "wss"
         self._host = "127.0.0.1"
@@ -115,6 +117,12 @@ class SputnikVenue:
     def endpoint(self) -> str:
         """Where clients connect to."""
         return f"{self._scheme}://{self._host}:{self._port.number}/ws"
+
+    @property
+    def rest_endpoint(self) -> str:
+        """Where the REST façade is."""
+        scheme = "http" if self._scheme == "ws" else "https"
+        return f"{scheme}://{self._host}:{self._port.number}"
 
     @property
     def port(self) -> int:

@@ -14,7 +14,7 @@ from .calls import Calls, Request
 from .errors import Code, Refusal
 from .faults import Faults
 from .market import instant
-from .members import ApiKey, Members
+from .members import Members
 from .schema import Parameter, integer, optional, string
 from .trader import check_otp
 
@@ -65,8 +65,7 @@ class Token:
             raise Refusal(Code.GENERIC)
         check_otp(self.members, self.faults, request.username, otp)
         expires = instant(expiration, self.members.now() + _KEY_LIFE)
-        pair = ApiKey(self.members.secret(32), self.members.secret(32), expires)
-        self.members[request.username].api = pair
+        pair = self.members.issue_key(request.username, expires)
         return {"key": pair.key, "secret": pair.secret, "expiration": micros(expires)}
 
     def enable_totp(self, request: Request) -> str:

@@ -69,7 +69,7 @@ class HandshakeTests(VenueTestCase):
 
     @asynchronous
     async def test_everything_else_is_forbidden(self) -> None:
-        for path in ("/", "/api/rpc/market/get_markets", "/x/y"):
+        for path in ("/", "/apis/rpc/market/get_markets", "/x/y"):
             self.assertEqual(await self.get(path), (403, b"Forbidden"))
 
     @asynchronous
