@@ -11,7 +11,7 @@ from ilp.trading.freshness import InputStatus
 from ilp.trading.machine import State
 from ilp.trading.quotes import QuoteStatus
 
-__all__ = ["Alarm", "Check", "Confirmation", "ExposureStatus", "TraderStatus"]
+__all__ = ["Alarm", "Check", "Confirmation", "ExposureStatus", "Recovery", "TraderStatus"]
 
 
 @frozen
@@ -45,6 +45,18 @@ class Confirmation:
 
 
 @frozen
+class Recovery:
+    """What the last getting ready found of before: orders in doubt, transfers under way, fills that nobody knew of."""
+
+    orders: int = 0
+    transfers: int = 0
+    fills: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.orders} orders, {self.transfers} transfers, {self.fills} fills of before"
+
+
+@frozen
 class ExposureStatus:
     """What fills left open: base units (positive: received), its value in numeraire, the limit, and since when (world)."""
 
@@ -74,3 +86,4 @@ class TraderStatus:
     confirmation: Confirmation
     alarms: tuple[Alarm, ...]
     plan_reason: str
+    recovery: Recovery

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -42,7 +43,7 @@ from ilp.trading.planner import Planner
 from ilp.trading.quotes import Quoter
 from ilp.trading.reader import VenueReader
 from ilp.trading.recorder import Recorder
-from ilp.trading.status import Alarm, Check, Confirmation, ExposureStatus, TraderStatus
+from ilp.trading.status import Alarm, Check, Confirmation, ExposureStatus, Recovery, TraderStatus
 from ilp.trading.strategy import LiquidityPool, Strategy
 from ilp.trading.transfers import Transfers
 from ilp.trading.transfers_account import Outstanding
@@ -102,7 +103,7 @@ class Trader:
         self.since, self.by, self.reason = clock.now(), "machine", "started"
         self.wanted = False
         self.halted: StateEntry | None = None
-        self.confirmation = Confirmation()
+        self.confirmation, self.recovery = Confirmation(), Recovery()
         self.alarms: deque[Alarm] = deque(maxlen=50)
         self._may_resume = settings.autostart
         self._armed = False  # whether fills of this run may be hedged without being asked
@@ -341,6 +342,7 @@ class Trader:
             self.confirmation,
             tuple(self.alarms),
             self.loop.planner.reason,
+            self.recovery,
         )
 
     # ------------------------------------------------------------------------------------------------- the state machine
@@ -377,9 +379,10 @@ class Trader:
         self._run_errand(self._clear())
 
     async def _initialize(self) -> None:
+        self.recovery = Recovery(len(self.desk.live()), len(self.transfers.open))
         await self.duties.prepare()
         self._errand = None  # the change of state must not cancel the errand that makes it
-        self.life.fire(Event.INITIALIZED, "ready")
+        self.life.fire(Event.INITIALIZED, f"ready, found {self.recovery}")
 
     async def _clear(self) -> None:
         while True:
@@ -518,6 +521,8 @@ class Trader:
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill to the picture, to exposure and to the journal."""
+        if self.life.state is State.INITIALIZING:
+            self.recovery = evolve(self.recovery, fills=self.recovery.fills + 1)
         self.fills.take(order, growth, trade_id)
         self.wake()
 

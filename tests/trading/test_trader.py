@@ -11,6 +11,7 @@ from clients.exchange import Side
 from ilp.journal.entries import FillEntry, HedgeEntry, IntentEntry, OrderEntry, PlanEntry, Purpose, StateEntry
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK
+from ilp.trading.gate import OrderRequest
 from ilp.trading.machine import State
 from ilp.trading.strategy import LiquidityPool, Optimum, Reference
 from ilp.trading.trader import Refusal
@@ -154,6 +155,72 @@ class LifeTests(TraderCase):
         self.assertNotEqual(self.flushLoggedErrors(ZeroDivisionError), [])
 
 
+class BreachTests(TraderCase):
+    def test_a_breach_of_the_gate_halts_with_its_numbers_and_sends_nothing(self) -> None:
+        world = self.world().trading()
+        request = OrderRequest("ilp-x", "source", "BTC/USD", Side.BUY, D(6), D(250), Purpose.HEDGE)
+        world.trader.desk.place(request)
+        self.assertEqual(world.trader.life.state, State.HALTED)
+        self.assertEqual(world.trader.by, "gate")
+        self.assertEqual(world.trader.reason, f"largest order: 6, allowed 5 ({request})")
+        world.advance(1)
+        self.assertEqual((world.open_orders("source"), world.open_orders()), ([], []))
+        self.assertEqual(world.truth("source", "BTC"), D(6))
+
+    def test_halted_nothing_but_the_operators_hedge_passes(self) -> None:
+        world = self.world().trading()
+        world.source_core.account("pool").may_trade = False
+        world.take(Side.SELL)
+        world.advance(0.2)
+        world.trader.halt("enough", "operator")
+        world.source_core.account("pool").may_trade = True
+        world.advance(5)
+        self.assertEqual(world.truth("source", "BTC"), D(6))
+        world.trader.hedge("operator")
+        world.advance(1)
+        self.assertEqual(world.truth("source", "BTC"), D("5.9"))
+        self.assertEqual(world.trader.life.state, State.HALTED)
+
+    def test_orders_that_rest_at_a_venue_that_comes_back_are_cancelled_while_halted(self) -> None:
+        world = self.world().trading()
+        world.target.drop()
+        world.trader.halt("enough", "operator")
+        self.assertEqual(len(world.open_orders()), 2)
+        self.assertTrue(world.until(lambda: not world.open_orders(), 10))
+        self.assertTrue(world.until(lambda: world.trader.confirmation.at is not None, 5))
+        self.assertEqual(world.trader.life.state, State.HALTED)
+
+
+class ApprovalTests(TraderCase):
+    def waiting(self) -> World:
+        """A pool whose plan wants a coin transfer that waits for a click."""
+        world = self.world(parameters=PARAMETERS, transfers=evolve(RULES, approval_limit=D(0))).trading()
+        self.assertTrue(world.until(lambda: world.trader.transfers.open, 10))
+        return world
+
+    def test_ready_lets_leave_what_the_operator_approves(self) -> None:
+        world = self.waiting()
+        world.trader.stop("operator")
+        self.assertTrue(world.until(lambda: world.trader.life.state is State.READY))
+        (entry,) = [e for e in world.trader.transfers.open if e.asset == "BTC"]
+        before = world.truth("target", "BTC")
+        world.trader.transfers.act("operator", entry.id, "approve", None, None)
+        world.advance(1)
+        self.assertEqual(before - world.truth("target", "BTC"), entry.amount)
+
+    def test_halted_it_waits(self) -> None:
+        world = self.waiting()
+        world.trader.halt("enough", "operator")
+        world.advance(1)
+        (entry,) = [e for e in world.trader.transfers.open if e.asset == "BTC"]
+        before = world.truth("target", "BTC")
+        world.trader.transfers.act("operator", entry.id, "approve", None, None)
+        world.advance(70)
+        self.assertEqual(world.truth("target", "BTC"), before)
+        world.trader.reset("seen", "operator")
+        self.assertTrue(world.until(lambda: world.truth("target", "BTC") != before, 130, 0.1))
+
+
 class DeadManTests(TraderCase):
     def switches(self, world: World) -> list[float]:
         calls = [call for call in world.reactor.getDelayedCalls() if "_dead_mans_switch" in str(call)]
@@ -227,6 +294,29 @@ class ConnectionTests(TraderCase):
         world.target.drop()
         self.assertEqual(world.take(Side.BUY), D("0.1"))
         self.assertTrue(world.until(lambda: world.truth("source", "BTC") - before == D("0.1")))
+
+    def test_exposure_is_hedged_on_the_source_while_the_target_is_away(self) -> None:
+        world = self.world().trading()
+        world.source_core.account("pool").may_trade = False
+        world.take(Side.SELL)
+        world.advance(0.2)
+        world.target.down = True
+        world.target.drop()
+        world.advance(0.1)
+        world.source_core.account("pool").may_trade = True
+        world.advance(3)
+        self.assertEqual((world.trader.life.state, world.truth("source", "BTC")), (State.DISCONNECTED, D("5.9")))
+        world.target.down = False
+        self.assertTrue(world.until(lambda: len(world.open_orders()) == 2))
+
+    def test_stop_while_disconnected_keeps_it_from_resuming(self) -> None:
+        world = self.world().trading()
+        world.source.drop()
+        world.advance(0.05, 0.01)
+        world.trader.stop("operator")
+        self.assertTrue(world.until(lambda: world.trader.life.state is State.READY))
+        world.advance(5)
+        self.assertEqual((world.trader.life.state, world.open_orders()), (State.READY, []))
 
     def test_a_lost_feed_pulls_the_quotes(self) -> None:
         world = self.world().trading()
@@ -569,6 +659,8 @@ class RestartTests(TraderCase):
             world.ready()
             self.assertEqual(world.open_orders(), [])
             self.assertEqual(world.trader.status().exposure.quantity, D("0.1"))
+            self.assertEqual(str(world.trader.status().recovery), "2 orders, 0 transfers, 1 fills of before")
+            self.assertEqual(world.trader.reason, "ready, found 2 orders, 0 transfers, 1 fills of before")
             world.trader.start("operator")
             world.advance(2)
             self.assertEqual(world.truth("source", "BTC") - before, D("-0.1"))
