@@ -24,12 +24,12 @@ from ilp.trading.permissions import Act, Leave
 from ilp.trading.strategy import Optimum, planned_trade, transfers
 from ilp.trading.transfers_plan import WantedTransfer
 
-__all__ = ["Money", "Planner", "plan_entry"]
+__all__ = ["Mover", "Planner", "plan_entry"]
 
 ZERO = Decimal(0)
 
 
-class Money(Protocol):
+class Mover(Protocol):
     """What the planner asks of transfers."""
 
     def wanted(
@@ -60,7 +60,7 @@ class Planner:
     """
 
     floor: Floor
-    money: Money
+    money: Mover
     read: Callable[[], Deferred[bool]]
     wake: Callable[[], None]
     executed_at: float | None = None

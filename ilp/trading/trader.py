@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from clients.exchange import IExchange, IRateFeed, Order, Side
 from ilp.clock import WorldClock
-from ilp.journal.entries import IntentEntry, OrderState, Purpose, StateEntry, TransferEntry
+from ilp.journal.entries import IntentEntry, OrderState, Purpose, StateEntry
 from ilp.journal.interface import Journal, Recovered
 from ilp.settings import Parameters, Settings
 from ilp.trading.audit import Audit
@@ -27,18 +27,20 @@ from ilp.trading.caretaker import Caretaker
 from ilp.trading.checks import checks
 from ilp.trading.duties import Duties
 from ilp.trading.exposure import Exposure
+from ilp.trading.facts import GateFacts
 from ilp.trading.fills import Fills
 from ilp.trading.floor import Floor
-from ilp.trading.gate import Breach, Gate, WithdrawalRequest
+from ilp.trading.gate import Breach, Gate
 from ilp.trading.hedger import Hedger
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.links import Links
 from ilp.trading.loop import Loop
 from ilp.trading.machine import Event, Lifecycle, State
-from ilp.trading.market import BALANCES, BOOK, ORDERS, Market
+from ilp.trading.market import Market
+from ilp.trading.money import Money, withdraw
 from ilp.trading.orders import Desk
 from ilp.trading.own import Growth, OwnOrder
-from ilp.trading.permissions import Act, Leave, permission
+from ilp.trading.permissions import Leave
 from ilp.trading.planner import Planner
 from ilp.trading.quotes import Quoter
 from ilp.trading.reader import VenueReader
@@ -46,14 +48,10 @@ from ilp.trading.recorder import Recorder
 from ilp.trading.status import Alarm, Check, Confirmation, ExposureStatus, Recovery, TraderStatus
 from ilp.trading.strategy import LiquidityPool, Strategy
 from ilp.trading.transfers import Transfers
-from ilp.trading.transfers_account import Outstanding
 from ilp.trading.variances import Variances
-from ilp.trading.view import Lane
 
 __all__ = ["Refusal", "Trader"]
 
-ZERO = Decimal(0)
-ONE = Decimal(1)
 MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
 UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
 TICK = 0.001  # an input is too old only *after* its limit
@@ -106,7 +104,6 @@ class Trader:
         self.confirmation, self.recovery = Confirmation(), Recovery()
         self.alarms: deque[Alarm] = deque(maxlen=50)
         self._may_resume = settings.autostart
-        self._armed = False  # whether fills of this run may be hedged without being asked
         self._next_call: IDelayedCall | None = None
         self._errand: Deferred[None] | None = None
         self._running: set[Deferred[Any]] = set()
@@ -122,7 +119,19 @@ class Trader:
         settings, clock = self.settings, self.clock
         self.market = Market(self.layout, settings.ages, self._seconds, clock.now)
         self.recorder = Recorder(journal, self._seconds, self.wake)
-        self.gate = Gate(venues, settings.limits, self, self._seconds, clock.now, self._breached)
+        exposure = Exposure(self._ids)
+        self.facts = GateFacts(
+            self.layout,
+            self.market,
+            exposure,
+            self._readers,
+            settings.transfers,
+            lambda: self.life.state,
+            lambda: self.floor.parameters,
+            lambda venue, side: self.desk.live(venue, side=side),
+            lambda: self.floor.inputs_trouble(),
+        )
+        self.gate = Gate(venues, settings.limits, self.facts, self._seconds, clock.now, self._breached)
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
         self.market.own = self._own_orders
         self.audit = Audit(self.desk)
@@ -134,7 +143,7 @@ class Trader:
             per_day=settings.limits.transfers_per_day,
             now=clock.now,
             ids=self._ids,
-            withdraw=self._withdraw,
+            withdraw=lambda entry: withdraw(self.gate, self.layout, self.market, entry),
             changed=self.wake,
             broken=self.recorder.suspect,
         )
@@ -146,13 +155,13 @@ class Trader:
             self._readers,
             self.market,
             self.recorder,
-            Exposure(self._ids),
+            exposure,
             self.gate,
             self.desk,
             self.audit,
-            self,
+            Money(self.layout, self.transfers),
             self._ids,
-            self.permitted,
+            self.facts.permitted,
             self.alarm,
         )
         self.fills = Fills(
@@ -359,12 +368,12 @@ class Trader:
         if new is State.INITIALIZING:
             self._run_errand(self._initialize())
         elif new is State.TRADING:
-            self._armed, self.confirmation = True, Confirmation()
+            self.facts.armed, self.confirmation = True, Confirmation()
             self.loop.planner.reset()
         elif new is not State.READY:
             self._withdraw_from_market(new, reason)
         if new in (State.READY, State.HALTED):
-            self._armed = False
+            self.facts.armed = False
         if new is State.HALTED:
             self.halted, self._may_resume = entry, False
             self.alarm("halt", reason)
@@ -526,86 +535,10 @@ class Trader:
         self.fills.take(order, growth, trade_id)
         self.wake()
 
-    # ----------------------------------------------------------------------------------------------- what the gate asks
-
-    def permitted(self, act: Act, venue: str, by: Leave) -> bool:
-        """Whether an act may be sent to a venue now."""
-        state, trouble = self.life.state, self.floor.inputs_trouble()
-        if state is State.DISCONNECTED and act is Act.HEDGE and not self._armed:
-            return False  # exposure found at start is shown first, and hedged after START
-        return permission(state, act, stale=bool(trouble), healthy=self._healthy(act, venue, trouble), by=by)
-
-    def _healthy(self, act: Act, venue: str, trouble: str) -> bool:
-        if not self.market.connected.get(venue, False):
-            return False
-        if act is Act.HEDGE:
-            return not any(self.market.trouble(kind, venue) for kind in (BOOK, ORDERS, BALANCES))
-        return act in (Act.CANCEL, Act.TRANSFER) or not trouble
-
-    def reference(self, venue: str, ticker: str) -> Decimal | None:
-        """The last good price."""
-        for pair in self.layout.pairs:
-            if (pair.venue, pair.ticker) == (venue, ticker):
-                return self.market.reference(pair)
-        return None
-
-    def resting(self, venue: str, ticker: str, side: Side, but: str) -> tuple[int, Decimal]:
-        """Own orders that may rest there: how many, and what the quotes among them hold."""
-        live = [order for order in self.desk.live(venue, side=side) if order.key != but and order.left > 0]
-        quotes = (order.left for order in live if order.purpose is Purpose.QUOTE and order.ticker == ticker)
-        return len(live), sum(quotes, ZERO)
-
-    def exposure(self) -> Decimal:
-        """Base received on the target and not closed."""
-        return self.floor.exposure.net
-
-    def quote_size(self) -> Decimal:
-        """The configured size of a quote."""
-        return self.floor.parameters.quote_size
-
-    def addresses(self, lane: Lane) -> frozenset[str]:
-        """Where a withdrawal on that lane may go: what the receiving client gave, and what the configuration lists."""
-        asset, _, to_venue = lane
-        if not to_venue:
-            return frozenset({self.settings.transfers.out_address} - {""})
-        pair = self.layout.source if to_venue == self.layout.source.venue else self.layout.target
-        to_asset = asset if asset == pair.base else pair.quote
-        given = self._readers[to_venue].given.get(to_asset, set())
-        return frozenset(given) | frozenset(self.settings.transfers.addresses.get((to_venue, to_asset), ()))
-
-    # ------------------------------------------------------------------------------------------- what transfers do here
-
-    def outstanding(self, venue: str, asset: str) -> Outstanding:
-        """What transfers owe a holding."""
-        return self.transfers.outstanding(venue, asset)
-
-    def blocked(self) -> frozenset[Lane]:
-        """Lanes on which nothing may begin now."""
-        source, target = self.layout.pairs
-        lanes = [(pair.base, pair.venue, other.venue) for pair, other in ((source, target), (target, source))]
-        lanes += [(pair.quote, pair.venue, other.venue) for pair, other in ((source, target), (target, source))]
-        lanes.append((source.quote, source.venue, ""))
-        return frozenset(lane for lane in lanes if self.transfers.obstacle(lane))
-
-    def _withdraw(self, entry: TransferEntry) -> Deferred[str]:
-        marks = self.market.marks() or {}
-        coin = entry.asset == self.layout.base
-        request = WithdrawalRequest(
-            entry.from_venue,
-            entry.asset,
-            entry.amount,
-            entry.address,
-            (entry.asset, entry.from_venue, entry.to_venue),
-            entry.amount * marks.get(entry.asset, ONE),
-            coin,
-            Leave.MACHINE if entry.by == "machine" else Leave.OPERATOR,
-        )
-        return self.gate.withdraw(request)
+    # ------------------------------------------------------------------------------------------------------- details
 
     def _breached(self, breach: Breach) -> None:
         self.halt(str(breach), "gate")
-
-    # ------------------------------------------------------------------------------------------------------- details
 
     def _own_orders(self, pair: Pair) -> list[tuple[Side, Decimal, Decimal]]:
         return [(order.side, order.price, order.left) for order in self.desk.live(pair.venue, pair.ticker)]

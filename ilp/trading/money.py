@@ -1,0 +1,60 @@
+"""Transfers as the rest of the trader needs them: what they do to holdings, which lanes are free, how they pass the gate."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import define
+from twisted.internet.defer import Deferred
+
+from ilp.journal.entries import TransferEntry
+from ilp.trading.gate import Gate, WithdrawalRequest
+from ilp.trading.layout import Layout
+from ilp.trading.market import Market
+from ilp.trading.permissions import Leave
+from ilp.trading.transfers import Transfers
+from ilp.trading.transfers_account import Outstanding
+from ilp.trading.view import Lane
+
+__all__ = ["Money", "withdraw"]
+
+ONE = Decimal(1)
+
+
+@define(eq=False)
+class Money:
+    """Implements `ilp.trading.floor.Holdings`."""
+
+    layout: Layout
+    transfers: Transfers
+
+    def outstanding(self, venue: str, asset: str) -> Outstanding:
+        """What transfers owe a holding."""
+        return self.transfers.outstanding(venue, asset)
+
+    def blocked(self) -> frozenset[Lane]:
+        """Lanes on which nothing may begin now."""
+        return frozenset(lane for lane in self._lanes() if self.transfers.obstacle(lane))
+
+    def _lanes(self) -> list[Lane]:
+        source, target = self.layout.pairs
+        ways = ((source, target), (target, source))
+        lanes = [(asset, pair.venue, other.venue) for pair, other in ways for asset in (pair.base, pair.quote)]
+        return [*lanes, (source.quote, source.venue, "")]
+
+
+def withdraw(gate: Gate, layout: Layout, market: Market, entry: TransferEntry) -> Deferred[str]:
+    """Ask for the withdrawal of a transfer, through the gate; the wish is the machine's or the named user's."""
+    marks = market.marks() or {}
+    return gate.withdraw(
+        WithdrawalRequest(
+            entry.from_venue,
+            entry.asset,
+            entry.amount,
+            entry.address,
+            (entry.asset, entry.from_venue, entry.to_venue),
+            entry.amount * marks.get(entry.asset, ONE),
+            entry.asset == layout.base,
+            Leave.MACHINE if entry.by == "machine" else Leave.OPERATOR,
+        )
+    )
