@@ -18,7 +18,7 @@ __all__ = ["Ledgers"]
 
 EVERY = 15.0  # reactor seconds between two readings
 BACK = timedelta(days=1)  # of the world
-MOST = 200  # lines a venue
+MOST = 60  # lines a venue
 
 
 @define(eq=False)

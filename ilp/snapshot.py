@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _SHOWN_LEVELS = 15
-_SHOWN_FILLS = 100
+_SHOWN_FILLS = 50
 _SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
 
 
