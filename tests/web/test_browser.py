@@ -152,6 +152,21 @@ class PageTests(TestCase):
         self.assertEqual(self.console.calls[-1], ("update", "anna", 3, {"quote_size": "0.2"}))
         self.assertEqual(self.console.document["trader"]["state"], "READY")
 
+    async def test_the_tray_never_covers_the_field_that_is_edited(self) -> None:
+        browser = await self.open()
+        for height in (1000, 700):
+            await browser.size(1440, height)
+            await self.edit("max unhedged", "0.3")
+            await browser.until("document.querySelector('#tray .eff')")
+            bottom, top = (
+                "document.activeElement.getBoundingClientRect().bottom",
+                "document.querySelector('#tray').offsetTop",
+            )
+            await browser.until(f"{bottom} < {top}")
+            await browser.click("#tray header .btn:nth-of-type(2)")
+            await browser.until("document.querySelector('#tray').hidden")
+            await browser.run("scrollTo(0, 0)")
+
     async def test_a_rejected_edit_names_the_rule_and_cannot_be_applied(self) -> None:
         browser = await self.open()
         await self.edit("quote size", "7")

@@ -14,6 +14,17 @@ import { trader } from "./tab-trader.js";
 
 const TABS = { trader, valuation, market, state: holdings, transits, orders, optimized, transactions };
 
+/* The tray must not cover the field that is being edited. */
+let trayHeight = 0;
+const keepInSight = (box) => {
+  const field = document.activeElement, height = box.hidden ? 0 : box.offsetHeight;
+  if (height > trayHeight && field?.closest?.("main")) {
+    const covered = field.getBoundingClientRect().bottom + 24 - box.getBoundingClientRect().top;
+    if (covered > 0) scrollBy(0, covered);
+  }
+  trayHeight = height;
+};
+
 const draw = () => {
   drawHeader();
   const box = document.getElementById("tray");
@@ -21,6 +32,7 @@ const draw = () => {
   if (!box.hidden) patch(box, tray());
   document.body.classList.toggle("editing", !box.hidden);
   if (app.doc) patch(document.getElementById(`grid-${app.tab}`), TABS[app.tab]().flat(Infinity));
+  keepInSight(box);
 };
 
 const show = () => {
