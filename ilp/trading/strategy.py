@@ -82,9 +82,17 @@ class Optimum:
     solution: Solution
     rounded: RoundedColumn
     pricing: Pool
-    priced: Solution
     ratio: float
+    _priced: list[Solution] = field(factory=list, repr=False)
     _reservations: dict[float, tuple[float | None, float | None]] = field(factory=dict, repr=False)
+
+    @property
+    def priced(self) -> Solution:
+        """The optimum of `pricing`, computed when a quote first needs it: a hedge must not wait for it."""
+        if not self._priced:
+            same = (self.pricing.holdings, self.pricing.moves) == (self.pool.holdings, self.pool.moves)
+            self._priced.append(self.solution if same else solve(self.pricing, BUDGET))
+        return self._priced[0]
 
     def reservations(self, size: float) -> tuple[float | None, float | None]:
         """Reservation (bid, ask) for a quote of *size* base units at the marks of the optimum."""
@@ -128,14 +136,12 @@ class LiquidityPool:
     reach: Decimal = REACH
 
     def optimise(self, view: View) -> Optimum:
-        """Solve the pool twice: for the plan, and for what a fill is worth; only the first is always needed."""
+        """Solve the pool for the plan; what a fill is worth is solved when a quote asks for it."""
         pool = pool_of(view)
         solution = solve(pool, BUDGET)
         pricing = pool_of(view, quoting=True, sizes=(view.parameters.quote_size,))
-        same = (pricing.holdings, pricing.moves) == (pool.holdings, pool.moves)
-        priced = solution if same else solve(pricing, BUDGET)
         column = rounded(pool, solution, _steps(view, pool), view.parameters.min_gain)
-        return Optimum(view, pool, solution, column, pricing, priced, _ratio(view))
+        return Optimum(view, pool, solution, column, pricing, _ratio(view))
 
     def needs(self, view: View, optimum: Optimum) -> bool:
         """Whether anything but the source's book has changed, or the mark moved too far for scaling."""
