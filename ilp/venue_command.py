@@ -4,7 +4,8 @@ Prints one JSON line for each venue as soon as it accepts connections: `{"venue"
 "accounts": [{"id", "secret"}], "admin"}`.  `sputnik` without a configuration is one exchange for BTC/USD that replays
 recorded prices, moved to the present; with one it is the whole world of that configuration, with its clock, seed and
 accounts and the bank between its venues: the venue whose endpoint names the port listens there (the source if none does),
-the others on the ports of their endpoints where these are on this machine.  `rates` serves recorded fixings.
+the others on the ports of their endpoints where these are on this machine.  `rates` serves recorded fixings.  `bitmex` is
+one exchange for XBTUSD, XBTUSDT and XBT_USDT on the same recorded prices, with two accounts whose keys it prints.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ilp.clock import WorldClock
 from ilp.settings import Connection, Settings, Simulation
 from ilp.settings_file import load
 from ilp.simulation.admin import Admin, fault_path
+from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
 from ilp.simulation.bodies import BadRequest
 from ilp.simulation.embedded import ACCOUNT
 from ilp.simulation.embedded import scenario_of as embedded_scenario
@@ -63,7 +65,7 @@ def main(name: str, port: int, config: Path | None, out: TextIO = sys.stdout, er
     from twisted.internet import reactor
 
     settings = None if config is None else load(config).settings
-    start = {"sputnik": _sputnik, "rates": _rates}[name]
+    start = {"sputnik": _sputnik, "rates": _rates, "bitmex": _bitmex}[name]
     return _run(reactor, lambda end: start(reactor, settings, port, end), out, err)
 
 
@@ -191,6 +193,30 @@ def ports_of(settings: Settings, port: int) -> dict[str, int]:
 def _local_port(connection: Connection) -> int:
     address = urlsplit(connection.endpoint)
     return address.port or 0 if address.hostname in _LOOPBACK else 0
+
+
+# ------------------------------------------------------------------------------------------------------------- bitmex
+
+
+@define
+class _BitmexWorld:
+    world: BitmexWorld
+
+    def announcements(self) -> list[dict[str, Any]]:
+        return [self.world.announcement()]
+
+    def stop(self) -> Deferred[None]:
+        return self.world.stop()
+
+
+def _bitmex(reactor: Any, settings: Settings | None, port: int, end: Callable[[], None]) -> Deferred[_Running]:
+    async def start() -> _Running:
+        balances = {"BTC": Decimal(20), "USDT": Decimal(500_000)}
+        world = BitmexWorld(_clock(reactor, settings), [KeyedUser(name, balances) for name in ("alice", "bob")])
+        await world.begin(port, end)
+        return _BitmexWorld(world)
+
+    return Deferred.fromCoroutine(start())
 
 
 # -------------------------------------------------------------------------------------------------------------- rates

@@ -112,6 +112,7 @@ class BitmexVenue:
         self._port = Port(self._root(), reactor)
         self._host = "127.0.0.1"
         self._install_faults()
+        self.feeds.start()
         self._unsubscribe = core.subscribe(self._handle)
 
     def _root(self) -> Resource:
@@ -153,7 +154,6 @@ class BitmexVenue:
         self._host = interface
 
         def listening(_: None) -> None:
-            self.feeds.start()
             self._calendar.start()
 
         return self._port.listen(port, interface).addCallback(listening)
