@@ -11,14 +11,14 @@ from typing import Any
 from attrs import frozen
 
 from ilp.operator import Console, Declined, Document
-from web.bodies import Cancel, Empty, Halt, Preview, Reset, TransferAct, Update, parse
+from web.bodies import Cancel, Empty, Flow, Halt, Preview, Reset, TransferAct, Update, parse
 from web.replies import Refused
 
 __all__ = ["ACTS", "READ_ONLY_ACTS", "Api"]
 
 Act = Callable[[str, bytes], Awaitable[Document]]
 
-ACTS = ("start", "stop", "halt", "reset", "preview", "update", "transfer", "hedge", "cancel")
+ACTS = ("start", "stop", "halt", "reset", "preview", "update", "transfer", "flow", "hedge", "cancel")
 READ_ONLY_ACTS = frozenset({"preview"})  # they change nothing, so whoever may look may do them
 
 
@@ -79,6 +79,11 @@ class Api:
         """What the operator says of a transfer."""
         form = parse(body, TransferAct)
         return await self.console.transfer(user, form.id, form.action, form.amount, form.note)
+
+    async def flow(self, user: str, body: bytes) -> Document:
+        """What the operator says an external flow was."""
+        form = parse(body, Flow)
+        return await self.console.flow(user, form.key, form.text)
 
     async def hedge(self, user: str, body: bytes) -> Document:
         """Close the open exposure now."""

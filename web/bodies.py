@@ -10,7 +10,7 @@ import msgspec
 
 from web.replies import Refused
 
-__all__ = ["Cancel", "Empty", "Halt", "Preview", "Reset", "TransferAct", "Update", "invalid", "parse"]
+__all__ = ["Cancel", "Empty", "Flow", "Halt", "Preview", "Reset", "TransferAct", "Update", "invalid", "parse"]
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -46,6 +46,13 @@ class Update(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     version: int
     parameters: dict[Name, Value]
+
+
+class Flow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a deposit or withdrawal was that the pool did not make."""
+
+    key: Words
+    text: Words
 
 
 class TransferAct(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import msgspec
 from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
 from ilp.operator import Console
 from web.changes import difference
+from web.reading import read
 from web.view import page_view
 
 __all__ = ["BEAT", "INTERVAL", "Feed", "Listener"]
@@ -42,7 +42,6 @@ class Feed:
     _timer: IDelayedCall | None = field(default=None, init=False)
     _listeners: dict[Listener, bool] = field(factory=dict, init=False, repr=False)  # value: is it up to date?
     _unsubscribe: Any = field(default=None, init=False, repr=False)
-    _log = Logger(namespace="web.feed")
 
     def start(self) -> None:
         """Begin to follow the console."""
@@ -88,12 +87,11 @@ class Feed:
         self._cancel()
         self._last = self.clock.seconds()
         self._schedule(BEAT)
-        try:
-            # decoded again: a picture of our own, which nobody changes while it is compared with the next one
-            document = msgspec.json.decode(msgspec.json.encode(page_view(self.console.snapshot())))
-        except Exception:  # noqa: BLE001 - whatever failed, the pages stay connected and say that news are missing
-            self._log.failure("the console's snapshot failed; the pages show the last one")
-            return
+        read_now = read(self.console)
+        if read_now is None:
+            return  # the pages keep the last picture, and their ages grow
+        # Decoded again: a picture of our own, which nobody changes while it is compared with the next one.
+        document = msgspec.json.decode(msgspec.json.encode(page_view(read_now)))
         changes = difference(self._document, document)
         self._document = document
         self._number += 1

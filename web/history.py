@@ -6,7 +6,6 @@ Owns a ring of samples in memory; the journal is the record, this is only what a
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from ilp.operator import Console, Document
+from web.reading import read
 
 __all__ = ["EVERY", "KEPT", "History", "sample"]
 
@@ -74,9 +74,6 @@ class History:
         return {"every": EVERY, "samples": list(self._samples)}
 
     def _take(self) -> None:
-        try:
-            taken: Any = sample(self.console.snapshot())
-        except Exception:  # noqa: BLE001 - a picture is not worth a failing daemon
-            self._log.failure("the console's snapshot failed; this sample is missing")
-            return
-        self._samples.append(taken)
+        document = read(self.console)
+        if document is not None:
+            self._samples.append(sample(document))

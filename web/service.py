@@ -28,6 +28,7 @@ from web.assets import Assets
 from web.feed import Feed
 from web.history import History
 from web.pages import Pages
+from web.reading import read
 from web.sessions import Role, Sessions
 from web.site import ConsoleSite, Parts, Root
 from web.socket import PageFactory
@@ -95,11 +96,10 @@ class WebService:
 
     def _mode(self) -> str:
         if not self._known_mode:
-            try:
-                self._known_mode = str(self.console.snapshot()["mode"])
-            except Exception:  # noqa: BLE001 - whatever the console fails with, people must be able to sign in and see it
-                self._log.failure("the console's snapshot failed")
-                return "live"
+            document = read(self.console)
+            if document is None:
+                return "live"  # the login page must come up even now; and nobody should take live for paper
+            self._known_mode = str(document["mode"])
         return self._known_mode
 
     async def _listen(self, web: Web) -> IListeningPort:
