@@ -103,7 +103,7 @@ class PasswordChecker:
             raise Busy(f"{self._waiting} passwords are being checked; try again in a few seconds")
         if len(password) > MAX_PASSWORD:
             return False
-        self._waiting += 1
+        self._waiting += 1  # those in line count too: they are what an attacker would pile up
         try:
             return await self._turn.run(self._in_worker, name, password)
         finally:

@@ -89,6 +89,7 @@ class Credentials:
     @property
     def is_foreign(self) -> bool:
         """Whether a page of somebody else's made this request."""
+        # The Host header is the browser's own word for where the page came from: a page elsewhere cannot choose it.
         own = {f"https://{self.host}", *(() if self.secure else (f"http://{self.host}",))}  # a proxy may add the TLS
         return (self.origin != "" and self.origin not in own) or self.fetch_site in ("cross-site", "same-site")
 
@@ -115,6 +116,7 @@ class Access:
 
     async def caller(self, credentials: Credentials) -> Caller:
         """Whoever made the request; refused with 401 when unknown, with 429 while slowed down."""
+        # Basic wins over a cookie: a script that says who it is must not act as whoever is signed in beside it.
         if credentials.authorization:
             return await self._script(credentials)
         session = self.session(credentials)
@@ -147,6 +149,7 @@ class Access:
         if credentials.is_foreign:
             raise refusal(403, "HTTP Basic is for scripts: the request comes from a foreign page")
         name, password = _basic(credentials)
+        # The key lives and dies with the process, so the digests in memory are worth nothing elsewhere.
         digest = hmac.digest(self._key, f"{name}\0{password}".encode(), hashlib.sha256)
         if self._remembered.get(digest, 0.0) <= self.clock.seconds():
             await self._prove(credentials, name, password)
@@ -155,11 +158,13 @@ class Access:
 
     async def _prove(self, credentials: Credentials, name: str, password: str) -> None:
         keys = self._keys(credentials, name)
+        # Before the check: a slowed guesser must not even keep the worker busy.
         wait = self.throttle.wait(*keys)
         if wait > 0:
             raise _slowed(wait)
         if len(name) > MAX_NAME or not await self.checker.check(name, password):
             self.throttle.failed(*keys)
+            # The name is left out: people type passwords into the wrong field.
             self._log.warn("wrong name or password from {address}", address=credentials.address)
             raise self._wrong(credentials, keys)
         self.throttle.succeeded(*keys)

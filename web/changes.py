@@ -38,6 +38,7 @@ def _walk(old: Json, new: Json, path: list[str]) -> Iterator[Change]:
 def _splice(old: list[Json], new: list[Json], path: list[str]) -> Iterator[Change]:
     if _same(old, new):
         return
+    # Ledgers grow at one end and are cut at the other: what stays in the middle is never sent again.
     head = _common(old, new)
     tail = min(_common(reversed(old), reversed(new)), len(old) - head, len(new) - head)
     yield ["splice", path, head, len(old) - head - tail, new[head : len(new) - tail]]

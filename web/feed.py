@@ -58,6 +58,7 @@ class Feed:
     def join(self, listener: Listener) -> None:
         """Send *listener* a snapshot now and every frame from then on."""
         self._listeners[listener] = False
+        # Everybody is brought to the present first, so that one numbering and one picture serve all.
         self._publish()
 
     def leave(self, listener: Listener) -> None:
@@ -86,7 +87,7 @@ class Feed:
     def _publish(self) -> None:
         self._cancel()
         self._last = self.clock.seconds()
-        self._schedule(BEAT)
+        self._schedule(BEAT)  # before anything can fail: the beat must go on
         read_now = read(self.console)
         if read_now is None:
             return  # the pages keep the last picture, and their ages grow

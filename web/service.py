@@ -118,6 +118,7 @@ class WebService:
                 f"[webserver] host, port: cannot listen on {host} port {web.port}: {error.socketError}"
             ) from None
         self._name_cookie(self._port)
+        # Only now: a port that could not be opened must leave no timer behind.
         self.feed.start()
         self.history.start()
         return self._port
@@ -141,6 +142,7 @@ class WebService:
             )
 
     async def _stop(self) -> None:
+        # No new visitors, then no news, then goodbye to those who are there.
         port, self._port = self._port, None
         if port is not None:
             await _as_deferred(port.stopListening())

@@ -65,7 +65,7 @@ class Sessions:
 
     def open(self, user: str, role: Role) -> Session:
         """Sign *user* in."""
-        self._sweep()
+        self._sweep()  # here and not by a timer: nobody needs an ended session before the next one begins
         if len(self._by_token) >= MAX_SESSIONS:
             self.end(min(self._by_token.values(), key=lambda s: s.used))
         now = self.clock.seconds()
@@ -75,6 +75,7 @@ class Sessions:
 
     def find(self, token: str) -> Session | None:
         """The live session of *token*, marked as used now; None when there is none (any more)."""
+        # A lookup by the token itself: with 256 random bits its timing tells nothing that could be guessed.
         session = self._by_token.get(token)
         if session is None or not self.is_live(session):
             return None

@@ -51,6 +51,7 @@ class BoundedRequest(Request):
     def gotLength(self, length: int | None) -> None:
         """The header Content-Length, or None for a chunked body."""
         self.oversized = length is not None and length > MAX_BODY
+        # 0 keeps the body, of which nothing will be stored, out of a temporary file.
         super().gotLength(0 if self.oversized else length)  # type: ignore[no-untyped-call]
         if length is not None and length > _HOPELESS:
             self._cut()
@@ -113,6 +114,7 @@ class Root(Resource):
         path = request.path.decode("latin-1")
         if path == "/ws" and "websocket" in (request.getHeader("upgrade") or "").lower():
             return self.parts.socket.render(request)
+        # Not cancelled when the caller goes away: an act that was begun is carried to its end and journaled.
         d = Deferred.fromCoroutine(self._answer(request, path))
         d.addErrback(lambda f: self._log.failure("an answer to {path} could not be sent", f, path=path))
         return NOT_DONE_YET
@@ -196,6 +198,7 @@ class Root(Resource):
 
     async def _sign_in(self, request: Request, credentials: Credentials) -> Reply:
         form = _form(request)
+        # There is no session yet to hold a token, so the form repeats a cookie that no other page could have set.
         expected = credentials.cookies.get(f"{self.parts.access.cookie}-form", "")
         if credentials.is_foreign or not expected or not hmac.compare_digest(expected, form.get("form", "")):
             return self._login(credentials, form.get("name", ""), "the page was too old; please try again", 403)
@@ -205,6 +208,7 @@ class Root(Resource):
             problem = "; ".join(refused.document["reasons"])
             page = self._login(credentials, form.get("name", "")[:128], problem, refused.status)
             return Reply(page.status, page.body, page.content_type, (*page.headers, *refused.headers))
+        # A new token for a new proof: a cookie planted before signing in is worth nothing afterwards.
         old = self.parts.access.session(credentials)
         if old is not None:
             self.parts.access.sessions.end(old)
@@ -253,6 +257,7 @@ class Root(Resource):
         return json_reply(self.parts.history.document())
 
     async def _act(self, name: str, request: Request, credentials: Credentials) -> Reply:
+        # Who, from where, allowed, then what: nothing of the body is looked at before the first three are answered.
         caller: Caller = await self.parts.access.caller(credentials)
         self.parts.access.check_act(caller, credentials, request.getHeader("x-csrf") or "")
         if name not in READ_ONLY_ACTS:

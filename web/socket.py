@@ -72,6 +72,7 @@ class PageProtocol(_ServerProtocol):  # type: ignore[misc]
 
     def offer(self, frame: bytes) -> bool:
         """Send *frame* unless the page is behind."""
+        # Dropped, not queued: old news are worth nothing, and memory must not pay for a sleeping laptop.
         if self._paused or self.state != self.STATE_OPEN:
             return False
         if self._caller is not None and self._caller.session is not None:

@@ -48,6 +48,7 @@ class Throttle:
         for key in keys:
             record = self._fresh(key) or self._make(key)
             record.failures += 1
+            # From the last failure on: guessing while it pauses cannot shorten the pause, and is not looked at anyway.
             record.last = self.clock.seconds()
 
     def succeeded(self, *keys: tuple[str, str]) -> None:
