@@ -84,6 +84,9 @@ class Console(Protocol):
     def transfer(self, user: str, id: str, action: str, amount: str | None, note: str | None) -> Deferred[Document]:
         """approve, sent, arrived, cancel or resolve a transfer; fires with the transfer."""
 
+    def flow(self, user: str, key: str, text: str) -> Deferred[Document]:
+        """Say what a deposit or withdrawal was that the pool did not make; fires with it."""
+
     def hedge(self, user: str) -> Deferred[Document]:
         """Close the open exposure now."""
 
@@ -256,6 +259,21 @@ class Operator:
             return snapshot.transfer_document(self.trader, entry)
 
         return Deferred.fromCoroutine(act())
+
+    def flow(self, user: str, key: str, text: str) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def classify() -> Document:
+            try:
+                entry = await self.trader.transfers.classify(user, key, text)
+            except TransferError as error:
+                raise Declined(409, {"reasons": [str(error)]}) from None
+            except JournalError as error:
+                raise Declined(503, {"reasons": [str(error)]}) from None
+            self._changed()
+            return snapshot.flow_document(entry)
+
+        return Deferred.fromCoroutine(classify())
 
     # ------------------------------------------------------------------------------------------------------- parameters
 

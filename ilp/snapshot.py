@@ -28,6 +28,7 @@ from ilp.trading.transfers_machine import actions
 
 __all__ = [
     "data_section",
+    "flow_document",
     "needs",
     "parameters_section",
     "quotes_section",
@@ -176,7 +177,7 @@ def state_section(trader: Trader, transactions: Mapping[str, Iterable[Transactio
         "variances": _variances(trader),
         "orders": _orders(trader),
         "transfers": [transfer_document(trader, entry) for entry in reversed(trader.transfers.entries[-100:])],
-        "flows": [_flow(flow) for flow in trader.transfers.flows[-50:]],
+        "flows": [flow_document(flow) for flow in trader.transfers.flows[-50:]],
         "transactions": {
             pair.venue: [_transaction(line) for line in transactions.get(pair.venue, ())] for pair in layout.pairs
         },
@@ -315,7 +316,8 @@ def transfer_document(trader: Trader, entry: TransferEntry) -> dict[str, Any]:
     }
 
 
-def _flow(flow: FlowEntry) -> dict[str, Any]:
+def flow_document(flow: FlowEntry) -> dict[str, Any]:
+    """A deposit or withdrawal that the pool did not make."""
     return {
         "key": flow.key,
         "venue": flow.venue,

@@ -17,7 +17,7 @@ from ilp.parameters import Table
 from ilp.pool.document import parse_pool
 from ilp.pool.optimizer import answer_document, solve
 from ilp.trading.machine import State
-from tests.trading.world import BTC, World
+from tests.trading.world import BTC, D, World
 from web.document import problems
 
 GIVEN = {
@@ -209,6 +209,20 @@ class TradingTests(OperatorCase):
 
     def test_an_act_on_a_transfer_that_does_not_exist_is_declined(self) -> None:
         self.assertEqual(self.declined(self.operator.transfer("anna", "T-1", "approve", None, None)).status, 409)
+
+    def test_money_that_the_pool_did_not_move_waits_until_somebody_says_what_it_was(self) -> None:
+        core = self.world.source_core
+        core.deposit("BTC", BTC.units(D("0.25")), core.current_address("pool", "BTC"), "a-chain-id")
+        self.world.until(lambda: self.operator.snapshot()["state"]["flows"], 120, 0.1)
+        (flow,) = self.operator.snapshot()["state"]["flows"]
+        self.assertEqual((flow["quantity"], flow["asset"], flow["classified"]), ("0.25", "BTC", None))
+        self.assertIn("say what it was", str(self.operator.snapshot()["needs_you"]))
+        told = self.done(self.operator.flow("anna", flow["key"], "our own deposit"))
+        self.assertEqual((told["classified"], told["by"]), ("our own deposit", "anna"))
+        self.assertNotIn("say what it was", str(self.operator.snapshot()["needs_you"]))
+
+    def test_a_flow_that_does_not_exist_cannot_be_classified(self) -> None:
+        self.assertEqual(self.declined(self.operator.flow("anna", "moon", "a gift")).status, 409)
 
     def test_an_amount_that_is_no_number_is_declined(self) -> None:
         declined = self.declined(self.operator.transfer("anna", "T-1", "sent", "much", None))

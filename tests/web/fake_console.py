@@ -124,6 +124,15 @@ class FakeConsole:
         self.notify()
         return self._answer(call, found[0])
 
+    def flow(self, user: str, key: str, text: str) -> Deferred[Document]:
+        call = ("flow", user, key, text)
+        found = [flow for flow in self.document["state"].setdefault("flows", []) if flow["key"] == key]
+        if not found:
+            return self._answer(call, Declined(409, {"reasons": [f"there is no external flow {key}"]}))
+        found[0].update(classified=text, by=user)
+        self.notify()
+        return self._answer(call, found[0])
+
     def hedge(self, user: str) -> Deferred[Document]:
         return self._answer(("hedge", user), {"state": self._trader["state"]})
 

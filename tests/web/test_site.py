@@ -24,6 +24,7 @@ BODIES: dict[str, Any] = {
     "preview": {"parameters": {"quote_size": "0.2"}},
     "update": {"version": 3, "parameters": {"quote_size": "0.2"}},
     "transfer": {"id": "T-11", "action": "sent", "amount": "24807.00"},
+    "flow": {"key": "F-1", "text": "our own deposit"},
     "hedge": {},
     "cancel": {"venue": "target", "all": True},
 }
