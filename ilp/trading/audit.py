@@ -114,7 +114,9 @@ class Audit:
         missing = [
             order
             for order in self.desk.live(venue)
-            if order.order_id not in resting and order.touched <= began and order.state is not OrderState.SENDING
+            if order.order_id not in resting
+            and order.touched <= began
+            and (order.state is not OrderState.SENDING or order.slow)
         ]
         if missing:
             fills = await self._fills(client, missing)
@@ -182,7 +184,8 @@ class Audit:
 
         An answer that is outstanding may be about that very order, and names it better.
         """
-        sending = [other for other in self.desk.live(order.venue) if other.state is OrderState.SENDING]
+        live = self.desk.live(order.venue)
+        sending = [other for other in live if other.state is OrderState.SENDING and not other.slow]
         for fill in fills:
             if any(other.could_have_made(fill) for other in sending):
                 continue
@@ -192,6 +195,9 @@ class Audit:
                 return
 
     def _missed(self, order: OwnOrder, began_at: float) -> None:
+        if order.state is OrderState.SENDING:
+            order.check_at = self.desk.seconds() + AGAIN  # late, not lost: its answer may still come
+            return
         order.misses += 1
         if order.misses >= 2 and began_at - order.since_unknown >= LOST:
             order.lost = True

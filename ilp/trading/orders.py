@@ -33,6 +33,7 @@ from ilp.trading.reader import Reader
 
 __all__ = ["MARGIN", "Desk", "Listener"]
 
+SLOW = 1.0  # seconds after which an answer is late
 SETTLE = 0.5  # seconds that a venue's events get before its records are asked
 RETRY = 0.25  # seconds between two tries to cancel
 AGAIN = 1.0  # seconds until the records are asked again
@@ -95,6 +96,7 @@ class Desk:
             request.quantity,
             request.price,
             self.now(),
+            sent=self.seconds(),
             expires=None if expires_in is None else self.seconds() + expires_in,
         )
         self._orders[order.key] = self._live[order.key] = order
@@ -145,7 +147,7 @@ class Desk:
         times = (
             time
             for order in self._live.values()
-            for time in (order.check_at, None if order.cancel_wanted else order.expires)
+            for time in (order.check_at, None if order.cancel_wanted else order.expires, _late_at(order))
             if time is not None
         )
         return min(times, default=None)
@@ -184,6 +186,10 @@ class Desk:
             if order.expires is not None and at >= order.expires:
                 order.expires = None
                 self.cancel(order, "not filled in time")
+            late_at = _late_at(order)
+            if late_at is not None and at >= late_at:
+                order.slow, order.check_at = True, at
+                self._look_at_early(order.venue)
             if order.check_at is not None and at >= order.check_at:
                 doubtful.add(order.venue)
                 order.check_at = at + AGAIN  # unless the reading settles it before
@@ -218,7 +224,11 @@ class Desk:
         except CancelledError:
             raise
         except (TurnedAway, Refused, Unreachable, NotImplementedError) as refusal:
-            self.finish(order, OrderState.REFUSED, str(refusal))
+            if order.order_id is None:
+                self.finish(order, OrderState.REFUSED, str(refusal))
+            else:
+                self.listener.report(f"{request} was refused, but {order.order_id} looks like it: {refusal}")
+                self.cancel(order, str(refusal))
         except OutcomeUnknown as doubt:
             self._doubt(order, str(doubt))
         except Exception as error:  # noqa: BLE001  a client's own fault: it may have sent the order before it broke
@@ -230,6 +240,8 @@ class Desk:
     def _named(self, order: OwnOrder, order_id: str) -> None:
         """The venue's id of the order is known; nothing else is new."""
         if order.order_id is not None:
+            if order.order_id != order_id:
+                self._twin(order, order_id)
             return  # recognised by an event before the answer came
         order.order_id = order_id
         self._ids[order.venue, order_id] = order
@@ -247,6 +259,23 @@ class Desk:
         if order.cancel_wanted and not order.final:
             self.run(self._cancel(order))
         self._look_at_early(order.venue)
+
+    def _twin(self, order: OwnOrder, order_id: str) -> None:
+        """The answer names another order than the one that was taken for it: both are ours, one too many."""
+        self.listener.report(f"{order.venue}: {order_id} is {order.key}, and {order.order_id} was taken for it")
+        twin = OwnOrder(
+            f"{order.key}-twin",
+            order.venue,
+            order.ticker,
+            order.side,
+            order.purpose,
+            order.quantity,
+            order.price,
+            order.at,
+        )
+        self._orders[twin.key] = self._live[twin.key] = twin
+        twin.cancel_wanted = True
+        self._named(twin, order_id)
 
     def _look_at_early(self, venue: str) -> None:
         """An answer less is outstanding: what was told before may be recognised now."""
@@ -340,10 +369,10 @@ class Desk:
         None as long as an answer is outstanding that may be about this very order: the answer names it better.
         """
         fitting = [order for order in self._orders.values() if order.venue == venue and order.could_be(record)]
-        if any(order.state is OrderState.SENDING for order in fitting):
+        if any(order.state is OrderState.SENDING and not order.slow for order in fitting):
             return []
         recent = [order for order in fitting if record["timestamp"] >= order.at - MARGIN]
-        return [order for order in recent if order.state is OrderState.UNKNOWN] or [o for o in recent if o.lost]
+        return [order for order in recent if order.nameless] or [order for order in recent if order.lost]
 
     def name_by_fill(self, order: OwnOrder, order_id: str) -> None:
         """The venue's records show a fill that can only be of this order."""
@@ -431,3 +460,8 @@ class Desk:
         error = getattr(result, "value", None)
         if isinstance(error, BaseException) and not isinstance(error, CancelledError):
             self.listener.report("an order's errand failed in an unexpected way", error)
+
+
+def _late_at(order: OwnOrder) -> float | None:
+    """When the answer to an order that is on its way will be late; None for others."""
+    return order.sent + SLOW if order.state is OrderState.SENDING and not order.slow else None

@@ -29,6 +29,7 @@ class OwnOrder:
     :ivar expires: reactor seconds at which what is left is to be cancelled.
     :ivar misses: complete readings of the venue's records that did not contain it.
     :ivar lost: given up because it left no trace there; should it turn up after all, it is still ours.
+    :ivar sent: reactor seconds when it was sent; `slow`: its answer is late, what the venue tells may speak of it already.
     :ivar traded, trade_fees: sums over the trades told one by one, each counted once: at least so much has traded.
     """
 
@@ -56,6 +57,8 @@ class OwnOrder:
     expires: float | None = None
     misses: int = 0
     lost: bool = False
+    sent: float = 0.0
+    slow: bool = False
     since_unknown: float = 0.0
     note: str = ""
 
@@ -63,6 +66,11 @@ class OwnOrder:
     def final(self) -> bool:
         """Nothing more can happen to it."""
         return self.state in FINAL_ORDER_STATES
+
+    @property
+    def nameless(self) -> bool:
+        """Its answer is lost or late: it has to be recognised by what it looks like."""
+        return self.order_id is None and (self.state is OrderState.UNKNOWN or (self.slow and not self.final))
 
     @property
     def left(self) -> Decimal:

@@ -355,6 +355,26 @@ class FaultTests(DeskCase):
 class PoorVenueTests(FaultTests):
     features = SPUTNIK
 
+    def test_a_fill_is_heard_of_although_the_answer_is_late(self) -> None:
+        self.client._conditions = evolve(CONDITIONS, deadline=10.0)
+        self.fault(Fault.DELAY, "placeOrder", seconds=4.0)
+        slow = self.place()
+        self.pass_(0.1)
+        self.sell_to_us("0.1")
+        self.pass_(0.2)
+        self.assertEqual(slow.filled, D(0))  # a punctual answer would name it
+        self.settled(lambda: slow.final, 1.5)
+        self.assertEqual(slow.filled, D("0.1"))
+        self.pass_(4)
+        self.assertEqual((len(self.desk.recent()), self.told.reports), (1, []))
+
+    def test_an_answer_that_names_another_order_than_was_taken_for_it_makes_two_of_ours(self) -> None:
+        order = self.place()
+        self.desk._named(order, "77")
+        self.pass_(0.1)
+        self.assertEqual(len(self.told.reports), 1)
+        self.assertEqual([o.order_id for o in self.desk.recent()], ["77", "1"])
+
     def test_of_two_orders_that_look_alike_each_keeps_its_own_fills(self) -> None:
         """The first was lost and given up; the second looks the same and is filled before its answer comes."""
         self.fault(Fault.LOSE_REQUEST, "placeOrder")
