@@ -5,6 +5,7 @@ Knows no venue: which status means what is the business of whoever asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from attrs import field, frozen
@@ -13,10 +14,18 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionLost, DNSLookupError
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, RequestTransmissionFailed, ResponseDone, ResponseFailed
+from twisted.web.client import (
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
 from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IPolicyForHTTPS, IResponse
+from zope.interface import implementer
 
 __all__ = ["Answer", "BadAddress", "Broken", "Requester", "TooLarge", "exchange", "persistent_client"]
 
@@ -67,8 +76,23 @@ class BadAddress(Exception):
     """The URL is none that can be asked."""
 
 
-def persistent_client(reactor: Any, connect_timeout: float) -> tuple[Requester, HTTPConnectionPool]:
+@implementer(IPolicyForHTTPS)
+class _Policy:
+    """Whom to trust, by the host's name."""
+
+    def __init__(self, trusted: Callable[[str], Any]) -> None:
+        self._trusted = trusted
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
+        return self._trusted(hostname.decode("ascii"))
+
+
+def persistent_client(
+    reactor: Any, connect_timeout: float, trusted: Callable[[str], Any] | None = None
+) -> tuple[Requester, HTTPConnectionPool]:
     """A client that keeps connections open for the next request, and its pool, which its owner closes.
+
+    :param trusted: what verifies a host's certificate and name; by default the authorities of the platform.
 
     Nothing is repeated by itself: Twisted's pool would send some requests again on a connection that turns out dead.
     """
@@ -76,7 +100,8 @@ def persistent_client(reactor: Any, connect_timeout: float) -> tuple[Requester, 
     pool.maxPersistentPerHost = _MOST_CONNECTIONS
     pool.cachedConnectionTimeout = _KEEP_OPEN_S  # type: ignore[assignment]
     pool.retryAutomatically = False
-    client: Any = HTTPClient(Agent(reactor, connectTimeout=connect_timeout, pool=pool))
+    policy = BrowserLikePolicyForHTTPS() if trusted is None else _Policy(trusted)
+    client: Any = HTTPClient(Agent(reactor, contextFactory=policy, connectTimeout=connect_timeout, pool=pool))
     return cast(Requester, client), pool
 
 

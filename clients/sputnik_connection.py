@@ -24,6 +24,7 @@ from clients.sputnik_account import Account
 from clients.sputnik_live import Live
 from clients.sputnik_options import Options
 from clients.sputnik_session import SUBPROTOCOL, Credentials, Session
+from clients.sputnik_talk import Talk
 from clients.sputnik_wire import Contracts
 from clients.wamp_login import OneTimeCodes
 from clients.websocket import Address, LineLost, TlsRules, dial
@@ -70,8 +71,8 @@ class SputnikConnection(Emitter):
         super().__init__()
         self.name = name
         self.features = frozenset() if id else frozenset({"public_only"})
-        self._options = Options.read(options)
-        self._address = Address.parse(endpoint, plain_port=8880, tls_port=8443, path="/ws")
+        self._options = self._read_options(options)
+        self._address = self._parse(endpoint)
         self._tls = TlsRules(self._options.ca_certs_dir, self._options.tls_minimum)
         codes = OneTimeCodes(self._options.totp_secret) if self._options.totp_secret else None
         self._credentials = Credentials(id, Secret(secret), codes)
@@ -81,10 +82,18 @@ class SputnikConnection(Emitter):
         self._budget = Budget(reactor, self._options.rate, self._options.burst)
         self._account = Account(Contracts({}), int(self._options.fee * 10**6))
         self._live: Live | None = None  # while ready, and only then
-        self._session: Session | None = None
+        self._session: Talk | None = None
         self._told_alive = float("-inf")
         backoff = Backoff(self._options.backoff_first, self._options.backoff_longest)
         self._lifeline = Lifeline(name, self._open, reactor, random or Random(), backoff, self._trouble)
+
+    @classmethod
+    def _read_options(cls, given: dict[str, Any]) -> Options:
+        return Options.read(given)
+
+    @classmethod
+    def _parse(cls, endpoint: str) -> Address:
+        return Address.parse(endpoint, plain_port=8880, tls_port=8443, path="/ws")
 
     def connect(self) -> Deferred[None]:
         """See `IExchange`.  Ready means: logged in, subscribed, and markets, books, orders and holdings read."""
@@ -132,7 +141,7 @@ class SputnikConnection(Emitter):
         live.announce()
         return ended
 
-    def _gone(self, reason: LineLost, session: Session, live: Live, ended: Deferred[Exception]) -> None:
+    def _gone(self, reason: LineLost, session: Talk, live: Live, ended: Deferred[Exception]) -> None:
         """The line is lost: first nothing held counts any more, then whoever waits is told, then everybody."""
         was_ready = self._live is live
         if was_ready:

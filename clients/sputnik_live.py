@@ -23,7 +23,7 @@ from clients.reread import Reread
 from clients.sputnik_account import Account, Provisional, Tracked
 from clients.sputnik_history import fill_record, filled_by_order
 from clients.sputnik_options import Options
-from clients.sputnik_session import Session
+from clients.sputnik_talk import Talk
 from clients.sputnik_wire import (
     BookMessage,
     Contract,
@@ -57,7 +57,7 @@ class Live:
     :ivar tickers: the pairs that are followed.
     """
 
-    session: Session
+    session: Talk
     account: Account
     budget: Budget
     options: Options
@@ -100,7 +100,7 @@ class Live:
         patience = min(limit, self.options.quote_patience) if priority is Priority.QUOTE else limit
         await self._turn(doing, priority, patience)
         left = limit - (self.clock.seconds() - started)
-        return await self.session.call(doing, procedure, arguments, result, changes_state, left)
+        return await self.session.call(doing, procedure, arguments, result, changes_state, left, priority)
 
     async def _turn(self, doing: str, priority: Priority, limit: float) -> None:
         place = self.budget.take(priority)

@@ -12,6 +12,7 @@ import msgspec
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from clients.budget import Priority
 from clients.calls import bounded
 from clients.exchange import ExchangeError, NotAuthorised, OutcomeUnknown, Unreachable
 from clients.redaction import Redactor, Secret
@@ -101,7 +102,14 @@ class Session:
             self.authid = str(welcome.details.get("authid", who))
 
     async def call(
-        self, doing: str, procedure: str, arguments: tuple[Any, ...], result: type[T], changes_state: bool, limit: float
+        self,
+        doing: str,
+        procedure: str,
+        arguments: tuple[Any, ...],
+        result: type[T],
+        changes_state: bool,
+        limit: float,
+        priority: Priority = Priority.READ,
     ) -> T:
         """One RPC, its result decoded as *result*, within *limit* seconds.
 

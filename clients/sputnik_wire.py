@@ -238,6 +238,11 @@ class Contracts(Mapping[str, Contract]):
             Decimal(cash * int(self._quantity_scales[ticker])), Decimal(quantity * quote.denominator)
         )
 
+    def wire_average(self, ticker: str, cash: int, quantity: int) -> int:
+        """Wire price at which *quantity* moved *cash*, cut off where it is not whole."""
+        contract = self[ticker]
+        return cash * contract.denominator * int(self._quantity_scales[ticker]) // quantity
+
     # -- human to wire
 
     def wire_price(self, ticker: str, price: Decimal) -> int:

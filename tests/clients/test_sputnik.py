@@ -122,7 +122,7 @@ class LoginTests(SputnikCase):
     async def test_a_path_that_is_no_websocket_is_unreachable_with_the_servers_answer(self) -> None:
         client = self.made(
             self.bench._client(
-                "secret-alice", self.bench.venue.endpoint.removesuffix("/ws") + "/api", connect_deadline=0.3
+                "secret-alice", self.bench.venue.endpoint.removesuffix("/ws") + "/other", connect_deadline=0.3
             )
         )
         error = await self.failure(client.connect(), Unreachable)

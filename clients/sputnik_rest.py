@@ -1,0 +1,127 @@
+"""Client of Sputnik exchanges over REST: the uniform interface by polling, signed with an API key.
+
+For where a WebSocket cannot be had.  Everything that `clients.sputnik.Sputnik` offers, a little later: events are made of
+repeated reads.  Nothing else may use the key: nonces have to grow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attrs import field, fields, frozen
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from clients.calls import deferring
+from clients.exchange import IExchange
+from clients.http import persistent_client
+from clients.kraken_nonce import Nonces
+from clients.sputnik import Sputnik
+from clients.sputnik_http import HttpSession
+from clients.sputnik_options import Options
+from clients.sputnik_polling import Marks, PolledLive
+from clients.websocket import Address
+
+__all__ = ["RestOptions", "SputnikRest"]
+
+_SOCKETS = {"http": "ws", "https": "wss"}
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ValueError(f"poll {value!r} is not allowed; a number of seconds above 0 is wanted")
+    return number
+
+
+def _file(value: Any) -> Path | None:
+    return Path(value) if value else None
+
+
+@frozen
+class RestOptions(Options):
+    """Further options of `SputnikRest`: those of `Sputnik`, and
+
+    :ivar poll: seconds between two reads of books, trades, orders and bookings.
+    :ivar nonce_file: remembers the last nonce over restarts; empty relies on a clock that is never set back.
+    """
+
+    poll: float = field(default=1.0, converter=_number)
+    nonce_file: Path | None = field(default=None, converter=_file)
+
+
+@implementer(IExchange)
+class SputnikRest(Sputnik):
+    """A Sputnik exchange, asked over HTTP.
+
+    Keywords are those of `clients.sputnik_connection.SputnikConnection`, with these meanings:
+
+    :param id: the API key; empty for market data only.
+    :param secret: its secret.
+    :param endpoint: `http://host` or `https://host`, with `:port` unless it is 8880 or 8443.
+    :param options: see `RestOptions`.
+    """
+
+    option_names = tuple(one.name for one in fields(RestOptions))
+
+    def __init__(self, *, id: str = "", secret: str = "", reactor: Any, **keywords: Any) -> None:
+        super().__init__(id=id, secret=secret, reactor=reactor, **keywords)
+        self._redactor.add(id)
+        options = self._rest_options
+        self._http, self._pool = persistent_client(reactor, options.deadline, self._tls.options)
+        self._nonces = Nonces(options.nonce_file)
+        self._marks = Marks()
+
+    @property
+    def _rest_options(self) -> RestOptions:
+        assert isinstance(self._options, RestOptions)  # made by _read_options
+        return self._options
+
+    @classmethod
+    def _read_options(cls, given: dict[str, Any]) -> Options:
+        return RestOptions.read(given)
+
+    @classmethod
+    def _parse(cls, endpoint: str) -> Address:
+        scheme, _, rest = endpoint.partition("://")
+        if scheme not in _SOCKETS:
+            raise ValueError(f"endpoint {endpoint!r} is no HTTP address; write http://host:port or https://host")
+        return Address.parse(f"{_SOCKETS[scheme]}://{rest}", plain_port=8880, tls_port=8443, path="/")
+
+    @property
+    def _base(self) -> str:
+        host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
+        return f"{'https' if self._address.secure else 'http'}://{host}:{self._address.port}"
+
+    @deferring
+    async def disconnect(self) -> None:
+        """See `IExchange`."""
+        await super().disconnect()
+        await self._pool.closeCachedConnections()
+
+    async def _open(self) -> Deferred[Exception]:
+        session = HttpSession(
+            self.name, self._base, self._credentials.id, self._credentials.secret, self._http, self._reactor,
+            self._nonces, self._redactor,
+        )  # fmt: skip
+        live = PolledLive(
+            session, self._account, self._budget, self._options, self._reactor, self._now, self.announce,
+            self._trouble, marks=self._marks, period=self._rest_options.poll, lost=session.fail,
+            heard_at=lambda: session.heard_at,
+        )  # fmt: skip
+        ended: Deferred[Exception] = Deferred()
+        session.when_gone().addCallback(self._gone, session, live, ended)
+        try:
+            await live.prepare()
+        except BaseException:  # a cancellation too: nothing may be left open
+            session.fail("given up")
+            raise
+        self._session, self._live = session, live
+        session.on_heard = self._heard
+        self.announce("connect", self)
+        live.announce()
+        return ended
