@@ -59,6 +59,7 @@ from clients.kraken_options import Hosts, Options
 from clients.kraken_rest import Rest
 from clients.kraken_rights import missing_rights
 from clients.kraken_session import Session
+from clients.kraken_signing import decode_secret
 from clients.option_values import read_options
 from clients.reconnect import Backoff, Lifeline
 from clients.redaction import Redactor, Secret
@@ -87,7 +88,7 @@ class Kraken(Emitter):
     """Kraken, or whatever speaks its protocol.
 
     :param id: API key; empty for public use: books, trades, histories of the market.
-    :param secret: the key's secret, base64.
+    :param secret: the key's secret, base64; `ValueError` when it is none.
     :param endpoint: `mainnet`, or `http(s)://host:port` of a venue that serves REST and both WebSockets there.
     :param now: the world's time, aware UTC.
     :param random: jitter of reconnections and client ids.
@@ -118,6 +119,8 @@ class Kraken(Emitter):
         self._hosts = Hosts.parse(endpoint)
         self._options = choices = read_options(Options, options)
         self._key, self._secret = id, Secret(secret)
+        if id:
+            decode_secret(secret)
         self._redactor = Redactor(secret, choices.otp)
         self._reactor, self._now, self._random = reactor, now, random or Random()
         http, self._pool = persistent_client(reactor, choices.deadline)

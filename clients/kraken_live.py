@@ -264,7 +264,9 @@ class Live:
 
     def unreadable(self, error: Exception) -> None:
         """Something that nobody can read: nothing held is certain any more, so the connection is made anew."""
-        self.trouble(Unreachable(self.venue, "reading", str(error)))
+        # Told after the loss, so that who hears of it does not find a connection that is about to go.
+        trouble = Unreachable(self.venue, "reading", str(error))
+        self.public.line.when_gone().addCallback(lambda _: self.trouble(trouble))
         for session in (self.public, self.private):
             if session is not None:
                 session.line.drop("a message that nobody can read")
@@ -425,11 +427,16 @@ class Live:
     # ------------------------------------------------------------------------------------------------ reads
 
     async def read_book(self, pair: Pair) -> Book:
-        """The book as it is kept, or as the venue tells it where it is not followed."""
-        kept = self.books.get(pair.ticker)
-        if kept is not None and kept.ready:
-            return kept.record()
+        """The book as it is kept, brought up to date, or as the venue tells it where it is not followed.
+
+        What the venue sent before it answers a ping has been read when the answer comes: the line keeps the order.
+        """
         doing = f"reading the book of {pair.ticker}"
+        kept = self.books.get(pair.ticker)
+        if kept is not None:
+            await self.public.ping(doing, self.options.deadline)
+            if kept.ready:
+                return kept.record()
         result = await self.rest.public(doing, "Depth", {"pair": pair.altname, "count": _BOOKS_READ})
         rows = next(iter(result.values()))
         book = KrakenBook(pair.ticker, _BOOKS_READ, pair.price_decimals, pair.lot_decimals)

@@ -124,6 +124,19 @@ class Session:
         finally:
             self._waiting.pop(number, None)
 
+    async def ping(self, doing: str, limit: float) -> None:
+        """Return when the venue has answered a ping: everything that it sent before has been taken in."""
+        number = next(self._requests)
+        waiting = self._waiting[number] = _Waiting(Deferred(), 1)
+        self._say({"method": "ping", "req_id": number})
+        late = self._error(Unreachable, doing, f"no answer in {limit:g} s")
+        try:
+            await bounded(waiting.answers, limit, self.clock, lambda: late)
+        except LineLost as lost:
+            raise self._error(Unreachable, doing, f"connection lost: {lost}") from None
+        finally:
+            self._waiting.pop(number, None)
+
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a request whose answer nobody waits for."""
         self._say({"method": method, "params": params, "req_id": next(self._requests)})

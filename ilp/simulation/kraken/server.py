@@ -1,0 +1,216 @@
+"""A simulated Kraken that listens: one TCP port with REST below `/0` and WebSocket v2 at `/v2` and `/auth/v2`.
+
+Puts the parts of this package together and gives the administrator and the faults something to act on.  Third-party
+clients are pointed here by their own options for the address, nothing else of them has to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from autobahn.twisted.resource import WebSocketResource
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.ssl import CertificateOptions
+from twisted.web.resource import Resource
+
+from ilp.simulation.core import Core, from_micros
+from ilp.simulation.ports import Port
+from ilp.simulation.records import Event
+
+from .account import AccountCalls
+from .auth import Key, Keys
+from .entries import Entries
+from .faults import Faults
+from .feeds import Feeds
+from .funding import Funding, SavedAddress
+from .listings import Listings
+from .market import Market
+from .orders import OrderCalls
+from .reports import Reports
+from .rest import Call, Gateway, rest_resource
+from .socket import Connections
+from .trading import Trading
+
+__all__ = ["KrakenVenue"]
+
+_OPEN, _CLOSED, _FUNDS = ("query_open_orders",), ("query_closed_orders",), ("query_funds",)
+_RIGHTS: Mapping[str, tuple[tuple[str, ...], int]] = {
+    "Balance": (_FUNDS, 1),
+    "BalanceEx": (_FUNDS, 1),
+    "TradeBalance": (_FUNDS, 1),
+    "TradeVolume": (_FUNDS, 1),
+    "DepositMethods": (("query_funds", "deposit"), 1),
+    "DepositAddresses": (("query_funds", "deposit"), 1),
+    "DepositStatus": (_FUNDS, 1),
+    "WithdrawMethods": (("withdraw",), 1),
+    "WithdrawAddresses": (("withdraw",), 1),
+    "WithdrawInfo": (("withdraw",), 1),
+    "Withdraw": (("withdraw",), 1),
+    "WithdrawStatus": (("withdraw", "query_ledger"), 1),
+    "WithdrawCancel": (("withdraw",), 1),
+    "OpenOrders": (_OPEN, 1),
+    "ClosedOrders": (_CLOSED, 1),
+    "QueryOrders": (("query_open_orders", "query_closed_orders"), 1),
+    "TradesHistory": (_CLOSED, 2),
+    "QueryTrades": (_CLOSED, 1),
+    "Ledgers": (("query_ledger",), 2),
+    "QueryLedgers": (("query_ledger",), 2),
+    "AddOrder": (("modify_orders",), 0),
+    "AddOrderBatch": (("modify_orders",), 0),
+    "AmendOrder": (("modify_orders", "cancel_orders"), 0),
+    "CancelOrder": (("cancel_orders",), 0),
+    "CancelOrderBatch": (("cancel_orders",), 0),
+    "CancelAll": (("cancel_orders",), 0),
+    "CancelAllOrdersAfter": (("modify_orders", "cancel_orders"), 0),
+}
+
+
+class KrakenVenue:
+    """One exchange over one core.
+
+    :param core: what is traded and held; accounts get keys by `add_user`.
+    :param reactor: for sockets, deadlines and ages.
+    :param seed: what keys and tokens are drawn from.
+    :param tier: whose limits are enforced (starter, intermediate, pro); None for none.
+    :param tls: certificate to serve `https` and `wss` with; None for plain connections.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        reactor: Any,
+        *,
+        seed: int = 0,
+        tier: str | None = "pro",
+        tls: CertificateOptions | None = None,
+    ) -> None:
+        self.core = core
+        self.reactor = reactor
+        self.state = "online"
+        self.faults = Faults()
+        self.keys = Keys(Random(f"{seed}/{core.venue}/keys"), core.now, reactor.seconds, tier)
+        self.listings = Listings(core)
+        self.trading = Trading(core, self.listings, reactor, self.keys.tier)
+        self.orders = OrderCalls(self.listings, self.trading)
+        self.entries = Entries()
+        self.funding = Funding(core, self.listings)
+        market, reports = Market(core, self.listings), Reports(core, self.listings, self.trading)
+        self.feeds = Feeds(core, self.listings, market, reports, self.entries, self._rate_limit)
+        self._connections = Connections(reactor, self)
+        self._timers: set[IDelayedCall] = set()
+        self._port = Port(self._root(market, reports), reactor, tls)
+        self._scheme = "http" if tls is None else "https"
+        self._unsubscribe = core.subscribe(self._take)
+        self.faults.actions.update(self._actions())
+
+    def _root(self, market: Market, reports: Reports) -> Resource:
+        gateway = Gateway(self.keys, self.faults, self.later)
+        gateway.public = market.calls()
+        account = AccountCalls(self.core, self.listings, self.trading, reports, self.entries)
+        calls = {**account.calls(), **self.orders.calls(), **self.funding.calls()}
+        gateway.private = {name: Call(serve, *_RIGHTS[name]) for name, serve in calls.items()}
+        gateway.private["GetWebSocketsToken"] = Call(lambda key, _: self.keys.token(key), ("websocket",))
+        root, auth = Resource(), Resource()
+        root.putChild(b"0", rest_resource(gateway))
+        root.putChild(b"v2", WebSocketResource(self._connections))
+        auth.putChild(b"v2", WebSocketResource(self._connections))
+        root.putChild(b"auth", auth)
+        return root
+
+    def _rate_limit(self) -> float:
+        return 1_000_000.0 if self.keys.tier is None else self.keys.tier.orders
+
+    # ---------------------------------------------------------------------------------------------------- life
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port.number
+
+    @property
+    def rest(self) -> str:
+        """The address of REST calls, without `/0`."""
+        return f"{self._scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def endpoint(self) -> str:
+        """The address of WebSocket v2."""
+        return f"{'ws' if self._scheme == 'http' else 'wss'}://127.0.0.1:{self.port}/v2"
+
+    def add_user(self, account: str, id: str = "", secret: str = "") -> Key:
+        """A key for an account of the core, which is opened when there is none; all rights."""
+        if account not in self.core.accounts:
+            self.core.open_account(account)
+        if account not in self.entries.accounts:
+            self.entries.open(account, self.core.postings(account, from_micros(0), self.core.now()))
+        return self.keys.add(account, id, secret)
+
+    def save_address(self, account: str, asset: str, key: str, address: str) -> None:
+        """What the owner of an account does on the web site before anything can be withdrawn to an address."""
+        self.funding.save(SavedAddress(account, asset, key, address))
+
+    def listen(self, port: int = 0, interface: str = "127.0.0.1") -> Deferred[None]:
+        """Accept connections; port 0 takes any free one.  Fails with `CannotListenError`."""
+        return self._port.listen(port, interface)
+
+    def stop(self) -> Deferred[None]:
+        """Drop every connection and stop; fires when nothing is left behind.  The core stays as it is."""
+        self._unsubscribe()
+        self.trading.stop()
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._timers.clear()
+        return self._port.stop()
+
+    def now(self) -> datetime:
+        """The world's time."""
+        return self.core.now()
+
+    def later(self, seconds: float, call: Callable[[], object]) -> None:
+        """Call something later, unless the venue ends before."""
+        self._timers = {timer for timer in self._timers if timer.active()}
+        self._timers.add(self.reactor.callLater(seconds, call))
+
+    def _take(self, event: Event) -> None:
+        self.trading.take(event)
+        account, entries = self.entries.take(event)
+        self.feeds.take(event)
+        if entries:
+            self.feeds.posted(account, entries)
+
+    # --------------------------------------------------------------------------------------------------- faults
+
+    def fault(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Switch misbehaviour; see `faults`.  Answers the switches as they are now."""
+        return self.faults.apply(wanted)
+
+    def _actions(self) -> dict[str, Callable[[Any], object]]:
+        return {
+            "wrong_checksum": self.feeds.spoil,
+            "post_only_cancels": lambda on: setattr(self.trading, "post_only_cancels", on),
+            "forget_tokens": lambda _: self.keys.forget_tokens(),
+            "status": self._set_state,
+            "garbage": lambda _: self._connections.send(b"\x00 no JSON"),
+            "disconnect": lambda _: self._port.drop(),
+            "down": self._down,
+            "freeze": self._freeze,
+            "cancel_all": lambda _: self.core.cancel_all(),
+        }
+
+    def _set_state(self, state: str) -> None:
+        self.state = state
+        self._connections.tell_status()
+
+    def _down(self, down: bool) -> None:
+        self._port.refusing = down
+        if down:
+            self._port.drop()
+
+    def _freeze(self, frozen: bool) -> None:
+        self._port.pause(frozen)
+        self._connections.freeze(frozen)
