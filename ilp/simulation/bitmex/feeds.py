@@ -108,6 +108,8 @@ class Feeds:
         """The first message of a topic; books have one for each symbol."""
         books = table.startswith("orderBook") and table != "orderBook10"
         for one in [symbol] if symbol or not books else self.market.listings:
+            if table == "orderBookL2_25":
+                self._flush_window(one)  # so that the partial and the changes after it join
             frame = self._encode(self._partial(to, table, one))
             if self._held is not None:
                 self._held.append((to, frame))

@@ -215,7 +215,7 @@ class Connection(WebSocketServerProtocol):
         now = self.venue.reactor.seconds()
         self._errors.append(now)
         if len(self._errors) == _MOST_ERRORS and now - self._errors[0] < _WITHIN_S:
-            self.sendClose(1008)
+            self.sendCloseFrame(code=1008, reasonUtf8=b"too many errors", isReply=False)
 
     def _say(self, document: dict[str, Any]) -> None:
         self.send(msgspec.json.encode(document))
