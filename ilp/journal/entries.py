@@ -19,6 +19,7 @@ from clients.exchange import Side
 __all__ = [
     "FINAL_ORDER_STATES",
     "FINAL_TRANSFER_STATES",
+    "BookingEntry",
     "Entry",
     "FillEntry",
     "FlowEntry",
@@ -254,6 +255,29 @@ class IntentEntry:
     at: datetime
 
 
+@frozen
+class BookingEntry:
+    """One booking of the pool's own double-entry ledger; never changed.
+
+    :ivar kind: `opening`, `revaluation`, `trade`, `transfer` or `flow`.
+    :ivar reference: what it books: `venue/key` of a fill, id of a transfer, key of a flow; empty for the others.
+    :ivar lines: `(account, asset, minor units)`; per asset they add up to 0.
+    :ivar terms: minor units of the numeraire by kind of gain; `rounding` what rounding them took, in fine parts.
+    :ivar marks: by asset, in fine parts (`ilp.accounts.units`), after the booking.
+    :ivar exposure: base that is open after it.
+    """
+
+    key: str
+    at: datetime
+    kind: str
+    reference: str
+    lines: tuple[tuple[str, str, int], ...]
+    terms: Mapping[str, int] = field(eq=False)
+    rounding: int
+    marks: Mapping[str, int] = field(eq=False)
+    exposure: Decimal
+
+
 Entry = (
     OrderEntry
     | FillEntry
@@ -264,4 +288,5 @@ Entry = (
     | ParameterEntry
     | StateEntry
     | IntentEntry
+    | BookingEntry
 )

@@ -10,6 +10,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from ilp.journal.entries import (
+    BookingEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -79,6 +80,9 @@ class Journal(Protocol):
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""
+
+    def bookings(self, since: datetime) -> Deferred[Sequence[BookingEntry]]:
+        """Bookings of the pool's own ledger since then, in the order made."""
 
     def close(self) -> Deferred[None]:
         """Write what is queued and let go of the database."""

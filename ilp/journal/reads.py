@@ -16,6 +16,7 @@ from ilp.journal import schema
 from ilp.journal.entries import (
     FINAL_ORDER_STATES,
     FINAL_TRANSFER_STATES,
+    BookingEntry,
     FillEntry,
     FlowEntry,
     HedgeEntry,
@@ -45,6 +46,7 @@ _ORDER: dict[type, tuple[ColumnElement[Any], ...]] = {
     TransferEntry: (schema.transfers.c.created, schema.transfers.c.id),
     FlowEntry: (schema.flows.c.at, schema.flows.c.key),
     PlanEntry: (schema.plans.c.at, schema.plans.c.id),
+    BookingEntry: (schema.bookings.c.key,),
     ParameterEntry: (schema.parameters.c.seq,),
     StateEntry: (schema.states.c.seq,),
     IntentEntry: (schema.intents.c.seq,),

@@ -13,6 +13,7 @@ from sqlalchemy import Row, Table
 from clients.exchange import Side
 from ilp.journal import schema
 from ilp.journal.entries import (
+    BookingEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -66,6 +67,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("transfer", TransferEntry, schema.transfers, ("id",), "since"),
     Kind("flow", FlowEntry, schema.flows, ("key",)),
     Kind("plan", PlanEntry, schema.plans, ("id",)),
+    Kind("booking", BookingEntry, schema.bookings, ("key",)),
     Kind("parameter", ParameterEntry, schema.parameters, (), label=("name",)),
     Kind("state", StateEntry, schema.states, (), label=("state",)),
     Kind("intent", IntentEntry, schema.intents, (), label=("wanted",)),
@@ -100,4 +102,6 @@ def entry_of(kind: Kind, row: Row[Any]) -> Any:
         values["rounded"] = tuple(values["rounded"])
     if kind.entry is FillEntry:
         values["fees"] = {asset: Decimal(text) for asset, text in values["fees"].items()}
+    if kind.entry is BookingEntry:
+        values["lines"] = tuple((account, asset, number) for account, asset, number in values["lines"])
     return kind.entry(**{name: enums[name](v) if name in enums else v for name, v in values.items()})

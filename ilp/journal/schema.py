@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Ta
 from ilp.journal.columns import Document, Instant, Money
 
 __all__ = [
+    "bookings",
     "fills",
     "flows",
     "hedges",
@@ -157,6 +158,21 @@ plans = Table(
     Column("answer", Document, nullable=False),
     Column("rounded", Document, nullable=False),
     Index("plans_by_time", "at"),
+)
+
+bookings = Table(
+    "bookings",
+    metadata,
+    _text("key", key=True),
+    _instant("at"),
+    _text("kind"),
+    _text("reference"),
+    Column("lines", Document, nullable=False),
+    Column("terms", Document, nullable=False),
+    Column("rounding", BigInteger, nullable=False),
+    Column("marks", Document, nullable=False),
+    _money("exposure"),
+    Index("bookings_by_time", "at"),
 )
 
 # These three are not replaced under a key: each entry is a new row.

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from ilp.journal import reads, schema
 from ilp.journal.database import Database, address, explained
 from ilp.journal.entries import (
+    BookingEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -124,6 +125,10 @@ class DatabaseJournal:
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""
         return self._read(reads.since, FlowEntry, since)
+
+    def bookings(self, since: datetime) -> Deferred[Sequence[BookingEntry]]:
+        """Bookings of the pool's own ledger since then, in the order made."""
+        return self._read(reads.since, BookingEntry, since)
 
     def close(self) -> Deferred[None]:
         """Write what is queued and let go of the database; may be called twice."""

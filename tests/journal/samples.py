@@ -7,6 +7,7 @@ from decimal import Decimal as D
 
 from clients.exchange import Side
 from ilp.journal.entries import (
+    BookingEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -130,6 +131,14 @@ def intent(wanted: bool, seconds: float = 0) -> IntentEntry:
     return IntentEntry(wanted, "alice", at(seconds))
 
 
+def booking(key: str = "0000000001", seconds: float = 0) -> BookingEntry:
+    """A trade as the pool's own ledger has it, in numbers that no float keeps."""
+    lines = (("target", "BTC", -(10**7)), ("market", "BTC", 10**7), ("target", "HUF", 10**17 + 1))
+    return BookingEntry(
+        key, at(seconds), "trade", "target/f1", lines, {"spread": 10**17 + 3}, -499, {"BTC": 250 * 10**12}, D("-0.1")
+    )
+
+
 def one_of_each() -> tuple[Entry, ...]:
     """Every kind, once."""
     return (
@@ -142,4 +151,5 @@ def one_of_each() -> tuple[Entry, ...]:
         edit(),
         state("READY", "INITIALIZING"),
         intent(True),
+        booking(),
     )

@@ -203,7 +203,7 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_a_reader_does_not_upgrade(self) -> None:
         file = self.dumped("0001")
-        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0002; start the daemon once"):
+        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0003; start the daemon once"):
             Database(f"sqlite:///{file}", exclusive=False).open()
 
     def test_a_newer_schema_is_refused(self) -> None:
@@ -211,7 +211,7 @@ class UpgradeTests(SynchronousTestCase):
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
-        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0002"):
+        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0003"):
             Database(f"sqlite:///{file}").open()
 
     def test_a_migration_that_fails_changes_nothing(self) -> None:
@@ -252,4 +252,4 @@ class TableTests(SynchronousTestCase):
         kinds = {
             str(column["type"]) for table in inspector.get_table_names() for column in inspector.get_columns(table)
         }
-        self.assertEqual(kinds, {"TEXT", "INTEGER", "BOOLEAN", "VARCHAR(32)"})
+        self.assertEqual(kinds, {"TEXT", "INTEGER", "BIGINT", "BOOLEAN", "VARCHAR(32)"})

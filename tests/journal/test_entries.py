@@ -36,6 +36,7 @@ class RoundTripTests(Databases, SynchronousTestCase):
             (self.journal.states, samples.state("READY", "INITIALIZING")),
             (self.journal.edits, samples.edit()),
             (self.journal.fills, samples.fill()),
+            (self.journal.bookings, samples.booking()),
             (self.journal.transfers, samples.transfer()),
         ):
             self.assertEqual(list(self.successResultOf(read(samples.NOON))), [entry])
@@ -47,6 +48,12 @@ class RoundTripTests(Databases, SynchronousTestCase):
         self.assertEqual(found.pool, samples.plan().pool)
         self.assertEqual(found.answer, samples.plan().answer)
         self.assertEqual(found.rounded, samples.plan().rounded)
+
+    def test_a_booking_comes_back_with_its_terms_and_marks(self) -> None:
+        """They are not part of a booking's equality."""
+        self.kept(samples.booking())
+        (found,) = self.successResultOf(self.journal.bookings(samples.NOON))
+        self.assertEqual((found.terms, found.marks), (samples.booking().terms, samples.booking().marks))
 
     def test_amounts_keep_their_last_digit(self) -> None:
         """A binary float in between would change each of these."""
