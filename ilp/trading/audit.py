@@ -138,7 +138,7 @@ class Audit:
             return order
         wanted, order.cancel_wanted = order.cancel_wanted, False
         order.state, order.off_book, order.check_at, order.amending = OrderState.OPEN, False, None, None
-        desk.take(order, record)
+        desk.take(order, record, read=True)
         if wanted:
             desk.cancel(order, order.note)
         return order
@@ -174,7 +174,7 @@ class Audit:
             return False
         if order.order_id is None:
             self.desk.name_by_fill(order, record["id"])
-        self.desk.take(order, record)
+        self.desk.take(order, record, read=True)
         if not order.final and not is_final(record):
             order.check_at = self.desk.seconds() + AGAIN
         return True
@@ -208,7 +208,7 @@ class Audit:
     def _settle(self, order: OwnOrder, sums: Mapping[str, tuple[Decimal, Decimal, dict[str, Decimal]]]) -> None:
         if order.order_id is not None and order.order_id in sums:
             quantity, average, fees = sums[order.order_id]
-            self.desk.filled(order, min(quantity, order.quantity), average, fees)
+            self.desk.filled(order, quantity, average, fees)
         self.desk.finish(order, OrderState.FINAL)
 
     def _report_strange(self, venue: str, strange: list[Order]) -> None:

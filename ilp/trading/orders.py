@@ -405,15 +405,19 @@ class Desk:
         self._orders[order.key] = self._live[order.key] = self._ids[venue, id] = order
         self.filled(order, quantity, average, fees)
 
-    def take(self, order: OwnOrder, record: Order) -> None:
-        """Take what the venue says of an order of ours."""
+    def take(self, order: OwnOrder, record: Order, *, read: bool = False) -> None:
+        """Take what the venue says of an order of ours.
+
+        :param read: the record was asked for.  Price and quantity, which an amendment changes back and forth, are believed
+            from such a record only: an event may be older than what we know.
+        """
         self.filled(order, reported_fill(record), record.get("average_price"), record.get("fees", {}))
         if order.final:
             return
         self._touch(order)
         if is_final(record):
             self.finish(order, OrderState.FINAL)
-        elif (order.price, order.quantity) != (record["price"], record["quantity"]):
+        elif read and (order.price, order.quantity) != (record["price"], record["quantity"]):
             order.price, order.quantity = record["price"], record["quantity"]
             self.listener.order_changed(order)
 
@@ -439,7 +443,7 @@ class Desk:
                 f"{order.venue} reports a fill of {growth.quantity} on {order.order_id}, which was final"
             )
         self.listener.order_filled(order, growth, trade_id)
-        if not order.final and order.filled >= order.quantity:
+        if not order.final and order.filled >= max(order.quantity, order.amending or order.quantity):
             self.finish(order, OrderState.FINAL)
 
     def _touch(self, order: OwnOrder) -> None:

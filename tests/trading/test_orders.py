@@ -431,6 +431,14 @@ class AmendTests(DeskCase):
         self.assertEqual(self.really(), [(1, PRICE + 100, D("0.06"))])
         self.assertEqual(order.left, D("0.06"))
 
+    def test_an_event_older_than_the_change_does_not_undo_it(self) -> None:
+        order = self.placed()
+        self.fault(Fault.DELAY, "event:order", seconds=0.5)
+        self.sell_to_us("0.04")
+        self.amend(order)
+        self.pass_(1)
+        self.assertEqual((order.price, order.quantity, order.left), (PRICE + 100, D("0.1"), D("0.06")))
+
     def test_one_that_comes_too_late_finds_the_fill(self) -> None:
         order = self.placed()
         self.sell_to_us("0.1")
