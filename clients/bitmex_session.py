@@ -33,7 +33,7 @@ _json = msgspec.json.Decoder(dict[str, Any])
 class Session:
     """A connection that was just made.
 
-    :ivar on_book: takes messages of order books, `on_table` those of all other tables.
+    :ivar on_book: takes messages of order books, `on_table` those of all other tables; None: books are tables too.
     :ivar on_unreadable: takes the name of the table, as far as it can be made out, and the error; a table that
         cannot be made out is empty.
     :ivar trouble: told of refusals that nobody waits for.
@@ -44,7 +44,7 @@ class Session:
     clock: Any
     redactor: Redactor
     trouble: Callable[[Exception], None]
-    on_book: Callable[[L2Message], None]
+    on_book: Callable[[L2Message], None] | None
     on_table: Callable[[TableMessage], None]
     on_unreadable: Callable[[str, Exception], None]
     _welcome: Deferred[dict[str, Any]] = field(init=False, factory=Deferred)
@@ -153,7 +153,7 @@ class Session:
     # ------------------------------------------------------------------------------------------------ messages
 
     def _message(self, payload: bytes) -> None:
-        if payload.startswith(PREFIX):
+        if self.on_book is not None and payload.startswith(PREFIX):
             try:
                 book = decode_l2(payload)
             except ValueError as error:
@@ -171,7 +171,9 @@ class Session:
         except ValueError as error:
             self._unreadable(payload, error)
             return
-        if message.table.startswith("orderBookL2"):  # its members stand in another order than usual
+        if self.on_book is not None and message.table.startswith(
+            "orderBookL2"
+        ):  # its members stand in another order than usual
             try:
                 self.on_book(msgspec.convert(msgspec.to_builtins(message), L2Message, strict=False))
             except msgspec.MsgspecError as error:
