@@ -105,6 +105,11 @@ class Pair:
         return self.denominator * self.base.denominator
 
     @property
+    def highest_price(self) -> int | None:
+        """No order may name a higher one; None for no bound."""
+        return None
+
+    @property
     def fee_currency(self) -> str:
         """Ticker of the currency that trade fees are charged in."""
         return self.quote.ticker if self.fee_in is FeeIn.QUOTE else self.base.ticker

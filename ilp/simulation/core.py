@@ -413,6 +413,8 @@ class Core(Treasury):
 def _check_steps(pair: Pair, price: int, quantity: int) -> None:
     if price <= 0 or price % pair.tick:
         raise InvalidPriceQuantity(f"{pair.ticker}: price {price} is not a positive multiple of {pair.tick}")
+    if pair.highest_price is not None and price > pair.highest_price:
+        raise InvalidPriceQuantity(f"{pair.ticker}: price {price} is above {pair.highest_price}")
     if quantity <= 0 or quantity % pair.lot:
         raise InvalidPriceQuantity(f"{pair.ticker}: quantity {quantity} is not a positive multiple of {pair.lot}")
     if quantity < pair.min_quantity:

@@ -3,7 +3,7 @@
 Rejection
 ├── UnknownContract, UnknownAccount, UnknownAddress, UnknownWithdrawal, UnknownDeposit
 ├── OrderRefused
-│   ├── ContractNotActive, NotTradable, WouldCross, DuplicateClientId
+│   ├── ContractNotActive, ContractExpired, ContractClearing, NotTradable, WouldCross, DuplicateClientId
 │   └── InvalidPriceQuantity ── BelowMinimum
 ├── AccountDisabled
 ├── NotPermitted
@@ -19,6 +19,8 @@ from __future__ import annotations
 __all__ = [
     "AccountDisabled",
     "BelowMinimum",
+    "ContractClearing",
+    "ContractExpired",
     "ContractNotActive",
     "DuplicateClientId",
     "InsufficientFunds",
@@ -74,6 +76,14 @@ class OrderRefused(Rejection):
 
 class ContractNotActive(OrderRefused):
     """The pair is switched off."""
+
+
+class ContractExpired(OrderRefused):
+    """The contract's last moment has passed."""
+
+
+class ContractClearing(OrderRefused):
+    """The contract is being settled just now."""
 
 
 class NotTradable(OrderRefused):

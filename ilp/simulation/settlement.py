@@ -33,9 +33,15 @@ class Half:
     shares: tuple[Leg, ...]
 
 
-def half(pair: Pair, rules: Rules, owner: Account, order: Order, match: Match, *, aggressive: bool) -> Half:
-    """The part of *match* that belongs to *order*; the half's order is the one after the fill."""
-    cash = pair.cash(match.quantity, match.price)
+def half(
+    pair: Pair, rules: Rules, owner: Account, order: Order, match: Match, *, aggressive: bool, cash: int | None = None
+) -> Half:
+    """The part of *match* that belongs to *order*; the half's order is the one after the fill.
+
+    :param cash: what moves in the quote currency, where that is not the value of the match.
+    """
+    if cash is None:
+        cash = pair.cash(match.quantity, match.price)
     value = pair.fee_value(match.quantity, match.price)
     fee = rules.fee(pair, owner, value, aggressive=aggressive)
     note = f"{'Aggressive' if aggressive else 'Passive'} order: {order.id}"

@@ -134,6 +134,10 @@ class Treasury:
             ticker: Holding(self.balance(account, ticker), self.hold(account, ticker)) for ticker in self.currencies
         }
 
+    def reference_price(self, account: str, contract: str) -> int | None:
+        """The price that an account's position is booked at, for contracts that have one."""
+        return None
+
     def postings(self, account: str, start: datetime, end: datetime) -> list[Posting]:
         """Ledger lines of an account booked between, both ends included, oldest first."""
         return [line for line in self._ledger.history(account) if start <= line.booked <= end]

@@ -16,8 +16,19 @@ from typing import Any, ClassVar
 from attrs import frozen
 
 from ilp.simulation.contracts import Currency, Pair
+from ilp.simulation.core import micros
 
-__all__ = ["CashContract", "CashPairContract", "Contract", "Description", "contract_of"]
+from .derivatives import Derivative, Future
+
+__all__ = [
+    "CashContract",
+    "CashPairContract",
+    "Contract",
+    "Description",
+    "FuturesContract",
+    "PredictionContract",
+    "contract_of",
+]
 
 
 @frozen
@@ -171,10 +182,72 @@ class CashPairContract(Contract):
         return self.pair.quantity(quantity)
 
 
+@frozen
+class DerivativeContract(Contract):
+    """What predictions and futures share: whole contracts, priced in points of their denominator."""
+
+    record: Derivative
+    words: Description = Description()
+
+    @property
+    def ticker(self) -> str:
+        return self.record.ticker
+
+    @property
+    def description(self) -> Description:
+        return self.words
+
+    def scales(self) -> Mapping[str, Any]:
+        return {
+            "denominator": self.record.denominator,
+            "tick_size": self.record.tick,
+            "lot_size": self.record.payoff,
+            "denominated_contract_ticker": self.record.quote.ticker,
+            "payout_contract_ticker": self.record.ticker,
+            "expiration": micros(self.record.expiration),
+        }
+
+    def price_to_wire(self, price: Decimal) -> int:
+        return _floor(price * self.record.denominator, self.record.tick)
+
+    def price_from_wire(self, price: int) -> Decimal:
+        return self.record.price(price)
+
+    def quantity_to_wire(self, quantity: Decimal) -> int:
+        return _floor(quantity, 1)
+
+    def quantity_from_wire(self, quantity: int) -> Decimal:
+        return Decimal(quantity)
+
+
+@frozen
+class PredictionContract(DerivativeContract):
+    """Pays its lot when it comes true."""
+
+    type: ClassVar[str] = "prediction"
+
+
+@frozen
+class FuturesContract(DerivativeContract):
+    """Pays its lot for each point."""
+
+    record: Future
+    words: Description = Description()
+
+    type: ClassVar[str] = "futures"
+
+    def scales(self) -> Mapping[str, Any]:
+        return {**super().scales(), "margin_low": self.record.margin_low, "margin_high": self.record.margin_high}
+
+
 _NO_WORDS: Mapping[str, Description] = MappingProxyType({})
 
 
 def contract_of(record: Currency | Pair, descriptions: Mapping[str, Description] = _NO_WORDS) -> Contract:
     """The contract of one of the core's records."""
     words = descriptions.get(record.ticker, Description())
+    if isinstance(record, Future):
+        return FuturesContract(record, words)
+    if isinstance(record, Derivative):
+        return PredictionContract(record, words)
     return CashPairContract(record, words) if isinstance(record, Pair) else CashContract(record, words)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ilp.simulation.rejections import (
     AccountDisabled,
+    ContractExpired,
     ContractNotActive,
     InsufficientFunds,
     InvalidAmount,
@@ -85,6 +86,7 @@ _CODES: tuple[tuple[type[Rejection], Code], ...] = (
     (OrderCancelled, Code.ORDER_CANCELLED),
     (NotTradable, Code.INVALID_CONTRACT_TYPE),
     (ContractNotActive, Code.CONTRACT_NOT_ACTIVE),
+    (ContractExpired, Code.CONTRACT_EXPIRED),
     (InvalidPriceQuantity, Code.INVALID_PRICE_QUANTITY),
     (AccountDisabled, Code.DISABLED_USER),
     (InsufficientFunds, Code.INSUFFICIENT_MARGIN),

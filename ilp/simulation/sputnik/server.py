@@ -28,6 +28,7 @@ from .calls import Calls
 from .codec import Codec
 from .connections import Connections
 from .contracts import Description
+from .exchange import Exchange
 from .faults import BadFault, Faults
 from .feeds import Feeds
 from .info import Info
@@ -88,6 +89,8 @@ class SputnikVenue:
         self._realms = {REALM: Realm(draw)}
         self.feeds = Feeds(core, self._realms[REALM], self.faults, world, random.Random(draw.random()))
         self._draw = draw
+        if isinstance(core, Exchange):
+            core.safe_price = self._safe_price
         self._authenticator = Authenticator(self.members.login, core.now, draw)
         self._calls = Calls(self._realms[REALM], self.faults, reactor)
         self._register(descriptions or {})
@@ -133,6 +136,10 @@ class SputnikVenue:
     def procedures(self) -> list[str]:
         """The URIs that can be called, in alphabetical order."""
         return sorted(self._realms[REALM].procedures)
+
+    def _safe_price(self, ticker: str) -> int | None:
+        known = self.feeds.safe_prices.get(ticker)
+        return None if known is None else known.price
 
     def add_user(self, name: str, password: str) -> Member:
         """Let an account of the core log in; the account is opened when there is none."""

@@ -10,7 +10,7 @@ from attrs import define
 from clients.exchange import Side
 from ilp.simulation.core import Core
 from ilp.simulation.records import Event, OrderAccepted
-from ilp.simulation.rejections import NotPermitted
+from ilp.simulation.rejections import ContractClearing, NotPermitted
 
 from .calls import Calls, Request
 from .errors import Code, Refusal
@@ -92,6 +92,8 @@ class Trader:
             placed = self.core.place(request.username, order["contract"], side, order["price"], order["quantity"])
         except NotPermitted:
             raise Refusal(Code.TRADE_NOT_PERMITTED) from None
+        except ContractClearing:
+            raise Refusal(9, Code.CONTRACT_CLEARING) from None
         finally:
             stop()
         return placed.id
@@ -106,7 +108,10 @@ class Trader:
 
     def get_positions(self, request: Request) -> dict[str, Any]:
         holdings = self.core.holdings(request.username)
-        return {ticker: position_document(ticker, holding.total) for ticker, holding in holdings.items()}
+        return {
+            ticker: position_document(ticker, holding.total, self.core.reference_price(request.username, ticker))
+            for ticker, holding in holdings.items()
+        }
 
     def get_transaction_history(self, request: Request, start: int | None, end: int | None) -> list[dict[str, Any]]:
         now = self.core.now()

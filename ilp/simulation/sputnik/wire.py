@@ -115,6 +115,6 @@ def history_document(posting: Posting) -> dict[str, Any]:
     }
 
 
-def position_document(ticker: str, position: int) -> Mapping[str, Any]:
-    """A holding."""
-    return {"contract": ticker, "position": position, "reference_price": None}
+def position_document(ticker: str, position: int, reference: int | None) -> Mapping[str, Any]:
+    """A holding; only futures that were traded have a reference price."""
+    return {"contract": ticker, "position": position, "reference_price": reference}

@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -275,14 +275,19 @@ def make_certificate() -> PrivateCertificate:
 
 
 async def make_world(
-    reactor: Any, *, clock: Any = None, certificate: PrivateCertificate | None = None, **rules: bool
+    reactor: Any,
+    *,
+    clock: Any = None,
+    certificate: PrivateCertificate | None = None,
+    exchange: Callable[[WorldClock], Core] | None = None,
+    **rules: bool,
 ) -> World:
     """A venue that listens on a free port of loopback, with a certificate over TLS as `wss://127.0.0.1:…`.
 
-    *clock* may be a `task.Clock` that moves the world's time.
+    *clock* may be a `task.Clock` that moves the world's time; *exchange* makes another core than the one of two pairs.
     """
     time = WorldClock(clock if clock is not None else reactor, START)
-    core = make_core(time, **rules)
+    core = make_core(time, **rules) if exchange is None else exchange(time)
     venue = SputnikVenue(core, time, reactor, tls=certificate.options() if certificate else None)
     for name in core.accounts:
         venue.add_user(name, f"secret-{name}")
