@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from clients.exchange import Book, ExchangeError, Fill, IRateFeed, NotAuthorised, Order, Position
 from ilp.trading.audit import Audit
-from ilp.trading.layout import Layout
+from ilp.trading.layout import Layout, Pair
 from ilp.trading.market import BALANCES, BOOK, ORDERS, Market, Rate
 from ilp.trading.orders import Desk
 from ilp.trading.reader import VenueReader
@@ -42,6 +42,7 @@ class Owner(Protocol):
     def connected(self, venue: str) -> None: ...
     def lost(self, venue: str) -> None: ...
     def wake(self) -> None: ...
+    def book_told(self, pair: Pair) -> None: ...
     def report(self, message: str, error: BaseException | None = None) -> None: ...
 
 
@@ -63,6 +64,7 @@ class Links:
     now: Callable[[], datetime]
     _listening: list[tuple[Any, str, Callable[..., Any]]] = field(factory=list)
     _reading: dict[tuple[str, str], bool] = field(factory=dict)  # what is being read, and whether to read it once more
+    _waiting: dict[tuple[str, str], list[Deferred[bool]]] = field(factory=dict)
 
     # ------------------------------------------------------------------------------------------------ opening, closing
 
@@ -136,7 +138,7 @@ class Links:
     def _on_book(self, venue: str, ticker: str, book: Book) -> None:
         pair = next(pair for pair in self.layout.pairs if (pair.venue, pair.ticker) == (venue, ticker))
         self.market.on_book(pair, book)
-        self.owner.wake()
+        self.owner.book_told(pair)
 
     def _on_order(self, venue: str, order: Order) -> None:
         self.market.on_alive(venue)
@@ -178,29 +180,31 @@ class Links:
         return gatherResults(readings, consumeErrors=True).addCallback(all)
 
     def _once(self, kind: str, venue: str, work: Callable[[str], Any]) -> Deferred[bool]:
-        """One reading of a kind at a time; a wish that comes while one runs is granted right after it."""
+        """One reading of a kind at a time; a wish that comes while one runs is granted by another right after it."""
+        done: Deferred[bool] = Deferred()
+        self._waiting.setdefault((kind, venue), []).append(done)
         if (kind, venue) in self._reading:
             self._reading[kind, venue] = True
-            done: Deferred[bool] = Deferred()
-            done.callback(True)
-            return done
-        return self.desk.run(self._repeated(kind, venue, work)).addCallback(
-            lambda _: not self.market.trouble(kind, venue)
-        )
+        else:
+            self.desk.run(self._repeated(kind, venue, work))
+        return done
 
     async def _repeated(self, kind: str, venue: str, work: Callable[[str], Any]) -> None:
-        again = True
+        again, asking = True, []
         try:
             while again:
-                self._reading[kind, venue] = False
+                # Who asks from now on may know something that this reading does not contain yet.
+                self._reading[kind, venue], asking = False, self._waiting.pop((kind, venue), [])
                 await work(venue)
                 again = self._reading[kind, venue]
+                _tell(asking, True)
         except CancelledError:
             raise
         except ExchangeError as error:
             self.owner.report(f"{venue}: {kind} could not be read: {error}")
         finally:
-            self._reading.pop((kind, venue), None)
+            del self._reading[kind, venue]
+            _tell([*asking, *self._waiting.pop((kind, venue), [])], False)
             self.owner.wake()
 
     async def _balances(self, venue: str) -> None:
@@ -253,3 +257,10 @@ class Links:
             )
         )
         self.owner.wake()
+
+
+def _tell(asking: list[Deferred[bool]], answered: bool) -> None:
+    """Tell those who asked for a reading whether the venue answered; nobody is told twice."""
+    for done in asking:
+        if not done.called:
+            done.callback(answered)
