@@ -15,6 +15,7 @@ __all__ = ["ALL", "Key", "Keys"]
 
 ALL = frozenset({"order", "orderCancel", "withdraw"})
 _MILLISECONDS = 10**11  # what is larger is not seconds
+_GRACE_S = 60.0  # for those who send milliseconds: they send the present instant as the end of validity
 
 
 @define
@@ -102,4 +103,4 @@ def _seconds(expires: str) -> float:
         number = float(expires)
     except ValueError:
         return 0.0
-    return number / 1000 if number > _MILLISECONDS else number
+    return number / 1000 + _GRACE_S if number > _MILLISECONDS else number
