@@ -27,7 +27,8 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 _EPSILON = 1e-7  # of the largest slope; every step is a proximal step
 _STILL = 1e-12  # of the scale
 _DUST = 1e-11  # of the scale
-_STEPS = 80
+_STEPS = 40  # then the bound is what it is, and the branch is divided
+_SLOW = 4  # steps within one cell
 _INFINITY = 1e30
 
 
@@ -91,13 +92,16 @@ class Cells:
         chains = [chain for chain in self._free if len(chain.w) > 1]
         return max((abs(c.slope(i, i + 1)[0]) for c in chains for i in (0, len(c.w) - 2)), default=0.0)
 
-    def solve(self, status: Sequence[int], start: Array | None) -> Relaxed:
-        """The optimum of a branch, near the flows *start* by lane (numeraire); see `Relaxation.solve`."""
+    def solve(self, status: Sequence[int], start: Array | None, enough: float) -> Relaxed:
+        """The optimum of a branch, or nearly, near the flows *start* by lane (numeraire); see `Relaxation.solve`.
+
+        :param enough: a bound that closes the branch: the walk ends when it has it.
+        """
         broken = self._overspent(status)
         if broken is not None:
             return self._relaxation.impossible(status, broken)
         flow = self._feasible_start(status, start)
-        found = self._walk(status, flow)
+        found = self._walk(status, flow, enough)
         return self._relaxation.solve(status) if found is None else found
 
     def _overspent(self, status: Sequence[int]) -> int | None:
@@ -167,8 +171,8 @@ class Cells:
         self._pull = 2 * (roots @ self._bounds.start) @ roots @ flows
         self._model = None
 
-    def _walk(self, status: Sequence[int], flow: list[float]) -> Relaxed | None:
-        """From cell to cell to the optimum; None where that takes too long."""
+    def _walk(self, status: Sequence[int], flow: list[float], enough: float) -> Relaxed | None:
+        """From cell to cell to the optimum; None where a program fails."""
         used = [number for number, amount in enumerate(flow) if amount > 0 or status[number] == Status.ON]
         known = set(self._active)
         if self._model is None or not known.issuperset(used) or len(known) > 2 * len(used) + 12:
@@ -176,25 +180,28 @@ class Cells:
         chains, cells, places = self._locate(status, flow)
         growth: dict[int, int] = {}
         slow = 0
-        for _ in range(_STEPS):
+        for number in range(_STEPS):
             step = self._step(chains, cells, places, flow, slow > 1)
             if step is None:
                 return None
             moved, multipliers, rents = step
+            duals = self._duals(flow, places, multipliers, rents)
             crossed = self._cross(chains, cells, places, growth, flow, multipliers, rents)
             slow = 0 if crossed else slow + 1
-            if crossed or moved > _STILL:
+            if crossed and number < _STEPS - 1:
                 continue
-            duals = self._duals(flow, places, multipliers, rents)
             priced = self._bounds.price(duals)
+            if moved > _STILL and slow < _SLOW and priced.loss(status) < enough:
+                continue
             wanted = self._wanted(priced, status)
-            if not wanted:
-                flows = np.array(flow)
-                flows[flows < _DUST * self._scale] = 0.0
-                return Relaxed(flows, duals, priced)
+            if not wanted or number >= _STEPS - 1:
+                break
             self._activate(sorted([*self._active, *wanted]))
             chains, cells, places = self._locate(status, flow)
-        return None
+            slow = 0
+        flows = np.array(flow)
+        flows[flows < _DUST * self._scale] = 0.0
+        return Relaxed(flows, duals, priced)
 
     def _wanted(self, priced: Priced, status: Sequence[int]) -> list[int]:
         known, tolerance = set(self._active), -1e-13 * self._size * self._scale

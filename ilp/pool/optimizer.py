@@ -195,7 +195,7 @@ class _Search:
     def _relaxed(self, status: Sequence[int], near: Relaxed | None) -> Relaxed:
         if self.cells is None:
             return self.relaxation.solve(status)
-        return self.cells.solve(status, None if near is None else near.flows)
+        return self.cells.solve(status, None if near is None else near.flows, self.threshold)
 
     def _work(self, node: _Node) -> tuple[_Node, ...]:
         """Solve a branch: close it, or hand back what it divides into with their bounds."""
