@@ -43,7 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "solve", "solve a pool document", _solve, _solve_options)
     _add(commands, "venue", "run a simulated venue on its own", _venue, _venue_options)
     _add(commands, "passwd", "hash a console password", _passwd, lambda parser: None)
-    _add(commands, "journal", "show, export, verify or back up the journal", _journal, _journal_options)
+    _add(
+        commands,
+        "journal",
+        "show, export, verify or back up the journal; profit and loss as CSV",
+        _journal,
+        _journal_options,
+    )
     return parser
 
 
@@ -79,13 +85,13 @@ def _solve_options(parser: argparse.ArgumentParser) -> None:
 
 def _venue_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
-    parser.add_argument("name", choices=("sputnik", "bitmex", "rates"), help="which protocol to speak")
+    parser.add_argument("name", choices=("sputnik", "bitmex", "kraken", "rates"), help="which protocol to speak")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
 
 
 def _journal_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
-    parser.add_argument("action", choices=("show", "export", "verify", "backup"))
+    parser.add_argument("action", choices=("show", "export", "verify", "pnl", "pairs", "backup"))
     parser.add_argument("--to", type=Path, metavar="FILE", help="where `backup` writes")
 
 

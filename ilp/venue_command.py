@@ -5,7 +5,8 @@ Prints one JSON line for each venue as soon as it accepts connections: `{"venue"
 recorded prices, moved to the present; with one it is the whole world of that configuration, with its clock, seed and
 accounts and the bank between its venues: the venue whose endpoint names the port listens there (the source if none does),
 the others on the ports of their endpoints where these are on this machine.  `rates` serves recorded fixings.  `bitmex` is
-one exchange for XBTUSD, XBTUSDT and XBT_USDT on the same recorded prices, with two accounts whose keys it prints.
+one exchange for XBTUSD, XBTUSDT and XBT_USDT on the same recorded prices, with two accounts whose keys it prints; `kraken`
+likewise is one for BTC/USD and BTC/EUR.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
 from ilp.simulation.bodies import BadRequest
 from ilp.simulation.embedded import ACCOUNT
 from ilp.simulation.embedded import scenario_of as embedded_scenario
+from ilp.simulation.kraken.world import KrakenUser, KrakenWorld
 from ilp.simulation.rates import Fault, RateServer
 from ilp.simulation.recordings import RecordingError, load_fixings
 from ilp.simulation.scenario import Recorded, Scenario, User, Venue, demo
@@ -65,7 +67,7 @@ def main(name: str, port: int, config: Path | None, out: TextIO = sys.stdout, er
     from twisted.internet import reactor
 
     settings = None if config is None else load(config).settings
-    start = {"sputnik": _sputnik, "rates": _rates, "bitmex": _bitmex}[name]
+    start = {"sputnik": _sputnik, "rates": _rates, "bitmex": _bitmex, "kraken": _kraken}[name]
     return _run(reactor, lambda end: start(reactor, settings, port, end), out, err)
 
 
@@ -215,6 +217,31 @@ def _bitmex(reactor: Any, settings: Settings | None, port: int, end: Callable[[]
         world = BitmexWorld(_clock(reactor, settings), [KeyedUser(name, balances) for name in ("alice", "bob")])
         await world.begin(port, end)
         return _BitmexWorld(world)
+
+    return Deferred.fromCoroutine(start())
+
+
+# ------------------------------------------------------------------------------------------------------------- kraken
+
+
+@define
+class _KrakenWorld:
+    world: KrakenWorld
+
+    def announcements(self) -> list[dict[str, Any]]:
+        return [self.world.announcement()]
+
+    def stop(self) -> Deferred[None]:
+        return self.world.stop()
+
+
+def _kraken(reactor: Any, settings: Settings | None, port: int, end: Callable[[], None]) -> Deferred[_Running]:
+    async def start() -> _Running:
+        balances = {"BTC": Decimal(20), "USD": Decimal(500_000), "EUR": Decimal(500_000)}
+        users = [KrakenUser(name, balances) for name in ("alice", "bob")]
+        world = KrakenWorld(_clock(reactor, settings), users, customers=Appetite(every=20.0))
+        await world.begin(port, end)
+        return _KrakenWorld(world)
 
     return Deferred.fromCoroutine(start())
 
