@@ -174,6 +174,10 @@ class Browser:
         await self.run(f"document.querySelector({json.dumps(selector)}).focus(); document.activeElement.select()")
         await self._call("Input.insertText", text=text)
 
+    async def before(self, script: str) -> None:
+        """Run *script* in every page loaded from now on, before its own."""
+        await self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     async def picture(self, path: Path, full: bool = False) -> None:
         """Save what is seen as PNG."""
         answer = await self._call("Page.captureScreenshot", format="png", captureBeyondViewport=full)

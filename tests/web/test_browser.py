@@ -295,6 +295,19 @@ class PageTests(TestCase):
         self.assertTrue(await browser.run("[...document.querySelectorAll('#acts button')].every((b) => b.disabled)"))
         self.assertIn("?", await browser.run("document.title"))
 
+    async def test_where_sockets_are_impossible_the_page_polls_and_stays_true(self) -> None:
+        browser = await self.open("trading")
+        await browser.before(
+            """globalThis.WebSocket = class { readyState = 3; close() {}
+                constructor() { setTimeout(() => this.onclose({code: 1006}), 10); } };"""
+        )
+        await browser.go(self.url + "/?again")
+        await browser.until("document.querySelector('#state time')")
+        self.console.change("trader", "reason", value="polled")
+        await browser.until("document.querySelector('#state .since').title === 'polled'", 4)
+        self.assertEqual(await browser.run("document.querySelector('#line .lost')"), None)
+        self.assertEqual(len(self.service._pages.pages), 0)  # type: ignore[union-attr]
+
     async def test_the_end_of_the_session_is_said_and_edits_are_kept(self) -> None:
         browser = await self.open()
         await self.edit("quote size", "0.2")

@@ -8,7 +8,7 @@ const LONGEST = 5000;
 /** Calls `onDocument(document)` on news and `onStatus({lost, since, why})` when that changes. */
 export class Link {
   constructor(onDocument, onStatus) {
-    Object.assign(this, { onDocument, onStatus, document: null, number: 0, heard: performance.now(), delay: 500, lost: false, ended: false });
+    Object.assign(this, { onDocument, onStatus, document: null, number: 0, heard: performance.now(), delay: 500, lost: false, ended: false, asking: false, asked: 0 });
     setInterval(() => this.watch(), 250);
     this.connect();
   }
@@ -46,11 +46,14 @@ export class Link {
 
   /** Ask over HTTP: it tells whether the session has ended, and it works where sockets do not. */
   async poll() {
+    if (this.asking) return;
+    this.asking = true;
+    this.asked = performance.now();
     try {
       const answer = await fetch("/api/update", { cache: "no-store", signal: AbortSignal.timeout(1500) });
       if (answer.status === 401) return this.end();
       if (answer.ok && this.socket.readyState !== WebSocket.OPEN) { this.document = await answer.json(); this.news(); }
-    } catch { /* no news: the watch says so */ }
+    } catch { /* no news: the watch says so */ } finally { this.asking = false; }
   }
 
   end() {
@@ -61,6 +64,7 @@ export class Link {
 
   watch() {
     if (this.ended) return;
+    if (this.socket.readyState !== WebSocket.OPEN && performance.now() - this.asked > 1000) this.poll();
     if (performance.now() - this.heard > SILENCE && !this.lost) {
       this.lost = true;
       this.onStatus({ lost: true, since: this.heardAt });

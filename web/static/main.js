@@ -38,7 +38,7 @@ const draw = () => {
 const show = () => {
   const asked = location.hash.slice(1);
   const moved = app.tab !== asked;
-  app.tab = asked in TABS ? asked : "trader";
+  app.tab = Object.hasOwn(TABS, asked) ? asked : "trader";
   for (const section of document.querySelectorAll(".tab")) section.hidden = section.id !== `tab-${app.tab}`;
   const link = document.querySelector(`.tabs a[data-tab=${app.tab}]`), bar = link.closest("nav");
   bar.scrollLeft = link.offsetLeft - (bar.clientWidth - link.offsetWidth) / 2; // on a phone the bar scrolls
