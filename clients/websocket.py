@@ -31,6 +31,7 @@ from twisted.internet.ssl import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from clients import reading
 from clients.calls import bounded
 from clients.silence import SilenceWatch
 
@@ -188,11 +189,15 @@ class Line(WebSocketClientProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """All messages of one read, then `on_read_done`, then `on_heard`."""
-        if self._watch is not None:
-            self._watch.heard()
-        super().dataReceived(data)
-        self.on_read_done()
-        self.on_heard()
+        reading.begin()
+        try:
+            if self._watch is not None:
+                self._watch.heard()
+            super().dataReceived(data)
+            self.on_read_done()
+            self.on_heard()
+        finally:
+            reading.end()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport is gone; what TLS has to say about it is worth more than autobahn's words."""

@@ -23,8 +23,10 @@ from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
 from ilp.journal.store import open_journal
 from ilp.logs import Form, begin
+from ilp.metrics import Metrics
 from ilp.operator import Operator
 from ilp.parameters import InvalidParameters, Table, restored
+from ilp.probe import Probe
 from ilp.settings import Connection, Settings
 from ilp.settings_file import Loaded
 from ilp.simulation.embedded import EMBEDDED, Embedded
@@ -46,6 +48,7 @@ class Daemon(Service):
     :param loaded: the configuration.
     :param out: takes the lines that a person who started it has to see: address, password, embedded venues.
     :ivar remaining: after `stopService`, what could not be cancelled at the venues.
+    :ivar metrics: how fast it reacts and how late its reactor comes round.
     """
 
     log = Logger()
@@ -59,6 +62,8 @@ class Daemon(Service):
         self.embedded: Embedded | None = None
         self._journal: RecentJournal | None = None
         self._stopping: Deferred[None] | None = None
+        self.metrics = Metrics()
+        self.probe = Probe(reactor, self.metrics)
         self._reactor = reactor
         self._out = out
 
@@ -108,13 +113,14 @@ class Daemon(Service):
             role: client(connections[role], role, clock, settings) for role in ("source", "target")
         }
         feed: IRateFeed = client(connections["fiat"], "fiat", clock, settings)
-        self.trader = Trader(settings, venues, feed, journal, clock)
+        self.trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
         mode = "paper" if settings.simulation is not None else "live"
         self.operator = Operator(self.trader, settings, table, journal, version=version, notices=notices, mode=mode)
         users = _with_random_passwords(settings.web.users)
         self.web = WebService(self.operator, users, self._reactor)
         port = await self.web.listen(settings.web)
         self._greet(settings, port.getHost().port, users)  # type: ignore[attr-defined]
+        self.probe.start()
         await self.trader.begin()
         self.operator.ledgers.start()
 
@@ -145,6 +151,7 @@ class Daemon(Service):
 
     async def _put_away(self) -> None:
         """Close what was opened, the last first; one that fails to close does not keep the others open."""
+        self.probe.stop()
         parts: list[tuple[str, Callable[[], Deferred[None]]]] = []
         if self.operator is not None:
             self.operator.close()

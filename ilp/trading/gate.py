@@ -107,6 +107,7 @@ class Gate:
     """Holds the venues' placing methods and hands out none of them.
 
     :ivar breached: called with each breach, before the request fails with it.
+    :ivar sent: told of each order and amendment after it was handed to the client.
     """
 
     _venues: Mapping[str, IExchange] = field(repr=False)
@@ -115,7 +116,8 @@ class Gate:
     seconds: Callable[[], float]
     now: Callable[[], datetime]
     breached: Callable[[Breach], None]
-    _sent: dict[str, deque[float]] = field(factory=dict)
+    sent: Callable[[OrderRequest], None] = lambda request: None
+    _minutes: dict[str, deque[float]] = field(factory=dict)
     _turnover: deque[tuple[datetime, Decimal]] = field(factory=deque)
     _left: dict[tuple[str, str, str], deque[datetime]] = field(factory=dict)
 
@@ -128,7 +130,7 @@ class Gate:
             return self._turn_away(refusal)
         self._minute(request.venue).append(self.seconds())
         client = self._venues[request.venue]
-        return client.placeOrder(
+        answer = client.placeOrder(
             request.ticker,
             request.quantity,
             request.price,
@@ -138,6 +140,8 @@ class Gate:
             client_id=request.key if "client_id" in client.features else None,
             urgent=request.purpose is Purpose.HEDGE,
         )
+        self.sent(request)
+        return answer
 
     def amend(self, order_id: str, total: Decimal, request: OrderRequest) -> Deferred[bool]:
         """Change a resting order to what *request* says, if that might be sent as a new one.
@@ -150,7 +154,9 @@ class Gate:
         except TurnedAway as refusal:
             return self._turn_away(refusal)
         self._minute(request.venue).append(self.seconds())
-        return self._venues[request.venue].amendOrder(order_id, total, request.price)
+        answer = self._venues[request.venue].amendOrder(order_id, total, request.price)
+        self.sent(request)
+        return answer
 
     def withdraw(self, request: WithdrawalRequest) -> Deferred[str]:
         """Ask for a withdrawal if it may leave; fires with the venue's id."""
@@ -231,7 +237,7 @@ class Gate:
         return fail(refusal)
 
     def _minute(self, venue: str) -> deque[float]:
-        sent = self._sent.setdefault(venue, deque())
+        sent = self._minutes.setdefault(venue, deque())
         while sent and sent[0] <= self.seconds() - MINUTE:
             sent.popleft()
         return sent

@@ -32,6 +32,7 @@ class VenueReader:
 
     _venue: IExchange = field(repr=False)
     given: dict[str, set[str]] = field(factory=dict)  # deposit addresses that the venue gave us, by asset
+    cancelled: Callable[[str, str], None] = field(default=lambda venue, id: None, repr=False)  # after it was handed over
 
     @property
     def name(self) -> str:
@@ -61,7 +62,9 @@ class VenueReader:
 
     def cancelOrder(self, id: str) -> Deferred[bool]:
         """Take one order off the book."""
-        return self._venue.cancelOrder(id)
+        answer = self._venue.cancelOrder(id)
+        self.cancelled(self.name, id)
+        return answer
 
     def cancelAllOrders(self, ticker: str | None = None) -> Deferred[Sequence[str]]:
         """Take every order off the book."""

@@ -21,6 +21,7 @@ from clients.exchange import IExchange, IRateFeed, Order, Side
 from ilp.clock import WorldClock
 from ilp.journal.entries import IntentEntry, OrderState, Purpose, StateEntry
 from ilp.journal.interface import Journal, Recovered
+from ilp.metrics import Metrics
 from ilp.settings import Parameters, Settings
 from ilp.trading.audit import Audit
 from ilp.trading.caretaker import Caretaker
@@ -40,6 +41,7 @@ from ilp.trading.market import Market
 from ilp.trading.money import Money, withdraw
 from ilp.trading.orders import Desk
 from ilp.trading.own import Growth, OwnOrder
+from ilp.trading.pace import Pace
 from ilp.trading.permissions import Leave
 from ilp.trading.planner import Planner
 from ilp.trading.quotes import Quoter
@@ -76,6 +78,7 @@ class Trader:
     :param feed: rates; None where both venues use one currency.
     :param clock: the world's clock and with it the reactor.
     :param strategy: what the pool wants.
+    :ivar metrics: figures of this trader; `pace` fills in how fast it reacts.
     """
 
     log = Logger()
@@ -89,6 +92,7 @@ class Trader:
         clock: WorldClock,
         *,
         strategy: Strategy | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -96,7 +100,9 @@ class Trader:
         self._journal = journal
         self._seconds = clock.reactor.seconds
         self._ids = _ids(clock.now())
-        self._readers = {name: VenueReader(venue) for name, venue in venues.items()}
+        self.metrics = metrics or Metrics()
+        self.pace = Pace(self.metrics, lambda venue, id: self.desk.known(venue, id))
+        self._readers = {name: VenueReader(venue, cancelled=self.pace.cancel_sent) for name, venue in venues.items()}
         self.life = Lifecycle(self._changed, self._undefined)
         self.since, self.by, self.reason = clock.now(), "machine", "started"
         self.wanted = False
@@ -132,6 +138,7 @@ class Trader:
             lambda: self.floor.inputs_trouble(),
         )
         self.gate = Gate(venues, settings.limits, self.facts, self._seconds, clock.now, self._breached)
+        self.gate.sent = self.pace.order_sent
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
         self.market.own = self._own_orders
         self.audit = Audit(self.desk)
@@ -448,6 +455,7 @@ class Trader:
         self._next_call = self.clock.reactor.callLater(seconds, self._turn)
 
     def _turn(self) -> None:
+        self.pace.turn_begins()
         try:
             self.recorder.retry()
             self._step()
@@ -459,6 +467,7 @@ class Trader:
         except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
             self.log.failure("a turn of the trader failed")
             self.halt(f"a turn of the trader failed: {error!r}", "machine")
+        self.pace.turn_ends()
         self._notify()
         self._arm()
 
@@ -533,6 +542,14 @@ class Trader:
         if self.life.state is State.INITIALIZING:
             self.recovery = evolve(self.recovery, fills=self.recovery.fills + 1)
         self.fills.take(order, growth, trade_id)
+        if order.purpose is Purpose.QUOTE:
+            self.pace.fill_told()
+        self.wake()
+
+    def book_told(self, pair: Pair) -> None:
+        """A book is in the picture."""
+        if pair == self.layout.source:
+            self.pace.book_told()
         self.wake()
 
     # ------------------------------------------------------------------------------------------------------- details

@@ -1,0 +1,97 @@
+"""How fast the trader reacts, stage by stage: from the read that told something to what was handed to a socket for it.
+
+Only measures, by the processor's clock and not the reactor's; nothing is decided by it.  A reaction counts from the oldest
+book that no turn had seen yet, so that coalescing never makes it look faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+from attrs import define, field
+
+from clients import reading
+from clients.exchange import Side
+from ilp.journal.entries import Purpose
+from ilp.metrics import Histogram, Metrics
+from ilp.trading.gate import OrderRequest
+from ilp.trading.own import OwnOrder
+
+__all__ = ["Pace"]
+
+
+@define(eq=False)
+class Pace:
+    """Told by the trader what happens; see the names of the histograms for what they mean.
+
+    :ivar known: the own order with a venue's id.
+    """
+
+    metrics: Metrics
+    known: Callable[[str, str], OwnOrder | None]
+    _decode: Histogram = field(init=False)
+    _wait: Histogram = field(init=False)
+    _decide: Histogram = field(init=False)
+    _turn: Histogram = field(init=False)
+    _cancel: Histogram = field(init=False)
+    _quote: Histogram = field(init=False)
+    _hedge: Histogram = field(init=False)
+    _told: tuple[float, float] | None = None  # when the read began, and when its book was in the picture
+    _turn_began: float | None = None
+    _fill: float | None = None
+    _replacing: dict[Side, float] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        make = self.metrics.histogram
+        self._decode = make("ilp_stage_decode_seconds", "Read of a source book to its place in the picture.")
+        self._wait = make("ilp_stage_wait_seconds", "A source book in the picture to the turn that looks at it.")
+        self._decide = make("ilp_stage_decide_seconds", "A turn's beginning to the cancel handed to the socket.")
+        self._turn = make("ilp_turn_seconds", "Whole turns of the trader, an optimisation included.")
+        self._cancel = make("ilp_update_to_cancel_seconds", "Read of a source book to the cancel handed to the socket.")
+        self._quote = make("ilp_update_to_quote_seconds", "Read of a source book to the new quote that followed it.")
+        self._hedge = make("ilp_fill_to_hedge_seconds", "Read of a fill to the hedge handed to the socket.")
+
+    def book_told(self) -> None:
+        """A source book is in the picture."""
+        began, now = reading.began(), perf_counter()
+        self._decode.observe(now - began)
+        if self._told is None:
+            self._told = began, now
+
+    def fill_told(self) -> None:
+        """A quote was filled."""
+        if self._fill is None:
+            self._fill = reading.began()
+
+    def turn_begins(self) -> None:
+        """The trader looks at the picture."""
+        self._turn_began = perf_counter()
+        if self._told is not None:
+            self._wait.observe(self._turn_began - self._told[1])
+
+    def turn_ends(self) -> None:
+        """What was told has been acted on."""
+        if self._turn_began is not None:
+            self._turn.observe(perf_counter() - self._turn_began)
+        self._told = self._turn_began = None
+
+    def cancel_sent(self, venue: str, id: str) -> None:
+        """A cancel was handed to the socket; it counts where a book of the source brought it about for a quote."""
+        order = self.known(venue, id)
+        if self._told is None or self._turn_began is None or order is None or order.purpose is not Purpose.QUOTE:
+            return
+        now = perf_counter()
+        self._decide.observe(now - self._turn_began)
+        self._cancel.observe(now - self._told[0])
+        self._replacing[order.side] = self._told[0]
+
+    def order_sent(self, request: OrderRequest) -> None:
+        """An order, or a change of one, was handed to the socket."""
+        if request.purpose is Purpose.QUOTE:
+            began = self._replacing.pop(request.side, None)
+            if began is not None:
+                self._quote.observe(perf_counter() - began)
+        elif request.purpose is Purpose.HEDGE and self._fill is not None:
+            self._hedge.observe(perf_counter() - self._fill)
+            self._fill = None
