@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from clients.exchange import Side
 from ilp import snapshot
+from ilp.accounts.keeper import AccountedJournal
 from ilp.figures import amount, figure, when
 from ilp.journal.entries import ParameterEntry, PlanEntry
 from ilp.journal.interface import JournalError
@@ -107,6 +108,7 @@ class Operator:
     :param journal: where edits are kept, and what was recorded lately.
     :param notices: what the operator has to be told about the start, such as edits that the file overruled.
     :param mode: `live` or `paper`.
+    :param books: the pool's own ledger, where there is one.
     """
 
     _log = Logger()
@@ -121,6 +123,7 @@ class Operator:
         version: int = 0,
         notices: tuple[str, ...] = (),
         mode: str = "live",
+        books: AccountedJournal | None = None,
     ) -> None:
         self.trader = trader
         self.table = table
@@ -128,6 +131,7 @@ class Operator:
         self._settings = settings
         self._journal = journal
         self._mode = mode
+        self._books = books
         self._notices = [{"level": "info", "text": text} for text in notices]
         self._own_targets: tuple[float, Parameters, str] | None = None
         self._edited_by: dict[str, str] = {}
@@ -161,6 +165,7 @@ class Operator:
             "notices": [*self._notices, *self._standing_notice()],
             "needs_you": snapshot.needs(trader),
             "audit": self._audit(),
+            "pnl": snapshot.pnl(trader, self._books),
         }
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:

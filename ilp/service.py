@@ -18,6 +18,8 @@ from twisted.logger import Logger
 from twisted.python.reflect import namedAny
 
 from clients.exchange import ExchangeError, IExchange, IRateFeed
+from ilp.accounts.keeper import AccountedJournal
+from ilp.bookkeeping import accounted, keep_books
 from ilp.clock import WorldClock
 from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
@@ -61,6 +63,7 @@ class Daemon(Service):
         self.web: WebService | None = None
         self.embedded: Embedded | None = None
         self._journal: RecentJournal | None = None
+        self._books: AccountedJournal | None = None
         self._stopping: Deferred[None] | None = None
         self.metrics = Metrics()
         self.probe = Probe(reactor, self.metrics)
@@ -84,7 +87,9 @@ class Daemon(Service):
         settings, reactor = self.loaded.settings, self._reactor
         simulation = settings.simulation
         clock = WorldClock(reactor, simulation.start, simulation.speed) if simulation else WorldClock(reactor)
-        self._journal = RecentJournal(await open_journal(settings.database_url, reactor))
+        books = accounted(await open_journal(settings.database_url, reactor), settings)
+        await books.load()
+        self._journal, self._books = RecentJournal(books), books
         await self._journal.load(clock.now(), HISTORY)
         edits = (await self._journal.recovered()).parameters
         table, notices = restored(self.loaded.table, edits)
@@ -114,8 +119,12 @@ class Daemon(Service):
         }
         feed: IRateFeed = client(connections["fiat"], "fiat", clock, settings)
         self.trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
+        assert self._books is not None  # opened with the journal
+        keep_books(self.trader, self._books)
         mode = "paper" if settings.simulation is not None else "live"
-        self.operator = Operator(self.trader, settings, table, journal, version=version, notices=notices, mode=mode)
+        self.operator = Operator(
+            self.trader, settings, table, journal, version=version, notices=notices, mode=mode, books=self._books
+        )
         users = _with_random_passwords(settings.web.users)
         self.web = WebService(self.operator, users, self._reactor)
         port = await self.web.listen(settings.web)

@@ -12,6 +12,9 @@ from typing import Any
 from attrs import asdict
 
 from clients.exchange import Book, Side, Transaction
+from ilp.accounts.keeper import AccountedJournal
+from ilp.accounts.report import pnl_section
+from ilp.bookkeeping import told_balances
 from ilp.figures import amount, figure, when
 from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, TransferEntry, TransferState
 from ilp.parameters import Table, display
@@ -31,6 +34,7 @@ __all__ = [
     "flow_document",
     "needs",
     "parameters_section",
+    "pnl",
     "quotes_section",
     "state_section",
     "trader_section",
@@ -420,6 +424,14 @@ def data_section(settings: Settings, parameters: Parameters) -> dict[str, Any]:
             name: amount(value) if isinstance(value, Decimal) else value for name, value in asdict(limits).items()
         },
     }
+
+
+def pnl(trader: Trader, books: AccountedJournal | None) -> dict[str, Any] | None:
+    """What was earned and lost; None where no ledger is kept."""
+    if books is None:
+        return None
+    marks, limit = trader.market.marks(), trader.settings.limits.loss_per_day
+    return pnl_section(books.books, trader.clock.now(), marks, told_balances(trader), books.loss(), limit)
 
 
 def needs(trader: Trader) -> list[dict[str, str]]:

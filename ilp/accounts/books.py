@@ -7,7 +7,7 @@ took.  Neither side is computed from the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from attrs import define, field
@@ -20,6 +20,7 @@ from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, TransferEntr
 __all__ = ["EXPOSED", "LOSS", "Books", "Result"]
 
 ZERO = Decimal(0)
+NEVER = datetime.min.replace(tzinfo=UTC)
 EXPOSED = "revaluation of exposure"  # of which, within the revaluation of base
 LOSS = (Term.SPREAD, Term.HEDGES, Term.PLANS, Term.FEES, Term.TRANSFERS)  # the pool's own doing; exposure comes on top
 
@@ -58,12 +59,14 @@ class Books:
 
     :ivar base, numeraire: which asset is which; every other one is fiat.
     :ivar opened: time of the opening; None before it, and then nothing is booked.
+    :ivar last: time of the last booking.
     :ivar since: all since the opening; `days`: the same by world day.
     """
 
     base: str
     numeraire: str
     opened: datetime | None = None
+    last: datetime = NEVER
     balances: dict[Account, int] = field(factory=dict)
     marks: dict[str, int] = field(factory=dict)
     exposure: Decimal = ZERO
@@ -126,7 +129,7 @@ class Books:
         """Take in a booking that was made before: of an earlier run, or just now."""
         if entry.kind == "opening":
             self.opened = entry.at
-        self.count = max(self.count, int(entry.key))
+        self.count, self.last = max(self.count, int(entry.key)), max(self.last, entry.at)
         if entry.reference:
             before = self.booked.setdefault(entry.reference, {})
             if entry.kind != "trade":  # a fill is booked once; what it moved need not be remembered

@@ -1,4 +1,4 @@
-"""`ilp.py journal show|export|verify|backup`: reads a journal that a daemon may be writing to.  Changes nothing in it."""
+"""`ilp.py journal show|export|verify|pnl|pairs|backup`: reads a journal that a daemon may be writing to; changes nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import TextIO
 
 from sqlalchemy import Connection, create_engine, insert, select
 
+from ilp.accounts.report import bookings_csv, pairs_csv
 from ilp.journal import schema
 from ilp.journal.columns import canonical, money_text
 from ilp.journal.database import Database, explained
-from ilp.journal.entries import FINAL_TRANSFER_STATES, TransferEntry
+from ilp.journal.entries import FINAL_TRANSFER_STATES, BookingEntry, FillEntry, HedgeEntry, TransferEntry
 from ilp.journal.interface import JournalError, Recovered
-from ilp.journal.reads import recovered, versions
+from ilp.journal.reads import EVER, recovered, since, versions
 from ilp.journal.store import memory_journal
 from ilp.journal.verify import faults
 
@@ -25,7 +26,7 @@ __all__ = ["main"]
 def main(options: Namespace, url: str, stdout: TextIO, stderr: TextIO) -> int:
     """Run one command on the journal at *url*.
 
-    :param options: `action` is `show`, `export`, `verify` or `backup`; `to` is where a backup goes, a path or None.
+    :param options: `action` names the command; `to` is where a backup goes, a path or None.
     :return: exit status: 0, 1 when `verify` found faults, 2 with one line on *stderr* when it could not be done.
     """
     try:
@@ -88,6 +89,18 @@ def _verify(database: Database, tx: Connection, options: Namespace, out: TextIO)
     return 1 if found else 0
 
 
+def _bookings(database: Database, tx: Connection, options: Namespace, out: TextIO) -> int:
+    """Profit and loss, a line a booking, as CSV."""
+    out.write(bookings_csv(since(tx, BookingEntry, EVER)))
+    return 0
+
+
+def _pairs(database: Database, tx: Connection, options: Namespace, out: TextIO) -> int:
+    """Fills and what closed them, as CSV."""
+    out.write(pairs_csv(since(tx, FillEntry, EVER), since(tx, HedgeEntry, EVER)))
+    return 0
+
+
 def _backup(database: Database, tx: Connection, options: Namespace, out: TextIO) -> int:
     """A copy of the journal as of one moment, as an SQLite file, while a daemon goes on writing."""
     target: Path | None = options.to
@@ -122,5 +135,7 @@ _COMMANDS: Mapping[str, Callable[[Database, Connection, Namespace, TextIO], int]
     "show": _show,
     "export": _export,
     "verify": _verify,
+    "pnl": _bookings,
+    "pairs": _pairs,
     "backup": _backup,
 }

@@ -6,7 +6,7 @@ Every function takes an open connection and blocks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attrs import frozen
@@ -30,9 +30,10 @@ from ilp.journal.entries import (
 from ilp.journal.interface import Recovered
 from ilp.journal.rows import KINDS, entry_of
 
-__all__ = ["Version", "recovered", "since", "transfers", "versions"]
+__all__ = ["EVER", "Version", "recovered", "since", "transfers", "versions"]
 
 _KIND = {kind.entry: kind for kind in KINDS}
+EVER = datetime.min.replace(tzinfo=UTC)  # what is since then is everything
 _LAST_FILLS = timedelta(days=1)
 
 _OPEN_ORDER = schema.orders.c.state.not_in([state.value for state in FINAL_ORDER_STATES])

@@ -2,7 +2,8 @@
 
 What is checked here: rows are the newest versions of the history; an order's fills are no more than the order; a record of
 a venue clears one transfer only; a transfer that arrived left first, and its amounts fit; every hedge names a fill that
-there is and closes no more than that.
+there is and closes no more than that; the bookings of the pool's own ledger balance, add up to the change of equity, and say
+of each fill, transfer and flow what follows from it.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from ilp.accounts.audit import faults_of_bookings
 from ilp.journal.columns import canonical
-from ilp.journal.entries import FillEntry, HedgeEntry, OrderEntry, TransferEntry, TransferState
-from ilp.journal.reads import since, transfers, versions
+from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, HedgeEntry, OrderEntry, TransferEntry, TransferState
+from ilp.journal.reads import EVER, since, transfers, versions
 from ilp.journal.rows import KINDS, entry_of, row_of
 
 __all__ = ["faults"]
 
-_EVER = datetime.min.replace(tzinfo=UTC)
 _LEFT = frozenset({TransferState.REQUESTED, TransferState.SENT, TransferState.ARRIVED})
 
 
@@ -33,6 +33,7 @@ def faults(tx: Connection) -> Iterator[str]:
     yield from _fills(tx)
     yield from _transfers(tx)
     yield from _hedges(tx)
+    yield from _bookings(tx)
 
 
 def _history(tx: Connection) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _same(entry: Any, body: str) -> bool:
 def _fills(tx: Connection) -> Iterator[str]:
     """An order is filled no further than it is large."""
     by_order: dict[tuple[str, str], list[FillEntry]] = defaultdict(list)
-    for fill in since(tx, FillEntry, _EVER):
+    for fill in since(tx, FillEntry, EVER):
         by_order[fill.venue, fill.order_key].append(fill)
     orders: dict[tuple[str, str], OrderEntry] = {(o.venue, o.key): o for o in _all(tx, OrderEntry)}
     for key, fills in sorted(by_order.items()):
@@ -90,7 +91,7 @@ def _fills(tx: Connection) -> Iterator[str]:
 def _transfers(tx: Connection) -> Iterator[str]:
     """One record clears one transfer, and what arrived had left."""
     owners: dict[tuple[str, str, str], str] = {}
-    for t in transfers(tx, _EVER):
+    for t in transfers(tx, EVER):
         for record in _records(t):
             if record in owners:
                 yield f"transfers: {owners[record]} and {t.id} are both matched to {'/'.join(record)}"
@@ -112,12 +113,18 @@ def _records(t: TransferEntry) -> Iterator[tuple[str, str, str]]:
 
 def _hedges(tx: Connection) -> Iterator[str]:
     """No fill is closed by more than it was."""
-    fills = {f"{fill.venue}/{fill.key}": fill for fill in since(tx, FillEntry, _EVER)}
+    fills = {f"{fill.venue}/{fill.key}": fill for fill in since(tx, FillEntry, EVER)}
     closed: dict[str, Decimal] = defaultdict(Decimal)
-    for hedge in since(tx, HedgeEntry, _EVER):
+    for hedge in since(tx, HedgeEntry, EVER):
         closed[hedge.fill_key] += hedge.quantity
     for key, quantity in sorted(closed.items()):
         if key not in fills:
             yield f"hedges: fill {key} is not in the journal"
         elif quantity > fills[key].quantity:
             yield f"hedges: fill {key} of {fills[key].quantity:f} was closed by {quantity:f}"
+
+
+def _bookings(tx: Connection) -> Iterator[str]:
+    """The ledger agrees with itself and with what it booked."""
+    things = (since(tx, FillEntry, EVER), transfers(tx, EVER), since(tx, FlowEntry, EVER))
+    yield from faults_of_bookings(since(tx, BookingEntry, EVER), *things)

@@ -20,7 +20,7 @@ from ilp.journal.entries import Purpose
 from ilp.settings import Limits
 from ilp.trading.permissions import Act, Leave
 
-__all__ = ["Breach", "Facts", "Forbidden", "Gate", "OrderRequest", "TurnedAway", "WithdrawalRequest"]
+__all__ = ["Breach", "Facts", "Forbidden", "Gate", "OrderRequest", "TurnedAway", "WithdrawalRequest", "over_loss"]
 
 ACTS = {Purpose.QUOTE: Act.QUOTE, Purpose.HEDGE: Act.HEDGE, Purpose.PLAN: Act.PLAN_TRADE}
 DAY = timedelta(days=1)
@@ -107,6 +107,7 @@ class Gate:
     """Holds the venues' placing methods and hands out none of them.
 
     :ivar breached: called with each breach, before the request fails with it.
+    :ivar loss: what trading lost this world day, in numeraire.  It stops quotes and plans; a hedge only closes what is open.
     :ivar sent: told of each order and amendment after it was handed to the client.
     """
 
@@ -117,6 +118,7 @@ class Gate:
     now: Callable[[], datetime]
     breached: Callable[[Breach], None]
     sent: Callable[[OrderRequest], None] = lambda request: None
+    loss: Callable[[], Decimal] = lambda: ZERO
     _minutes: dict[str, deque[float]] = field(factory=dict)
     _turnover: deque[tuple[datetime, Decimal]] = field(factory=deque)
     _left: dict[tuple[str, str, str], deque[datetime]] = field(factory=dict)
@@ -198,6 +200,8 @@ class Gate:
             raise Breach("order", f"{request.quantity} at {request.price}", "positive numbers", what)
         _at_most("largest order", request.quantity, limits.largest_order, what)
         self._check_price(request)
+        if request.purpose is not Purpose.HEDGE:
+            _at_most("loss a day", self.loss(), limits.loss_per_day, what)
         count, quoted = self.facts.resting(request.venue, request.ticker, request.side, request.key)
         _at_most("open orders", count + 1, limits.open_orders, what)
         if request.purpose is Purpose.QUOTE:
@@ -247,6 +251,13 @@ class Gate:
         while left and left[0] <= self.now() - DAY:
             left.popleft()
         return left
+
+
+def over_loss(loss: Decimal, allowed: Decimal) -> Breach:
+    """The breach of a loss that was made without anything being sent: the exposure was revalued."""
+    return Breach(
+        "loss a day", f"{loss:.2f}", allowed, "fills, fees, transfers, and the revaluation of what is exposed"
+    )
 
 
 def _at_most(limit: str, value: Decimal | int, allowed: Decimal | int, what: str) -> None:

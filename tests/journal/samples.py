@@ -132,11 +132,10 @@ def intent(wanted: bool, seconds: float = 0) -> IntentEntry:
 
 
 def booking(key: str = "0000000001", seconds: float = 0) -> BookingEntry:
-    """A trade as the pool's own ledger has it, in numbers that no float keeps."""
-    lines = (("target", "BTC", -(10**7)), ("market", "BTC", 10**7), ("target", "HUF", 10**17 + 1))
-    return BookingEntry(
-        key, at(seconds), "trade", "target/f1", lines, {"spread": 10**17 + 3}, -499, {"BTC": 250 * 10**12}, D("-0.1")
-    )
+    """The opening of the pool's own ledger, in numbers that no float keeps."""
+    lines = ((":outside", "HUF", -(10**17) - 1), ("target", "HUF", 10**17 + 1))
+    terms, marks = {"external flows": 4 * 10**14}, {"HUF": 4 * 10**9}
+    return BookingEntry(key, at(seconds), "opening", "", lines, terms, 4 * 10**9, marks, D("-0.1"))
 
 
 def one_of_each() -> tuple[Entry, ...]:

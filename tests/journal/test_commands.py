@@ -8,6 +8,7 @@ from argparse import Namespace
 from decimal import Decimal as D
 from pathlib import Path
 
+from attrs import evolve
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -136,6 +137,30 @@ class VerifyTests(Commands, SynchronousTestCase):
     def test_a_fill_that_was_closed_twice_is_found(self) -> None:
         self.successResultOf(self.journal.record(samples.hedge("h2")))
         self.assertIn("fill target/f1 of 0.1 was closed by 0.2", self.run_("verify")[1])
+
+    def test_a_booking_that_does_not_balance_is_found(self) -> None:
+        wrong = samples.booking("0000000002")
+        self.successResultOf(self.journal.record(evolve(wrong, kind="flow", lines=(("target", "BTC", 1),), terms={})))
+        self.assertIn("1 minor units of BTC came from nowhere", self.run_("verify")[1])
+
+    def test_a_booking_that_is_missing_is_found(self) -> None:
+        self.successResultOf(self.journal.record(evolve(samples.booking("0000000003"), lines=(), terms={}, rounding=0)))
+        self.assertIn("number 2 is missing", self.run_("verify")[1])
+
+
+class TableTests(Commands, SynchronousTestCase):
+    """`pnl` and `pairs`: what a spreadsheet reads."""
+
+    def test_profit_and_loss_is_a_line_a_booking(self) -> None:
+        status, text, _ = self.run_("pnl")
+        head, line = text.splitlines()
+        self.assertEqual((status, head.split(",")[:4]), (0, ["time", "number", "kind", "reference"]))
+        self.assertEqual(line.split(",")[2], "opening")
+
+    def test_fills_and_hedges_are_a_line_a_pair(self) -> None:
+        status, text, _ = self.run_("pairs")
+        self.assertEqual((status, len(text.splitlines())), (0, 2))
+        self.assertIn("target/f1", text.splitlines()[1])
 
 
 class BackupTests(Commands, SynchronousTestCase):

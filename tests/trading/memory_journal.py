@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from ilp.journal.entries import (
     FINAL_ORDER_STATES,
     FINAL_TRANSFER_STATES,
+    BookingEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -117,6 +118,9 @@ class MemoryJournal:
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         return succeed(self.newest(FlowEntry, "key"))
+
+    def bookings(self, since: datetime) -> Deferred[Sequence[BookingEntry]]:
+        return succeed(self.of(BookingEntry))
 
     def close(self) -> Deferred[None]:
         return succeed(None)

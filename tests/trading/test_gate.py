@@ -178,6 +178,16 @@ class OrderTests(GateCase):
         self.seconds = 60.0
         self.passes(ORDER)
 
+    def test_a_loss_beyond_the_limit_stops_quotes_and_plans_but_no_hedge(self) -> None:
+        self.gate.loss = lambda: self.limits.loss_per_day + 1
+        self.passes(ORDER)
+        for purpose in (Purpose.QUOTE, Purpose.PLAN):
+            self.breach(evolve(ORDER, purpose=purpose), "loss a day")
+
+    def test_a_loss_of_just_the_limit_is_allowed(self) -> None:
+        self.gate.loss = lambda: self.limits.loss_per_day
+        self.passes(evolve(ORDER, purpose=Purpose.QUOTE))
+
     def test_turnover_counts_fills_of_the_last_day(self) -> None:
         self.gate.filled(D("0.95"), NOON)
         self.breach(ORDER, "turnover a day")

@@ -1,0 +1,172 @@
+"""A journal that books what it is given: each fill, transfer and flow becomes durable together with its booking.
+
+It passes everything on and refuses nothing.  Marks and exposure are asked of whoever has them at that moment; the gate asks
+here what the day has lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from ilp.accounts.books import Books
+from ilp.accounts.postings import Account
+from ilp.accounts.units import amount_of
+from ilp.journal.entries import BookingEntry, Entry, FillEntry, FlowEntry, HedgeEntry, StateEntry, TransferEntry
+from ilp.journal.interface import Journal
+
+__all__ = ["AccountedJournal", "Instant"]
+
+ZERO = Decimal(0)
+EVERY = timedelta(hours=1)  # of the world: how far apart bookings of new marks alone are
+EVER = datetime.min.replace(tzinfo=UTC)
+
+
+@frozen
+class Instant:
+    """What bookings need to know of the moment.
+
+    :ivar marks: None while one is missing; then the last known ones serve.
+    :ivar balances: what the venues hold of ours, or None while that is not certain; the ledger opens with it.
+    """
+
+    at: datetime
+    marks: Mapping[str, Decimal] | None
+    exposure: Decimal
+    balances: Mapping[Account, Decimal] | None = None
+    transfers: tuple[TransferEntry, ...] = ()
+
+
+class AccountedJournal:
+    """A `Journal` around another one.
+
+    :ivar books: the ledger.
+    :ivar instant: the moment as the trader sees it; None before there is a trader.
+    """
+
+    def __init__(self, journal: Journal, books: Books) -> None:
+        self.books = books
+        self.instant: Callable[[], Instant] | None = None
+        self._journal = journal
+        self._lost: list[BookingEntry] = []  # made, but not durable: with the next write
+        self._forgiven: tuple[date, int] = (date.min, 0)  # the day's result that a halt was acknowledged with
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def record(self, *entries: Entry) -> Deferred[None]:
+        """See `Journal.record`; the bookings that follow from *entries* are in the same transaction."""
+        return self._write(entries, self._bookings(entries))
+
+    def look(self) -> None:
+        """Open the ledger as soon as that is possible; book new marks when an hour or a day of the world has passed."""
+        if self.instant is None:
+            return
+        now = self.instant()
+        if now.marks is None:
+            return
+        if self.books.opened is None:
+            if now.balances is not None:
+                opening = self.books.open(now.at, now.balances, now.transfers, now.marks, now.exposure)
+                self._write((), [opening]).addErrback(lambda failure: None)  # kept for the next write
+        elif now.at - self.books.last >= EVERY or now.at.date() != self.books.last.date():
+            booking = self.books.revalue(now.at, now.marks, now.exposure)
+            if booking is not None:
+                self._write((), [booking]).addErrback(lambda failure: None)
+
+    def _write(self, entries: Iterable[Entry], bookings: list[BookingEntry]) -> Deferred[None]:
+        bookings, self._lost = self._lost + bookings, []
+        writing = self._journal.record(*entries, *bookings)
+
+        def failed(failure: Failure) -> Failure:
+            self._lost = bookings + self._lost
+            return failure
+
+        return writing.addErrback(failed)
+
+    def _bookings(self, entries: Iterable[Entry]) -> list[BookingEntry]:
+        found: list[BookingEntry | None] = []
+        for entry in entries:
+            if isinstance(entry, StateEntry) and entry.previous == "HALTED" and entry.state == "DISCONNECTED":
+                self._forgive(entry.at)
+            if self.books.opened is None or not isinstance(entry, FillEntry | TransferEntry | FlowEntry | HedgeEntry):
+                continue
+            found += self._booked(entry, self._now(entry))
+        return [booking for booking in found if booking is not None]
+
+    def _booked(self, entry: Entry, now: Instant) -> list[BookingEntry | None]:
+        books, marks = self.books, now.marks
+        if isinstance(entry, HedgeEntry):
+            if not entry.closed_by.startswith("plan:") or marks is None:
+                return []
+            return [books.revalue(now.at, marks, now.exposure)]
+        booking = None
+        before = None if marks is None or self._idle(entry) else books.revalue(now.at, marks, books.exposure)
+        if isinstance(entry, FillEntry):
+            booking = books.fill(entry, now.at, now.exposure)
+        elif isinstance(entry, TransferEntry):
+            booking = books.transfer(entry, now.at)
+        elif isinstance(entry, FlowEntry):
+            booking = books.flow(entry, now.at)
+        return [before, booking]
+
+    def _idle(self, entry: Entry) -> bool:
+        """Whether there will be nothing to book: no new marks need to be kept for it."""
+        return isinstance(entry, TransferEntry) and not entry.debited and entry.id not in self.books.booked
+
+    def _now(self, entry: Entry) -> Instant:
+        if self.instant is not None:
+            return self.instant()
+        at = entry.since if isinstance(entry, TransferEntry) else getattr(entry, "at", self.books.last)
+        return Instant(at, None, self.books.exposure)
+
+    # --------------------------------------------------------------------------------------------------- remembering
+
+    def load(self) -> Deferred[None]:
+        """Take up the bookings of earlier runs, and book what they missed."""
+        return Deferred.fromCoroutine(self._load())
+
+    async def _load(self) -> None:
+        for booking in await self._journal.bookings(EVER):
+            self.books.take(booking)
+        opened = self.books.opened
+        if opened is None:
+            return
+        for change in await self._journal.states(self.books.last - timedelta(days=1)):
+            if change.previous == "HALTED" and change.state == "DISCONNECTED":
+                self._forgive(change.at)
+        missed: list[Entry] = [fill for fill in await self._journal.fills(opened) if fill.at > opened]
+        missed += await self._journal.transfers(opened)
+        missed += [flow for flow in await self._journal.flows(opened) if flow.at > opened]
+        bookings = self._bookings(missed)
+        if bookings:
+            await self._write((), bookings)
+
+    # ------------------------------------------------------------------------------------------------------- the loss
+
+    def result_of_day(self) -> Decimal:
+        """What trading earned this world day, in numeraire; negative when it lost."""
+        now = self.instant() if self.instant is not None else None
+        at = self.books.last if now is None else now.at
+        return amount_of(self.books.result(at.date(), None if now is None else now.marks).own)
+
+    def loss(self) -> Decimal:
+        """What trading lost this world day, in numeraire, since a halt was last acknowledged; never negative."""
+        if self.books.opened is None:
+            return ZERO
+        now = self.instant() if self.instant is not None else None
+        day = (self.books.last if now is None else now.at).date()
+        forgiven = amount_of(self._forgiven[1]) if self._forgiven[0] == day else ZERO
+        return max(ZERO, forgiven - self.result_of_day())
+
+    def _forgive(self, at: datetime) -> None:
+        now = self.instant() if self.instant is not None else None
+        self._forgiven = at.date(), self.books.result(at.date(), None if now is None else now.marks).own

@@ -1,0 +1,58 @@
+"""Ties the pool's own ledger to a trader: what it is told of the moment, and the loss that stops it.  Books nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from ilp.accounts.books import Books
+from ilp.accounts.keeper import AccountedJournal, Instant
+from ilp.journal.interface import Journal
+from ilp.settings import Settings
+from ilp.trading.gate import over_loss
+from ilp.trading.machine import State
+from ilp.trading.trader import Trader
+
+__all__ = ["accounted", "keep_books", "told_balances"]
+
+_ENDED = frozenset({State.HALTED, State.SHUTDOWN})
+
+
+def accounted(journal: Journal, settings: Settings) -> AccountedJournal:
+    """*journal* with books for the pool that *settings* describe."""
+    return AccountedJournal(journal, Books(settings.tickers["btc"], settings.tickers["source"].partition("/")[2]))
+
+
+def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
+    """Let the ledger see through the trader's eyes, and the gate ask it for the day's loss; returns how to end that."""
+    limit = trader.settings.limits.loss_per_day
+
+    def turned() -> None:
+        journal.look()
+        loss = journal.loss()
+        if loss > limit and trader.life.state not in _ENDED:
+            trader.halt(str(over_loss(loss, limit)), "gate")
+
+    journal.instant = lambda: _instant(trader)
+    trader.gate.loss = journal.loss
+    return trader.subscribe(turned)
+
+
+def told_balances(trader: Trader) -> Mapping[tuple[str, str], Decimal]:
+    """What the connected venues say that they hold, fills of this moment included."""
+    return {
+        (venue, asset): trader.market.balances.balance(venue, asset)
+        for venue, asset in trader.layout.holdings
+        if trader.market.connected.get(venue, False)
+    }
+
+
+def _instant(trader: Trader) -> Instant:
+    certain = trader.life.state is State.READY and not trader.desk.live() and not trader.floor.inputs_trouble()
+    return Instant(
+        trader.clock.now(),
+        trader.market.marks(),
+        trader.floor.exposure.net,
+        told_balances(trader) if certain else None,
+        tuple(trader.transfers.entries) if certain else (),
+    )

@@ -1,0 +1,243 @@
+"""The ledger beside a whole pool in virtual time: what it says is what the venues' own ledgers say."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import Side
+from ilp.accounts.audit import faults_of_bookings
+from ilp.accounts.books import EXPOSED
+from ilp.accounts.keeper import AccountedJournal
+from ilp.accounts.postings import Term
+from ilp.accounts.report import bookings_csv, pairs_csv
+from ilp.accounts.units import amount_of
+from ilp.bookkeeping import accounted, keep_books
+from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, HedgeEntry, StateEntry, TransferEntry
+from ilp.snapshot import pnl
+from ilp.trading.machine import State
+from ilp.trading.trader import Trader
+from tests.trading.test_trader import CALM
+from tests.trading.world import LIMITS, World, settings
+
+D = Decimal
+
+
+class KeptWorld(World):
+    """A world whose trader keeps books."""
+
+    def new_trader(self) -> Trader:
+        self.books = accounted(self.journal, self.settings)
+        self.books.load().addErrback(lambda failure: failure.raiseException())
+        trader = Trader(
+            self.settings,
+            {"source": self.source, "target": self.target},
+            self.rates,
+            self.books,  # type: ignore[arg-type]  # it passes what it lacks on
+            self.clock,
+            strategy=self.strategy,
+        )
+        keep_books(trader, self.books)
+        return trader
+
+    def bookings(self) -> list[BookingEntry]:
+        return self.journal.of(BookingEntry)
+
+
+def calm(**limits: object) -> World:
+    return KeptWorld(config=settings(parameters=CALM, limits=evolve(LIMITS, **limits)))
+
+
+class KeeperTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = calm()
+        assert isinstance(self.world, KeptWorld)
+
+    @property
+    def books(self) -> AccountedJournal:
+        return self.world.books  # type: ignore[attr-defined,no-any-return]
+
+    def agree(self) -> None:
+        """The ledger holds what the venues hold, and adds up."""
+        self.assertEqual(self.books.books.fault(), "")
+        for venue, asset in self.world.trader.layout.holdings:
+            held = amount_of(self.books.books.balances.get((venue, asset), 0))
+            self.assertEqual(held, self.world.truth(venue, asset), f"{venue} {asset}")
+
+    def sound(self) -> None:
+        journal = self.world.journal
+        things = (journal.of(FillEntry), journal.newest(TransferEntry, "id"), journal.newest(FlowEntry, "key"))
+        self.assertEqual(list(faults_of_bookings(journal.of(BookingEntry), *things)), [])
+
+    def test_it_opens_when_the_pool_is_ready(self) -> None:
+        self.assertIsNone(self.books.books.opened)
+        self.world.ready().advance(0.1)
+        self.assertIsNotNone(self.books.books.opened)
+        self.agree()
+
+    def test_fills_and_hedges_are_booked_as_the_venues_booked_them(self) -> None:
+        self.world.trading()
+        for side in (Side.BUY, Side.SELL, Side.SELL):
+            self.world.take(side)
+            self.world.advance(2)
+        self.agree()
+        self.sound()
+        kinds = [booking.kind for booking in self.journal_bookings()]
+        self.assertEqual(kinds.count("trade"), len(self.world.journal.of(FillEntry)))
+        self.assertGreater(self.books.books.since.term(Term.SPREAD), 0)
+        self.assertLess(self.books.books.since.term(Term.HEDGES), 0)
+        self.assertLess(self.books.books.since.term(Term.FEES), 0)
+
+    def journal_bookings(self) -> list[BookingEntry]:
+        return self.world.journal.of(BookingEntry)
+
+    def test_trading_earned_what_equity_grew_by_while_the_marks_stood_still(self) -> None:
+        self.world.trading()
+        before = self.books.books.equity()
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        grown = amount_of((self.books.books.equity() - before) // 10**12)
+        self.assertAlmostEqual(grown, amount_of(self.books.books.since.own), 6)
+
+    def test_a_restart_goes_on_with_the_same_books(self) -> None:
+        self.world.trading()
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        before = self.books.books
+        self.world.end()
+        self.world.source, self.world.target, self.world.rates = self.world.clients()
+        self.world.trader = self.world.new_trader()
+        self.assertEqual((self.books.books.balances, self.books.books.since), (before.balances, before.since))
+        self.world.ready()
+        self.agree()
+        self.sound()
+
+    def test_a_fill_that_a_crash_kept_from_being_booked_is_booked_at_the_next_start(self) -> None:
+        self.world.trading()
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        journal = self.world.journal
+        last = [booking for booking in journal.of(BookingEntry) if booking.kind == "trade"][-1]
+        journal.written.remove(last)
+        # numbers follow one another, so what came after the lost booking is gone as well
+        journal.written[:] = [e for e in journal.written if not (isinstance(e, BookingEntry) and e.key > last.key)]
+        self.world.end()
+        self.world.source, self.world.target, self.world.rates = self.world.clients()
+        self.world.trader = self.world.new_trader()
+        self.world.ready()
+        self.agree()
+
+    def test_a_booking_that_could_not_be_written_goes_with_the_next_write(self) -> None:
+        self.world.trading()
+        self.world.journal.broken = "no space left"
+        self.world.take(Side.BUY)
+        self.world.advance(1)
+        self.world.journal.broken = ""
+        self.world.advance(5)
+        self.agree()
+        self.sound()
+
+    def test_falling_prices_do_not_halt_the_pool(self) -> None:
+        world = self.world = calm(loss_per_day=D(1))
+        world.trading()
+        for step in range(1, 6):
+            world.show_source(D("249.9") - 3 * step, D("250.1") - 3 * step)
+            world.advance(1)
+        self.assertEqual(world.trader.life.state, State.TRADING, world.trader.reason)
+        self.assertLess(self.books.books.total(world.trader.market.marks()).term(Term.BASE), -100 * 10**8)
+
+    def test_a_loss_beyond_the_limit_halts_with_its_numbers(self) -> None:
+        world = self.world = calm(loss_per_day=D("0.5"))
+        world.trading()
+        # Nobody can hedge at the middle: what the hedge costs is more than the limit once the price has run away.
+        world.take(Side.SELL)
+        world.show_source(D("239.9"), D("240.1"))
+        world.advance(3)
+        self.assertEqual(world.trader.life.state, State.HALTED)
+        self.assertRegex(world.trader.reason, r"loss a day: [0-9.]+, allowed 0.5")
+        self.assertEqual(world.open_orders(), [])
+
+    def test_after_an_acknowledged_loss_the_day_begins_anew(self) -> None:
+        self.test_a_loss_beyond_the_limit_halts_with_its_numbers()
+        self.world.trader.reset("looked at it", "operator")
+        self.assertTrue(self.world.until(lambda: self.world.trader.life.state is State.READY))
+        self.assertLess(self.books.loss(), D("0.5"))
+        self.world.trader.start("operator")
+        self.world.advance(1)
+        self.assertEqual(self.world.trader.life.state, State.TRADING, self.world.trader.reason)
+
+    def test_a_new_day_has_its_own_result(self) -> None:
+        self.world.trading()
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        first = self.world.clock.now().date()
+        self.world.clock.start = self.world.clock.start.replace(day=first.day + 1)
+        self.world.advance(1)
+        self.assertEqual(self.books.loss(), D(0))
+        self.world.show_source(D("250.9"), D("251.1"))
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        self.assertEqual(len(self.books.books.days), 2)
+
+    def test_the_console_is_told(self) -> None:
+        self.world.trading()
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        told = pnl(self.world.trader, self.books)
+        assert told is not None
+        self.assertEqual((told["identity"], told["differences"]), (None, []))
+        self.assertEqual(told["loss"]["limit"], "100000")
+        self.assertEqual(set(told["today"]), {*map(str, Term), EXPOSED, "rounding", "trading", "equity change"})
+
+    def test_fills_and_what_closed_them_are_a_table(self) -> None:
+        self.world.trading()
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        journal = self.world.journal
+        head, *lines = pairs_csv(journal.of(FillEntry), journal.of(HedgeEntry)).splitlines()
+        self.assertEqual(head.count(","), lines[0].count(","))
+        self.assertEqual(len(lines), len(journal.of(HedgeEntry)))
+        rows = bookings_csv(journal.of(BookingEntry)).splitlines()
+        self.assertEqual(len(rows), 1 + len(journal.of(BookingEntry)))
+
+    def test_a_reset_is_what_forgives(self) -> None:
+        self.world.ready().advance(0.1)
+        self.assertEqual([e.state for e in self.world.journal.of(StateEntry)][-1], "READY")
+        self.assertEqual(self.books.loss(), D(0))
+
+
+class TransferTests(SynchronousTestCase):
+    """Plans that transfer: nothing is lost on the way in the ledger either."""
+
+    def test_transfers_cost_what_did_not_arrive(self) -> None:
+        world = KeptWorld(speed=60.0)
+        world.ready().trader.start("operator")
+        world.advance(400, 0.1)
+        done = [entry for entry in world.journal.newest(TransferEntry, "id") if entry.state == "ARRIVED"]
+        self.assertNotEqual(done, [])
+        books = world.books.books
+        self.assertEqual(books.fault(), "")
+        self.assertLess(books.since.term(Term.TRANSFERS), 0)
+        world.trader.stop("operator")
+        world.advance(5)
+        for venue, asset in world.trader.layout.holdings:
+            self.assertEqual(amount_of(books.balances[venue, asset]), world.truth(venue, asset), f"{venue} {asset}")
+        things = (
+            world.journal.of(FillEntry),
+            world.journal.newest(TransferEntry, "id"),
+            world.journal.newest(FlowEntry, "key"),
+        )
+        self.assertEqual(list(faults_of_bookings(world.bookings(), *things)), [])
+
+    def test_money_from_outside_is_no_profit(self) -> None:
+        world = KeptWorld(config=settings(parameters=CALM))
+        world.ready().advance(0.5)
+        before = world.books.books.since.own
+        core = world.target_core
+        core.deposit("BTC", 10**8, core.current_address("pool", "BTC"))
+        world.advance(90)
+        self.assertEqual(world.books.books.since.own, before)
+        self.assertEqual(len(world.journal.newest(FlowEntry, "key")), 1)
+        self.assertEqual(amount_of(world.books.books.balances["target", "BTC"]), world.truth("target", "BTC"))
