@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from clients.exchange import ExchangeError
 from ilp.journal.entries import OrderEntry, OrderState, PlanEntry, Purpose, TransferEntry
 from ilp.journal.interface import JournalError
+from ilp.pool.certificate import Invalid, verify
 from ilp.pool.document import pool_document
 from ilp.pool.optimizer import answer_document
 from ilp.trading.floor import Floor
@@ -121,14 +122,22 @@ class Planner:
         return [*live, *quotes]
 
     async def _execute(self, optimum: Optimum) -> None:
-        """Journal the plan and its order, durably, then send: after a crash no trade of a plan passes for a hedge."""
+        """Check and journal the plan and its order, durably, then send.
+
+        After a crash no trade of a plan passes for a hedge; and no amount of money moves on an answer that another piece of
+        code, which shares nothing with the optimizer, cannot follow.
+        """
         floor, moves, id = self.floor, transfers(optimum), self.floor.ids()
         request = self._request(optimum)
         try:
             if optimum.rounded.moves:
                 plan = plan_entry(id, floor, optimum)
+                verify(plan.pool, plan.answer)
                 await floor.recorder.durable(plan, *([] if request is None else [self._intended(request)]))
                 self.last = plan
+        except Invalid as error:
+            floor.alarm("plan", f"plan {id} is not executed, its certificate does not hold: {error}")
+            return
         except JournalError as error:
             floor.alarm("plan", f"plan {id} is not executed: {error}")
             return
