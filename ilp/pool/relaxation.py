@@ -382,7 +382,7 @@ class Relaxation:
             offsets, upper, lower, broken = self._limits(status)
             if broken is not None:
                 return self.impossible(status, broken)
-            found = self._minimum(upper, lower)
+            found = self._minimum(upper, lower, exact)
             if found is None:
                 break
             x, multipliers = found
@@ -451,7 +451,7 @@ class Relaxation:
             upper[n + b + q + row] = max(0.0, upper[n + b + q + row] - spent)
         return offsets, upper, lower, None
 
-    def _minimum(self, upper: Array, lower: Array) -> tuple[Array, Array] | None:
+    def _minimum(self, upper: Array, lower: Array, exact: bool) -> tuple[Array, Array] | None:
         """Minimum and multipliers; the last workspace is warm, a new one is made where it fails."""
         n = len(self._gradient)
         if n == 0:
@@ -467,7 +467,7 @@ class Relaxation:
                     continue
             else:
                 self._model.update(f=self._gradient, bupper=upper, blower=lower)
-            found = self._proximal(epsilon, upper, lower)
+            found = self._proximal(epsilon, upper, lower, exact)
             if found is not None:
                 if attempt:
                     self._model = None
@@ -475,15 +475,15 @@ class Relaxation:
         self._model = None
         return None
 
-    def _proximal(self, epsilon: float, upper: Array, lower: Array) -> tuple[Array, Array] | None:
-        """Solve, then again around the solution, until the regularisation has no effect any more."""
+    def _proximal(self, epsilon: float, upper: Array, lower: Array, exact: bool) -> tuple[Array, Array] | None:
+        """Solve, then again around the solution, until the regularisation has no effect any more, or little."""
         linear = len(self._gradient) - self._sizes[2]
         x, _, flag, info = self._model.solve()
-        for step in range(_PROXIMAL_STEPS):
+        for step in range(_PROXIMAL_STEPS if exact else _PATIENCE):
             if flag < 1:
                 return None
             center = x
-            if step >= _PATIENCE:
+            if exact and step >= _PATIENCE:
                 center = newton(self._hessian, linear, self._gradient, self._rows, (lower, upper), x, info["lam"])
             shifted = self._gradient.copy()
             shifted[:linear] -= epsilon * center[:linear]
