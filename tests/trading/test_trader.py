@@ -509,6 +509,15 @@ class HedgeTests(TraderCase):
         world.advance(1)
         self.assertEqual(world.truth("source", "BTC") - before, D("-0.06"))
 
+    def test_the_operators_float_stays_open_and_only_the_rest_is_hedged(self) -> None:
+        world = self.world(parameters=evolve(CALM, max_unhedged=D("0.06"))).trading()
+        world.take(Side.SELL)
+        world.advance(2)
+        self.assertEqual(world.truth("source", "BTC"), D("5.96"))
+        self.assertEqual(world.trader.status().exposure.quantity, D("0.06"))
+        world.advance(12)
+        self.assertEqual((tuple(world.trader.alarms), len(world.open_orders())), ((), 2))
+
     def test_opposite_fills_cancel_out_before_anything_is_sent(self) -> None:
         world = self.world().trading()
         world.source.faults.add(Fault.DELAY, "placeOrder", times=1, seconds=0.5)
@@ -633,6 +642,32 @@ class ExclusiveAccountTests(TraderCase):
         world.trader.stop("operator")
         self.assertTrue(world.until(lambda: world.trader.life.state is State.READY, 5))
         self.assertEqual(world.open_orders(), [])
+
+    def test_a_hedge_that_rests_is_cancelled_after_its_time_and_priced_anew(self) -> None:
+        world = self.world().trading()
+        world.source.faults.add(Fault.LOSE_REQUEST, "event:book", times=0)
+        world.show_source(world.bid - 10, world.ask - 10)
+        world.take(Side.SELL)
+        world.advance(0.9, 0.01)
+        (hedge,) = world.open_orders("source")
+        self.assertEqual(hedge.price, 2_486_600)
+        world.advance(1, 0.01)
+        self.assertEqual(world.open_orders("source"), [])
+        self.assertEqual(world.truth("source", "BTC"), D("5.9"))
+
+    def test_never_two_hedges_are_open_at_once(self) -> None:
+        world = self.world().trading()
+        world.source.faults.add(Fault.LOSE_REQUEST, "event:book", times=0)
+        world.show_source(world.bid - 10, world.ask - 10)
+        most = 0
+        for _ in range(5):
+            world.take(Side.SELL, "0.03")
+            for _ in range(30):
+                world.advance(0.02, 0.01)
+                most = max(most, len(world.open_orders("source")))
+        self.assertEqual(most, 1)
+        world.advance(3)
+        self.assertEqual(world.truth("source", "BTC") + world.truth("target", "BTC"), D(12))
 
     def test_orders_left_from_before_are_cancelled_before_ready(self) -> None:
         world = self.world()
