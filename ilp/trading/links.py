@@ -39,11 +39,20 @@ class Treasury(Protocol):
 class Owner(Protocol):
     """Whom the connections tell."""
 
-    def connected(self, venue: str) -> None: ...
-    def lost(self, venue: str) -> None: ...
-    def wake(self) -> None: ...
-    def book_told(self, pair: Pair) -> None: ...
-    def report(self, message: str, error: BaseException | None = None) -> None: ...
+    def connected(self, venue: str) -> None:
+        """A venue, or the feed (empty), is ready for calls."""
+
+    def lost(self, venue: str) -> None:
+        """The connection to a venue, or to the feed (empty), is gone."""
+
+    def wake(self) -> None:
+        """Something in the picture changed."""
+
+    def book_told(self, pair: Pair) -> None:
+        """A book is in the picture."""
+
+    def report(self, message: str, error: BaseException | None = None) -> None:
+        """Something went wrong that no caller waits for."""
 
 
 @define(eq=False)

@@ -35,7 +35,8 @@ class Mover(Protocol):
 
     def wanted(
         self, plan: str, moves: Iterable[WantedTransfer], marks: Mapping[str, Decimal]
-    ) -> Deferred[tuple[TransferEntry, ...]]: ...
+    ) -> Deferred[tuple[TransferEntry, ...]]:
+        """Begin, revise or give up transfers as a plan wants; fires after every call to a venue was answered."""
 
 
 def plan_entry(id: str, floor: Floor, optimum: Optimum, *, acted: bool = True) -> PlanEntry:

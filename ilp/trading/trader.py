@@ -117,15 +117,16 @@ class Trader:
         self._closed = False
         self._zero: list[Deferred[None]] = []
         self._cleared = False  # every venue that answers has confirmed zero, and nothing of ours is in doubt elsewhere
-        self._build(venues, feed, journal, strategy or LiquidityPool())
+        exposure = Exposure(self._ids)
+        self._build_doors(venues, journal, exposure)
+        self._build_floor(exposure)
+        self._build_parts(feed, strategy or LiquidityPool())
 
-    def _build(
-        self, venues: Mapping[str, IExchange], feed: IRateFeed | None, journal: Journal, strategy: Strategy
-    ) -> None:
+    def _build_doors(self, venues: Mapping[str, IExchange], journal: Journal, exposure: Exposure) -> None:
+        """The picture, the gate, and what sends through it."""
         settings, clock = self.settings, self.clock
         self.market = Market(self.layout, settings.ages, self._seconds, clock.now)
         self.recorder = Recorder(journal, self._seconds, self.wake)
-        exposure = Exposure(self._ids)
         self.facts = GateFacts(
             self.layout,
             self.market,
@@ -154,11 +155,14 @@ class Trader:
             changed=self.wake,
             broken=self.recorder.suspect,
         )
+
+    def _build_floor(self, exposure: Exposure) -> None:
+        """What the parts share."""
         self.floor = Floor(
-            settings,
+            self.settings,
             self.layout,
-            settings.parameters,
-            clock,
+            self.settings.parameters,
+            self.clock,
             self._readers,
             self.market,
             self.recorder,
@@ -179,8 +183,12 @@ class Trader:
             self.recorder,
             lambda: self.floor.parameters,
             self._seconds,
-            clock.now,
+            self.clock.now,
         )
+
+    def _build_parts(self, feed: IRateFeed | None, strategy: Strategy) -> None:
+        """The parts that listen, decide and act."""
+        clock = self.clock
         self.links = Links(
             self.layout,
             self._readers,
@@ -193,7 +201,7 @@ class Trader:
             clock.now,
         )
         source = self.layout.source.venue
-        self.variances = Variances(settings.variance, self.layout, self._readers[source], feed, clock.now)
+        self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock.now)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
         self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner)
         self.duties = Duties(self.floor, self.links, self.variances, self.report)
