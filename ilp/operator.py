@@ -13,13 +13,14 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from clients.exchange import Side
 from ilp import snapshot
 from ilp.accounts.keeper import AccountedJournal
 from ilp.figures import amount, figure, when
+from ilp.insight import insight_document
 from ilp.journal.entries import ParameterEntry, PlanEntry
 from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
@@ -100,6 +101,9 @@ class Console(Protocol):
     def plans(self) -> Document:
         """The newest executed plans with the pools they were computed from: `{"plans": [...]}`."""
 
+    def insight(self) -> Deferred[Document]:
+        """What would change the plan: `{"time", "sensitivities", "shadow_prices", "why_off"}`."""
+
 
 class Operator:
     """The daemon's side of `Console`.
@@ -109,6 +113,7 @@ class Operator:
     :param notices: what the operator has to be told about the start, such as edits that the file overruled.
     :param mode: `live` or `paper`.
     :param books: the pool's own ledger, where there is one.
+    :param in_worker: runs a slow pure function off the reactor's thread; by default it runs at once.
     """
 
     _log = Logger()
@@ -124,6 +129,7 @@ class Operator:
         notices: tuple[str, ...] = (),
         mode: str = "live",
         books: AccountedJournal | None = None,
+        in_worker: Callable[..., Deferred[Any]] = maybeDeferred,
     ) -> None:
         self.trader = trader
         self.table = table
@@ -131,6 +137,7 @@ class Operator:
         self._settings = settings
         self._journal = journal
         self._mode = mode
+        self._in_worker = in_worker
         self._books = books
         self._notices = [{"level": "info", "text": text} for text in notices]
         self._own_targets: tuple[float, Parameters, str] | None = None
@@ -182,6 +189,18 @@ class Operator:
     def plans(self) -> Document:
         """See `Console`."""
         return {"plans": [_plan(plan) for plan in self._journal.plans_kept() if plan.rounded]}
+
+    def insight(self) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def look() -> Document:
+            optimum, at = self.trader.loop.optimum, self._world_time(self.trader.loop.optimised_at)
+            if optimum is None:
+                raise Declined(503, {"reasons": ["there is no plan yet: the trader has not seen all inputs"]})
+            found: Document = await self._in_worker(insight_document, optimum.pool, optimum.solution)
+            return {"time": when(at), **found}
+
+        return Deferred.fromCoroutine(look())
 
     def _changed(self) -> None:
         for changed in tuple(self._subscribers):

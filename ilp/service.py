@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, TextIO
 
 from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, FirstError
 from twisted.internet.error import CannotListenError, ReactorNotRunning
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.reflect import namedAny
 
@@ -123,7 +125,15 @@ class Daemon(Service):
         keep_books(self.trader, self._books)
         mode = "paper" if settings.simulation is not None else "live"
         self.operator = Operator(
-            self.trader, settings, table, journal, version=version, notices=notices, mode=mode, books=self._books
+            self.trader,
+            settings,
+            table,
+            journal,
+            version=version,
+            notices=notices,
+            mode=mode,
+            books=self._books,
+            in_worker=partial(deferToThreadPool, self._reactor, self._reactor.getThreadPool()),
         )
         users = _with_random_passwords(settings.web.users)
         self.web = WebService(self.operator, users, self._reactor)

@@ -16,6 +16,7 @@ from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.report import pnl_section
 from ilp.bookkeeping import told_balances
 from ilp.figures import amount, figure, when
+from ilp.insight import move_words
 from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, TransferEntry, TransferState
 from ilp.parameters import Table, display
 from ilp.pool.document import Payout, Pool, Trade
@@ -396,12 +397,12 @@ def _column(pool: Pool, column: Column) -> dict[str, Any]:
 def _words(pool: Pool, number: int, direction: str) -> dict[str, str]:
     move = pool.moves[number]
     if isinstance(move, Trade):
-        return {"label": f"{direction} {move.base} for {move.quote} on {move.venue}", "asset": move.base}
-    if isinstance(move, Payout):
-        return {"label": f"pay {move.asset} out from {move.venue}", "asset": move.asset}
-    sender, receiver = (move.source, move.target) if direction == "out" else (move.target, move.source)
-    becomes = f" as {receiver[1]}" if receiver[1] != sender[1] else ""
-    return {"label": f"send {sender[1]} from {sender[0]} to {receiver[0]}{becomes}", "asset": sender[1]}
+        asset = move.base
+    elif isinstance(move, Payout):
+        asset = move.asset
+    else:
+        asset = (move.source if direction == "out" else move.target)[1]
+    return {"label": move_words(pool, number, direction), "asset": asset}
 
 
 # ------------------------------------------------------------------------------------------------------ data, needs

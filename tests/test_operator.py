@@ -143,6 +143,15 @@ class SnapshotTests(OperatorCase):
         again = answer_document(pool, solve(pool))
         self.assertEqual(again["optimized"]["moves"], plan["answer"]["optimized"]["moves"])
 
+    def test_it_can_be_asked_what_would_change_the_plan(self) -> None:
+        document = json.loads(json.dumps(self.done(self.operator.insight())))
+        labels = {found["label"] for found in document["sensitivities"]}
+        self.assertIn("target of BTC on source", labels)
+        self.assertIn("fixed charge of transfers USD, source – target", labels)
+        self.assertEqual({(p["venue"], p["asset"]) for p in document["shadow_prices"]}, set(TARGETS))
+        off = {found["label"]: found["reason"] for found in document["why_off"]}
+        self.assertTrue(off["buy BTC for USD on source"])
+
     def test_a_change_is_told_to_whoever_listens(self) -> None:
         told: list[None] = []
         stop = self.operator.subscribe(lambda: told.append(None))

@@ -40,6 +40,13 @@ class Api:
         """The newest executed plans with the pools they were computed from."""
         return _asked(self.console.plans)
 
+    async def insight(self) -> Document:
+        """What would change the plan."""
+        try:
+            return await self.console.insight()
+        except Declined as declined:
+            raise Refused(declined.status, _told(declined)) from None
+
     async def act(self, name: str, user: str, body: bytes) -> Document:
         """Do the act *name* of `ACTS`; what the console declines becomes a refusal."""
         act: Act = getattr(self, name)

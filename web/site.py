@@ -105,6 +105,7 @@ class Root(Resource):
             "/api/update": {b"GET": self._update, **acts.pop("/api/update")},
             "/api/pool": {b"GET": self._pool},
             "/api/plans": {b"GET": self._plans},
+            "/api/insight": {b"GET": self._insight},
             "/api/history": {b"GET": self._history},
             **acts,
         }
@@ -251,6 +252,10 @@ class Root(Resource):
     async def _plans(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
         return json_reply(self.parts.api.plans())
+
+    async def _insight(self, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        return json_reply(await self.parts.api.insight())
 
     async def _history(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)

@@ -124,6 +124,9 @@ class FakeConsole:
         self.notify()
         return self._answer(call, found[0])
 
+    def insight(self) -> Deferred[Document]:
+        return self._answer(("insight",), {"time": at(), "sensitivities": [], "shadow_prices": [], "why_off": []})
+
     def flow(self, user: str, key: str, text: str) -> Deferred[Document]:
         call = ("flow", user, key, text)
         found = [flow for flow in self.document["state"].setdefault("flows", []) if flow["key"] == key]
