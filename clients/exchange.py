@@ -93,11 +93,15 @@ class Book(TypedDict):
 
 
 class Position(TypedDict):
-    """A holding: `position` is all of it, `available` what may be spent now (less what own orders hold)."""
+    """A holding: `position` is all of it, `available` what may be spent now (less what own orders hold).
+
+    `reference_price` is there for futures only: the price that gains and losses are reckoned from, None if never traded.
+    """
 
     contract: str
     position: Decimal
     available: Decimal
+    reference_price: NotRequired[Decimal | None]
 
 
 class Order(TypedDict):

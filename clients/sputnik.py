@@ -1,4 +1,4 @@
-"""Client of Sputnik exchanges over WAMP: the uniform interface for cash pairs.
+"""Client of Sputnik exchanges over WAMP: the uniform interface for pairs, predictions and futures.
 
 What this venue does not have, and what is done about it: no client order ids, post-only, immediate-or-cancel, amend and
 dead man's switch (`NotImplementedError`); no order lookup (`getOrder` answers for the orders that this object has seen,
@@ -161,7 +161,7 @@ class Sputnik(SputnikConnection):
             if given:
                 raise NotImplementedError(f"{self.name}: {doing}: this venue has no {name}")
         live = self._ready(doing, private=True)
-        self._market(ticker, doing, "cash_pair", OrderRejected)
+        self._market(ticker, doing, "market", OrderRejected)
         try:
             wire_price = self._account.contracts.wire_price(ticker, price)
             wire_quantity = self._account.contracts.wire_quantity(ticker, quantity)
@@ -285,8 +285,12 @@ class Sputnik(SputnikConnection):
     async def getFills(self, start: datetime, end: datetime) -> list[Fill]:
         """See `IExchange`.  Read from the notes of the transaction history; times are those of the bookings."""
         live = self._ready("reading fills", private=True)
-        rows = await live.history(to_wire_time(start), to_wire_time(end))
-        return [fill_record(self._account.contracts, fill) for fill in read_fills(self._account.contracts, rows)]
+        contracts, last = self._account.contracts, to_wire_time(end)
+        has_futures = any(contract.contract_type == "futures" for contract in contracts.values())
+        # What a future traded at follows from the settlements after it.
+        rows = await live.history(to_wire_time(start), None if has_futures else last)
+        fills = read_fills(contracts, rows, await live.references(rows))
+        return [fill_record(contracts, fill) for fill in fills if fill.timestamp <= last]
 
     @deferring
     async def getTransfers(self, start: datetime, end: datetime) -> list[Transfer]:
@@ -306,7 +310,7 @@ class Sputnik(SputnikConnection):
     async def getOrderBook(self, ticker: str) -> Book:
         """See `IExchange`.  Empty for up to ten minutes after the venue was restarted: it does not know better then."""
         live = self._ready(f"reading the book of {ticker}")
-        self._market(ticker, f"reading the book of {ticker}", "cash_pair")
+        self._market(ticker, f"reading the book of {ticker}", "market")
         return await live.read_book(ticker)
 
     @deferring
@@ -334,7 +338,7 @@ class Sputnik(SputnikConnection):
         self, doing: str, procedure: str, ticker: str, start: datetime, end: datetime, *more: str, result: type[T]
     ) -> T:
         live = self._ready(doing)
-        self._market(ticker, doing, "cash_pair")
+        self._market(ticker, doing, "market")
         # 0 would mean "an hour ago" and "now" here, so the epoch itself is asked for one microsecond later.
         times = (max(1, to_wire_time(start)), max(1, to_wire_time(end)))
         return await live.ask(
@@ -351,16 +355,16 @@ class Sputnik(SputnikConnection):
 
     def round_bid(self, ticker: str, price: Decimal) -> Decimal:
         """See `IExchange`."""
-        self._market(ticker, "rounding", "cash_pair")
+        self._market(ticker, "rounding", "market")
         return self._account.contracts.floor_price(ticker, price)
 
     def round_ask(self, ticker: str, price: Decimal) -> Decimal:
         """See `IExchange`."""
-        self._market(ticker, "rounding", "cash_pair")
+        self._market(ticker, "rounding", "market")
         return self._account.contracts.ceil_price(ticker, price)
 
     def round_quantity(self, ticker: str, quantity: Decimal) -> Decimal:
         """See `IExchange`."""
         if ticker not in self._account.contracts:
-            self._market(ticker, "rounding", "cash_pair")
+            self._market(ticker, "rounding", "market")
         return self._account.contracts.floor_quantity(ticker, quantity)

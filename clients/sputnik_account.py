@@ -14,7 +14,15 @@ from attrs import define, field
 
 from clients.exchange import Fill, Order, Position, Side
 from clients.sputnik_history import HistoryFill
-from clients.sputnik_wire import Contracts, FillMessage, OrderMessage, TransactionMessage, from_wire_time
+from clients.sputnik_margin import MARGIN_CURRENCY, Resting, margin
+from clients.sputnik_wire import (
+    Contracts,
+    FillMessage,
+    OrderMessage,
+    PositionMessage,
+    TransactionMessage,
+    from_wire_time,
+)
 
 __all__ = ["Account", "Provisional", "Tracked"]
 
@@ -74,6 +82,7 @@ class Account:
     :ivar contracts: for conversions; replaced on every new connection.
     :ivar least_fee: fee rate in parts per million to reckon with before a fill has told the real one.
     :ivar positions: wire units, as last read plus what the transaction feed told since.
+    :ivar references: wire reference prices of futures, as last read; `safe_prices` what margins are reckoned with.
     :ivar withdrawals: ids that withdrawals made here were given, so that two alike get different ones.
     :ivar untold: events that happened when nobody could be told, in order; they outlive a session that ended before it
         was ready.
@@ -84,6 +93,8 @@ class Account:
     orders: dict[int, Tracked] = field(factory=dict)
     provisional: list[Provisional] = field(factory=list)
     positions: dict[str, int] = field(factory=dict)
+    references: dict[str, int] = field(factory=dict)
+    safe_prices: dict[str, int] = field(factory=dict)
     withdrawals: set[str] = field(factory=set)
     untold: list[tuple[str, tuple[Any, ...]]] = field(factory=list)
     _fee_rates: dict[str, int] = field(factory=dict)
@@ -267,26 +278,47 @@ class Account:
 
     # -- holdings
 
+    def take_positions(self, messages: Iterable[PositionMessage]) -> None:
+        """All holdings, freshly read."""
+        listed = list(messages)
+        self.positions = {message.contract: message.position for message in listed}
+        self.references = {m.contract: m.reference_price for m in listed if m.reference_price is not None}
+
+    def margin(self) -> int:
+        """What predictions and futures hold of the margin currency, fees aside."""
+        return margin(self.contracts, self.positions, self._resting(), self.safe_prices, self.references)
+
+    def _resting(self) -> list[Resting]:
+        opened = [order.message for order in self.open_orders()]
+        return [
+            *(Resting(o.contract, o.side, o.price, o.quantity_left) for o in opened),
+            *(Resting(p.contract, p.side, p.price, p.quantity) for p in self.provisional),
+        ]
+
     def take_transaction(self, message: TransactionMessage) -> None:
         """Add a booking of the feed.  A read of all positions soon replaces the sum: feed and read cannot be aligned."""
         self.positions[message.contract] = self.positions.get(message.contract, 0) + message.change
 
     def position_records(self) -> dict[str, Position]:
-        """Every cash holding, and every currency that can be traded even where there is nothing of it.
+        """Every holding, and every currency that can be traded even where there is nothing of it.
 
-        `available` is what 5.6 leaves for a further order or withdrawal.  Margins of predictions and futures are not
-        taken into account: this client trades cash pairs.
+        `available` is what 5.6 leaves for a further order or withdrawal: of the margin currency, what margins leave.
         """
-        tickers = {ticker for ticker in self.positions if self._is_cash(ticker)} | self._traded_currencies()
+        tickers = {ticker for ticker in self.positions if self._is_held(ticker)} | self._traded_currencies()
         held = self.held()
-        return {
-            ticker: Position(
-                contract=ticker,
-                position=self.contracts.quantity(ticker, self.positions.get(ticker, 0)),
-                available=self.contracts.quantity(ticker, self.positions.get(ticker, 0) - held.get(ticker, 0)),
-            )
-            for ticker in sorted(tickers)
-        }
+        return {ticker: self._position_record(ticker, held.get(ticker, 0)) for ticker in sorted(tickers)}
+
+    def _position_record(self, ticker: str, held: int) -> Position:
+        position = self.positions.get(ticker, 0)
+        record = Position(
+            contract=ticker,
+            position=self.contracts.quantity(ticker, position),
+            available=self.contracts.quantity(ticker, position - held),
+        )
+        if self.contracts[ticker].contract_type == "futures":
+            reference = self.references.get(ticker)
+            record["reference_price"] = None if reference is None else self.contracts.price(ticker, reference)
+        return record
 
     def held(self) -> Mapping[str, int]:
         """Wire units per currency that open and provisional orders hold (5.6, step 1).
@@ -295,6 +327,8 @@ class Account:
         base currency, and any fee beyond what it brings.
         """
         held: dict[str, int] = {}
+        if needed := self.margin():
+            held[MARGIN_CURRENCY] = needed
         rows = [
             (o.message.contract, o.message.side, o.message.price, o.message.quantity, o.message.quantity_left)
             for o in self.open_orders()
@@ -302,12 +336,14 @@ class Account:
         rows += [(p.contract, p.side, p.price, p.quantity, p.quantity) for p in self.provisional]
         for ticker, side, price, quantity, left in rows:
             contract = self.contracts.get(ticker)
-            if contract is None or contract.contract_type != "cash_pair":
+            if contract is None:
                 continue
             base, quote = contract.payout_contract_ticker or "", contract.denominated_contract_ticker or ""
             cash = self.contracts.cash(ticker, price, quantity)
             fee = cash * self.fee_rate(ticker) // PPM
-            if side is Side.BUY:
+            if contract.contract_type != "cash_pair":
+                held[quote] = held.get(quote, 0) + fee
+            elif side is Side.BUY:
                 held[quote] = held.get(quote, 0) + cash + fee
             else:
                 held[base] = held.get(base, 0) + left
@@ -328,14 +364,16 @@ class Account:
     def _human_fees(self, fees: Mapping[str, int]) -> dict[str, Decimal]:
         return {ticker: self.contracts.quantity(ticker, fee) for ticker, fee in fees.items()}
 
-    def _is_cash(self, ticker: str) -> bool:
-        return ticker in self.contracts and self.contracts[ticker].contract_type == "cash"
+    def _is_held(self, ticker: str) -> bool:
+        return ticker in self.contracts and self.contracts[ticker].contract_type != "cash_pair"
 
     def _traded_currencies(self) -> set[str]:
         legs: set[str] = set()
         for contract in self.contracts.values():
             if contract.contract_type == "cash_pair":
-                legs |= {contract.payout_contract_ticker or "", contract.denominated_contract_ticker or ""}
+                legs.add(contract.payout_contract_ticker or "")
+            if contract.contract_type != "cash":
+                legs.add(contract.denominated_contract_ticker or "")
         return legs
 
     def _forget_oldest(self) -> None:

@@ -172,7 +172,8 @@ class SputnikConnection(Emitter):
     def _market(self, ticker: str, doing: str, kind: str, error: type[ExchangeError] = Refused) -> None:
         """Refuse a ticker that the venue does not have, before anything is sent."""
         contract = self._account.contracts.get(ticker)
-        if contract is None or contract.contract_type != kind:
-            known = [other for other, c in self._account.contracts.items() if c.contract_type == kind]
-            what = "currency" if kind == "cash" else "pair"
+        is_cash = kind == "cash"
+        if contract is None or (contract.contract_type == "cash") != is_cash:
+            known = [other for other, c in self._account.contracts.items() if (c.contract_type == "cash") == is_cash]
+            what = "currency" if is_cash else "market"
             raise error(self.name, doing, f"{ticker!r} is no {what} of this venue; it has {', '.join(known) or 'none'}")

@@ -15,6 +15,7 @@ from typing import Literal
 from attrs import define, field, frozen
 
 from clients.exchange import Fill, Side, Transfer
+from clients.sputnik_references import References
 from clients.sputnik_wire import Contracts, TransactionMessage, from_wire_time
 
 __all__ = ["HistoryFill", "fill_record", "filled_by_order", "find_withdrawal", "read_fills", "read_transfers"]
@@ -36,7 +37,7 @@ ONE_GO = 2_000_000  # microseconds
 class HistoryFill:
     """A fill as the history tells it, in wire units.
 
-    :ivar contract: the pair; :ivar cash: what moved in its quote currency before the fee, which is in that currency too.
+    :ivar contract: the market; :ivar cash: the value in its quote currency before the fee, which is in that currency too.
     """
 
     order_id: int
@@ -48,8 +49,10 @@ class HistoryFill:
     timestamp: int
 
 
-def read_fills(contracts: Contracts, history: Iterable[TransactionMessage]) -> list[HistoryFill]:
-    """All fills of cash pairs in *history*, oldest first.
+def read_fills(
+    contracts: Contracts, history: Iterable[TransactionMessage], references: References | None = None
+) -> list[HistoryFill]:
+    """All fills in *history*, oldest first; those of futures only where *references* knows what their price was.
 
     The bookings of one match share their instant: per own order one of the base and one of the quote currency under the
     order's note, and one of the fee.  When both orders of a match are ours, the larger fee goes to the aggressive one.
@@ -58,14 +61,16 @@ def read_fills(contracts: Contracts, history: Iterable[TransactionMessage]) -> l
     return [
         fill
         for _, rows in groupby(trades, key=lambda row: row.timestamp)
-        for fill in _fills_of_instant(contracts, list(rows))
+        for fill in _fills_of_instant(contracts, list(rows), references)
     ]
 
 
-def filled_by_order(contracts: Contracts, history: Iterable[TransactionMessage]) -> dict[int, list[HistoryFill]]:
+def filled_by_order(
+    contracts: Contracts, history: Iterable[TransactionMessage], references: References | None = None
+) -> dict[int, list[HistoryFill]]:
     """The fills of *history* by order."""
     found: dict[int, list[HistoryFill]] = {}
-    for fill in read_fills(contracts, history):
+    for fill in read_fills(contracts, history, references):
         found.setdefault(fill.order_id, []).append(fill)
     return found
 
@@ -85,7 +90,9 @@ def fill_record(contracts: Contracts, fill: HistoryFill) -> Fill:
     )
 
 
-def _fills_of_instant(contracts: Contracts, rows: list[TransactionMessage]) -> list[HistoryFill]:
+def _fills_of_instant(
+    contracts: Contracts, rows: list[TransactionMessage], references: References | None
+) -> list[HistoryFill]:
     booked: dict[tuple[str, int], list[TransactionMessage]] = {}
     fees: list[int] = []
     for row in rows:
@@ -99,18 +106,27 @@ def _fills_of_instant(contracts: Contracts, rows: list[TransactionMessage]) -> l
     for (_, order_id), legs in sorted(booked.items()):  # "Aggressive" comes before "Passive"
         contract = _pair_of(contracts, legs)
         if contract is None:
-            continue  # a prediction or future: not ours to tell
+            continue
         matches = _matches(contracts, contract, legs)
+        at = legs[0].timestamp
         for quantity, cash in matches:
             fee = fees.pop(0) if fees else 0
             side = Side.BUY if quantity > 0 else Side.SELL
-            found.append(HistoryFill(order_id, contract, side, abs(quantity), abs(cash), fee, legs[0].timestamp))
+            value: int | None = abs(cash)
+            if contracts[contract].contract_type == "futures":
+                paid = -cash if side is Side.BUY else cash
+                value = None if references is None else references.value(contract, at, abs(quantity), paid)
+            if value is not None:
+                found.append(HistoryFill(order_id, contract, side, abs(quantity), value, fee, at))
     return found
 
 
 def _pair_of(contracts: Contracts, legs: Sequence[TransactionMessage]) -> str | None:
-    """The pair that the two currencies in *legs* belong to."""
+    """The contract that *legs* belong to: what is held in pieces names itself, a pair is known by its two currencies."""
     tickers = {leg.contract for leg in legs}
+    for ticker in tickers:
+        if contracts[ticker].contract_type in ("prediction", "futures"):
+            return ticker
     for base in tickers:
         for quote in tickers - {base}:
             contract = contracts.pair(base, quote)
@@ -128,8 +144,10 @@ def _matches(contracts: Contracts, contract: str, legs: Sequence[TransactionMess
     bases = [leg.change for leg in legs if leg.contract == base]
     quotes = [leg.change for leg in legs if leg.contract != base]
     pairs = list(zip(bases, quotes, strict=False))
-    unit = contracts[contracts[contract].payout_contract_ticker or ""].denominator * contracts[contract].denominator
-    if len(bases) == len(quotes) and all(quantity and cash * unit % quantity == 0 for quantity, cash in pairs):
+    whole = contracts[contract].contract_type == "futures" or all(
+        contracts.is_at_one_price(contract, cash, quantity) for quantity, cash in pairs
+    )
+    if len(bases) == len(quotes) and whole:
         return pairs
     return [(sum(bases), sum(quotes))]
 

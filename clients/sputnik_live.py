@@ -23,19 +23,23 @@ from clients.reread import Reread
 from clients.sputnik_account import Account, Provisional, Tracked
 from clients.sputnik_history import fill_record, filled_by_order
 from clients.sputnik_options import Options
+from clients.sputnik_references import References
 from clients.sputnik_talk import Talk
 from clients.sputnik_wire import (
     BookMessage,
     Contract,
     Contracts,
     FillMessage,
+    OhlcvMessage,
     OrderMessage,
     PositionMessage,
     TradeMessage,
     TransactionMessage,
     market_topic,
     parse_book,
+    parse_ohlcv,
     parse_trade,
+    parse_transaction,
     to_wire_time,
     user_topic,
 )
@@ -123,6 +127,7 @@ class Live:
         await together(*[self._subscribe(*feed) for feed in self._feeds()])
         await together(*[self.read_book(ticker) for ticker in self.tickers])
         if self.session.authid:
+            await self._read_safe_prices()
             await self.read_open_orders()
             await self.read_positions()
 
@@ -165,12 +170,24 @@ class Live:
         return found
 
     def _followed(self, contracts: Contracts) -> tuple[str, ...]:
-        pairs = tuple(ticker for ticker, contract in contracts.items() if contract.contract_type == "cash_pair")
+        pairs = tuple(ticker for ticker, contract in contracts.items() if contract.contract_type != "cash")
         unknown = [ticker for ticker in self.options.tickers if ticker not in pairs]
         if unknown:
-            why = f"{', '.join(unknown)}: no such pair; there are {', '.join(pairs) or 'none'}"
+            why = f"{', '.join(unknown)}: no such market; there are {', '.join(pairs) or 'none'}"
             raise Refused(self.session.venue, "reading the markets", why)
         return self.options.tickers or pairs
+
+    @property
+    def _futures(self) -> list[str]:
+        return [ticker for ticker, c in self.account.contracts.items() if c.contract_type == "futures"]
+
+    async def _read_safe_prices(self) -> None:
+        """What margins of futures are reckoned with; a venue without futures is not asked."""
+        if self._futures:
+            found = await self.ask(
+                "reading safe prices", "rpc.market.get_safe_prices", self._futures, result=dict[str, int]
+            )
+            self.account.safe_prices.update(found)
 
     def _feeds(self) -> list[tuple[str, type[Any], Callable[[Any], None], Callable[[], None]]]:
         """(topic, kind of message, handler, what to do about a message that cannot be read) of every feed."""
@@ -178,6 +195,10 @@ class Live:
         for ticker in self.tickers:
             feeds.append((market_topic("book", ticker), BookMessage, self._book, lambda t=ticker: self._again(t)))  # type: ignore[misc]
             feeds.append((market_topic("trades", ticker), TradeMessage, self._trade, lambda: None))
+            if "ohlcv" in self.options.feeds:
+                feeds.append((market_topic("ohlcv", ticker), OhlcvMessage, self._bar, lambda: None))
+        for ticker in self._priced():
+            feeds.append((market_topic("safe_prices", ticker), int, self._safe_price_of(ticker), lambda: None))
         if self.session.authid:
             who = self.session.authid
             feeds.append((user_topic("orders", who), OrderMessage, self._order, self._doubt_orders))
@@ -186,6 +207,12 @@ class Live:
                 (user_topic("transactions", who), TransactionMessage, self._transaction, self._read_positions.request)
             )
         return feeds
+
+    def _priced(self) -> list[str]:
+        """Whose safe prices are followed: all that were asked for, and every future while there is an account."""
+        wanted = list(self.tickers) if "safe_prices" in self.options.feeds else []
+        margined = self._futures if self.session.authid else []
+        return [*wanted, *(ticker for ticker in margined if ticker not in wanted)]
 
     async def _subscribe(
         self, topic: str, kind: type[Any], handler: Callable[[Any], None], unreadable: Callable[[], None]
@@ -214,7 +241,7 @@ class Live:
     async def read_positions(self) -> dict[str, Position]:
         """Holdings as the venue has them, and what orders leave available of them."""
         messages = await self.ask("reading positions", "rpc.trader.get_positions", result=dict[str, PositionMessage])
-        self.account.positions = {message.contract: message.position for message in messages.values()}
+        self.account.take_positions(messages.values())
         self._tell_positions()
         return dict(self._positions)
 
@@ -225,7 +252,7 @@ class Live:
         messages = await self.ask(
             "reading open orders", "rpc.trader.get_open_orders", result=dict[str, OrderMessage], priority=priority
         )
-        ours = [message for message in messages.values() if self._is_pair(message.contract)]
+        ours = [message for message in messages.values() if self._is_market(message.contract)]
         changed, vanished = self.account.take_open_orders(ours, asked_about)
         for order in changed:
             self._tell("order", self.account.order_record(order))
@@ -246,11 +273,19 @@ class Live:
         )
         return sorted((row for row in rows if row.contract in self.account.contracts), key=lambda row: row.timestamp)
 
+    async def references(self, rows: Sequence[TransactionMessage]) -> References:
+        """The reference prices behind *rows*, which must reach up to now; read anew where *rows* have futures."""
+        contracts = self.account.contracts
+        if any(contracts[row.contract].contract_type == "futures" for row in rows):
+            await self.read_positions()
+        return References(contracts, self.account.references).learn(rows)
+
     async def _settle(self, vanished: Sequence[Tracked]) -> None:
         """Orders that ended without an event, for instance while we were away: the notes of the history tell how."""
         # The time of an order that the venue has not shown is by our clock, which may be ahead of the venue's.
         since = min(order.message.timestamp - (0 if order.seen else CLOCKS_DIFFER) for order in vanished)
-        fills = filled_by_order(self.account.contracts, await self.history(since, None))
+        rows = await self.history(since, None)
+        fills = filled_by_order(self.account.contracts, rows, await self.references(rows))
         for order in vanished:
             if order.message.final:  # its event has come while the history was read
                 continue
@@ -296,18 +331,33 @@ class Live:
     # ------------------------------------------------------------------------------------------------ feeds
 
     def _book(self, message: BookMessage) -> None:
-        if self._is_pair(message.contract):
+        if self._is_market(message.contract):
             book = parse_book(self.account.contracts, message)
             self.books[message.contract] = book
             if self._telling:
                 self.tell("book", message.contract, book)
 
     def _trade(self, message: TradeMessage) -> None:
-        if self._is_pair(message.contract):
+        if self._is_market(message.contract):
             self._tell("trade", parse_trade(self.account.contracts, message))
 
+    def _bar(self, message: OhlcvMessage) -> None:
+        if self._is_market(message.contract):
+            self._tell("ohlcv", parse_ohlcv(self.account.contracts, message))
+
+    def _safe_price_of(self, ticker: str) -> Callable[[int], None]:
+        """The handler of one feed: its events name no contract (3.1)."""
+
+        def handle(price: int) -> None:
+            self.account.safe_prices[ticker] = price
+            self._tell("safe_price", ticker, self.account.contracts.price(ticker, price))
+            if self.session.authid and self.account.contracts[ticker].contract_type == "futures":
+                self._tell_positions()
+
+        return handle
+
     def _order(self, message: OrderMessage) -> None:
-        if not self._is_pair(message.contract):
+        if not self._is_market(message.contract):
             return
         is_new = message.id not in self.account.orders
         order = self.account.take_order(message)
@@ -324,7 +374,7 @@ class Live:
                 self._tell_order(order)
 
     def _fill(self, message: FillMessage) -> None:
-        if not self._is_pair(message.contract):
+        if not self._is_market(message.contract):
             return
         order = self.account.take_fill(message)
         self._tell("fill", self.account.fill_record(message))
@@ -348,16 +398,18 @@ class Live:
 
     def _transaction(self, message: TransactionMessage) -> None:
         self.account.take_transaction(message)
+        if message.contract in self.account.contracts:
+            self._tell("transaction", parse_transaction(self.account.contracts, message))
         self._read_positions.request()
 
-    def _is_pair(self, ticker: str) -> bool:
-        """Whether this is a cash pair; anything else is told of once and left alone."""
+    def _is_market(self, ticker: str) -> bool:
+        """Whether this can be traded; anything else is told of once and left alone."""
         contract = self.account.contracts.get(ticker)
-        if contract is not None and contract.contract_type == "cash_pair":
+        if contract is not None and contract.contract_type != "cash":
             return True
         if ticker not in self._unsupported:
             self._unsupported.add(ticker)
-            self.trouble(Unreachable(self.session.venue, "reading events", f"{ticker} is no cash pair known here"))
+            self.trouble(Unreachable(self.session.venue, "reading events", f"{ticker} is no market known here"))
         return False
 
     def _tell(self, event: str, *arguments: Any) -> None:

@@ -9,13 +9,23 @@ from typing import Any
 
 from attrs import Attribute, Converter, field, fields, frozen
 
-__all__ = ["Options"]
+__all__ = ["FEEDS", "Options"]
+
+FEEDS = ("safe_prices", "ohlcv")
 
 
 def _words(value: Any) -> tuple[str, ...]:
     """Tickers from a text with commas or from any sequence of texts."""
     parts = value.replace(",", " ").split() if isinstance(value, str) else value
     return tuple(part.upper() for part in parts)
+
+
+def _feeds(value: Any) -> tuple[str, ...]:
+    names = tuple(word.lower() for word in _words(value))
+    for name in names:
+        if name not in FEEDS:
+            raise ValueError(f"feeds: {name!r} is not allowed; any of {', '.join(FEEDS)}")
+    return names
 
 
 def _fraction(value: Any) -> Decimal:
@@ -54,7 +64,8 @@ def _below_one(_: object, attribute: Attribute[Decimal], value: Decimal) -> None
 class Options:
     """Further options of `clients.sputnik.Sputnik`.
 
-    :ivar tickers: pairs to follow; empty means every cash pair of the venue.
+    :ivar tickers: markets to follow; empty means every market of the venue.
+    :ivar feeds: feeds of them beside books and trades: `safe_prices`, `ohlcv`.
     :ivar fee: lowest trade fee to reckon with, as a fraction, until fills have told the real one.
     :ivar totp_secret: Base32 secret of the second factor, empty where it is off.
     :ivar ca_certs_dir: file or folder of trusted PEM certificates; empty means those of the platform.
@@ -70,6 +81,7 @@ class Options:
     """
 
     tickers: tuple[str, ...] = field(default=(), converter=_words)
+    feeds: tuple[str, ...] = field(default=(), converter=_feeds)
     fee: Decimal = field(default=Decimal(0), converter=_fraction, validator=_below_one)
     totp_secret: str = field(default="", repr=False)
     ca_certs_dir: Path | None = field(default=None, converter=_path)

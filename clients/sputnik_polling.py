@@ -23,11 +23,13 @@ from clients.sputnik_live import CLOCKS_DIFFER, Live
 from clients.sputnik_wire import (
     BookMessage,
     FillMessage,
+    OhlcvMessage,
     OrderMessage,
     TradeMessage,
     TransactionMessage,
     parse_book,
     parse_trade,
+    parse_transaction,
     to_wire_time,
 )
 
@@ -35,6 +37,7 @@ __all__ = ["Marks", "Newest", "PolledLive"]
 
 T = TypeVar("T")
 
+PERIODS = ("minute", "hour", "day")
 OVERLAP = 10_000_000  # microseconds that are read again, because rows may be written a little out of order
 
 
@@ -75,10 +78,12 @@ class Newest(Generic[Row]):
 
 @define
 class Marks:
-    """How far ledger and trades were read; outlives sessions, so that what happened in between is told."""
+    """How far ledger, trades and bars were read; outlives sessions, so that what happened in between is told."""
 
     ledger: Newest[TransactionMessage] = field(factory=Newest)
     trades: dict[str, Newest[TradeMessage]] = field(factory=dict)
+    safe_prices: dict[str, int] = field(factory=dict)
+    bars: dict[tuple[str, str], int] = field(factory=dict)
 
 
 @define(eq=False)
@@ -147,6 +152,7 @@ class PolledLive(Live):
     async def _poll_market(self) -> None:
         try:
             await together(*[self._poll_ticker(ticker) for ticker in self.tickers])
+            await self._poll_safe_prices()
         except RateLimited:
             return  # nothing was asked; the next turn will do
         except ExchangeError as error:
@@ -166,6 +172,30 @@ class PolledLive(Live):
             self._book(message)
         await self._read_trades(ticker)
 
+    async def _poll_safe_prices(self) -> None:
+        priced = self._priced()
+        if not priced:
+            return
+        doing = "reading safe prices"
+        found = await self.ask(doing, "rpc.market.get_safe_prices", priced, result=dict[str, int])
+        for ticker in priced:
+            if ticker in found and found[ticker] != self.marks.safe_prices.get(ticker):
+                self.marks.safe_prices[ticker] = found[ticker]
+                self._safe_price_of(ticker)(found[ticker])
+
+    async def _poll_bars(self, ticker: str, since: int) -> None:
+        """Bars that have closed; the venue tells the running one too."""
+        for period in PERIODS:
+            doing = f"reading {period} bars of {ticker}"
+            found = await self.ask(
+                doing, "rpc.market.get_ohlcv_history", ticker, period, since, None, result=dict[str, OhlcvMessage]
+            )
+            told = self.marks.bars.setdefault((ticker, period), since)
+            for bar in sorted(found.values(), key=lambda bar: bar.open_timestamp):
+                if told < bar.close_timestamp < to_wire_time(self.now()):
+                    self.marks.bars[ticker, period] = bar.close_timestamp
+                    self._bar(bar)
+
     async def _read_trades(self, ticker: str) -> None:
         known = self.marks.trades.setdefault(ticker, Newest())
         first = known.since is None
@@ -180,6 +210,8 @@ class PolledLive(Live):
         )
         fresh = known.fresh(rows)
         known.since = since if known.since is None else known.since
+        if "ohlcv" in self.options.feeds and (first or fresh):
+            await self._poll_bars(ticker, since)
         if not first:
             for row in fresh:
                 self._tell("trade", parse_trade(self.account.contracts, row))
@@ -208,7 +240,7 @@ class PolledLive(Live):
         listed = await self.ask(
             "reading open orders", "rpc.trader.get_open_orders", result=dict[str, OrderMessage], priority=priority
         )
-        ours = [message for message in listed.values() if self._is_pair(message.contract)]
+        ours = [message for message in listed.values() if self._is_market(message.contract)]
         if priority is Priority.CANCEL:  # in a hurry: what ended meanwhile is found out by the read that follows
             changed = [order for message in ours if (order := self.account.take_order(message)) is not None]
             self._tell_changed(changed)
@@ -216,8 +248,11 @@ class PolledLive(Live):
         first = self.marks.ledger.since is None
         oldest = min((message.timestamp for message in ours), default=None)
         fresh = await self._new_bookings(oldest if first else None)
+        references = await self.references(fresh)
         changed, vanished = self.account.take_open_orders(ours, asked_about)
-        filled = self._take_fills(read_fills(self.account.contracts, fresh), told_before=first)
+        filled = self._take_fills(read_fills(self.account.contracts, fresh, references), told_before=first)
+        for row in () if first else fresh:
+            self._tell("transaction", parse_transaction(self.account.contracts, row))
         for order in vanished:
             self._end(order)
         self._tell_changed([*changed, *filled, *vanished])

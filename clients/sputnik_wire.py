@@ -66,6 +66,9 @@ class Contract(msgspec.Struct, frozen=True):
     lot_size: int
     denominated_contract_ticker: str | None = None
     payout_contract_ticker: str | None = None
+    expiration: int | None = None
+    margin_low: int | None = None
+    margin_high: int | None = None
 
 
 class TradeMessage(msgspec.Struct, frozen=True):
@@ -126,10 +129,11 @@ class OrderMessage(msgspec.Struct, frozen=True):
 
 
 class PositionMessage(msgspec.Struct, frozen=True):
-    """4.6 position."""
+    """4.6 position; `reference_price` for futures that were traded."""
 
     contract: str
     position: int
+    reference_price: int | None = None
 
 
 class FillMessage(msgspec.Struct, frozen=True):
@@ -227,21 +231,27 @@ class Contracts(Mapping[str, Contract]):
         return EXACT.divide(Decimal(wire), self._quantity_scales[ticker])
 
     def cash(self, ticker: str, price: int, quantity: int) -> int:
-        """C of 5.2: what a trade of a pair moves, in the smallest units of its quote currency."""
-        contract = self[ticker]
-        return quantity * price // (contract.denominator * int(self._quantity_scales[ticker]))
+        """Value of *quantity* at *price* in the smallest units of the quote currency (5.2).
+
+        It is what a trade moves, but for futures, whose cash moves by the distance from a reference price.
+        """
+        lot, unit = self._cash_scale(ticker)
+        return quantity * price * lot // unit
 
     def average_price(self, ticker: str, cash: int, quantity: int) -> Decimal:
-        """Human price at which *quantity* of a pair moved *cash* of its quote currency, both in wire units."""
-        quote = self[self[ticker].denominated_contract_ticker or ""]
-        return QUOTIENT.divide(
-            Decimal(cash * int(self._quantity_scales[ticker])), Decimal(quantity * quote.denominator)
-        )
+        """Human price at which *quantity* is worth *cash* of the quote currency, both in wire units."""
+        lot, unit = self._cash_scale(ticker)
+        return QUOTIENT.divide(Decimal(cash * unit), Decimal(quantity * lot) * self._price_scales[ticker])
 
     def wire_average(self, ticker: str, cash: int, quantity: int) -> int:
-        """Wire price at which *quantity* moved *cash*, cut off where it is not whole."""
-        contract = self[ticker]
-        return cash * contract.denominator * int(self._quantity_scales[ticker]) // quantity
+        """Wire price at which *quantity* is worth *cash*, cut off where it is not whole."""
+        lot, unit = self._cash_scale(ticker)
+        return cash * unit // (quantity * lot)
+
+    def is_at_one_price(self, ticker: str, cash: int, quantity: int) -> bool:
+        """Whether there is a whole wire price at which *quantity* is worth *cash*."""
+        lot, unit = self._cash_scale(ticker)
+        return bool(quantity) and cash * unit % (quantity * lot) == 0
 
     # -- human to wire
 
@@ -327,6 +337,13 @@ class Contracts(Mapping[str, Contract]):
         if contract.contract_type == "cash_pair":
             return self._denominator(contract.payout_contract_ticker)
         return contract.denominator if contract.contract_type == "cash" else 1
+
+    def _cash_scale(self, ticker: str) -> tuple[int, int]:
+        """(factor, divisor) that make cash of price times quantity."""
+        contract = self[ticker]
+        if contract.contract_type == "cash_pair":
+            return 1, contract.denominator * int(self._quantity_scales[ticker])
+        return contract.lot_size, contract.denominator
 
     def _quantity_step(self, ticker: str) -> int:
         return self[ticker].lot_size if self[ticker].contract_type in ("cash", "cash_pair") else 1

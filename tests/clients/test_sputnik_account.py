@@ -235,7 +235,7 @@ class HoldingTests(SynchronousTestCase):
 
     def test_currencies_that_are_traded_are_listed_even_when_empty(self) -> None:
         records = self.account.position_records()
-        self.assertEqual(set(records), {"BTC", "HUF", "MXN", "USD", "EUR"})
+        self.assertEqual(set(records), {"BTC", "HUF", "MXN", "USD", "EUR", "NETS"})
         self.assertEqual(records["MXN"]["position"], 0)
         self.assertEqual(records["BTC"]["position"], D(5))
 

@@ -47,16 +47,16 @@ EXAMPLES: list[tuple[int, str, str, str, int, int, int | None, str, str]] = [
     (9, "EUR/USD", "1.001", "1", 100, 100, 100, "1", "1"),
     (10, "EUR/USD10", "1.001", "10", 1001, 1000, 1001, "1.001", "10"),
     (11, "EUR/USD10", "1.001", "15", 1001, 1000, 1001, "1.001", "10"),
-    (12, "NETS", "0.454", "2", 454, 2, None, "0.454", "2"),
-    (13, "NETS", "0.4545", "2", 454, 2, None, "0.454", "2"),
-    (14, "NETS", "1", "3", 1000, 3, None, "1", "3"),
-    (15, "PRES", "0.454", "1", 454, 1, None, "0.454", "1"),
-    (16, "USDBTC0W", "1.000", "2", 1000, 2, None, "1", "2"),
-    (17, "USDBTC0W", "0.955", "3", 955, 3, None, "0.955", "3"),
-    (18, "IPO", "0.25", "1", 250, 1, None, "0.25", "1"),
-    (19, "IPO", "0.257", "1", 250, 1, None, "0.25", "1"),
-    (20, "RAIN", "20.04", "2", 2004, 2, None, "20.04", "2"),
-    (21, "USDBTC4", "0.0025", "1", 25, 1, None, "0.0025", "1"),
+    (12, "NETS", "0.454", "2", 454, 2, 908000, "0.454", "2"),
+    (13, "NETS", "0.4545", "2", 454, 2, 908000, "0.454", "2"),
+    (14, "NETS", "1", "3", 1000, 3, 3000000, "1", "3"),
+    (15, "PRES", "0.454", "1", 454, 1, 45400, "0.454", "1"),
+    (16, "USDBTC0W", "1.000", "2", 1000, 2, 200000, "1", "2"),
+    (17, "USDBTC0W", "0.955", "3", 955, 3, 286500, "0.955", "3"),
+    (18, "IPO", "0.25", "1", 250, 1, 25000, "0.25", "1"),
+    (19, "IPO", "0.257", "1", 250, 1, 25000, "0.25", "1"),
+    (20, "RAIN", "20.04", "2", 2004, 2, 4008000, "20.04", "2"),
+    (21, "USDBTC4", "0.0025", "1", 25, 1, 250, "0.0025", "1"),
 ]
 CASH: list[tuple[int, str, str, int]] = [
     (22, "BTC", "0.015", 1500000),
@@ -89,7 +89,7 @@ class ExampleTests(SynchronousTestCase):
             self.assertEqual(CONTRACTS.floor_price(ticker, D(price)), D(back_price), number)
             self.assertEqual(CONTRACTS.floor_quantity(ticker, D(quantity)), D(back_quantity), number)
 
-    def test_the_cash_of_a_pair_is_as_the_examples_say(self) -> None:
+    def test_values_are_as_the_examples_say(self) -> None:
         for number, ticker, _, _, price, quantity, cash, _, _ in EXAMPLES:
             if cash is not None:
                 self.assertEqual(CONTRACTS.cash(ticker, price, quantity), cash, number)
