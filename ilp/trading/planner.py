@@ -109,7 +109,7 @@ class Planner:
         if self._busy is not None or due is None:
             return "balances are being read, or transfers requested"
         if floor.seconds() < due:
-            return f"once in {floor.settings.timing.period:g} s"
+            return f"executed; the next may follow within {floor.settings.timing.period:g} s"
         if self._orders():
             return "an order on the source is not final"
         if abs(floor.exposure.net) >= floor.hedge_minimum() > 0 and floor.exposure.net:
