@@ -20,6 +20,7 @@ from ilp.trading.layout import Layout, Pair
 from ilp.trading.market import Market
 from ilp.trading.own import Growth, OwnOrder
 from ilp.trading.recorder import Recorder
+from ilp.trading.steps import plain
 
 __all__ = ["Fills"]
 
@@ -84,7 +85,7 @@ class Fills:
         book = self.market.book(self.layout.source) if order.purpose is Purpose.QUOTE else None
         return FillEntry(
             order.venue,
-            trade_id or f"{order.order_id}:{order.filled}",
+            trade_id or f"{order.order_id}:{plain(order.filled)}",
             order.key,
             order.order_id or "",
             order.purpose,

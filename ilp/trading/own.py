@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from clients.exchange import Fill, Order, Side
 from ilp.journal.entries import FINAL_ORDER_STATES, OrderEntry, OrderState, Purpose
+from ilp.trading.steps import plain
 
 __all__ = ["Growth", "OwnOrder", "is_final", "reported_fill", "sum_fills"]
 
@@ -140,7 +141,7 @@ class OwnOrder:
         charged = {asset: fee - self.fees.get(asset, ZERO) for asset, fee in fees.items()}
         self.filled, self.value = filled, self.value + value
         self.fees.update(fees)
-        return Growth(quantity, value / quantity, {asset: fee for asset, fee in charged.items() if fee})
+        return Growth(quantity, plain(value / quantity), {asset: fee for asset, fee in charged.items() if fee})
 
     def add_trade(self, fill: Fill) -> bool:
         """Count a trade that has an id; False when it was told before."""

@@ -32,7 +32,9 @@ class VenueReader:
 
     _venue: IExchange = field(repr=False)
     given: dict[str, set[str]] = field(factory=dict)  # deposit addresses that the venue gave us, by asset
-    cancelled: Callable[[str, str], None] = field(default=lambda venue, id: None, repr=False)  # after it was handed over
+    cancelled: Callable[[str, str], None] = field(
+        default=lambda venue, id: None, repr=False
+    )  # after it was handed over
 
     @property
     def name(self) -> str:

@@ -6,7 +6,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from clients.exchange import Side
 
-__all__ = ["down", "protective", "up"]
+__all__ = ["down", "plain", "protective", "up"]
+
+FINEST = Decimal("1e-8")  # no venue counts finer
 
 
 def down(value: Decimal, step: Decimal) -> Decimal:
@@ -22,3 +24,9 @@ def up(value: Decimal, step: Decimal) -> Decimal:
 def protective(price: Decimal, side: Side, tick: Decimal) -> Decimal:
     """*price* on the tick, never worse for us than it was: a buyer's rounds down, a seller's up."""
     return down(price, tick) if side is Side.BUY else up(price, tick)
+
+
+def plain(value: Decimal) -> Decimal:
+    """*value* to eight decimals, without the zeros that a division leaves and without an exponent."""
+    found = value.quantize(FINEST).normalize()
+    return found.quantize(Decimal(1)) if int(found.as_tuple().exponent) > 0 else found

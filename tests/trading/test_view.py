@@ -17,7 +17,7 @@ from ilp.pool.optimizer import solve
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.market import Rate
 from ilp.trading.sides import Sides, book_without
-from ilp.trading.steps import down, protective, up
+from ilp.trading.steps import down, plain, protective, up
 from ilp.trading.view import LEVELS, Stock, View, hedged, pool_of, trade_minimum
 from tests.trading.world import PARAMETERS, START
 
@@ -188,6 +188,11 @@ class StepTests(SynchronousTestCase):
         self.assertEqual(trade_minimum(RULES, D(5000)), D("0.02"))
         self.assertEqual(trade_minimum({**RULES, "min_quantity": D(0), "min_notional": D(0)}, D(250)), D("0.01"))
         self.assertEqual(trade_minimum(None, D(250)), D(0))
+
+    def test_a_plain_number_has_neither_idle_zeros_nor_an_exponent(self) -> None:
+        for value, expected in (("66343.000000000000", "66343"), ("6.934E+4", "69340"), ("0.10", "0.1"), ("0", "0")):
+            self.assertEqual(str(plain(D(value))), expected)
+        self.assertEqual(plain(D(1) / 3), D("0.33333333"))
 
     def test_no_step_rounds_nothing(self) -> None:
         self.assertEqual((down(D("1.234"), D(0)), up(D("1.234"), D(0))), (D("1.234"), D("1.234")))
