@@ -39,18 +39,26 @@ class Audit:
 
     async def clear(self, venue: str) -> int:
         """Cancel every order of ours at a venue, whoever remembers it; how many the venue still reports afterwards."""
-        client = self.desk.venues[venue]
         ours = await self.remaining(venue)
-        if ours and "client_id" not in client.features:
-            await client.cancelAllOrders()
-        for record in ours if "client_id" in client.features else ():
-            try:
-                await client.cancelOrder(record["id"])
-            except UnknownOrder:
-                continue  # gone by itself; the reading below tells how
+        if ours:
+            await self._cancel_records(self.desk.venues[venue], ours)
         left = await self.remaining(venue) if ours else []
         await self.read(venue)
         return len(left)
+
+    async def _cancel_records(self, client: Reader, records: list[Order]) -> None:
+        """Take orders off the book by the venue's ids; all at once where everything there is ours and the venue can."""
+        if "client_id" not in client.features:
+            try:
+                await client.cancelAllOrders()
+                return
+            except NotImplementedError:
+                pass  # one by one, then
+        for record in records:
+            try:
+                await client.cancelOrder(record["id"])
+            except UnknownOrder:
+                continue  # gone by itself; the reading that follows tells how
 
     async def remaining(self, venue: str) -> list[Order]:
         """What the venue itself reports as resting of ours; everything, where it has no client ids."""

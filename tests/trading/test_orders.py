@@ -482,6 +482,17 @@ class ClearingTests(DeskCase):
         self.pass_(0.3)
         self.assertEqual((left, self.really_open(), self.desk.live()), ([0], [], []))
 
+    def test_a_venue_that_cannot_cancel_everything_at_once_cancels_one_by_one(self) -> None:
+        self.client.features = SPUTNIK
+        self.client._lacks = frozenset({"cancelAllOrders"})
+        for number in range(3):
+            self.place(f"ilp-{number}")
+        self.pass_(0.05)
+        left: list[int] = []
+        self.desk.run(self.clear(left))
+        self.pass_(0.3)
+        self.assertEqual((left, self.really_open(), self.desk.live()), ([0], [], []))
+
     async def clear(self, left: list[int]) -> None:
         left.append(await self.audit.clear("target"))
 
