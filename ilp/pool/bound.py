@@ -87,7 +87,8 @@ class Bounds:
         self.room = np.array([max(0.0, h.available) for h in pool.holdings])
         targets = np.array([h.target * mark for h, mark in zip(pool.holdings, marks, strict=True)])
         self.penalty = pool.valuation.deviation_penalty
-        self._knots, self._at_knots = _KNOTS[:, None] * targets, self.penalty * _AT_KNOTS[:, None] * targets
+        self._from_knots = self.start - _KNOTS[:, None] * targets
+        self._at_knots = self.penalty * _AT_KNOTS[:, None] * targets
         self._steepest = self.penalty * SLOPES[0], self.penalty * SLOPES[-1]
         count = len(pool.valuation.assets)
         self.covariance = np.array(pool.valuation.covariance).reshape(count, count) * pool.valuation.risk_aversion
@@ -102,6 +103,7 @@ class Bounds:
         for number, lane in enumerate(lanes):
             groups.setdefault(lane.move, []).append(number)
         self.groups = {move: tuple(members) for move, members in groups.items()}
+        self._members = tuple(self.groups.values())
 
     def _grid(self, lanes: Sequence[Lane]) -> None:
         """Arrays over the grid points of all lanes."""
@@ -118,26 +120,29 @@ class Bounds:
             uses += lane.uses
             leaves += [lane.leaves] * len(lane.grid)
             arrives += [lane.arrives] * len(lane.grid)
-        self.worth, self.cost, self.use = np.array(amounts), np.array(costs), np.array(uses)
-        self._leaves, self._arrives = np.array(leaves, dtype=np.intp), np.array(arrives, dtype=np.intp)
+        self.cost = np.array(costs)
+        held, points = len(self.marks), range(len(amounts))
+        effects = np.zeros((len(amounts), 2 * held + 1))  # of a unit of each holding's price, and of each rent
+        effects[points, leaves] = amounts
+        effects *= -1.0
+        effects[points, [place if place >= 0 else 2 * held for place in arrives]] = amounts
+        effects[points, [held + place for place in leaves]] = uses
+        self._effects = np.ascontiguousarray(effects[:, : 2 * held])
         self._usable = [number for number, lane in enumerate(lanes) if lane.grid]
         self._starts = np.array([self.first[number] for number in self._usable], dtype=np.intp)
         self._unusable = [float("inf")] * len(lanes)
 
     def price(self, duals: Duals) -> Priced:
         """What every lane can do at best at the prices of *duals*."""
-        slopes = duals.slopes.clip(*self._steepest)
+        slopes = np.minimum(np.maximum(duals.slopes, self._steepest[0]), self._steepest[1])
         pull = 2 * (self.covariance @ duals.totals)
-        prices = np.append(slopes + pull @ self.member, 0.0)  # the last is the outside
-        reduced = self.cost + duals.rents[self._leaves] * self.use
-        reduced += self.worth * (prices[self._arrives] - prices[self._leaves])
+        reduced = self._effects @ np.concatenate([slopes + pull @ self.member, duals.rents])
+        reduced += self.cost
         best = list(self._unusable)
         if self._usable:
             for number, least in zip(self._usable, np.minimum.reduceat(reduced, self._starts).tolist(), strict=True):
                 best[number] = least
-        supports = (self._at_knots + slopes * (self.start - self._knots)).min(
-            axis=0
-        )  # with the slopes' share of prices
+        supports = (self._at_knots + slopes * self._from_knots).min(axis=0)  # with the slopes' share of prices
         risk = float(pull @ (self._sums - duals.totals / 2))
         constant = float(supports.sum()) + risk - float(duals.rents @ self.room)
-        return Priced(constant, best, reduced, tuple(self.groups.values()))
+        return Priced(constant, best, reduced, self._members)

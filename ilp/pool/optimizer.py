@@ -129,6 +129,8 @@ class _Search:
         self.cells = Cells(pool, self.lanes, self.bounds, self.relaxation) if len(self.lanes) > _FEW_LANES else None
         self.worths = np.array([lane.worth for lane in self.lanes])
         self.base = self.best = column(pool, self.lanes, {})
+        self._measured: Column | None = None
+        self._threshold = inf
         self.branches = 0
         self.required: int | None = None  # a lane that has to be on
 
@@ -143,8 +145,10 @@ class _Search:
         if not self.found:
             return inf
         best = self.best
-        slack = min(self.accuracy, _RELATIVE_GAP * (1 + best.magnitude))
-        return best.costs + best.risk + best.deviation - slack
+        if best is not self._measured:
+            slack = min(self.accuracy, _RELATIVE_GAP * (1 + best.magnitude))
+            self._measured, self._threshold = best, best.costs + best.risk + best.deviation - slack
+        return self._threshold
 
     def run(self, hint: Sequence[PlannedMove] = ()) -> Solution:
         """Search until every branch is closed or the budget is used up.

@@ -23,6 +23,7 @@ from ilp.pool.valuation import KNOTS, SLOPES
 __all__ = ["Relaxation", "Relaxed"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_Pieces = tuple[list[float], list[float], list[float], list[int], int]  # lengths, costs, uses, clipped, how many lead
 
 # Strict convexity, relative to the largest slope, and the tolerance of feasibility, tried in this order: a small epsilon
 # needs few proximal steps, a larger one copes with badly scaled pools.
@@ -209,6 +210,7 @@ class Relaxation:
         What is available may exceed all that is worth moving by many orders of magnitude, and the program its precision.
         """
         self._cap = cap
+        self._known: dict[int, _Pieces] = {}
         lows = [2 * lane.low * lane.worth if lane.grid else 0.0 for lane in self._lanes]
         self._reach = np.minimum(self._highs, np.maximum(cap, lows))
         self.scale = max(float(self._reach.max(initial=0.0)), 1e-250)
@@ -279,6 +281,36 @@ class Relaxation:
         room = self._bounds.room.tolist()
         self._tight = [h for h in range(self._count) if lanes[h] > 1 and most[h] > room[h]]
 
+    def _pieces(self, number: int) -> _Pieces:
+        """The columns of one lane, kept until its knots or the scale change."""
+        known = self._known.get(number)
+        if known is not None:
+            return known
+        lane, touch, scale = self._lanes[number], self.touch[number], self.scale
+        grid, at, charge, worth = lane.grid, lane.uses, lane.costs, lane.worth
+        knots, reach = self._knots[number], float(self._reach[number])
+        short = reach < self._highs[number]
+        lengths, costs, uses, clipped = [], [], [], []
+        spans = list(itertools.pairwise(knots))
+        if not self._plain[number]:
+            width = grid[touch] * worth
+            if short and width > reach:
+                clipped.append(0)
+            lengths.append((min(width, reach) if short else width) / scale)
+            costs.append(charge[touch] / width)
+            uses.append(at[touch] / width)
+        for a, b in spans:
+            width = (grid[b] - grid[a]) * worth
+            left = max(0.0, reach - grid[a] * worth) if short else width
+            if width > left > 0:
+                clipped.append(len(lengths))
+            lengths.append(min(width, left) / scale)
+            costs.append((charge[b] - charge[a]) / width)
+            uses.append((at[b] - at[a]) / width)
+        found = lengths, costs, uses, clipped, sum(b <= touch for _, b in spans)
+        self._known[number] = found
+        return found
+
     def _build(self) -> None:
         """The program: columns for lanes, bends and risk factors, and daqp's workspace."""
         lanes, bounds, scale = self._lanes, self._bounds, self.scale
@@ -291,35 +323,21 @@ class Relaxation:
         owners: list[int] = []
         clipped: list[int] = []
         self._columns: dict[int, _Columns] = {}
-        self._leading: list[tuple[slice, list[float]]] = []
+        self._leading: list[slice] = []
         for number in self._active:
-            lane = lanes[number]
-            grid, at, charge, worth = lane.grid, lane.uses, lane.costs, lane.worth
-            touch, plain, begin = self.touch[number], self._plain[number], len(lengths)
-            knots, reach = self._knots[number], float(self._reach[number])
-            cut = reach < self._highs[number]
-            if not plain:
-                width = grid[touch] * worth
-                if cut and width > reach:
-                    clipped.append(len(lengths))
-                lengths.append(min(width, reach) / scale)
-                costs.append(charge[touch] / width)
-                uses.append(at[touch] / width)
-            spans = list(itertools.pairwise(knots))
-            lead = [span for span in spans if span[1] <= touch]
-            for a, b in lead + spans[len(lead) :]:
-                width, left = (grid[b] - grid[a]) * worth, max(0.0, reach - grid[a] * worth)
-                if cut and width > left > 0:
-                    clipped.append(len(lengths))
-                lengths.append((min(width, left) if cut else width) / scale)
-                costs.append((charge[b] - charge[a]) / width)
-                uses.append((at[b] - at[a]) / width)
+            begin = len(lengths)
+            wide, each, taken, cut, leads = self._pieces(number)
+            lengths += wide
+            costs += each
+            uses += taken
+            clipped += [begin + column for column in cut]
+            plain = self._plain[number]
             start = begin + (not plain)
-            columns = _Columns(begin, slice(start, start + len(lead)), slice(start + len(lead), len(lengths)), plain)
+            columns = _Columns(begin, slice(start, start + leads), slice(start + leads, len(lengths)), plain)
             self._columns[number] = columns
             if not plain:
-                self._leading.append((columns.lead, lengths[columns.lead]))
-            owners += [number] * (len(lengths) - begin)
+                self._leading.append(columns.lead)
+            owners += [number] * len(wide)
         self._clipped = clipped
         self._owners = np.array(owners, dtype=np.intp)
         k, s, q, b, t = len(lengths), len(self._bent_lengths), len(self._factors), len(self._bent), len(self._tight)
@@ -335,11 +353,11 @@ class Relaxation:
             rows[b : b + q, :k] = self._factors @ flows * -root
             rows[range(b, b + q), range(k + s, n)] = 1.0
         leaves = np.array([lanes[number].leaves for number in owners], dtype=np.intp)
-        taken = np.array(uses)
+        used = np.array(uses)
         self._unit = np.ones(t)
         for row, place in enumerate(self._tight):
             self._unit[row] = bounds.marks[place]  # rows in numeraire, whatever the unit of the asset
-            rows[b + q + row, :k] = np.where(leaves == place, taken * self._unit[row], 0.0)
+            rows[b + q + row, :k] = np.where(leaves == place, used * self._unit[row], 0.0)
         gradient = np.zeros(n)
         gradient[:k] = costs
         # The risk is taken around the pool as it stands: |F z|² = |F z₀|² + 2 F z₀ · F (z − z₀) + |F (z − z₀)|².
@@ -354,7 +372,7 @@ class Relaxation:
         upper, lower = np.zeros(n + m), np.zeros(n + m)
         upper[:k] = lengths
         self._lengths = upper[:k].copy()
-        for span, _ in self._leading:
+        for span in self._leading:
             upper[span] = 0.0
         upper[k : k + s] = self._bent_lengths
         upper[k + s : n], lower[k + s : n] = _FREE, -_FREE
@@ -532,5 +550,6 @@ class Relaxation:
             if wanted not in known and reduced[wanted] < reduced[known].min() - 1e-13 * self._size * self.scale:
                 near = {k for k in (wanted - 1, wanted, wanted + 1) if 0 <= k < len(lane.grid)}
                 self._knots[number] = sorted({*known, *near})
+                self._known.pop(number, None)
                 changed = True
         return changed
