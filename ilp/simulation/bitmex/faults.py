@@ -30,6 +30,7 @@ key               value                what happens
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -107,7 +108,7 @@ def _concerns(prefixes: str | None, table: str) -> bool:
 
 
 def _seconds(key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or value < 0:
         raise BadRequest(key, f"{value!r} is not a number of seconds")
     return float(value)
 
