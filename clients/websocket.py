@@ -270,6 +270,7 @@ class LineFactory(WebSocketClientFactory):
             maxMessagePayloadSize=most,
             maxFramePayloadSize=most,
             tcpNoDelay=True,
+            utf8validateIncoming=False,  # who decodes a message finds out, and most books are never decoded
         )
 
 

@@ -47,8 +47,12 @@ class Loop:
     solve_seconds: float = 0.0
     references: dict[Side, Reference] = field(factory=dict)
 
-    def turn(self, state: State) -> None:
-        """Look at the picture once and act on it."""
+    def turn(self, state: State) -> bool:
+        """Look at the picture once and act on it; whether something is left for another turn, right after this one.
+
+        What was handed to a socket leaves when the turn is over: an optimisation must not hold back a cancel or a hedge.
+        """
+        sent = self.floor.desk.sequence
         self.hedger.look()
         view = self.floor.view()
         reasons = self._reasons(state, view)
@@ -58,15 +62,20 @@ class Loop:
         decided = self.optimum if computing and view is not None else None
         if decided is not None and view is not None:
             self._decide(view, decided, open_sides)
+            if self.floor.desk.sequence != sent and self._nets(state, view) and self._outdated(view, at_once=True):
+                return True
         self._hedge(state, view)
         if not computing or view is None:
-            return
+            return False
+        if self.floor.desk.sequence != sent and (self.optimum is not decided or self._outdated(view)):
+            return True
         optimum = self._optimise(view)
         if optimum is not decided:
             self._decide(view, optimum, open_sides)
         self.quoter.place()
         if state is State.TRADING and not self.floor.inputs_trouble():
             self.planner.act(optimum)
+        return False
 
     def hedge_now(self, by: Leave) -> str:
         """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""
@@ -115,23 +124,35 @@ class Loop:
         if not self.hedger.closable():
             return
         back = ZERO
-        if state is State.TRADING and view is not None and not self.floor.inputs_trouble() and not self.hedger.orders():
+        if view is not None and self._nets(state, view):
             back = traded_back(self._optimise(view, at_once=True))
         self.hedger.act(back, self._keeping)
 
-    def _optimise(self, view: View, *, at_once: bool = False) -> Optimum:
-        """The optimum that serves for *view*: the last one, or a new one where it no longer does."""
+    def _nets(self, state: State, view: View | None) -> bool:
+        """Whether a hedge is due from which the plan may keep something."""
+        if state is not State.TRADING or view is None or not self.hedger.closable():
+            return False
+        return not self.floor.inputs_trouble() and not self.hedger.orders()
+
+    def _outdated(self, view: View, *, at_once: bool = False) -> bool:
+        """Whether the last optimum no longer serves for *view*; one that only the mark outdates serves a little longer."""
         now, last = self.floor.seconds(), self.optimum
         self.pausing_until = None
-        if last is not None and now < self.optimised_at + self.floor.settings.timing.period:
-            if not self.strategy.needs(view, last):
-                return last
-            if not at_once and now < self.optimised_at + PAUSE and last.view.exposure == view.exposure:
-                self.pausing_until = self.optimised_at + PAUSE
-                return last
-        began = perf_counter()  # shown to people only: nothing is decided by it
-        self.optimum, self.optimised_at = self.strategy.optimise(view), now
-        self.solve_seconds = perf_counter() - began
+        if last is None or now >= self.optimised_at + self.floor.settings.timing.period:
+            return True
+        if not self.strategy.needs(view, last):
+            return False
+        if not at_once and now < self.optimised_at + PAUSE and last.view.exposure == view.exposure:
+            self.pausing_until = self.optimised_at + PAUSE
+            return False
+        return True
+
+    def _optimise(self, view: View, *, at_once: bool = False) -> Optimum:
+        """The optimum that serves for *view*: the last one, or a new one where it no longer does."""
+        if self.optimum is None or self._outdated(view, at_once=at_once):
+            began = perf_counter()  # shown to people only: nothing is decided by it
+            self.optimum, self.optimised_at = self.strategy.optimise(view), self.floor.seconds()
+            self.solve_seconds = perf_counter() - began
         return self.optimum
 
     def _keeping(self) -> str:

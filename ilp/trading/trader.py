@@ -470,7 +470,8 @@ class Trader:
             for venue in self.desk.tick():
                 if self.market.connected.get(venue, False):
                     self.audit.read(venue)
-            self.loop.turn(self.life.state)
+            if self.loop.turn(self.life.state):
+                self.wake()
             self.caretaker.tend(self.life.state)
         except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
             self.log.failure("a turn of the trader failed")
