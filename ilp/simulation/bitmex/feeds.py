@@ -19,7 +19,7 @@ from ilp.simulation.bitmex.listings import ASSETS
 from ilp.simulation.bitmex.market import Market
 from ilp.simulation.bitmex.money import Money
 from ilp.simulation.bitmex.schema import TABLES, partial
-from ilp.simulation.records import BookChanged, Event, Traded
+from ilp.simulation.records import BookChanged, BookSnapshot, Event, Rows, Traded
 
 __all__ = ["Feeds", "Subscriber"]
 
@@ -59,6 +59,7 @@ class Feeds:
     shown: dict[str, dict[Level, int]] = field(factory=dict)
     _windows: dict[str, dict[Level, int]] = field(factory=dict)
     _moving: dict[str, Row] = field(factory=dict)
+    _quotes: dict[str, tuple[Rows, Rows]] = field(factory=dict)
     _told: dict[tuple[str, str, str], Row] = field(factory=dict)
     _poor: set[str] = field(factory=set)
     _dirty: set[str] = field(factory=set)
@@ -190,6 +191,10 @@ class Feeds:
             for _ in range(self.faults.copies(table)):
                 hearer.send(frame)
 
+    def _heard(self, table: str, symbol: str) -> bool:
+        """Whether anybody wants it: rows that nobody hears are not made."""
+        return any((table, symbol) in s.topics or (table, "") in s.topics for s in self.subscribers)
+
     def tell(self, table: str, action: str, row: Row, account: str) -> None:
         """A row of an account's `order` or `execution`."""
         self.publish(table, action, [row], account)
@@ -213,8 +218,9 @@ class Feeds:
     def handle(self, event: Event) -> None:
         """What the core did to the market."""
         match event:
-            case BookChanged(contract, side, price, quantity):
+            case BookChanged(contract, side, price, quantity, book):
                 self._level(contract, side, price, quantity)
+                self._quote(book)
             case Traded(trade):
                 self.market.take_trade(trade)
                 row = self.market.trade_row(trade, self.market.ticks[trade.contract])
@@ -222,7 +228,7 @@ class Feeds:
                 self._later(trade.contract)
 
     def _level(self, symbol: str, side: Side, price: int, size: int) -> None:
-        levels, best = self.shown[symbol], self._best(symbol, side)
+        levels = self.shown[symbol]
         known = (side, price) in levels
         row = self.market.level_row(symbol, side, price, size, gone=not size)
         if not size:
@@ -234,14 +240,15 @@ class Feeds:
         else:
             levels[side, price] = size
             self.publish("orderBookL2", "update" if known else "insert", [row])
-        if price == best or self._best(symbol, side) != best:
-            self.publish("quote", "insert", [self.market.quote_row(symbol)])
         self._later(symbol)
 
-    def _best(self, symbol: str, side: Side) -> int | None:
-        book = self.market.core.book(symbol)
-        rows = book.bids if side is Side.BUY else book.asks
-        return rows[0][0] if rows else None
+    def _quote(self, book: BookSnapshot) -> None:
+        """Every change of the best bid or ask, price or size."""
+        best = (book.bids[:1], book.asks[:1])
+        if self._quotes.get(book.contract) != best:
+            self._quotes[book.contract] = best
+            if self._heard("quote", book.contract):
+                self.publish("quote", "insert", [self.market.quote_row(book.contract, book)])
 
     def _later(self, symbol: str) -> None:
         self._dirty.add(symbol)
@@ -255,9 +262,12 @@ class Feeds:
     def _flush_market(self) -> None:
         dirty, self._dirty = self._dirty, set()
         for symbol in dirty:
-            self._flush_window(symbol)
-            self.publish("orderBook10", "update", [self.market.book10_row(symbol)])
-            self._flush_instrument(symbol)
+            if self._heard("orderBookL2_25", symbol):
+                self._flush_window(symbol)
+            if self._heard("orderBook10", symbol):
+                self.publish("orderBook10", "update", [self.market.book10_row(symbol)])
+            if self._heard("instrument", symbol):
+                self._flush_instrument(symbol)
         self._poor |= {account for account, symbol in self.market.core.positions.places if symbol in dirty}
         self._flush_money()
 

@@ -13,7 +13,7 @@ from clients.exchange import Period, Side
 from ilp.simulation.bitmex.listings import Listing
 from ilp.simulation.bitmex.margin import MarginCore
 from ilp.simulation.bitmex.orders import stamp
-from ilp.simulation.records import Bar, Rows, Trade
+from ilp.simulation.records import Bar, BookSnapshot, Rows, Trade
 
 __all__ = ["BINS", "Levels", "Market"]
 
@@ -122,9 +122,9 @@ class Market:
 
         return {"symbol": symbol, "bids": ten(book.bids), "asks": ten(book.asks), "timestamp": stamp(self.core.now())}
 
-    def quote_row(self, symbol: str) -> Row:
-        """A row of `quote`."""
-        book, price = self.core.book(symbol), self.listings[symbol].price
+    def quote_row(self, symbol: str, book: BookSnapshot | None = None) -> Row:
+        """A row of `quote`; of *book*, or of the book as it is now."""
+        book, price = book or self.core.book(symbol), self.listings[symbol].price
         bid, ask = (rows[0] if rows else None for rows in (book.bids, book.asks))
         return {
             "timestamp": stamp(self.core.now()),

@@ -165,6 +165,9 @@ class BookTests(FeedCase):
         await wire.until(action="insert")
         row = (await wire.until(action="insert"))["data"][0]
         assert (row["bidPrice"], row["bidSize"], row["askPrice"], row["askSize"]) == (50000.0, 100, 51000.0, 300)
+        self.world.core.cancel("bob", self.world.core.open_orders("bob")[0].id)
+        row = (await wire.until(action="insert"))["data"][0]
+        assert (row["bidPrice"], row["askPrice"]) == (49000.0, 51000.0)
 
     @asynchronous
     async def test_ten_levels_come_as_whole_rows(self) -> None:
