@@ -30,7 +30,6 @@ from clients.exchange import (
     OutcomeUnknown,
     Period,
     Position,
-    RateLimited,
     Refused,
     Side,
     Trade,
@@ -38,7 +37,7 @@ from clients.exchange import (
     Transfer,
     UnknownOrder,
 )
-from clients.sputnik_connection import SputnikConnection
+from clients.sputnik_calls import SputnikCalls
 from clients.sputnik_errors import ALREADY_CANCELLED
 from clients.sputnik_history import fill_record, find_withdrawal, read_fills, read_transfers
 from clients.sputnik_live import Live
@@ -51,7 +50,6 @@ from clients.sputnik_wire import (
     parse_transaction,
     to_wire_time,
 )
-from clients.wamp_login import CodeNotReady
 
 __all__ = ["Sputnik"]
 
@@ -62,7 +60,7 @@ WITHDRAWALS_SEEN = "its fate shows in the transaction history: look there before
 
 
 @implementer(IExchange)
-class Sputnik(SputnikConnection):
+class Sputnik(SputnikCalls):
     """A Sputnik exchange.  For the constructor's keywords see `clients.sputnik_connection.SputnikConnection`."""
 
     # ------------------------------------------------------------------------------------------------ holdings
@@ -118,15 +116,6 @@ class Sputnik(SputnikConnection):
         if not answer:
             raise OutcomeUnknown(self.name, doing, f"the venue answered {answer}; {WITHDRAWALS_SEEN}")
         return await self._withdrawal_id(live, ticker, amount, address)
-
-    def _one_time_code(self, doing: str) -> str:
-        """The second factor; the venue wants an empty text where there is none (C11)."""
-        if self._credentials.codes is None:
-            return ""
-        try:
-            return self._credentials.codes.take(self._now().timestamp())
-        except CodeNotReady as wait:
-            raise RateLimited(self.name, doing, str(wait), retry_after=wait.seconds) from None
 
     async def _withdrawal_id(self, live: Live, ticker: str, amount: Decimal, address: str) -> str:
         try:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from attrs import fields
+from attrs import evolve, fields
 from twisted.internet.defer import Deferred
 
 from clients.budget import Budget
@@ -75,8 +75,8 @@ class SputnikConnection(Emitter):
         self._address = self._parse(endpoint)
         self._tls = TlsRules(self._options.ca_certs_dir, self._options.tls_minimum)
         codes = OneTimeCodes(self._options.totp_secret) if self._options.totp_secret else None
-        self._credentials = Credentials(id, Secret(secret), codes)
-        self._redactor = Redactor(secret, self._options.totp_secret)
+        self._credentials = Credentials(id, Secret(secret), codes, Secret(self._options.cookie))
+        self._redactor = Redactor(secret, self._options.totp_secret, self._options.cookie)
         self._reactor = reactor
         self._now = now
         self._budget = Budget(reactor, self._options.rate, self._options.burst)
@@ -129,7 +129,7 @@ class SputnikConnection(Emitter):
         line.when_gone().addCallback(self._gone, session, live, ended)
         line.watch(self._reactor, self._options.ping_interval, self._options.ping_timeout)
         try:
-            await session.join(self._credentials, self._now().timestamp(), limit)
+            await self._join(session, limit)
             await live.prepare()
         except BaseException:  # a cancellation too: nothing may be left open
             line.drop("given up")
@@ -140,6 +140,16 @@ class SputnikConnection(Emitter):
         self.announce("connect", self)
         live.announce()
         return ended
+
+    async def _join(self, session: Session, limit: float) -> None:
+        """Log in.  A cookie dies with the venue's memory: where there is a password, it is what remains."""
+        try:
+            await session.join(self._credentials, self._now().timestamp(), limit)
+        except NotAuthorised as refusal:
+            if not (self._credentials.cookie and self._credentials.secret):
+                raise
+            self._credentials = evolve(self._credentials, cookie=Secret(""))
+            raise Unreachable(self.name, "logging in", f"{refusal.why}; trying the password") from None
 
     def _gone(self, reason: LineLost, session: Talk, live: Live, ended: Deferred[Exception]) -> None:
         """The line is lost: first nothing held counts any more, then whoever waits is told, then everybody."""

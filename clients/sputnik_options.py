@@ -68,6 +68,7 @@ class Options:
     :ivar feeds: feeds of them beside books and trades: `safe_prices`, `ohlcv`.
     :ivar fee: lowest trade fee to reckon with, as a fraction, until fills have told the real one.
     :ivar totp_secret: Base32 secret of the second factor, empty where it is off.
+    :ivar cookie: of an earlier session (`getCookie`): logs in instead of the password as long as it is good.
     :ivar ca_certs_dir: file or folder of trusted PEM certificates; empty means those of the platform.
     :ivar tls_minimum: lowest TLS version; `1.0` for old installations that speak nothing newer.
     :ivar deadline: seconds for one call, waiting for the rate budget included.
@@ -84,6 +85,7 @@ class Options:
     feeds: tuple[str, ...] = field(default=(), converter=_feeds)
     fee: Decimal = field(default=Decimal(0), converter=_fraction, validator=_below_one)
     totp_secret: str = field(default="", repr=False)
+    cookie: str = field(default="", repr=False)
     ca_certs_dir: Path | None = field(default=None, converter=_path)
     tls_minimum: str = "1.2"
     deadline: float = _seconds(10.0)

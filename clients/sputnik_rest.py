@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
@@ -17,10 +17,12 @@ from clients.calls import deferring
 from clients.exchange import IExchange
 from clients.http import persistent_client
 from clients.kraken_nonce import Nonces
+from clients.redaction import Secret
 from clients.sputnik import Sputnik
 from clients.sputnik_http import HttpSession
 from clients.sputnik_options import Options
 from clients.sputnik_polling import Marks, PolledLive
+from clients.sputnik_records import ApiCredentials, Profile
 from clients.websocket import Address
 
 __all__ = ["RestOptions", "SputnikRest"]
@@ -75,6 +77,20 @@ class SputnikRest(Sputnik):
         self._http, self._pool = persistent_client(reactor, options.deadline, self._tls.options)
         self._nonces = Nonces(options.nonce_file)
         self._marks = Marks()
+
+    def _username(self, profile: Profile) -> str:
+        """The key says nothing of whose it is; the venue keeps the name as the address."""
+        return profile.email
+
+    def _password_changed(self, new: str) -> None:
+        """Requests are signed with the key."""
+
+    def _keys_renewed(self, pair: ApiCredentials) -> None:
+        """The old pair is worthless, so this client goes on with the new one."""
+        self._redactor.add(pair.key)
+        self._credentials = evolve(self._credentials, id=pair.key, secret=Secret(pair.secret))
+        if isinstance(self._session, HttpSession):
+            self._session.authid, self._session.secret = pair.key, self._credentials.secret
 
     @property
     def _rest_options(self) -> RestOptions:

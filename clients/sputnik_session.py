@@ -46,14 +46,25 @@ class Credentials:
     """Whom to log in as; an empty `id` joins anonymously.
 
     :ivar codes: one-time codes, for accounts with a second factor.
+    :ivar cookie: of an earlier session; logs in instead of password and code where there is one.
     """
 
     id: str
     secret: Secret
     codes: OneTimeCodes | None = None
+    cookie: Secret = Secret("")  # noqa: RUF009 - it cannot be changed
+
+    @property
+    def method(self) -> str:
+        """The one login method to offer."""
+        if not self.id:
+            return "anonymous"
+        return "cookie" if self.cookie else "wampcra"
 
     def answer(self, challenge: Challenge, unix_time: float) -> Answer:
         """Sign the login challenge."""
+        if self.cookie:
+            return Answer(self.cookie.reveal(), {})  # the signature is the cookie itself, whatever the challenge
         code = None if self.codes is None else self.codes.take(unix_time)
         return answer_cra(challenge, self.secret.reveal(), code)
 
@@ -63,6 +74,7 @@ class Session:
     """A joined session.
 
     :ivar authid: as the router told it; empty for an anonymous session.
+    :ivar salt: of the stored password, as the login challenge told it.
     :ivar trouble: told of messages that cannot be read.
     """
 
@@ -72,6 +84,7 @@ class Session:
     redactor: Redactor
     trouble: Callable[[Exception], None]
     authid: str = field(init=False, default="")
+    salt: str = field(init=False, default="")
     _wamp: WampSession = field(init=False)
     _latest: dict[str, Callable[[], None]] = field(init=False, factory=dict)
 
@@ -87,9 +100,12 @@ class Session:
         :raise Unreachable: anything else.
         """
         who = credentials.id or None
-        joining = self._wamp.join(
-            REALM, "wampcra" if who else "anonymous", who, lambda challenge: credentials.answer(challenge, unix_time)
-        )
+
+        def answer(challenge: Challenge) -> Answer:
+            self.salt = str(challenge.extra.get("salt") or "")
+            return credentials.answer(challenge, unix_time)
+
+        joining = self._wamp.join(REALM, credentials.method, who, answer)
         late = self._error(Unreachable, "logging in", f"no answer in {limit:g} s")
         try:
             welcome = await bounded(joining, limit, self.clock, lambda: late)
@@ -214,6 +230,7 @@ class Session:
             return Unreachable(self.venue, "logging in", "the server failed while it checked the login", refusal.reason)
         hints = {
             "Invalid signature.": "user name or password is wrong",
+            "No suitable authentication methods found.": "the cookie is not good any more, or the user does not exist",
             "Missing TOTP.": "the account wants one-time codes: set totp_secret",
             "Invalid TOTP.": "the one-time code was not accepted: check totp_secret and the clock",
         }
