@@ -60,6 +60,8 @@ class Rest:
     entry: Budget
     deadline: float
     redactor: Redactor = field(factory=Redactor)
+    _refused_until: float = field(init=False, default=float("-inf"))
+    _banned: bool = field(init=False, default=False)
 
     async def get(
         self, doing: str, path: str, query: Mapping[str, Any] | None = None, priority: Priority = Priority.READ
@@ -109,6 +111,7 @@ class Rest:
         priority: Priority,
         until: float,
     ) -> Any:
+        self._check_refusal(doing, priority)
         await self._turn(doing, self.budget, priority, until)
         if verb != "GET" and path.startswith(_ORDER_ENTRY):
             await self._turn(doing, self.entry, priority, until)
@@ -123,11 +126,22 @@ class Rest:
         self._note_limits(answer)
         if answer.status != 200:
             retry_after = answer.header("retry-after")
-            raise error_for(self.venue, doing, answer.status, self._clean(answer.body), about, retry_after)
+            error = error_for(self.venue, doing, answer.status, self._clean(answer.body), about, retry_after)
+            if isinstance(error, RateLimited):
+                self._refused_until = self.clock.seconds() + error.retry_after
+                self._banned = answer.status == 403
+            raise error
         try:
             return _decoder.decode(answer.body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as garbage:
             raise self._error(doubt, doing, f"an answer that nobody can read: {garbage}") from None
+
+    def _check_refusal(self, doing: str, priority: Priority) -> None:
+        """After 429 nothing but cancels is sent until the venue listens again, after a ban nothing at all."""
+        left = self._refused_until - self.clock.seconds()
+        if left > 0 and (self._banned or priority is not Priority.CANCEL):
+            why = "this address is banned" if self._banned else "the venue has asked for a pause"
+            raise RateLimited(self.venue, doing, f"{why}; nothing was sent", "429", retry_after=left)
 
     async def _send(self, doing: str, verb: str, target: str, content: bytes, about: About) -> Answer:
         headers = {"accept": "application/json", "user-agent": "ilp"}

@@ -246,6 +246,18 @@ class OrderTests(ClientCase):
         self.venue.fault({"ban": {"call": "GET /user/wallet"}})
         error = await self.assertFailure(client.getPositions(), RateLimited)
         assert error.retry_after == 3600
+        again = await self.assertFailure(client.getOpenOrders(), RateLimited)
+        assert 3590 < again.retry_after <= 3600  # every further request would make the ban longer
+
+    @asynchronous
+    async def test_after_a_limit_only_cancels_are_sent_until_the_venue_listens_again(self) -> None:
+        client, _ = await self.connected()
+        id = await client.placeOrder("BTC/USDT", D("0.01"), D(50000), "BUY")
+        self.venue.fault({"rate_limit": {"call": "POST /order"}})
+        for _ in range(2):
+            await self.assertFailure(client.placeOrder("BTC/USDT", D("0.01"), D(50000), "BUY"), RateLimited)
+        assert await client.cancelOrder(id) is True
+        assert len(self.core.open_orders("alice")) == 0
 
     @asynchronous
     async def test_orders_that_the_venue_cancels_uninvited_are_told(self) -> None:
