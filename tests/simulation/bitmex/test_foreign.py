@@ -208,3 +208,31 @@ class TrioTests(ForeignCase):
         (told,) = program.lines
         assert told == {"margin": 500_000_000, "trade": 60010.0, "levels": 2}, told
         assert self.world.venue._switches  # it keeps the dead man's switch
+
+
+class MarketMakerTests(ForeignCase):
+    """bitmex-market-maker 1.6.1, BitMEX's own sample; it needs websocket-client 0.53, which bitmex-ws does not go with"""
+
+    @asynchronous
+    async def test_it_quotes_both_sides_and_cancels_at_its_end(self) -> None:
+        self.needs("bitmex-market-maker with websocket-client 0.53", "market_maker")
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "settings.py").write_text(
+            f'BASE_URL = "http://127.0.0.1:{self.world.venue.port}/api/v1/"\nAPI_KEY = "key-alice"\n'
+            'API_SECRET = "secret-alice"\nSYMBOL = "XBTUSD"\nORDER_START_SIZE = 100\nORDER_STEP_SIZE = 100\n'
+            "LOOP_INTERVAL = 1\nWATCHED_FILES = []\n"
+        )
+        program = Program()
+        self.programs.append(program)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        start = "import sys; sys.argv = ['marketmaker']; from market_maker import run; run()"
+        reactor.spawnProcess(  # type: ignore[attr-defined]
+            program, sys.executable, [sys.executable, "-c", start], environment, str(folder)
+        )
+        core = self.world.core
+        await eventually(lambda: len(core.open_orders("alice")) == 12, "six orders on each side", 20.0)
+        assert {order.side for order in core.open_orders("alice")} == set(Side)
+        program.ended.addErrback(lambda _: None)  # its way out is an exception
+        program.transport.signalProcess("TERM")
+        await eventually(lambda: not core.open_orders("alice"), "all cancelled", 20.0)
