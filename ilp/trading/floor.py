@@ -27,7 +27,7 @@ from ilp.trading.own import OwnOrder
 from ilp.trading.permissions import Act, Leave
 from ilp.trading.reader import VenueReader
 from ilp.trading.recorder import Recorder
-from ilp.trading.sides import Sides, book_without
+from ilp.trading.sides import Sides
 from ilp.trading.transfers_account import Outstanding
 from ilp.trading.view import Lane, Stock, View, trade_minimum
 
@@ -96,7 +96,7 @@ class Floor:
 
     def others(self, pair: Pair) -> Sides:
         """The last book, our own orders taken out."""
-        return book_without(self.book(pair), self.market.own(pair))
+        return self.market.others(pair)
 
     def hedge_minimum(self) -> Decimal:
         """The least exposure that the source can close; 0 before its rules and book are known."""

@@ -18,7 +18,7 @@ from ilp.settings import Ages
 from ilp.trading.balances import Balances
 from ilp.trading.freshness import InputStatus, Watch
 from ilp.trading.layout import Layout, Pair
-from ilp.trading.sides import book_without
+from ilp.trading.sides import Sides, book_without
 
 __all__ = ["BALANCES", "BOOK", "ORDERS", "RATE", "Market", "Rate", "mid"]
 
@@ -76,6 +76,7 @@ class Market:
     good_rate: Decimal | None = None
     connected: dict[str, bool] = field(factory=dict)
     _books: dict[str, Book] = field(factory=dict)
+    _others: dict[str, tuple[list[tuple[Side, Decimal, Decimal]], Sides]] = field(factory=dict)
     _watches: dict[tuple[str, str], Watch] = field(init=False)
     _cross: Watch = field(init=False)
     _since: datetime = field(init=False)
@@ -101,6 +102,7 @@ class Market:
         """Take a book; a source's must have both sides, a target's may be empty: others are only kept behind it."""
         watch, at = self._watches[BOOK, pair.venue], self.seconds()
         self._books[pair.venue] = book
+        self._others.pop(pair.venue, None)
         if book["bids"] and book["asks"] and book["bids"][0]["price"] >= book["asks"][0]["price"]:
             watch.insane(at, f"crossed: bid {book['bids'][0]['price']}, ask {book['asks'][0]['price']}")
             return
@@ -165,6 +167,7 @@ class Market:
         """Nothing that the venue said before is valid any more."""
         self.connected[venue] = False
         self._books.pop(venue, None)
+        self._others.pop(venue, None)
         self.balances.forget(venue)
         for (_, where), watch in self._watches.items():
             if where == venue:
@@ -175,6 +178,14 @@ class Market:
     def book(self, pair: Pair) -> Book:
         """The last book; empty before the first."""
         return self._books.get(pair.venue, _EMPTY)
+
+    def others(self, pair: Pair) -> Sides:
+        """The last book, our own orders taken out: asked for many times a turn, made once."""
+        own = list(self.own(pair))
+        made = self._others.get(pair.venue)
+        if made is None or made[0] != own:
+            made = self._others[pair.venue] = own, book_without(self.book(pair), own)
+        return made[1]
 
     def trouble(self, kind: str, venue: str = "") -> str:
         """Why an input does not count now, with its numbers; empty when it does."""
@@ -271,7 +282,7 @@ class Market:
     def _compare(self) -> None:
         """Compare the rate with what the two books imply, where others quote both sides of both."""
         at = self._world(self.now())
-        source, target = (book_without(self.book(pair), self.own(pair)) for pair in self.layout.pairs)
+        source, target = (self.others(pair) for pair in self.layout.pairs)
         if self.rate is None or not (source.bids and source.asks and target.bids and target.asks):
             self._cross.good(at)
             return

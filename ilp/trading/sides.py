@@ -24,16 +24,17 @@ class Sides:
 
 def book_without(book: Book, own: Iterable[tuple[Side, Decimal, Decimal]]) -> Sides:
     """The book with our own orders, (side, price, quantity left), taken out."""
-    mine: dict[tuple[Side, Decimal], Decimal] = {}
+    mine: dict[Side, dict[Decimal, Decimal]] = {Side.BUY: {}, Side.SELL: {}}
     for side, price, left in own:
-        mine[side, price] = mine.get((side, price), ZERO) + left
-    return Sides(_others(book["bids"], Side.BUY, mine), _others(book["asks"], Side.SELL, mine))
+        mine[side][price] = mine[side].get(price, ZERO) + left
+    return Sides(_others(book["bids"], mine[Side.BUY]), _others(book["asks"], mine[Side.SELL]))
 
 
-def _others(
-    rows: Iterable[BookRow], side: Side, mine: Mapping[tuple[Side, Decimal], Decimal]
-) -> tuple[tuple[Decimal, Decimal], ...]:
+def _others(rows: Iterable[BookRow], mine: Mapping[Decimal, Decimal]) -> tuple[tuple[Decimal, Decimal], ...]:
+    found = [(row["price"], row["quantity"]) for row in rows]
     if not mine:
-        return tuple((row["price"], row["quantity"]) for row in rows)
-    left = ((row["price"], row["quantity"] - mine.get((side, row["price"]), ZERO)) for row in rows)
-    return tuple((price, quantity) for price, quantity in left if quantity > 0)
+        return tuple(found)
+    # Own prices are few: to look for each is cheaper than to look every row up.
+    for own, left in mine.items():
+        found = [(price, quantity - left) if price == own else (price, quantity) for price, quantity in found]
+    return tuple((price, quantity) for price, quantity in found if quantity > 0)
