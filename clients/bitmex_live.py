@@ -43,6 +43,7 @@ WAITED_FOR = (
     "wallet",
 )  # the venue has been seen to leave out the partials of the others
 PAGE = 500
+_AT_ONCE = 50  # ids in one address, whose length servers limit
 _MONEY = ("wallet", "margin", "position")
 
 
@@ -377,18 +378,16 @@ class Live:
                 self._tell_order(order)  # an order with fills untold is told of when they have been read
 
     async def _look_up(self, ids: Sequence[str]) -> None:
-        if ids:
-            rows = await self.rest.get(
-                "looking up orders", "/order", {"filter": {"orderID": list(ids)}, "count": PAGE, "reverse": True}
-            )
-            self._take_orders(rows)
+        for start in range(0, len(ids), _AT_ONCE):
+            query = {"filter": {"orderID": list(ids[start : start + _AT_ONCE])}, "count": PAGE, "reverse": True}
+            self._take_orders(await self.rest.get("looking up orders", "/order", query))
         await self._catch_up(ids)
 
     async def _catch_up(self, ids: Sequence[str]) -> None:
         """Read the executions of orders of which more was filled than told."""
         missing = [id for id in self.account.incomplete() if not ids or id in ids]
-        if missing:
-            query = {"filter": {"orderID": missing}, "reverse": False}
+        for start in range(0, len(missing), _AT_ONCE):
+            query = {"filter": {"orderID": missing[start : start + _AT_ONCE]}, "reverse": False}
             for row in await self.pages("reading fills", "/execution/tradeHistory", query):
                 self._take_execution(row)
         for id in ids:

@@ -100,3 +100,40 @@ class BudgetTests(SynchronousTestCase):
         for i, start in enumerate(went):
             for j in range(i, len(went)):
                 self.assertLessEqual(j - i + 1, 3 + 2 * (went[j] - start) + 1e-6)
+
+
+class ReserveTests(SynchronousTestCase):
+    """Two of three calls are kept for cancels and hedges."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.budget = Budget(self.clock, rate=1.0, burst=3.0, reserve=2.0)
+
+    def test_quotes_leave_the_reserve_alone_and_cancels_take_it(self) -> None:
+        self.assertTrue(self.budget.take(Priority.QUOTE).called)
+        quote = self.budget.take(Priority.QUOTE)
+        self.assertFalse(quote.called)
+        self.assertTrue(self.budget.take(Priority.CANCEL).called)
+        self.assertTrue(self.budget.take(Priority.HEDGE).called)
+        self.clock.advance(2.5)
+        self.assertFalse(quote.called)
+        self.clock.advance(0.5)
+        self.assertTrue(quote.called)
+
+    def test_who_may_go_sooner_is_not_held_up_by_who_waits_for_more(self) -> None:
+        self.budget.left(0)
+        quote, cancel = self.budget.take(Priority.QUOTE), self.budget.take(Priority.CANCEL)
+        self.clock.advance(1.0)
+        self.assertEqual((quote.called, cancel.called), (False, True))
+        self.clock.advance(3.0)
+        self.assertTrue(quote.called)
+
+    def test_what_the_venue_says_is_left_only_ever_lessens_it(self) -> None:
+        self.budget.left(100)
+        self.assertEqual(self.budget.wait(Priority.CANCEL), 0.0)
+        self.budget.left(0)
+        self.assertEqual((self.budget.wait(Priority.CANCEL), self.budget.wait(Priority.QUOTE)), (1.0, 3.0))
+
+    def test_a_reserve_that_leaves_nothing_is_refused(self) -> None:
+        self.assertRaises(ValueError, Budget, self.clock, 1.0, 3.0, 3.0)
+        self.assertRaises(ValueError, Budget, self.clock, 1.0, 3.0, -1.0)
