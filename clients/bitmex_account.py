@@ -142,10 +142,12 @@ class Account:
     """Orders by id, orders on their way by client id, money.
 
     :ivar contracts: for conversions; replaced on every new connection.
+    :ivar followed: whose base and quote are told even while nothing of them is held.
     :ivar wallet, margin: rows by currency; `positions` rows by symbol.
     """
 
     contracts: Contracts = field(factory=Contracts)
+    followed: tuple[Instrument, ...] = ()
     orders: dict[str, Tracked] = field(factory=dict)
     provisional: dict[str, Provisional] = field(factory=dict)
     wallet: dict[str, dict[str, Any]] = field(factory=dict)
@@ -280,7 +282,7 @@ class Account:
 
     def _traded(self) -> Iterable[Instrument]:
         symbols = {*self.positions, *(order.row["symbol"] for order in self.orders.values())}
-        found = (self.contracts.of_symbol(symbol) for symbol in symbols)
+        found = [*self.followed, *(self.contracts.of_symbol(symbol) for symbol in symbols)]
         return [i for i in found if i is not None and i.kind is not Kind.QUANTO]
 
     def _holds(self) -> dict[str, Decimal]:

@@ -128,6 +128,7 @@ class Live:
                 found = contracts.of_symbol(found.symbol) or found
             self.followed[found.symbol] = found
             self.books[found.symbol] = L2Book(found.symbol)
+        self.account.followed = tuple(self.followed.values())
         if len(self.followed) > MOST_FOLLOWED:
             raise Refused(
                 self.venue, "subscribing", f"{len(self.followed)} tickers; at most {MOST_FOLLOWED} are followed"

@@ -68,6 +68,13 @@ class InverseTests(ClientCase):
     """XBTUSD as bitcoin and synthetic dollars"""
 
     @asynchronous
+    async def test_synthetic_money_is_told_even_while_there_is_none(self) -> None:
+        client, recorder = await self.connected()
+        assert (await client.getPositions())["USD"] == {"contract": "USD", "position": 0, "available": 0}
+        told = await recorder.until("position", lambda position: position["contract"] == "USD")
+        assert told["position"] == 0
+
+    @asynchronous
     async def test_selling_contracts_turns_bitcoin_into_synthetic_dollars(self) -> None:
         self.depth()
         client, recorder = await self.connected()
