@@ -9,19 +9,23 @@ import re
 from typing import Any
 
 from ilp.figures import figure
+from ilp.pool.curves import lanes
 from ilp.pool.document import Payout, Pool, Trade
 from ilp.pool.optimizer import Solution
 from ilp.pool.sensitivity import Sensitivity, ShadowPrice, WhyOff, sensitivities, shadow_prices, why_off
 
 __all__ = ["insight_document", "move_words", "parameter_words"]
 
+_DRAWN = 40  # stretches of a cost curve
+
 
 def insight_document(pool: Pool, solution: Solution) -> dict[str, Any]:
-    """`{sensitivities, shadow_prices, why_off}` of a solved pool; values in numeraire, as text."""
+    """`{sensitivities, shadow_prices, why_off, curves}` of a solved pool; values in numeraire, as text."""
     return {
         "sensitivities": [_sensitivity(pool, found) for found in sensitivities(pool, solution)],
         "shadow_prices": [_shadow_price(found) for found in shadow_prices(pool, solution)],
         "why_off": [_why_off(pool, found) for found in why_off(pool, solution)],
+        "curves": _curves(pool, solution),
     }
 
 
@@ -52,6 +56,41 @@ def parameter_words(pool: Pool, path: str) -> str:
     if isinstance(move, Payout):
         return f"{what} charge of payouts from {move.venue}"
     return f"{what} charge of transfers {move.source[1]}, {move.source[0]} – {move.target[0]}"
+
+
+def _curves(pool: Pool, solution: Solution) -> list[dict[str, Any]]:
+    """Of each direction that may be on: its cost at some amounts, charges included, and the amount that the plan has."""
+    chosen = {(move.move, move.direction): move.amount for move in solution.optimized.moves}
+    found = []
+    for lane in lanes(pool):
+        if not lane.grid:
+            continue
+        taken = chosen.get((lane.move, lane.direction), 0.0)
+        found.append(
+            {
+                "move": lane.move,
+                "direction": lane.direction,
+                "label": move_words(pool, lane.move, lane.direction),
+                "asset": pool.holdings[lane.leaves].asset if lane.direction != "buy" else _base(pool, lane.move),
+                "chosen": figure(taken),
+                "points": [
+                    [figure(u), figure(lane.cost_of(u), places=4)] for u in _amounts(lane.low, lane.high, taken)
+                ],
+            }
+        )
+    return found
+
+
+def _amounts(low: float, high: float, chosen: float) -> list[float]:
+    """Where a curve is drawn: evenly, and where the plan stands; a book that is far deeper is not drawn to its end."""
+    end = min(high, max(4 * chosen, low + 0.25 * (high - low)))
+    even = [low + (end - low) * step / _DRAWN for step in range(_DRAWN + 1)] if end > low else [low]
+    return sorted({*even, chosen} if low < chosen < end else {*even})
+
+
+def _base(pool: Pool, number: int) -> str:
+    move = pool.moves[number]
+    return move.base if isinstance(move, Trade) else ""
 
 
 def _sensitivity(pool: Pool, found: Sensitivity) -> dict[str, Any]:

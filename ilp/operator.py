@@ -40,6 +40,7 @@ Document = dict[str, Any]
 CONFIRM = "confirm"  # key beside the parameters: names whose unusual values are meant
 SKEW = Decimal("0.01")  # of the mark; more needs to be confirmed
 OWN_TARGETS_EVERY = 60.0  # reactor seconds
+MEASURED_EVERY = 5.0  # reactor seconds
 HISTORY = timedelta(days=1)
 
 
@@ -142,6 +143,7 @@ class Operator:
         self._notices = [{"level": "info", "text": text} for text in notices]
         self._own_targets: tuple[float, Parameters, str] | None = None
         self._edited_by: dict[str, str] = {}
+        self._measured: tuple[float, list[Document]] = (-MEASURED_EVERY, [])
         self._subscribers: list[Callable[[], None]] = []
         readers = trader.floor.venues
         self.ledgers = Ledgers(readers, trader.clock, lambda v: trader.market.connected.get(v, False), self._changed)
@@ -173,6 +175,7 @@ class Operator:
             "needs_you": snapshot.needs(trader),
             "audit": self._audit(),
             "pnl": snapshot.pnl(trader, self._books),
+            "speeds": self._speeds(),
         }
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
@@ -209,6 +212,13 @@ class Operator:
     def _world_time(self, reactor_seconds: float) -> Any:
         clock = self.trader.clock
         return clock.now() - timedelta(seconds=(clock.reactor.seconds() - reactor_seconds) * clock.speed)
+
+    def _speeds(self) -> list[Document]:
+        """The latencies, made anew every so often: they change with every beat, and nobody reads them that fast."""
+        now = self.trader.clock.reactor.seconds()
+        if now - self._measured[0] >= MEASURED_EVERY:
+            self._measured = now, snapshot.speeds(self.trader.metrics)
+        return self._measured[1]
 
     def _audit(self) -> list[Document]:
         """Changes of state and edits, newest first."""
@@ -318,11 +328,16 @@ class Operator:
             return {
                 "valuation": snapshot.valuation_section(optimum, self.trader.clock.now(), took),
                 "quotes": snapshot.quotes_section(
-                    layout, [_as_quote(found, tried) for found in references], tried.marks[layout.target.quote]
+                    layout, [self._as_quote(found, tried) for found in references], tried.marks[layout.target.quote]
                 ),
             }
 
         return Deferred.fromCoroutine(look())
+
+    def _as_quote(self, reference: Reference, view: View) -> QuoteStatus:
+        """What would be placed against a reference."""
+        found = self.trader.loop.quoter.would(reference, edges(view))
+        return found if found.price is None else evolve(found, reason="a preview: nothing is placed")
 
     def update(self, user: str, version: int, parameters: Mapping[str, Any]) -> Deferred[Document]:
         """See `Console`."""
@@ -450,23 +465,6 @@ def _at_targets(view: View) -> View:
         for stock in view.stocks
     )
     return evolve(view, stocks=stocks, exposure=Decimal(0), blocked=frozenset())
-
-
-def _as_quote(reference: Reference, view: View) -> QuoteStatus:
-    """What would be placed against a reference."""
-    enter = edges(view).enter
-    price = None
-    if reference.price is not None:
-        price = reference.price - enter if reference.side is Side.BUY else reference.price + enter
-    return QuoteStatus(
-        reference.side,
-        price=price if price is None or price > 0 else None,
-        size=reference.size,
-        reference=reference.price,
-        reservation=reference.reservation,
-        hedge=reference.hedge,
-        reason=reference.reason or "a preview: nothing is placed",
-    )
 
 
 def _plan(plan: PlanEntry) -> Document:

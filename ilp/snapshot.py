@@ -18,6 +18,7 @@ from ilp.bookkeeping import told_balances
 from ilp.figures import amount, figure, when
 from ilp.insight import move_words
 from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, TransferEntry, TransferState
+from ilp.metrics import Metrics
 from ilp.parameters import Table, display
 from ilp.pool.document import Payout, Pool, Trade
 from ilp.pool.valuation import Column
@@ -37,6 +38,7 @@ __all__ = [
     "parameters_section",
     "pnl",
     "quotes_section",
+    "speeds",
     "state_section",
     "trader_section",
     "transfer_document",
@@ -433,6 +435,22 @@ def pnl(trader: Trader, books: AccountedJournal | None) -> dict[str, Any] | None
         return None
     marks, limit = trader.market.marks(), trader.settings.limits.loss_per_day
     return pnl_section(books.books, trader.clock.now(), marks, told_balances(trader), books.loss(), limit)
+
+
+def speeds(metrics: Metrics) -> list[dict[str, Any]]:
+    """How fast the daemon reacts, and how late its reactor comes round: what has been observed so far, in seconds."""
+    summaries = metrics.summaries()
+    return [
+        {
+            "name": name,
+            "help": histogram.help,
+            **asdict(summaries[name]),
+            "bounds": list(histogram.bounds),
+            "counts": list(histogram.counts),
+        }
+        for name, histogram in metrics.histograms.items()
+        if name in summaries
+    ]
 
 
 def needs(trader: Trader) -> list[dict[str, str]]:

@@ -152,6 +152,23 @@ class SnapshotTests(OperatorCase):
         off = {found["label"]: found["reason"] for found in document["why_off"]}
         self.assertTrue(off["buy BTC for USD on source"])
 
+    def test_the_cost_curve_of_a_move_holds_the_amount_that_the_plan_has(self) -> None:
+        found = self.done(self.operator.insight())
+        curves = [curve for curve in found["curves"] if D(curve["chosen"]) > 0]
+        self.assertTrue(curves)
+        for curve in curves:
+            amounts = [D(amount) for amount, _ in curve["points"]]
+            self.assertLessEqual(amounts[0], D(curve["chosen"]))
+            self.assertLessEqual(D(curve["chosen"]), amounts[-1])
+            costs = [D(cost) for _, cost in curve["points"]]
+            self.assertEqual(costs, sorted(costs))
+
+    def test_latencies_are_told_as_they_were_observed(self) -> None:
+        self.world.trader.metrics.histogram("test_seconds", "A test.").observe(0.004)
+        self.world.advance(6)
+        found = {speed["name"]: speed for speed in self.operator.snapshot()["speeds"]}["test_seconds"]
+        self.assertEqual((found["count"], found["worst"], sum(found["counts"])), (1, 0.004, 1))
+
     def test_a_change_is_told_to_whoever_listens(self) -> None:
         told: list[None] = []
         stop = self.operator.subscribe(lambda: told.append(None))
@@ -280,6 +297,21 @@ class ParameterTests(OperatorCase):
         self.assertNotEqual(preview["valuation"]["rounded"]["moves"], before["valuation"]["rounded"]["moves"])
         self.assertEqual(self.operator.snapshot()["trader"]["parameters"], before["trader"]["parameters"])
         self.assertEqual(self.operator.snapshot()["version"], before["version"])
+
+    def test_a_preview_shows_prices_that_the_venue_would_take(self) -> None:
+        tick = self.world.trader.floor.rules(self.world.trader.layout.target)["tick_size"]  # type: ignore[index]
+        quotes = self.done(self.operator.preview({}))["quotes"]["target"]["BTC/HUF"]
+        for side in quotes.values():
+            self.assertEqual(D(side["price"]) % tick, 0)
+
+    def test_in_ready_it_is_shown_what_start_would_place_and_start_places_that(self) -> None:
+        before = self.operator.snapshot()["trader"]["quotes"]["target"]["BTC/HUF"]
+        self.assertFalse(before["bid"]["resting"])
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: self.world.quote(Side.BUY) is not None)
+        placed = self.world.quote(Side.BUY)
+        assert placed is not None
+        self.assertEqual(before["bid"]["price"], str(placed.price // 100))
 
     def test_a_preview_of_wider_edges_shows_quotes_further_away(self) -> None:
         near = self.done(self.operator.preview({}))["quotes"]["target"]["BTC/HUF"]["bid"]["price"]

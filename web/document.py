@@ -262,6 +262,57 @@ class Flow(TypedDict):
     at: When
     reference: str
     classified: str | None
+    key: NotRequired[str]
+    by: NotRequired[str | None]
+
+
+class Loss(TypedDict):
+    """What trading lost today, in numeraire, and the loss that halts it."""
+
+    today: Money
+    limit: Money
+
+
+class Difference(TypedDict):
+    """A venue that holds something else than the ledger says."""
+
+    venue: str
+    asset: str
+    ledger: Money
+    told: Money
+
+
+class Profit(TypedDict):
+    """What was earned and lost, in numeraire; the periods map the parts' names to amounts.
+
+    `opened` is None, and `reason` says why, while there is no ledger; then the other keys are missing.
+    """
+
+    opened: When | None
+    reason: NotRequired[str]
+    numeraire: NotRequired[str]
+    equity: NotRequired[Money | None]
+    identity: NotRequired[str | None]
+    today: NotRequired[dict[str, Money | None]]
+    week: NotRequired[dict[str, Money | None]]
+    since: NotRequired[dict[str, Money | None]]
+    days: NotRequired[list[dict[str, Money | None]]]
+    loss: NotRequired[Loss]
+    differences: NotRequired[list[Difference]]
+
+
+class Speed(TypedDict):
+    """How long something takes in the running daemon, in seconds; `counts` has one bucket more than `bounds`."""
+
+    name: str
+    help: str
+    count: int
+    p50: float
+    p90: float
+    p99: float
+    worst: float
+    bounds: list[float]
+    counts: list[int]
 
 
 class State(TypedDict):
@@ -369,6 +420,8 @@ class Document(TypedDict):
     notices: NotRequired[list[Notice]]
     needs_you: NotRequired[list[Need]]
     audit: NotRequired[list[Act]]
+    pnl: NotRequired[Profit | None]
+    speeds: NotRequired[list[Speed]]
 
 
 def problems(document: Any) -> str:

@@ -19,13 +19,16 @@ __all__ = ["EVERY", "KEPT", "History", "sample"]
 
 EVERY = 2.0  # seconds of the reactor between two samples
 KEPT = 900  # samples: half an hour
+TERMS = ("cash", "costs", "risk", "deviation")
+PARTS = ("spread", "hedge slippage", "plan slippage", "trade fees", "transfer costs", "trading")
 
 
 def sample(document: Document) -> Document:
     """The figures of *document* that pictures show, as they are written there.
 
     `quotes` maps `VENUE TICKER SIDE` to `[resting price, reference]`, `books` maps `VENUE TICKER` to `[bid, ask]`,
-    `holdings` maps `VENUE ASSET` to `[total, target]`; `exposure` and `value` are single figures.
+    `holdings` maps `VENUE ASSET` to `[total, target]`; `exposure` and `value` are single figures; `profit` has the parts of
+    today's profit and loss and `terms` those of the pool's value now, each by name, or None.
     """
     trader, state, base = document["trader"], document["state"], document["valuation"]["base"]
     return {
@@ -44,7 +47,16 @@ def sample(document: Document) -> Document:
         "holdings": {f"{h['venue']} {h['asset']}": [h["total"], h["target"]] for h in state["holdings"]},
         "exposure": next((e["quantity"] for e in trader["exposure"].values()), None),
         "value": None if base is None else base["value"],
+        "terms": None if base is None else {name: base[name] for name in TERMS},
+        "profit": _profit(document.get("pnl")),
     }
+
+
+def _profit(pnl: Document | None) -> Document | None:
+    """Today's parts that trading is answerable for."""
+    if pnl is None or pnl["opened"] is None:
+        return None
+    return {name: pnl["today"][name] for name in PARTS}
 
 
 @define(eq=False)

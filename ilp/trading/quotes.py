@@ -44,7 +44,7 @@ QUOTE_SIDES = {Side.BUY: QuoteSide.BID, Side.SELL: QuoteSide.ASK}
 class QuoteStatus:
     """One side of the quote as an operator sees it.
 
-    :ivar resting: base units that may rest at the venue; `price` of the order that does.
+    :ivar resting: base units that may rest at the venue; `price` of the order that does, or that would be placed.
     :ivar size: what should rest; `reference`, `reservation` and `hedge` in the target's currency.
     :ivar band: where a resting quote stays.
     :ivar edge: distance of the resting price from the reference, in the target's currency, positive in our favour.
@@ -92,9 +92,17 @@ class Quoter:
     def show(self, reference: Reference, edges: Edges) -> None:
         """Tell what a side that may not be quoted would be placed against; its reason stays."""
         status = self.statuses[reference.side]
-        shown = self._status(reference.side, reference, edges, self._market(reference.side).tick, [])
         left = sum((order.left for order in self._live(reference.side)), Decimal(0))
-        self._tell(evolve(shown, resting=left, reason=status.reason))
+        self._tell(evolve(self.would(reference, edges), resting=left, reason=status.reason))
+
+    def would(self, reference: Reference, edges: Edges) -> QuoteStatus:
+        """What would be placed against a reference if nothing rested; where nothing would, `price` is None."""
+        side, market = reference.side, self._market(reference.side)
+        want = Want(reference.price, reference.size, edges, reference.reason)
+        decision = decide_quote(QUOTE_SIDES[side], None, want, market)
+        price = decision.price if isinstance(decision, Place) else None
+        status = self._status(side, reference, edges, market.tick, [])
+        return evolve(status, price=price, reason="" if isinstance(decision, Keep) else decision.reason)
 
     def place(self) -> None:
         """Send the new quotes that `decide` found, where nothing can rest any more."""

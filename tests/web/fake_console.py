@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 
 from ilp.operator import Declined, Document
-from tests.web.scenes import at, quotes, scene
+from tests.web.scenes import at, insight, quotes, scene
 
 __all__ = ["FakeConsole"]
 
@@ -125,7 +125,7 @@ class FakeConsole:
         return self._answer(call, found[0])
 
     def insight(self) -> Deferred[Document]:
-        return self._answer(("insight",), {"time": at(), "sensitivities": [], "shadow_prices": [], "why_off": []})
+        return self._answer(("insight",), insight())
 
     def flow(self, user: str, key: str, text: str) -> Deferred[Document]:
         call = ("flow", user, key, text)

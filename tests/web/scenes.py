@@ -377,6 +377,96 @@ def fills() -> list[Document]:
     ]
 
 
+def profit() -> Document:
+    """A day and a half of trading."""
+
+    def parts(spread: str, hedges: str, fees: str, trading: str, base: str, whole: str) -> Document:
+        return {
+            "spread": spread,
+            "hedge slippage": hedges,
+            "plan slippage": "-4.10",
+            "trade fees": fees,
+            "transfer costs": "-6.78",
+            "base revaluation": base,
+            "fiat revaluation": "0.00",
+            "interest and funding": "0.00",
+            "external flows": "0.00",
+            "revaluation of exposure": "1.25",
+            "rounding": "0",
+            "trading": trading,
+            "equity change": whole,
+        }
+
+    today = parts("482.10", "-31.44", "-212.05", "228.98", "-120.40", "107.33")
+    before = parts("711.00", "-60.02", "-330.12", "311.23", "402.11", "712.09")
+    both = parts("1193.10", "-91.46", "-542.17", "540.21", "281.71", "819.42")
+    return {
+        "opened": at(129_600),
+        "numeraire": "USD",
+        "equity": "811946.39",
+        "identity": None,
+        "today": today,
+        "week": both,
+        "since": both,
+        "days": [{"day": "2026-03-01", **before}, {"day": "2026-03-02", **today}],
+        "loss": {"today": "0.00", "limit": "2000"},
+        "differences": [],
+    }
+
+
+def insight() -> Document:
+    """What would change the plan."""
+    move = {"label": "buy BTC for USD on source", "amount": "0.4072"}
+    return {
+        "time": valuation()["time"],
+        "sensitivities": [
+            {
+                "parameter": "moves[0].fee[1]",
+                "label": "proportional fee of trades on source",
+                "before": "0.0026",
+                "after": "0.0028",
+                "value": "-5.5190",
+                "changed": False,
+                "moves": [move],
+            },
+            {
+                "parameter": "holdings[1].target",
+                "label": "target of BTC on source",
+                "before": "3",
+                "after": "2.7",
+                "value": "18.2201",
+                "changed": True,
+                "moves": [],
+            },
+        ],
+        "shadow_prices": [
+            {"venue": "source", "asset": "USD", "more": "1.0026", "less": "0.9974", "mark": "1"},
+            {"venue": "target", "asset": "BTC", "more": "67701.2", "less": "67850.3", "mark": "67776.5"},
+        ],
+        "why_off": [
+            {
+                "move": 2,
+                "direction": "out",
+                "label": "send USD from source to target as HUF",
+                "amount": "5000",
+                "cost": "162.00",
+                "gain": "11.20",
+                "reason": "it would cost 162.00 and gain 11.20",
+            }
+        ],
+        "curves": [
+            {
+                "move": 0,
+                "direction": "buy",
+                "label": "buy BTC for USD on source",
+                "asset": "BTC",
+                "chosen": "0.4072",
+                "points": [[f"{n / 10}", f"{n * n + 20 * n}"] for n in range(9)],
+            }
+        ],
+    }
+
+
 def ready() -> Document:
     """Connected, the plan is shown, nothing is placed."""
     reason = "READY: nothing is placed before START"
@@ -430,7 +520,26 @@ def ready() -> Document:
             {"level": "warn", "text": "At your own target balances the best plan is not empty: it buys 0.4072 BTC."}
         ],
         "needs_you": [],
+        "pnl": profit(),
+        "speeds": speeds(),
     }
+
+
+def speeds() -> list[Document]:
+    """Latencies of a daemon at ease."""
+    return [
+        {
+            "name": "book_to_quote_seconds",
+            "help": "From a book of the source to the quotes that follow from it.",
+            "count": 300,
+            "p50": 0.0011,
+            "p90": 0.0019,
+            "p99": 0.0043,
+            "worst": 0.0121,
+            "bounds": [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02],
+            "counts": [12, 120, 140, 25, 2, 1, 0],
+        }
+    ]
 
 
 def trading() -> Document:

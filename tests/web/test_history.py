@@ -23,6 +23,17 @@ class SampleTests(SynchronousTestCase):
     def test_holdings_are_sampled_with_their_targets(self) -> None:
         self.assertEqual(sample(scene("trading"))["holdings"]["source BTC"], ["1.98210000", "3"])
 
+    def test_the_parts_of_todays_profit_are_sampled_and_foreign_money_is_none_of_them(self) -> None:
+        profit = sample(scene("trading"))["profit"]
+        self.assertEqual((profit["spread"], profit["trading"]), ("482.10", "228.98"))
+        self.assertNotIn("external flows", profit)
+
+    def test_before_the_ledger_is_open_there_is_no_profit(self) -> None:
+        self.assertIsNone(sample(scene("ready") | {"pnl": {"opened": None, "reason": "not yet"}})["profit"])
+
+    def test_the_terms_of_the_value_are_sampled(self) -> None:
+        self.assertEqual(sample(scene("trading"))["terms"]["deviation"], "709.56")
+
     def test_every_scene_can_be_sampled(self) -> None:
         for name in SCENES:
             self.assertEqual(sample(scene(name))["at"], scene(name)["time"])

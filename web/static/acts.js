@@ -119,6 +119,14 @@ export const transfer = (t, action) => {
   });
 };
 
+/** Say what a deposit or withdrawal was that the pool did not make. */
+export const classify = (f) => ask({
+  title: "What was it?", confirm: "Say so",
+  body: consequences([["Moved", [amount(f.quantity, f.asset, { signed: true }), ` at ${f.venue}, ${f.reference || "without a reference"}`]], ["When", when(f.at, app.doc.time)], ["Then", "it is kept in the journal with your name, and asks no more; the ledger counts it as an external flow, not as profit"]]),
+  fields: [field("text", "What it was", { value: f.classified ?? "", required: true, hint: "for instance: our own deposit, a correction of the venue, interest" })],
+  act: ({ text }) => refuseOrClose("flow", { key: f.key, text: text.trim() || "-" }, "it is written down"),
+});
+
 /** What the keys do. */
 export const keys = () => ask({
   title: "Keyboard",

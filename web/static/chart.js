@@ -39,7 +39,7 @@ const readout = (spec, at) => {
   if (at === undefined) return h("p", { class: "readout", key: "readout" }, spec.hint ?? "Point at the picture, or focus it and use the arrow keys, for exact values.");
   const [t] = nearest(spec.series[0].points, at);
   const near = spec.markers.filter((m) => Math.abs(m.t - t) <= spec.near);
-  return h("p", { class: "readout", key: "readout" }, when(new Date(t).toISOString(), app.doc.time), spec.series.map((s) => {
+  return h("p", { class: "readout", key: "readout" }, spec.across ? spec.across(t) : when(new Date(t).toISOString(), app.doc.time), spec.series.map((s) => {
     const point = nearest(s.points, t);
     return [" · ", h("span", { class: s.text ?? "" }, s.name), " ", point[2] === null ? h("span", { class: "none" }, "none") : amount(point[2], spec.unit)];
   }), near.map((m) => [" · ", m.text]));
@@ -47,7 +47,7 @@ const readout = (spec, at) => {
 
 /** A chart. `spec`: `{id, label, unit, height, series: [{name, cls, text, step, loose, points: [[ms, number or null, text]]}],
     A loose series does not stretch the picture; it leaves it at the edge.
-    bands: [{cls, low, high}] (indices of series), markers: [{t, y, cls, text}]}`. */
+    bands: [{cls, low, high}] (indices of series), markers: [{t, y, cls, text}], across: words of an x that is no time}`. */
 export const chart = (spec) => {
   const { id, height = 240 } = spec;
   const box = document.getElementById(`chart-${id}`);
@@ -81,11 +81,11 @@ export const chart = (spec) => {
     h("div", { class: "plot", id: `chart-${id}` },
       h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": spec.label, onmousemove: pointed, onmouseleave: () => move(undefined), onkeydown: keyed },
         ticks.map((v) => [h("line", { class: "g", key: `y${v}`, x1: PAD.left, x2: width - PAD.right, y1: y(v), y2: y(v) }), text(PAD.left - 6, y(v) + 4, "end", group(v.toFixed(decimals)))]),
-        Array.from({ length: every + 1 }, (_, i) => from + ((to - from) * i) / every).map((t, i) => text(x(t), height - 6, i === 0 ? "start" : i === every ? "end" : "middle", new Date(t).toLocaleTimeString("en-GB"))),
+        Array.from({ length: every + 1 }, (_, i) => from + ((to - from) * i) / every).map((t, i) => text(x(t), height - 6, i === 0 ? "start" : i === every ? "end" : "middle", spec.across ? spec.across(t) : new Date(t).toLocaleTimeString("en-GB"))),
         h("svg", { x: PAD.left, y: PAD.top, width: width - PAD.left - PAD.right, height: height - PAD.top - PAD.bottom, viewBox: `${PAD.left} ${PAD.top} ${width - PAD.left - PAD.right} ${height - PAD.top - PAD.bottom}`, "aria-hidden": "true" },
         (spec.bands ?? []).map((b) => h("path", { class: b.cls, d: area(spec.series[b.low].points, spec.series[b.high].points, x, y) })),
         spec.series.map((s) => h("path", { class: `l ${s.cls}`, key: s.name, d: path(s.points, x, y, s.step) })),
         markers.map((m, i) => h("path", { class: m.cls, key: `m${i}`, d: `M${x(m.t).toFixed(1)} ${y(m.y).toFixed(1)}m0 ${m.up ? -6 : 6}l6 ${m.up ? 10 : -10}h-12Z` }))),
         hover[id] === undefined ? null : h("line", { class: "cross", x1: x(nearest(spec.series[0].points, hover[id])[0]), x2: x(nearest(spec.series[0].points, hover[id])[0]), y1: PAD.top, y2: height - PAD.bottom }))),
-    h("ul", { class: "legend" }, spec.series.filter((s) => !s.quiet).map((s) => h("li", { key: s.name }, h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${s.cls}`, d: "M0 5H18" })), s.name)), markers.length ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null, spec.unit ? h("li", { key: "unit", class: "unit" }, spec.unit) : null));
+    h("ul", { class: "legend" }, spec.series.filter((s) => !s.quiet).map((s) => h("li", { key: s.name }, h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${s.cls}`, d: "M0 5H18" })), s.name)), markers.length && !spec.across ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null, spec.unit ? h("li", { key: "unit", class: "unit" }, spec.unit) : null));
 };

@@ -11,6 +11,8 @@ const sample = (doc) => ({
   holdings: Object.fromEntries(doc.state.holdings.map((x) => [`${x.venue} ${x.asset}`, [x.total, x.target]])),
   exposure: Object.values(doc.trader.exposure)[0]?.quantity ?? null,
   value: doc.valuation.base?.value ?? null,
+  terms: doc.valuation.base ? Object.fromEntries(["cash", "costs", "risk", "deviation"].map((name) => [name, doc.valuation.base[name]])) : null,
+  profit: doc.pnl?.opened ? Object.fromEntries(["spread", "hedge slippage", "plan slippage", "trade fees", "transfer costs", "trading"].map((name) => [name, doc.pnl.today[name]])) : null,
 });
 
 const load = async () => {

@@ -1,6 +1,6 @@
 /* Transits, Orders, Transactions: what is under way, what rests, and what the venues have booked. */
 import { app, canAct } from "./app.js";
-import { TRANSFER_WORDS, cancel, openOrders, transfer } from "./acts.js";
+import { TRANSFER_WORDS, cancel, classify, openOrders, transfer } from "./acts.js";
 import { h, icon } from "./dom.js";
 import { age, amount, between, group, isNonZero, when } from "./format.js";
 import { button, empty, panel, reason, table } from "./parts.js";
@@ -43,9 +43,10 @@ const FLOWS = [
   { name: "Venue", cell: (f) => f.venue, raw: (f) => f.venue },
   { name: "Amount", right: true, cell: (f) => amount(f.quantity, f.asset, { signed: true }), raw: (f) => f.quantity },
   { name: "Reference", wide: true, cell: (f) => h("code", {}, f.reference), raw: (f) => f.reference },
-  { name: "What it was", cell: (f) => f.classified ?? h("span", { class: "tag warn" }, "not known"), raw: (f) => f.classified },
+  { name: "What it was", wide: true, cell: (f) => (f.classified ? [f.classified, f.by ? h("small", {}, ` said by ${f.by}`) : null] : h("span", { class: "tag warn" }, icon("warn"), "not known")), raw: (f) => f.classified },
+  { name: "Acts", cell: (f) => button(f.classified ? "Change…" : "Say what it was…", () => classify(f), { disabled: !canAct(), cls: f.classified ? "small" : "small primary", key: "classify" }) },
 ];
-const flows = () => ((app.doc.state.flows ?? []).length ? panel("x-flows", "Money from and to outside", 12, table("flows", "What came or went and is no transfer of ours", FLOWS, app.doc.state.flows, { key: (f) => `${f.at}${f.venue}${f.asset}${f.quantity}${f.reference}`, tools: false })) : null);
+const flows = () => ((app.doc.state.flows ?? []).length ? panel("x-flows", "Money from and to outside", 12, table("flows", "What came or went and is no transfer of ours", FLOWS, app.doc.state.flows, { key: (f) => f.key })) : null);
 
 /** The tab Transits. */
 export const transits = () => {

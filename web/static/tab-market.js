@@ -102,7 +102,10 @@ const overTime = () => (enough() ? h("div", { class: "multi" }, app.doc.state.ho
   const name = `${x.venue} ${x.asset}`;
   return h("div", { key: name }, h("h4", {}, name), chart({
     id: `hold-${x.venue}-${x.asset}`, unit: x.asset, height: 150, label: `Total of ${name} and its target over time`, hint: "Point at it for exact values.",
-    series: [{ name: "total", cls: "hold", step: true, points: points((s) => s.holdings[name]?.[0]) }, { name: "target", cls: "other", points: points((s) => s.holdings[name]?.[1]) }], markers: [],
+    series: [
+      { name: "total", cls: "hold", step: true, points: points((s) => s.holdings[name]?.[0]) }, { name: "target", cls: "other", points: points((s) => s.holdings[name]?.[1]) },
+      ...[["75 % of target", 0.75], ["125 % of target", 1.25]].map(([share, factor]) => ({ name: share, cls: "edgeline", step: true, points: points((s) => s.holdings[name]?.[1]).map(([t, v]) => [t, v === null ? null : v * factor, v === null ? null : String(Number((v * factor).toPrecision(8)))]) })),
+    ], bands: [{ cls: "free", low: 2, high: 3 }], markers: [],
   }));
 })) : empty("The pictures begin with the first samples, a few seconds from now."));
 

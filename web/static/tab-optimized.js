@@ -1,10 +1,14 @@
 /* Optimized and Valuation: the three columns side by side, every holding and every move, and what the terms mean. */
 import { app } from "./app.js";
+import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { amount, computed, isNonZero, minus, rounded, when } from "./format.js";
 import { bar, empty, list, panel, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
+import { enough, points } from "./history.js";
+import { insight } from "./insight.js";
 import { moveKey, moveName } from "./plan.js";
+import { profitPanels } from "./profit.js";
 
 const NAMES = [["base", "Now", "the pool as it stands"], ["optimized", "Optimized", "the optimum, exact"], ["rounded", "Rounded", "what would be done"]];
 const TERMS = [
@@ -62,6 +66,7 @@ const why = () => {
 export const optimized = () => [
   panel("z-cols", "Now, optimized, rounded", 8, app.doc.valuation.base ? three() : noPlan(), { asof: app.doc.valuation.time }),
   panel("z-why", "What it means", 4, [why(), app.doc.trader.plan_reason ? h("p", { class: "d" }, `Last decision: ${app.doc.trader.plan_reason}.`) : null, app.doc.valuation.base ? [proof(), h("p", { class: "row acts2" }, h("a", { class: "btn small", href: "/api/pool", download: "pool.json" }, icon("csv"), "Pool as JSON"), h("small", {}, "what ilp.py solve reads"))] : null], { asof: app.doc.valuation.time }),
+  insight(),
   parameterPanel("optimized", "Parameters of the plan", 12),
 ];
 
@@ -84,9 +89,22 @@ const variances = () => table("variances", "Variance of one period's change, in 
   { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
 ], Object.entries(app.doc.state.variances), { key: ([p]) => p, tools: false, none: "No variances yet: histories are still being loaded." });
 
+/* What is taken off the cash, one upon the other: the whole height is what the pool as it stands is charged with. */
+const termsOverTime = () => {
+  if (!enough()) return empty("The picture begins with the first samples, a few seconds from now.");
+  const upTo = (names) => points((s) => (s.terms ? String(names.reduce((sum, n) => sum + Number(s.terms[n]), 0).toFixed(2)) : null));
+  return chart({
+    id: "terms", unit: numeraire(), height: 200, label: "Risk and deviation of the pool as it stands, stacked, over time; the table beside has the figures.",
+    series: [{ name: "nothing", cls: "other", quiet: true, points: upTo([]) }, { name: "risk", cls: "s3", step: true, points: upTo(["risk"]) }, { name: "risk and deviation", cls: "s2", step: true, points: upTo(["risk", "deviation"]) }],
+    bands: [{ cls: "a1", low: 0, high: 1 }, { cls: "a2", low: 1, high: 2 }], markers: [],
+  });
+};
+
 /** The tab Valuation. */
 export const valuation = () => [
   panel("v-terms", "What the value is made of", 7, terms(), { asof: app.doc.valuation.time }),
   panel("v-marks", "Marks and variances", 5, [marks(), variances()].map((t, i) => h("div", { key: i }, t)), { asof: app.doc.time }),
+  panel("v-time", "What the pool is charged with, over time", 12, termsOverTime(), { asof: app.doc.valuation.time }),
+  profitPanels(),
   parameterPanel("valuation", "How it is valued", 12),
 ];

@@ -9,6 +9,7 @@ import { enough, points } from "./history.js";
 import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
+import { profitCard } from "./profit.js";
 
 const numeraire = () => app.doc.data.source_ticker.split("/")[1];
 
@@ -152,5 +153,23 @@ const ACTS = [
 ];
 const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.why}`, first: 12, none: "Nobody has done anything yet." })) : null);
 
+const ms = (seconds) => amount((seconds * 1000).toPrecision(3).replace(/e.*/, ""), "ms");
+const bars = (s) => {
+  const most = Math.max(...s.counts, 1), wide = 100 / s.counts.length;
+  const upTo = (i) => (i < s.bounds.length ? `up to ${s.bounds[i] * 1000} ms` : `above ${s.bounds.at(-1) * 1000} ms`);
+  return h("svg", { class: "bars", role: "img", "aria-label": `${s.help} ${s.counts.map((n, i) => (n ? `${upTo(i)}: ${n}` : "")).filter(Boolean).join(", ")}` },
+    s.counts.map((n, i) => h("rect", { class: "mv", key: i, x: `${i * wide}%`, width: `${wide * 0.8}%`, y: 20 - (n ? Math.max(1, (20 * n) / most) : 0), height: n ? Math.max(1, (20 * n) / most) : 0 }, h("title", {}, `${upTo(i)}: ${n}`))));
+};
+const SPEEDS = [
+  { name: "What", head: true, cell: (s) => h("span", { class: "term", "data-help": s.name, tabindex: "0" }, s.help), raw: (s) => s.name },
+  { name: "Half within", help: "The median of the newest 2000.", right: true, cell: (s) => ms(s.p50), raw: (s) => s.p50 },
+  { name: "90 % within", right: true, cell: (s) => ms(s.p90), raw: (s) => s.p90 },
+  { name: "99 % within", right: true, cell: (s) => ms(s.p99), raw: (s) => s.p99 },
+  { name: "Worst", help: "Since the daemon was started.", right: true, cell: (s) => ms(s.worst), raw: (s) => s.worst },
+  { name: "Count", right: true, cell: (s) => amount(String(s.count)), raw: (s) => s.count },
+  { name: "Spread", help: "How many took how long, quick ones left, slow ones right.", wide: true, cell: bars },
+];
+const speeds = () => (app.doc.speeds ? panel("p-speeds", "How fast it reacts", 12, table("speeds", "Latencies of this daemon, in milliseconds", SPEEDS, app.doc.speeds, { key: (s) => s.name, tools: false, none: "Nothing was measured yet." }), { asof: app.doc.time }) : null);
+
 /** The tab. */
-export const trader = () => [exposure(), quotes(), needs(), prices(), control(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), audit()];
+export const trader = () => [exposure(), quotes(), needs(), prices(), control(), profitCard(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), speeds(), audit()];
