@@ -1,0 +1,739 @@
+"""The bridge: any exchange that the ccxt library knows, behind the uniform interface.  An optional extra: `ilp[ccxt]`.
+
+`exchange = kraken` names ccxt's class.  What its `has` lacks fails with `NotImplementedError`; what may have happened is
+*unknown*, never refused.  Steps, minima and fees are those of ccxt's markets; what ccxt does not tell stands in
+`clients.ccxt_quirks`.  ccxt runs on the reactor's own loop where the reactor is asyncio's, else in a thread.
+
+A native client is better where there is one: ccxt numbers are floats on their way (exact up to 15 digits), streams have no
+sequence numbers that could be checked, and a book is confirmed by reading it again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import partial
+from importlib import import_module
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from attrs import fields
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from clients.budget import Budget, Priority
+from clients.calls import deferring, reported
+from clients.ccxt_calls import Calls
+from clients.ccxt_errors import About
+from clients.ccxt_live import Account, Live
+from clients.ccxt_loop import runner_for
+from clients.ccxt_options import Options
+from clients.ccxt_quirks import quirk_of
+from clients.ccxt_records import (
+    TIMEFRAMES,
+    bar_of,
+    fill_of,
+    market_of,
+    millis,
+    step_of,
+    time_of,
+    trade_of,
+    transaction_of,
+    transfer_of,
+)
+from clients.events import Emitter
+from clients.exchange import (
+    OHLCV,
+    Book,
+    ExchangeError,
+    Fill,
+    IExchange,
+    Market,
+    NotAuthorised,
+    Order,
+    OrderRejected,
+    OutcomeUnknown,
+    Period,
+    Position,
+    Refused,
+    Side,
+    Trade,
+    Transaction,
+    Transfer,
+    UnknownOrder,
+    Unreachable,
+)
+from clients.option_values import read_options
+from clients.reconnect import Backoff, Lifeline
+from clients.redaction import Redactor, Secret
+
+__all__ = ["Exchange"]
+
+_MOST_PAGES = 200
+_TRADES = 1000
+_DIGITS = 15
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _library() -> Any:
+    try:
+        return import_module("ccxt.pro")
+    except ImportError:
+        raise ValueError("the ccxt library is not installed; install it with: pip install 'ilp[ccxt]'") from None
+
+
+@implementer(IExchange)
+class Exchange(Emitter):
+    """An exchange of ccxt.
+
+    :param exchange: name of ccxt's class, for instance `bitso`.
+    :param id: API key; empty for public use.
+    :param endpoint: empty for the exchange itself; `http(s)://host:port` of something that speaks its protocol.
+    :param options: see `clients.ccxt_options.Options`; text as it comes from a file will do.
+    """
+
+    features: frozenset[str]
+
+    option_names = tuple(one.name for one in fields(Options))
+    """Keywords that the constructor takes besides those it names."""
+
+    def __init__(
+        self,
+        *,
+        exchange: str,
+        id: str = "",
+        secret: str = "",
+        endpoint: str = "",
+        reactor: Any,
+        name: str = "",
+        now: Callable[[], datetime] = _utc_now,
+        random: Random | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.name = name or exchange
+        library = _library()
+        if exchange not in library.exchanges:
+            near = ", ".join(one for one in library.exchanges if one[:2] == exchange[:2]) or "…"
+            raise ValueError(f"ccxt has no exchange {exchange!r} with streams; it has {near}")
+        self._class = getattr(library, exchange)
+        self._options = choices = read_options(Options, options)
+        self._endpoint, self._key, self._secret = endpoint, id, Secret(secret)
+        self._quirk = quirk_of(exchange)
+        self._reactor, self._now, self._random = reactor, now, random or Random()
+        redactor = Redactor(secret, choices.password)
+        self._runner = runner_for(reactor)
+        self._budget = Budget(
+            reactor, choices.rate, max(1.0, choices.burst), max(0.0, min(choices.reserve, choices.burst - 1))
+        )
+        self._calls = Calls(self.name, self._runner, reactor, self._budget, choices.deadline, redactor, self._quirk)
+        self._account = Account()
+        self._markets: dict[str, Market] = {}
+        self._currencies: dict[str, Decimal] = {}
+        self._addresses: dict[str, str] = {}
+        self._since = now()
+        self._last_nonce = 0
+        self._ccxt = self._made()  # for `has`, and for what needs no connection
+        self.features = self._known_features()
+        self._live: Live | None = None
+        backoff = Backoff(choices.backoff_first, choices.backoff_longest)
+        self._lifeline = Lifeline(self.name, self._open, reactor, self._random, backoff, self._trouble)
+
+    # ------------------------------------------------------------------------------------------------ ccxt
+
+    def _made(self) -> Any:
+        """A ccxt object; it opens no socket before it is used."""
+        choices = self._options
+        made = self._class(
+            {
+                "apiKey": self._key,
+                "secret": self._secret.reveal(),
+                "password": choices.password,
+                "uid": choices.uid,
+                "enableRateLimit": choices.throttle,
+                "timeout": int(choices.deadline * 1000),
+                "newUpdates": False,
+            }
+        )
+        if choices.sandbox:
+            made.set_sandbox_mode(True)
+        if self._endpoint:
+            made.urls["api"] = _redirected(made.urls["api"], self._endpoint)
+        nonce = made.nonce
+        made.nonce = lambda: self._rising(nonce())
+        return made
+
+    def _rising(self, nonce: int) -> int:
+        """Two calls in the same millisecond must not have the same number."""
+        self._last_nonce = max(self._last_nonce + 1, nonce)
+        return self._last_nonce
+
+    def _known_features(self) -> frozenset[str]:
+        has = self._ccxt.has
+        found = {"cancel_all_after"} if has.get("cancelAllOrdersAfter") is True else set()
+        if has.get("createPostOnlyOrder") is True:
+            found.add("post_only")
+        if has.get("fetchOrder"):
+            found.add("order_lookup")
+        if has.get("fetchMyTrades"):
+            found.add("trade_id")
+        if has.get("withdraw"):
+            found.add("withdrawal_id")
+        if not self._key:
+            found.add("public_only")
+        return frozenset((found | self._quirk.features) - self._quirk.without)
+
+    # ------------------------------------------------------------------------------------------------ connection
+
+    def connect(self) -> Deferred[None]:
+        """See `IExchange`.  Ready means: markets, books, orders and balances read, streams begun."""
+        return self._lifeline.start(self._options.connect_deadline)
+
+    @deferring
+    async def disconnect(self) -> None:
+        """See `IExchange`.  Switches the dead man's switch off: who leaves in order knows what still rests."""
+        live = self._live
+        if live is not None and live.dead_man.armed:
+            try:
+                await live.arm(0)
+            except ExchangeError as error:
+                self._trouble(error)
+        await self._lifeline.stop()
+        self._budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
+        if live is not None:
+            live.ended(Unreachable(self.name, "connecting", "closed by us"))
+            await self._closed(live.exchange)
+
+    def _closed(self, exchange: Any) -> Deferred[None]:
+        async def close() -> None:
+            await exchange.close()
+
+        closing: Deferred[None] = self._runner.call(close())
+        reported(closing, self._trouble)
+        return closing
+
+    async def _open(self) -> Deferred[Exception]:
+        ended: Deferred[Exception] = Deferred()
+        exchange = self._made()
+        live = Live(
+            self.name, exchange, self._calls, self._quirk, self._options, self._reactor, self._account,
+            bool(self._key), self._since, self._tell, self._trouble, lambda reason: self._gone(live, reason, ended),
+        )  # fmt: skip
+        try:
+            await live.prepare()
+        except BaseException:  # a cancellation too: nothing may be left open
+            live.stop()
+            await self._closed(exchange)
+            raise
+        if ended.called:
+            live.stop()
+            await self._closed(exchange)
+            raise Unreachable(self.name, "connecting", "a stream failed before everything was read")
+        mode = exchange.precisionMode
+        spot = [row for row in exchange.markets.values() if row.get("spot") and row.get("active") is not False]
+        self._markets = {str(row["symbol"]): market_of(row, mode) for row in spot}
+        self._currencies = {code: _step(row, mode) for code, row in exchange.currencies.items()}
+        self._live = live
+        self.announce("connect", self)
+        if self._live is live:
+            live.begin()
+        return ended
+
+    def _gone(self, live: Live, reason: Exception, ended: Deferred[Exception]) -> None:
+        if self._live is live:
+            self._live = None
+            live.stop()
+            self.announce("disconnect", self)
+            self._closed(live.exchange)
+        if not ended.called:
+            ended.callback(reason)
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        if self._live is not None:
+            self.announce(event, *(arguments or (self,)))
+
+    def _trouble(self, error: Exception) -> None:
+        self.announce("error", error)
+
+    def _ready(self, doing: str, private: bool = False) -> Live:
+        if self._live is None:
+            raise Unreachable(self.name, doing, "not connected; nothing was sent")
+        if private and not self._key:
+            raise NotAuthorised(self.name, doing, "this client has no key; give it id and secret")
+        return self._live
+
+    def _market(self, ticker: str, doing: str, error: type[ExchangeError] = Refused) -> Market:
+        found = self._markets.get(ticker)
+        if found is None:
+            raise error(self.name, doing, f"{ticker!r} is no spot market of this venue")
+        return found
+
+    async def _ask(
+        self,
+        doing: str,
+        method: str,
+        work: Callable[[Any], Awaitable[Any]],
+        *,
+        about: About = About.READ,
+        priority: Priority = Priority.READ,
+        private: bool = True,
+    ) -> Any:
+        """Call *work* with the session's ccxt object, if ccxt has *method* (its name in `has`)."""
+        live = self._ready(doing, private)
+        if not live.has(method):
+            raise NotImplementedError(f"{self.name}: {doing}: ccxt has no {method} for this exchange")
+        return await self._calls.ask(
+            doing, lambda: work(live.exchange), about=about, priority=priority, private=private
+        )
+
+    # ------------------------------------------------------------------------------------------------ holdings
+
+    @deferring
+    async def getPositions(self) -> dict[str, Position]:
+        """See `IExchange`."""
+        return await self._ready("reading positions", private=True).read_positions()
+
+    @deferring
+    async def getCurrentAddress(self, ticker: str) -> str:
+        """See `IExchange`."""
+        doing = f"asking for a deposit address of {ticker}"
+        self._currency(ticker, doing)
+        if ticker in self._addresses:
+            return self._addresses[ticker]
+        try:
+            told = await self._ask(doing, "fetchDepositAddress", lambda x: x.fetch_deposit_address(ticker))
+        except Refused:
+            return await self._new_address(ticker, doing)  # ccxt says so where there is none yet
+        self._addresses[ticker] = str(told["address"])
+        return self._addresses[ticker]
+
+    @deferring
+    async def getNewAddress(self, ticker: str) -> str:
+        """See `IExchange`."""
+        doing = f"asking for a new deposit address of {ticker}"
+        self._currency(ticker, doing)
+        return await self._new_address(ticker, doing)
+
+    async def _new_address(self, ticker: str, doing: str) -> str:
+        told = await self._ask(
+            doing, "createDepositAddress", lambda x: x.create_deposit_address(ticker), about=About.OTHER
+        )
+        self._addresses[ticker] = str(told["address"])
+        return self._addresses[ticker]
+
+    def _currency(self, ticker: str, doing: str) -> Decimal:
+        self._ready(doing, private=True)
+        if ticker not in self._currencies:
+            raise Refused(self.name, doing, f"{ticker!r} is no currency of this venue")
+        return self._currencies[ticker]
+
+    @deferring
+    async def requestWithdrawal(self, ticker: str, amount: Decimal, address: str) -> str:
+        """See `IExchange`.  Off unless the option `withdraw` is set."""
+        doing = f"withdrawing {amount} {ticker}"
+        step = self._currency(ticker, doing)
+        if not self._options.withdraw:
+            raise NotImplementedError(f"{self.name}: {doing}: withdrawals are switched off (option withdraw)")
+        if not address.strip():
+            raise Refused(self.name, doing, "no address is given")
+        if amount <= 0 or amount % step:
+            raise Refused(self.name, doing, f"the amount is no positive multiple of {step:f}")
+        target, further = await self._target(ticker, address, doing)
+        told = await self._ask(
+            doing,
+            "withdraw",
+            lambda x: x.withdraw(ticker, _number(amount), target, None, further),
+            about=About.OTHER,
+        )
+        if not told.get("id"):
+            raise OutcomeUnknown(self.name, doing, "an answer without an id; look at the transfers before asking again")
+        return str(told["id"])
+
+    async def _target(self, ticker: str, address: str, doing: str) -> tuple[str, dict[str, Any]]:
+        async def find(exchange: Any) -> tuple[str, dict[str, Any]] | str:
+            try:
+                return await self._quirk.withdrawal(exchange, ticker, address)
+            except LookupError as error:
+                return str(error)
+
+        found = await self._ask(doing, "withdraw", find)
+        if isinstance(found, str):
+            raise Refused(self.name, doing, found)
+        target: tuple[str, dict[str, Any]] = found
+        return target
+
+    # ------------------------------------------------------------------------------------------------ orders
+
+    @deferring
+    async def placeOrder(
+        self,
+        ticker: str,
+        quantity: Decimal,
+        price: Decimal,
+        side: Side | str,
+        *,
+        post_only: bool = False,
+        immediate: bool = False,
+        client_id: str | None = None,
+        urgent: bool = False,
+    ) -> str:
+        """See `IExchange`."""
+        doing = f"placing {side} {quantity} {ticker} at {price}"
+        wanted = {"post_only": post_only, "immediate_or_cancel": immediate, "client_id": client_id is not None}
+        for feature, given in wanted.items():
+            if given and feature not in self.features:
+                raise NotImplementedError(f"{self.name}: {doing}: this venue has no {feature}")
+        live = self._ready(doing, private=True)
+        self._check(self._market(ticker, doing, OrderRejected), quantity, price, doing)
+        try:
+            way = Side(side).value.lower()
+        except ValueError as error:
+            raise OrderRejected(self.name, doing, str(error)) from None
+        params: dict[str, Any] = {}
+        if post_only:
+            params["postOnly"] = True
+        if immediate:
+            params["timeInForce"] = "IOC"
+        own = client_id or ""
+        if "client_id" in self.features:
+            own = own or str(UUID(int=self._random.getrandbits(128), version=4))
+            params["clientOrderId"] = own
+        x = live.exchange
+
+        def send() -> Awaitable[Any]:
+            made: Awaitable[Any] = x.create_order(ticker, "limit", way, _number(quantity), _number(price), params)
+            return made
+
+        return await live.place(ticker, own, send, doing, Priority.HEDGE if urgent else Priority.QUOTE)
+
+    def _check(self, market: Market, quantity: Decimal, price: Decimal, doing: str) -> None:
+        for name, value in (("quantity", quantity), ("price", price)):
+            if not isinstance(value, Decimal):
+                raise TypeError(f"{doing}: {name} {value!r} is no Decimal")
+        why = ""
+        if price <= 0 or price % market["tick_size"]:
+            why = f"the price is no positive multiple of {market['tick_size']}"
+        elif quantity <= 0 or quantity % market["lot_size"]:
+            why = f"the quantity is no positive multiple of {market['lot_size']}"
+        elif quantity < market["min_quantity"]:
+            why = f"the quantity is below the minimum of {market['min_quantity']}"
+        elif price * quantity < market["min_notional"]:
+            why = f"a value of {price * quantity} is below the minimum of {market['min_notional']}"
+        elif max(len(value.normalize().as_tuple().digits) for value in (price, quantity)) > _DIGITS:
+            why = f"more than {_DIGITS} digits, which ccxt cannot tell exactly"
+        if why:
+            raise OrderRejected(self.name, doing, why)
+
+    @deferring
+    async def cancelOrder(self, id: str) -> bool:
+        """See `IExchange`."""
+        return await self._cancel(id)
+
+    async def _cancel(self, id: str) -> bool:
+        doing = f"cancelling {id}"
+        live = self._ready(doing, private=True)
+        known = self._account.orders.get(id)
+        symbol = known["contract"] if known is not None else next(iter(self._options.tickers), None)
+        try:
+            await self._ask(
+                doing,
+                "cancelOrder",
+                lambda x: x.cancel_order(id, symbol),
+                about=About.ORDER,
+                priority=Priority.CANCEL,
+            )
+        except (UnknownOrder, OrderRejected):
+            found = await self._found(live, id, doing)
+            return found["quantity_filled"] < found["quantity"]
+        live.look_soon()
+        return True
+
+    async def _found(self, live: Live, id: str, doing: str) -> Order:
+        """An order that cannot be acted on; venues tell the same of one that they never had."""
+        try:
+            found = await live.find_order(doing, id)
+        except Refused as error:
+            raise UnknownOrder(self.name, doing, error.why, error.code) from None
+        if found is None:
+            raise UnknownOrder(self.name, doing, "the venue knows no such order of this account")
+        return found
+
+    @deferring
+    async def cancelAllOrders(self, ticker: str | None = None) -> Sequence[str]:
+        """See `IExchange`.  One by one; orders still on their way are waited for and cancelled too."""
+        doing = f"cancelling all orders{'' if ticker is None else ' of ' + ticker}"
+        live = self._ready(doing, private=True)
+        on_their_way = [
+            _id_of(order) for order in self._account.provisional if ticker is None or order.ticker == ticker
+        ]
+        late = [id for waiting in on_their_way if (id := await waiting) is not None]
+        listed = [o["id"] for o in await live.read_open_orders() if ticker is None or o["contract"] == ticker]
+        cancelled: list[str] = []
+        problems: list[ExchangeError] = []
+        for id in dict.fromkeys([*listed, *late]):
+            try:
+                if await self._cancel(id):
+                    cancelled.append(id)
+            except UnknownOrder:
+                continue
+            except ExchangeError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
+        return cancelled
+
+    @deferring
+    async def amendOrder(self, id: str, quantity: Decimal | None = None, price: Decimal | None = None) -> bool:
+        """See `IExchange`.  Only where the exchange is known to keep the order's id."""
+        doing = f"amending {id}"
+        live = self._ready(doing, private=True)
+        if "amend" not in self.features:
+            raise NotImplementedError(f"{self.name}: {doing}: this venue cannot amend an order and keep its id")
+        order = self._account.orders.get(id) or await self._found(live, id, doing)
+        new = (order["quantity"] if quantity is None else quantity, order["price"] if price is None else price)
+        self._check(self._market(order["contract"], doing), *new, doing)
+        way = order["side"].value.lower()
+        try:
+            await self._ask(
+                doing,
+                "editOrder",
+                lambda x: x.edit_order(id, order["contract"], "limit", way, _number(new[0]), _number(new[1])),
+                about=About.ORDER,
+                priority=Priority.QUOTE,
+            )
+        except UnknownOrder:
+            await self._found(live, id, doing)
+            return False
+        return True
+
+    @deferring
+    async def getOpenOrders(self) -> dict[str, Order]:
+        """See `IExchange`.  Orders that have ended unseen are settled on the way, and told of by `order` events."""
+        orders = await self._ready("reading open orders", private=True).read_open_orders()
+        return {order["id"]: order for order in orders}
+
+    @deferring
+    async def getOrder(self, id: str | None = None, client_id: str | None = None) -> Order:
+        """See `IExchange`."""
+        doing = f"looking up {id if client_id is None else client_id}"
+        live = self._ready(doing, private=True)
+        if "order_lookup" not in self.features:
+            raise NotImplementedError(f"{self.name}: {doing}: this venue has no order lookup")
+        if id is not None and client_id is None:
+            return await self._found(live, id, doing)
+        if client_id is None or id is not None:
+            raise Refused(self.name, doing, "either id or client_id is wanted")
+        found = await live.find_by_client_id(doing, next(iter(self._options.tickers), None), client_id)
+        if found is None:
+            raise UnknownOrder(self.name, doing, "the venue knows no such order of this account")
+        return found
+
+    @deferring
+    async def cancelAllAfter(self, seconds: float) -> None:
+        """See `IExchange`."""
+        doing = f"cancel all after {seconds:g} s"
+        live = self._ready(doing, private=True)
+        if "cancel_all_after" not in self.features:
+            raise NotImplementedError(f"{self.name}: {doing}: this venue has no dead man's switch")
+        await live.arm(seconds)
+
+    # ------------------------------------------------------------------------------------------------ histories
+
+    async def _history(
+        self, doing: str, method: str, start: datetime, end: datetime, read: Callable[..., Awaitable[Any]]
+    ) -> list[Any]:
+        """Every row between two times: pages by number of rows where the exchange pages so, else by time."""
+        since, until = millis(start) - 1000 * self._quirk.stamp_s, millis(end)
+        found: dict[str, Any] = {}
+        offset = 0
+        for _ in range(_MOST_PAGES):
+            params = {self._quirk.offset: offset} if self._quirk.offset and offset else {}
+            rows = await self._ask(doing, method, partial(read, since=since, params=params), priority=Priority.BULK)
+            fresh = [row for row in rows if str(row.get("id")) not in found]
+            found |= {str(row.get("id")): row for row in fresh}
+            if not fresh or (self._quirk.page and len(rows) < self._quirk.page):
+                break
+            if self._quirk.offset:
+                offset += len(rows)
+            else:
+                since = max(int(row["timestamp"] or 0) for row in rows)
+                if since > until:
+                    break
+        inside = [row for row in found.values() if start <= time_of(row["timestamp"]) <= end]
+        return sorted(inside, key=lambda row: row["timestamp"])
+
+    @deferring
+    async def getFills(self, start: datetime, end: datetime) -> list[Fill]:
+        """See `IExchange`."""
+        rows = await self._history(
+            "reading fills",
+            "fetchMyTrades",
+            start,
+            end,
+            lambda x, since, params: x.fetch_my_trades(None, since, None, params),
+        )
+        return [fill_of(row) for row in rows]
+
+    @deferring
+    async def getTransfers(self, start: datetime, end: datetime) -> list[Transfer]:
+        """See `IExchange`.  Of the currencies of the pairs that are followed."""
+        live = self._ready("reading transfers", private=True)
+        codes = sorted({code for ticker in self._options.tickers for code in ticker.split("/")}) or [""]
+        found: list[Transfer] = []
+        net = self._quirk.withdrawal_net
+        first = millis(start) - 1000 * self._quirk.stamp_s
+        for code in codes:
+            for method, direction in (("fetchDeposits", "deposit"), ("fetchWithdrawals", "withdrawal")):
+                if not live.has(method):
+                    raise NotImplementedError(f"{self.name}: reading transfers: ccxt has no {method} here")
+                name = re.sub(r"([A-Z])", r"_\1", method).lower()
+                read = partial(_call, name, code, first)
+                rows = await self._ask(f"reading {direction}s", method, read, priority=Priority.BULK)
+                found += [transfer_of(direction, row, net=net) for row in rows]  # type: ignore[arg-type]
+        late = millis(end)
+        inside = [one for one in found if first <= millis(one["timestamp"]) <= late]
+        return sorted(inside, key=lambda one: one["timestamp"])
+
+    @deferring
+    async def getTransactionHistory(self, start: datetime, end: datetime) -> list[Transaction]:
+        """See `IExchange`."""
+        rows = await self._history(
+            "reading the transaction history",
+            "fetchLedger",
+            start,
+            end,
+            lambda x, since, params: x.fetch_ledger(None, since, None, params),
+        )
+        return [line for row in rows for line in transaction_of(row)]
+
+    @deferring
+    async def getOrderBook(self, ticker: str) -> Book:
+        """See `IExchange`.  Freshly read."""
+        doing = f"reading the book of {ticker}"
+        live = self._ready(doing)
+        self._market(ticker, doing)
+        return await live.read_book(ticker)
+
+    @deferring
+    async def getTradeHistory(self, ticker: str, start: datetime, end: datetime) -> list[Trade]:
+        """See `IExchange`."""
+        doing = f"reading trades of {ticker}"
+        since, until = millis(start), millis(end)
+        self._ready(doing)
+        self._market(ticker, doing)
+        found: dict[str, Any] = {}
+        for _ in range(_MOST_PAGES):
+            read = partial(_call, "fetch_trades", ticker, since, _TRADES)
+            rows = await self._ask(doing, "fetchTrades", read, priority=Priority.BULK, private=False)
+            fresh = [row for row in rows if str(row.get("id")) not in found]
+            found |= {str(row.get("id")): row for row in fresh}
+            if not fresh:
+                break
+            since = max(int(row["timestamp"]) for row in fresh)
+            if since > until:
+                break
+        trades = [trade_of(row) for row in sorted(found.values(), key=lambda row: row["timestamp"])]
+        return [trade for trade in trades if start <= trade["timestamp"] <= end]
+
+    @deferring
+    async def getOHLCVHistory(
+        self, ticker: str, period: Period, start: datetime, end: datetime
+    ) -> dict[datetime, OHLCV]:
+        """See `IExchange`.  As far back as the exchange tells."""
+        doing = f"reading {period} bars of {ticker}"
+        since, until = millis(start), millis(end)
+        self._ready(doing)
+        self._market(ticker, doing)
+        if period not in TIMEFRAMES:
+            raise Refused(self.name, doing, f"period {period!r} is not allowed; {', '.join(TIMEFRAMES)}")
+        found: dict[int, Any] = {}
+        for _ in range(_MOST_PAGES):
+            read = partial(_call, "fetch_ohlcv", ticker, TIMEFRAMES[period], since)
+            rows = await self._ask(doing, "fetchOHLCV", read, priority=Priority.BULK, private=False)
+            fresh = [row for row in rows if int(row[0]) not in found]
+            found |= {int(row[0]): row for row in fresh}
+            if not fresh or int(fresh[-1][0]) > until:
+                break
+            since = max(int(row[0]) for row in fresh) + 1
+        bars = [bar_of(ticker, period, found[stamp]) for stamp in sorted(found)]
+        wanted = [bar for bar in bars if bar["close_timestamp"] >= start and bar["open_timestamp"] <= end]
+        return {bar["open_timestamp"]: bar for bar in wanted}
+
+    # ------------------------------------------------------------------------------------------------ markets
+
+    @deferring
+    async def getMarkets(self) -> Mapping[str, Market]:
+        """See `IExchange`."""
+        self._ready("reading the markets")
+        return self._markets | {code: _cash(code, step) for code, step in self._currencies.items()}
+
+    def round_bid(self, ticker: str, price: Decimal) -> Decimal:
+        """See `IExchange`."""
+        tick = self._market(ticker, "rounding")["tick_size"]
+        return (price / tick).to_integral_value(ROUND_FLOOR) * tick
+
+    def round_ask(self, ticker: str, price: Decimal) -> Decimal:
+        """See `IExchange`."""
+        tick = self._market(ticker, "rounding")["tick_size"]
+        return (price / tick).to_integral_value(ROUND_CEILING) * tick
+
+    def round_quantity(self, ticker: str, quantity: Decimal) -> Decimal:
+        """See `IExchange`."""
+        step = self._currencies.get(ticker)
+        if step is None:
+            step = self._market(ticker, "rounding")["lot_size"]
+        return (quantity / step).to_integral_value(ROUND_FLOOR) * step
+
+
+def _redirected(urls: Any, endpoint: str) -> Any:
+    """ccxt's addresses with another host; each keeps its path and whether it is a WebSocket."""
+    if isinstance(urls, dict):
+        return {name: _redirected(url, endpoint) for name, url in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    target, parts = urlsplit(endpoint), urlsplit(urls)
+    secure = target.scheme == "https"
+    kind = ("wss" if secure else "ws") if parts.scheme in ("ws", "wss") else target.scheme
+    return f"{kind}://{target.netloc}{parts.path}"
+
+
+def _call(method: str, first: str, *arguments: Any) -> Any:
+    """Arguments of a ccxt method with the object last, for `functools.partial`; an empty first one is left open."""
+    exchange = arguments[-1]
+    return getattr(exchange, method)(first or None, *arguments[:-1])
+
+
+def _number(value: Decimal) -> float:
+    """Up to 15 digits come through unchanged; more are refused before."""
+    return float(value)
+
+
+def _step(row: Mapping[str, Any], mode: int) -> Decimal:
+    return step_of(row.get("precision"), mode)
+
+
+def _cash(code: str, step: Decimal) -> Market:
+    return Market(
+        contract=code,
+        kind="cash",
+        base=None,
+        quote=None,
+        tick_size=step,
+        lot_size=step,
+        min_quantity=step,
+        min_notional=Decimal(0),
+    )
+
+
+def _id_of(order: Any) -> Deferred[str | None]:
+    """Fires when the fate of an order on its way is known."""
+    told: Deferred[str | None] = Deferred()
+    order.settled.append(lambda id: told.callback(id) if not told.called else None)
+    return told

@@ -1,0 +1,563 @@
+"""Keeps the picture of an account and its markets true over ccxt while one session lasts.
+
+Streams where ccxt has them, reads every `poll` seconds where not.  A session ends when a stream fails or when reads are
+not answered any more; then everything is read anew by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from clients.budget import Priority
+from clients.calls import reported
+from clients.ccxt_calls import Calls
+from clients.ccxt_errors import About
+from clients.ccxt_options import Options
+from clients.ccxt_quirks import Quirk
+from clients.ccxt_records import book_of, fill_of, millis, order_of, positions_of, trade_of
+from clients.deadman import DeadMan
+from clients.exchange import (
+    Book,
+    ExchangeError,
+    Fill,
+    Order,
+    OutcomeUnknown,
+    Position,
+    Trade,
+    UnknownOrder,
+    Unreachable,
+)
+from clients.reread import Reread
+
+__all__ = ["Account", "Live", "Provisional"]
+
+REMEMBERED = 2000
+_ENOUGH_FILLS = 5000
+_BEGINNING_S = 0.3
+
+
+@define(eq=False)
+class Provisional:
+    """An order that was sent and has no id yet; *settled* are each called once, with the id or None."""
+
+    client_id: str
+    ticker: str
+    order_id: str | None = None
+    settled: list[Callable[[str | None], None]] = field(factory=list)
+
+
+@define(eq=False)
+class Account:
+    """What outlives a session: orders, orders on their way, fills told."""
+
+    orders: dict[str, Order] = field(factory=dict)
+    provisional: list[Provisional] = field(factory=list)
+    fills: dict[str, None] = field(factory=dict)
+    early: list[Order] = field(factory=list)
+
+    def begin(self, ticker: str, client_id: str) -> Provisional:
+        """An order is about to be sent."""
+        order = Provisional(client_id, ticker)
+        self.provisional.append(order)
+        return order
+
+    def settle(self, order: Provisional, order_id: str | None) -> None:
+        """The id of *order* is told, or it will not be told."""
+        if order in self.provisional:
+            self.provisional.remove(order)
+        order.order_id = order.order_id or order_id
+        waiting, order.settled = order.settled, []
+        for tell in waiting:
+            tell(order.order_id)
+
+    def merge(self, order: Order) -> Order | None:
+        """Take what is newer of *order*; the whole if anything changed, else None."""
+        before: Any = self.orders.get(order["id"])
+        if before is None:
+            if not order["contract"] or not order["quantity"]:
+                return None
+            self._add(order)
+            return order
+        if order["quantity_filled"] < before["quantity_filled"] or (before["final"] and not order["final"]):
+            return None
+        merged: Any = {**before, **order}
+        for name in ("contract", "price", "quantity", "client_id"):
+            if not order.get(name):
+                merged[name] = before.get(name)
+        merged["timestamp"], merged["side"] = before["timestamp"], before["side"]
+        merged["is_cancelled"] = order["is_cancelled"] and merged["quantity_filled"] < merged["quantity"]
+        merged["quantity_left"] = max(Decimal(0), merged["quantity"] - merged["quantity_filled"])
+        if order["quantity_filled"] == before["quantity_filled"]:
+            for name in ("average_price", "fees"):
+                if not order.get(name) and name in before:
+                    merged[name] = before[name]
+        elif "average_price" not in order:
+            merged.pop("average_price", None)
+            merged.pop("fees", None)
+        whole: Order = merged
+        self.orders[order["id"]] = whole
+        return whole if whole != before else None
+
+    def _add(self, order: Order) -> None:
+        self.orders[order["id"]] = order
+        if len(self.orders) > REMEMBERED:
+            oldest = next((id for id, one in self.orders.items() if one["final"]), None)
+            if oldest is not None:
+                del self.orders[oldest]
+
+    def is_new(self, fill: Fill) -> bool:
+        """Whether a fill was not told before; counts it."""
+        key = f"{fill['contract']} {fill['id']} {fill['order_id']}"
+        if key in self.fills:
+            return False
+        self.fills[key] = None
+        if len(self.fills) > _ENOUGH_FILLS:
+            del self.fills[next(iter(self.fills))]
+        return True
+
+    def open_orders(self) -> list[Order]:
+        """Orders that may still trade, as far as is known."""
+        return [order for order in self.orders.values() if not order["final"]]
+
+
+@define(eq=False)
+class Live:
+    """One session.
+
+    :ivar exchange: the ccxt object, of this session only.
+    :ivar since: fills from then on are told; older ones happened before this client was made.
+    :ivar ended: called once when the session cannot go on.
+    """
+
+    venue: str
+    exchange: Any
+    calls: Calls
+    quirk: Quirk
+    options: Options
+    clock: Any
+    account: Account
+    private: bool
+    since: datetime
+    tell: Callable[..., None]
+    trouble: Callable[[Exception], None]
+    ended: Callable[[Exception], None]
+    books: dict[str, Book] = field(factory=dict)
+    positions: dict[str, Position] = field(factory=dict)
+    dead_man: DeadMan = field(init=False)
+    _loops: list[Deferred[None]] = field(init=False, factory=list)
+    _stopped: bool = field(init=False, default=False)
+    _ready: bool = field(init=False, default=False)
+    _held: list[tuple[str, tuple[Any, ...]]] = field(init=False, factory=list)
+    _trade_ids: dict[str, set[str]] = field(init=False, factory=dict)
+    _read_orders: Reread = field(init=False)
+    _read_money: Reread = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        period = self.options.reread
+        self._read_orders = Reread(self.clock, self._check_orders, self.trouble, delay=0.3, period=period)
+        self._read_money = Reread(self.clock, self._check_money, self.trouble, delay=0.3, period=period)
+        seconds = self.options.dead_man if self.has("cancelAllOrdersAfter") else 0.0
+        self.dead_man = DeadMan(self.clock, seconds, self.arm, self.trouble)
+
+    def has(self, name: str) -> bool:
+        """Whether ccxt has a method for this exchange."""
+        return self.exchange.has.get(name) in (True, "emulated")
+
+    # ------------------------------------------------------------------------------------------------ the beginning
+
+    async def prepare(self) -> None:
+        """Read markets; begin the streams, then read books, orders and balances: what changes meanwhile is not missed."""
+        await self.calls.ask("reading the markets", self.exchange.load_markets)
+        for ticker in self.options.tickers:
+            if ticker not in self.exchange.markets:
+                raise Unreachable(self.venue, "reading the markets", f"{ticker} is not listed")
+        if self.private:
+            await self.read_positions()
+            self._private_streams()
+        for ticker in self.options.tickers:
+            self._loop(self._follow("watchOrderBook", "fetchOrderBook", partial(self._book, ticker)))
+            self._loop(self._follow("watchTrades", "fetchTrades", partial(self._market_trades, ticker)))
+            await self.read_book(ticker)
+        if self.private:
+            await self.read_open_orders()
+
+    def _private_streams(self) -> None:
+        self._loop(self._follow("watchOrders", "", self._orders))
+        self._loop(self._follow("watchMyTrades", "fetchMyTrades", self._my_trades))
+        self._loop(self._follow("watchBalance", "fetchBalance", self._balance))
+
+    def begin(self) -> None:
+        """Tell the state as it was read, then what happened since; watch over it."""
+        self._ready = True
+        held, self._held = self._held, []
+        for ticker, book in self.books.items():
+            self.tell("book", ticker, book)
+        for ticker, position in self.positions.items():
+            self.tell("position", ticker, position)
+        for event, arguments in held:
+            self.tell(event, *arguments)
+        self._loop(self._heartbeat())
+        self._loop(self._catch_up())
+        if self.private:
+            self._read_orders.start()
+            self._read_money.start()
+            if not self.has("watchOrders"):
+                self._loop(self._repeat(self._check_orders))
+            self.dead_man.watch(bool(self.account.open_orders()))
+
+    def _say(self, event: str, *arguments: Any) -> None:
+        if self._ready:
+            self.tell(event, *arguments)
+        else:
+            self._held.append((event, arguments))
+
+    def look_soon(self) -> None:
+        """Something changed: orders and money are read soon, whatever the streams tell."""
+        self._read_orders.request()
+        self._read_money.request()
+
+    async def _catch_up(self) -> None:
+        """Once, a moment later: what happened while the streams were being begun; ccxt does not tell when they stand."""
+        await deferLater(self.clock, _BEGINNING_S)
+        for ticker in self.options.tickers:
+            if self.has("fetchTrades"):
+                await self._market_trades(ticker, stream=False)
+        if self.private:
+            if self.has("fetchMyTrades"):
+                await self._my_trades(stream=False)
+            self.look_soon()
+
+    def stop(self) -> None:
+        """The session is over; no timer is left behind."""
+        self._stopped, self._ready = True, False
+        self._read_orders.stop()
+        self._read_money.stop()
+        self.dead_man.stop()
+        loops, self._loops = self._loops, []
+        for loop in loops:
+            loop.cancel()
+
+    def _loop(self, work: Any) -> None:
+        loop = Deferred.fromCoroutine(work)
+        self._loops.append(loop)
+        loop.addErrback(self._broken)
+        reported(loop, self.trouble)
+
+    def _broken(self, failure: Failure) -> None:
+        if failure.check(CancelledError) or self._stopped:
+            return
+        error = failure.value
+        self.ended(error if isinstance(error, Exception) else RuntimeError(str(error)))
+
+    async def _follow(self, stream: str, read: str, once: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a stream's next message, or a read with pauses; *once* does either, by what ccxt has."""
+        if not self.has(stream) and not (read and self.has(read)):
+            return
+        while not self._stopped:
+            await once()
+            if not self.has(stream):
+                await deferLater(self.clock, self.options.poll)
+            elif self._ready:
+                self.tell("alive")
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopped:
+            await deferLater(self.clock, self.options.poll)
+            await work()
+
+    async def _heartbeat(self) -> None:
+        """A read now and then shows that the venue is there, and confirms the books."""
+        while not self._stopped:
+            await deferLater(self.clock, self.options.ping_interval)
+            for ticker in self.options.tickers:
+                await self._confirm(ticker)
+            if not self.options.tickers:
+                await self.calls.ask("asking for a sign of life", self._sign_of_life)
+            self.tell("alive")
+
+    async def _confirm(self, ticker: str) -> None:
+        reading = Deferred.fromCoroutine(self.read_book(ticker))
+        reading.addTimeout(self.options.ping_timeout, self.clock, lambda *_: self._silent())
+        self._tell_book(ticker, await reading)
+
+    def _silent(self) -> Any:
+        raise Unreachable(self.venue, "asking for a sign of life", f"nothing heard for {self.options.ping_timeout:g} s")
+
+    async def _sign_of_life(self) -> None:
+        await (self.exchange.fetch_time() if self.has("fetchTime") else self.exchange.fetch_markets())
+
+    # ------------------------------------------------------------------------------------------------ streams
+
+    async def _stream(self, doing: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """The next message of a stream: no deadline and no budget."""
+
+        async def run() -> Any:
+            return await work()
+
+        try:
+            return await self.calls.runner.call(run())
+        except CancelledError:
+            raise
+        except Exception as error:
+            raise self.calls.translated(doing, error, About.READ) from error
+
+    async def _book(self, ticker: str) -> None:
+        if not self.has("watchOrderBook"):
+            self._tell_book(ticker, await self.read_book(ticker))
+            return
+
+        async def watch() -> Book:
+            return book_of(ticker, await self.exchange.watch_order_book(ticker), int(self.options.depth))
+
+        self._tell_book(ticker, await self._stream(f"watching the book of {ticker}", watch))
+
+    def _tell_book(self, ticker: str, book: Book) -> None:
+        if book != self.books.get(ticker):
+            self.books[ticker] = book
+            if self._ready:
+                self.tell("book", ticker, book)
+
+    async def _market_trades(self, ticker: str, stream: bool = True) -> None:
+        streamed = stream and self.has("watchTrades")
+
+        async def watch() -> list[tuple[str, Trade]]:
+            rows = await (self.exchange.watch_trades if streamed else self.exchange.fetch_trades)(ticker)
+            return [(str(row.get("id")), trade_of(row)) for row in rows]
+
+        if streamed:
+            trades = await self._stream(f"watching trades of {ticker}", watch)
+        else:
+            trades = await self.calls.ask(f"reading trades of {ticker}", watch, priority=Priority.BULK)
+        told = self._trade_ids.setdefault(ticker, set())
+        for id, trade in trades:
+            if id not in told and trade["timestamp"] >= self.since:
+                told.add(id)
+                self._say("trade", trade)
+        if len(told) > _ENOUGH_FILLS:
+            self._trade_ids[ticker] = {id for id, _ in trades}
+
+    async def _orders(self) -> None:
+        async def watch() -> list[Order]:
+            return [order_of(row) for row in await self.exchange.watch_orders()]
+
+        for order in await self._stream("watching orders", watch):
+            self.take_order(order)
+
+    async def _my_trades(self, stream: bool = True) -> None:
+        streamed = stream and self.has("watchMyTrades")
+
+        async def watch() -> list[Fill]:
+            if streamed:
+                return [fill_of(row) for row in await self.exchange.watch_my_trades()]
+            return [fill_of(row) for row in await self.exchange.fetch_my_trades(None, millis(self.since) - 1000)]
+
+        if streamed:
+            fills = await self._stream("watching fills", watch)
+        else:
+            fills = await self.calls.ask("reading fills", watch, private=True)
+        for fill in fills:
+            if fill["timestamp"] >= self.since and self.account.is_new(fill):
+                self._say("fill", fill)
+                self.look_soon()
+
+    async def _balance(self) -> None:
+        async def watch() -> dict[str, Position]:
+            if self.has("watchBalance"):
+                return positions_of(await self.exchange.watch_balance())
+            return positions_of(await self.exchange.fetch_balance())
+
+        if not self.has("watchBalance"):
+            self._take_positions(await self.calls.ask("reading positions", watch, private=True))
+            return
+        # What streams tell of what is held by orders differs between exchanges: it is read instead.
+        await self._stream("watching balances", watch)
+        self._read_money.request()
+
+    def _take_positions(self, positions: dict[str, Position]) -> None:
+        before, self.positions = self.positions, positions
+        if self._ready:
+            for ticker, position in positions.items():
+                if position != before.get(ticker):
+                    self.tell("position", ticker, position)
+
+    # ------------------------------------------------------------------------------------------------ orders
+
+    def take_order(self, order: Order) -> None:
+        """What a stream or a read tells of an order; one that may be on its way is kept until its id is told."""
+        known = order["id"] in self.account.orders
+        if not known and self.account.provisional:
+            claimant = next((p for p in self.account.provisional if p.client_id == order.get("client_id")), None)
+            if claimant is not None:
+                self.account.settle(claimant, order["id"])
+            else:
+                self.account.early.append(order)
+                return
+        merged = self.account.merge(order)
+        if merged is None:
+            return
+        self._say("order", merged)
+        if self._ready:
+            self.dead_man.watch(bool(self.account.open_orders()))
+            self._read_money.request()
+
+    def release(self) -> None:
+        """Tell what came too early, once no order is on its way any more."""
+        if not self.account.provisional:
+            early, self.account.early = self.account.early, []
+            for order in early:
+                self.take_order(order)
+
+    def place(
+        self, ticker: str, client_id: str, work: Callable[[], Awaitable[Any]], doing: str, priority: Priority
+    ) -> Deferred[str]:
+        """Send an order once; fires with its id as soon as the answer, the stream or a lookup tells it."""
+        order = self.account.begin(ticker, client_id)
+        told: Deferred[str] = Deferred()
+        order.settled.append(lambda id: told.callback(id) if id is not None and not told.called else None)
+        self.dead_man.watch(True)
+        sending = Deferred.fromCoroutine(self._send(order, work, doing, priority))
+        sending.addErrback(self._failed, order, told)
+        sending.addCallback(lambda _: self.release())
+        reported(sending, self.trouble)
+        return told
+
+    async def _send(
+        self, order: Provisional, work: Callable[[], Awaitable[Any]], doing: str, priority: Priority
+    ) -> None:
+        async def run() -> Order:
+            return order_of(await work())
+
+        try:
+            row = await self.calls.ask(doing, run, about=About.PLACE, priority=priority, private=True)
+        except OutcomeUnknown as doubt:
+            if order.order_id is None:
+                await self._recover(order, doing, doubt)
+            return
+        self.account.settle(order, row["id"])
+        if row["contract"] and row["quantity"]:
+            self.take_order(row)
+        if not self.has("watchOrders"):
+            self._read_orders.request()
+
+    async def _recover(self, order: Provisional, doing: str, doubt: OutcomeUnknown) -> None:
+        found = None
+        if order.client_id:
+            try:
+                found = await self.find_by_client_id(f"{doing}: looking for it", order.ticker, order.client_id)
+            except (ExchangeError, NotImplementedError):
+                found = None
+        if found is None:
+            if order.order_id is None:
+                self._read_orders.request()
+                raise doubt
+            return
+        self.account.settle(order, found["id"])
+
+    def _failed(self, failure: Failure, order: Provisional, told: Deferred[str]) -> Failure | None:
+        if order.order_id is not None and failure.check(OutcomeUnknown):
+            return None
+        self.account.settle(order, None)
+        if told.called:
+            return failure
+        told.errback(failure)
+        return None
+
+    # ------------------------------------------------------------------------------------------------ reads
+
+    async def read_book(self, ticker: str) -> Book:
+        """The book, freshly read."""
+
+        async def read() -> Book:
+            return book_of(ticker, await self.exchange.fetch_order_book(ticker), int(self.options.depth))
+
+        book = await self.calls.ask(f"reading the book of {ticker}", read)
+        if ticker in self.options.tickers and not self._ready:
+            self.books[ticker] = book
+        return book
+
+    async def read_positions(self) -> dict[str, Position]:
+        """Holdings, freshly read."""
+
+        async def read() -> dict[str, Position]:
+            return positions_of(await self.exchange.fetch_balance())
+
+        positions = await self.calls.ask("reading positions", read, private=True)
+        self._take_positions(positions)
+        return positions
+
+    async def read_open_orders(self) -> list[Order]:
+        """Open orders, freshly read; those that were open here and are not any more are looked up."""
+        asked_about = [order["id"] for order in self.account.open_orders()]
+
+        async def read() -> list[Order]:
+            return [order_of(row) for row in await self.exchange.fetch_open_orders()]
+
+        listed = await self.calls.ask("reading open orders", read, private=True)
+        for order in listed:
+            self.take_order(order)
+        ids = {order["id"] for order in listed}
+        for id in asked_about:
+            if id not in ids and not self.account.orders[id]["final"]:
+                await self.find_order("looking up an order", id)
+        return [
+            self.account.orders[id] for id in ids if id in self.account.orders and not self.account.orders[id]["final"]
+        ]
+
+    async def find_order(self, doing: str, id: str) -> Order | None:
+        """One order; None when the venue never had it."""
+        known = self.account.orders.get(id)
+        symbol = known["contract"] if known is not None else next(iter(self.options.tickers), None)
+
+        async def read() -> Order:
+            return order_of(await self.exchange.fetch_order(id, symbol))
+
+        try:
+            found = await self.calls.ask(doing, read, private=True)
+        except UnknownOrder:
+            return None
+        self.take_order(found)
+        return self.account.orders.get(id, found)
+
+    async def find_by_client_id(self, doing: str, ticker: str | None, client_id: str) -> Order | None:
+        """The newest order with a client id among the open and the lately closed; None when there is none."""
+        for method in ("fetch_open_orders", "fetch_closed_orders", "fetch_canceled_orders"):
+            name = {"fetch_open_orders": "fetchOpenOrders", "fetch_closed_orders": "fetchClosedOrders"}.get(
+                method, "fetchCanceledOrders"
+            )
+            if not self.has(name):
+                continue
+
+            async def read(method: str = method) -> list[Order]:
+                return [order_of(row) for row in await getattr(self.exchange, method)(ticker)]
+
+            rows = await self.calls.ask(doing, read, private=True)
+            mine = [order for order in rows if order.get("client_id") == client_id]
+            if mine:
+                newest = max(mine, key=lambda order: order["timestamp"])
+                self.take_order(newest)
+                return self.account.orders.get(newest["id"], newest)
+        return None
+
+    async def _check_orders(self) -> None:
+        await self.read_open_orders()
+
+    async def _check_money(self) -> None:
+        await self.read_positions()
+
+    async def arm(self, seconds: float) -> None:
+        """The dead man's switch."""
+
+        async def send() -> Any:
+            return await self.exchange.cancel_all_orders_after(int(seconds * 1000))
+
+        doing = "renewing the dead man's switch"
+        await self.calls.ask(doing, send, about=About.OTHER, priority=Priority.CANCEL, private=True)

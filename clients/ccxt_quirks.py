@@ -1,0 +1,104 @@
+"""What ccxt does not tell of its exchanges and a market maker has to know: one line an exchange, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from clients.exchange import (
+    ExchangeError,
+    InsufficientFunds,
+    NotAuthorised,
+    OrderRejected,
+    RateLimited,
+    Refused,
+    UnknownOrder,
+)
+
+__all__ = ["QUIRKS", "Quirk", "quirk_of"]
+
+Target = tuple[str, dict[str, Any]]
+
+
+async def _as_given(exchange: Any, code: str, address: str) -> Target:
+    return address, {}
+
+
+async def _kraken_key(exchange: Any, code: str, address: str) -> Target:
+    """Kraken pays to saved addresses only, and wants the name under which one was saved, and no address then."""
+    answer = await exchange.privatePostWithdrawAddresses({"asset": exchange.currency_id(code)})
+    for row in answer.get("result") or ():
+        if address in (row.get("address"), row.get("key")):
+            return "", {"key": row["key"]}
+    raise LookupError(f"{address!r} is not among the addresses that the account has saved")
+
+
+@frozen
+class Quirk:
+    """How an exchange differs from what ccxt says of all.
+
+    :ivar reason: why the line is there.
+    :ivar features: what it has besides what ccxt's `has` tells; `without` what it does not, whatever `has` says.
+    :ivar serial: private calls go one at a time, because their nonces must arrive in order.
+    :ivar offset: parameter that pages through histories by a number of rows; empty where time does.
+    :ivar page: rows of a full page.
+    :ivar tells_ids: own events bear the client id, so that an event may overtake the answer to its order.
+    :ivar withdrawal: the address and the further parameters that a withdrawal is asked for with.
+    :ivar texts: what the exchange's words mean that ccxt does not tell apart, by how they begin after `"`.
+    :ivar withdrawal_net: the fee is taken besides what ccxt calls a withdrawal's amount in records.
+    :ivar stamp_s: seconds that the venue's times of transfers are rounded down to.
+    """
+
+    reason: str
+    features: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    serial: bool = False
+    offset: str = ""
+    page: int = 0
+    tells_ids: bool = False
+    withdrawal: Callable[[Any, str, str], Awaitable[Target]] = _as_given
+    texts: tuple[tuple[str, type[ExchangeError]], ...] = ()
+    withdrawal_net: bool = False
+    stamp_s: int = 1
+
+
+QUIRKS: Mapping[str, Quirk] = {
+    "kraken": Quirk(
+        "nonces in order; histories page by `ofs`; amending keeps the id; withdrawals go to saved keys, fee besides",
+        features=frozenset({"post_only", "client_id", "immediate_or_cancel", "amend", "order_lookup", "trade_id"}),
+        serial=True,
+        offset="ofs",
+        page=50,
+        tells_ids=True,
+        withdrawal=_kraken_key,
+        texts=(
+            ("EAPI:Invalid signature", NotAuthorised),
+            ("EGeneral:Permission denied", NotAuthorised),
+            ("EOrder:Unknown order", UnknownOrder),
+            ("EOrder:Insufficient funds", InsufficientFunds),
+            ("EFunding:Insufficient funds", InsufficientFunds),
+            ("EOrder:Rate limit exceeded", RateLimited),
+            ("EOrder:", OrderRejected),
+            ("EFunding:", Refused),
+        ),
+        withdrawal_net=True,
+    ),
+    "bitmex": Quirk(
+        "amending keeps the id; client ids can be looked up; the venue itself closed in September 2026",
+        features=frozenset({"post_only", "client_id", "immediate_or_cancel", "amend", "order_lookup", "trade_id"}),
+        tells_ids=True,
+    ),
+    "bitso": Quirk(
+        "no amend, no dead man's switch; `has` is right about the rest",
+        features=frozenset({"post_only", "client_id", "order_lookup", "trade_id"}),
+        without=frozenset({"amend", "cancel_all_after"}),
+    ),
+}
+_PLAIN = Quirk("nothing is known of it besides what ccxt tells")
+
+
+def quirk_of(name: str) -> Quirk:
+    """The line of an exchange; a plain one where there is none."""
+    return QUIRKS.get(name, _PLAIN)
