@@ -17,7 +17,8 @@ import numpy as np
 from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
-from ilp.pool.relaxation import Relaxation, Relaxed, newton
+from ilp.pool.face import newton
+from ilp.pool.relaxation import Relaxation, Relaxed
 from ilp.pool.valuation import KNOTS, SLOPES
 
 __all__ = ["Cells"]
@@ -54,6 +55,49 @@ class _Chain:
         return i, min(i + 1, last)
 
 
+class _Place:
+    """Where a walk is: a cell of each active lane's chain, a segment of each holding, and the flow of every lane.
+
+    A lane that crosses walls again and again takes cells of growing width, which are cut to one segment afterwards.
+    """
+
+    __slots__ = ("cells", "chains", "flow", "growth", "segments")
+
+    def __init__(
+        self, chains: list[_Chain], cells: list[tuple[int, int]], segments: list[int], flow: list[float]
+    ) -> None:
+        self.chains, self.cells, self.segments, self.flow = chains, cells, segments, flow
+        self.growth: dict[int, int] = {}
+
+    def cross(self, column: int, pressure: float, rent: float, tolerance: float) -> bool:
+        """Go on into the next cell of a lane where *pressure* against the wall is more than that one costs."""
+        chain, (i, j) = self.chains[column], self.cells[column]
+        last = len(chain.w) - 1
+        up = pressure > 0
+        if (j >= last) if up else (i <= 0):
+            return False
+        cost, use = chain.slope(i, j)
+        further, taken = chain.slope(j, j + 1) if up else chain.slope(i - 1, i)
+        rise = further - cost + rent * (taken - use)
+        if abs(pressure) <= (rise if up else -rise) + tolerance:
+            return False
+        width = max(1, self.growth.get(column, 1))
+        self.growth[column] = 2 * self.growth.get(column, 1)
+        self.cells[column] = (j, min(last, j + width)) if up else (max(0, i - width), i)
+        return True
+
+    def shrink(self, column: int, lane: int) -> bool:
+        """Cut a wide cell to the segment that the flow is in; whether it was wide."""
+        i, j = self.cells[column]
+        if j - i <= 1:
+            return False
+        chain, amount = self.chains[column], self.flow[lane]
+        inside = (i, i + 1) if amount <= chain.w[i] else chain.cell(amount)
+        self.cells[column] = (j - 1, j) if amount >= chain.w[j] else inside
+        self.growth[column] = 0
+        return True
+
+
 class Cells:
     """The programs of one pool's branches; each solve starts where the one before it ended, or where it is told to."""
 
@@ -70,6 +114,7 @@ class Cells:
                 self._free.append(_Chain([0.0, *w[touch:]], [0.0, *lane.costs[touch:]], [0.0, *use[touch:]]))
             else:
                 self._free.append(self._on[-1])
+        self._off = [_Chain([0.0], [0.0], [0.0])] * len(lanes)
         self._knots: list[list[float]] = []
         self._slopes: list[list[float]] = []
         for holding, mark in zip(pool.holdings, marks, strict=True):
@@ -138,17 +183,16 @@ class Cells:
         self._active, self._last = lanes, None
         n = len(lanes)
         flows = self.flows[:, lanes]
-        roots = (
-            self._roots[np.abs(self._roots @ flows).max(axis=1, initial=0.0) > 0] if len(self._roots) else self._roots
-        )
+        roots = self._roots
+        roots = roots[np.abs(roots @ flows).max(axis=1, initial=0.0) > 0] if len(roots) else roots
         touched = np.abs(flows).sum(axis=1) > 0
         self._places = [place for place in range(len(self._room)) if touched[place] and self._knots[place]]
         most: dict[int, float] = {}
         for number in lanes:
             most[self._leaves[number]] = most.get(self._leaves[number], 0.0) + self._on[number].use[-1]
         crowd = [self._leaves[number] for number in lanes]
-        self._tight = [p for p, amount in most.items() if amount > self._room[p] and crowd.count(p) > 1]
-        b, q, t = len(self._places), len(roots), len(self._tight)
+        tight = [p for p, amount in most.items() if amount > self._room[p] and crowd.count(p) > 1]
+        b, q, t = len(self._places), len(roots), len(tight)
         root = self._scale**0.5
         rows = np.zeros((b + q + t, n + q))
         rows[:b, :n] = flows[self._places]
@@ -164,7 +208,7 @@ class Cells:
         self._sense = np.zeros(n + q + len(rows), dtype=np.int32)
         self._sense[n + q + b : n + q + b + q] = 5
         self._shape = n, q, b, t
-        self._tight_rows = {place: b + q + row for row, place in enumerate(self._tight)}
+        self._tight_rows = {place: b + q + row for row, place in enumerate(tight)}
         self._upper, self._lower = np.full(n + q + len(rows), _INFINITY), np.full(n + q + len(rows), -_INFINITY)
         self._upper[n + q + b : n + q + b + q] = self._lower[n + q + b : n + q + b + q] = 0.0
         # The risk is taken around the pool as it stands, see `Relaxation`.
@@ -177,16 +221,15 @@ class Cells:
         known = set(self._active)
         if self._model is None or not known.issuperset(used) or len(known) > 2 * len(used) + 12:
             self._activate(used)
-        chains, cells, places = self._locate(status, flow)
-        growth: dict[int, int] = {}
+        at = self._locate(status, flow)
         slow = 0
         for number in range(_STEPS):
-            step = self._step(chains, cells, places, flow, slow > 1)
+            step = self._step(at, slow > 1)
             if step is None:
                 return None
             moved, multipliers, rents = step
-            duals = self._duals(flow, places, multipliers, rents)
-            crossed = self._cross(chains, cells, places, growth, flow, multipliers, rents)
+            duals = self._duals(at, multipliers, rents)
+            crossed = self._cross(at, multipliers, rents)
             slow = 0 if crossed else slow + 1
             if crossed and number < _STEPS - 1:
                 continue
@@ -197,9 +240,8 @@ class Cells:
             if not wanted or number >= _STEPS - 1:
                 break
             self._activate(sorted([*self._active, *wanted]))
-            chains, cells, places = self._locate(status, flow)
-            slow = 0
-        flows = np.array(flow)
+            at, slow = self._locate(status, at.flow), 0
+        flows = np.array(at.flow)
         flows[flows < _DUST * self._scale] = 0.0
         return Relaxed(flows, duals, priced)
 
@@ -211,35 +253,49 @@ class Cells:
             if least < tolerance and status[number] != Status.OFF and number not in known
         ]
 
-    def _locate(
-        self, status: Sequence[int], flow: list[float]
-    ) -> tuple[list[_Chain], list[tuple[int, int]], list[int]]:
+    def _locate(self, status: Sequence[int], flow: list[float]) -> _Place:
         """Chains and cells of the active lanes, and segments of all holdings, at *flow*."""
-        off = _Chain([0.0], [0.0], [0.0])
-        chains = [
-            off if status[n] == Status.OFF else (self._on[n] if status[n] == Status.ON else self._free[n])
-            for n in self._active
-        ]
+        of = {Status.OFF: self._off, Status.FREE: self._free, Status.ON: self._on}
+        chains = [of[Status(status[number])][number] for number in self._active]
         cells = [chain.cell(flow[number]) for number, chain in zip(self._active, chains, strict=True)]
         holdings = (self._bounds.start + self.flows @ np.array(flow)).tolist()
-        places = [bisect_left(knots, z) for knots, z in zip(self._knots, holdings, strict=True)]
-        return chains, cells, places
+        segments = [bisect_left(knots, z) for knots, z in zip(self._knots, holdings, strict=True)]
+        return _Place(chains, cells, segments, flow)
 
-    def _step(
-        self, chains: list[_Chain], cells: list[tuple[int, int]], places: list[int], flow: list[float], exact: bool
-    ) -> tuple[float, Array, list[float]] | None:
-        """Solve within the cells, around *flow*, which becomes the solution: (how far it moved, multipliers, rents)."""
+    def _step(self, at: _Place, exact: bool) -> tuple[float, Array, list[float]] | None:
+        """Solve within the cells, around the flow, which becomes the solution: (how far it moved, multipliers, rents)."""
         n, q, _, _ = self._shape
-        scale, start = self._scale, self._bounds.start
-        upper, lower = self._upper, self._lower
         gradient = np.zeros(n + q)
-        steepness = [self._slopes[place][segment] for place, segment in enumerate(places)]
-        slopes = np.array(steepness)
-        center = np.array([flow[number] for number in self._active])
+        gradient[:n], changed = self._enter(at)
+        slopes = np.array([self._slopes[place][segment] for place, segment in enumerate(at.segments)])
+        gradient[:n] += slopes @ self.flows[:, self._active] + self._pull
+        gradient /= self._size
+        center = np.array([at.flow[number] for number in self._active]) / self._scale
+        if exact and self._last is not None:
+            x, multipliers = self._last
+            limits = self._lower, self._upper
+            center = newton(self._hessian, n, gradient, self._rows, limits, x, multipliers)[:n]
+        gradient[:n] -= _EPSILON * center
+        self._last = self._solved(gradient, changed)
+        if self._last is None:
+            self._model = None
+            return None
+        x, multipliers = self._last[0][:n], self._last[1] * self._size
+        for number, amount in zip(self._active, (x * self._scale).tolist(), strict=True):
+            at.flow[number] = amount
+        rents = [0.0] * len(self._room)
+        for place, row in self._tight_rows.items():
+            rents[place] = max(0.0, float(multipliers[n + q + row]))
+        return float(np.abs(x - center).max(initial=0.0)), multipliers, rents
+
+    def _enter(self, at: _Place) -> tuple[list[float], bool]:
+        """Set the limits of the cells: (what the lanes cost there, whether what they use has changed)."""
+        n, q, _, _ = self._shape
+        upper, lower, scale, start = self._upper, self._lower, self._scale, self._bounds.start
         costs, highs, lows = [], [], []
-        spent = dict.fromkeys(self._tight, 0.0)
+        spent = dict.fromkeys(self._tight_rows, 0.0)
         changed = False
-        for column, (chain, (i, j)) in enumerate(zip(chains, cells, strict=True)):
+        for column, (chain, (i, j)) in enumerate(zip(at.chains, at.cells, strict=True)):
             cost, use = chain.slope(i, j)
             costs.append(cost)
             lows.append(chain.w[i])
@@ -251,109 +307,62 @@ class Cells:
                     self._rows[row, column] = use
                     changed = True
                 spent[place] += chain.use[i] - use * chain.w[i]
-        gradient[:n] = costs
-        gradient[:n] += slopes @ self.flows[:, self._active] + self._pull
-        gradient /= self._size
         upper[:n], lower[:n] = highs, lows
         upper[:n] /= scale
         lower[:n] /= scale
         for row, place in enumerate(self._places):
-            knots, segment = self._knots[place], places[place]
+            knots, segment = self._knots[place], at.segments[place]
             lower[n + q + row] = (knots[segment - 1] - start[place]) / scale if segment else -_INFINITY
             upper[n + q + row] = (knots[segment] - start[place]) / scale if segment < len(knots) else _INFINITY
         for place, row in self._tight_rows.items():
             upper[n + q + row] = (self._room[place] - spent[place]) / scale
-        if exact and self._last is not None:
-            x, multipliers = self._last
-            center = newton(self._hessian, n, gradient, self._rows, (lower, upper), x, multipliers)[:n] * scale
-        gradient[:n] -= (_EPSILON / scale) * center
+        return costs, changed
+
+    def _solved(self, gradient: Array, changed: bool) -> tuple[Array, Array] | None:
+        """Solution and multipliers of the program as it is set up now; None where daqp has none."""
+        upper, lower = self._upper, self._lower
         if self._model is None:
             self._model = daqp.Model()
             flag, _ = self._model.setup(self._hessian, gradient, self._rows, upper, lower, self._sense)
             self._model.settings = {"primal_tol": 1e-10}
             if flag < 0:
-                self._model = None
                 return None
         elif changed:
             self._model.update(f=gradient, A=self._rows, bupper=upper, blower=lower)
         else:
             self._model.update(f=gradient, bupper=upper, blower=lower)
         x, _, flag, info = self._model.solve()
-        if flag < 1:
-            self._model = None
-            return None
-        self._last = x, info["lam"]
-        new = x[:n] * scale
-        moved = float(np.abs(new - center).max(initial=0.0)) / scale
-        for number, amount in zip(self._active, new.tolist(), strict=True):
-            flow[number] = amount
-        multipliers = info["lam"] * self._size
-        rents = [0.0] * len(self._room)
-        for place, row in self._tight_rows.items():
-            rents[place] = max(0.0, float(multipliers[n + q + row]))
-        return moved, multipliers, rents
+        return (x, info["lam"]) if flag >= 1 else None
 
-    def _cross(
-        self,
-        chains: list[_Chain],
-        cells: list[tuple[int, int]],
-        places: list[int],
-        growth: dict[int, int],
-        flow: list[float],
-        multipliers: Array,
-        rents: list[float],
-    ) -> bool:
+    def _cross(self, at: _Place, multipliers: Array, rents: list[float]) -> bool:
         """Go through the walls that are worth it; whether there was one."""
         n, q, _, _ = self._shape
         tolerance = 1e-11 * self._size
-        crossed = False
-        fresh = set()
-        for column in np.flatnonzero(multipliers[:n]).tolist():
-            chain, (i, j) = chains[column], cells[column]
-            pressure, last = float(multipliers[column]), len(chain.w) - 1
+        crossed = set()
+        for column in np.flatnonzero(np.abs(multipliers[:n]) > tolerance).tolist():
             rent = rents[self._leaves[self._active[column]]]
-            cost, use = chain.slope(i, j)
-            if pressure > tolerance and j < last:
-                further, taken = chain.slope(j, j + 1)
-                if pressure > further - cost + rent * (taken - use) + tolerance:
-                    width = growth.get(column, 1)
-                    growth[column] = 2 * width if width else 0
-                    cells[column] = (j, min(last, j + max(width, 1)))
-                    fresh.add(column)
-                    crossed = True
-            elif pressure < -tolerance and i > 0:
-                further, taken = chain.slope(i - 1, i)
-                if -pressure > cost - further + rent * (use - taken) + tolerance:
-                    width = growth.get(column, 1)
-                    growth[column] = 2 * width if width else 0
-                    cells[column] = (max(0, i - max(width, 1)), i)
-                    fresh.add(column)
-                    crossed = True
-        for column, (i, j) in enumerate(cells):
-            if j - i > 1 and column not in fresh:
-                chain, amount = chains[column], flow[self._active[column]]
-                at_end = amount >= chain.w[j]
-                cells[column] = (j - 1, j) if at_end else ((i, i + 1) if amount <= chain.w[i] else chain.cell(amount))
-                growth[column] = 0
-                crossed = True
+            if at.cross(column, float(multipliers[column]), rent, tolerance):
+                crossed.add(column)
+        shrunk = [at.shrink(column, self._active[column]) for column in range(n) if column not in crossed]
+        through = False
         for row, place in enumerate(self._places):
             pressure = float(multipliers[n + q + row])
-            slopes, segment = self._slopes[place], places[place]
+            slopes, segment = self._slopes[place], at.segments[place]
             if (
-                pressure > slopes[min(segment + 1, len(slopes) - 1)] - slopes[segment] + tolerance
-                and pressure > tolerance
+                pressure > tolerance
+                and pressure > slopes[min(segment + 1, len(slopes) - 1)] - slopes[segment] + tolerance
             ):
-                places[place] += 1
-                crossed = True
-            elif -pressure > slopes[segment] - slopes[max(segment - 1, 0)] + tolerance and pressure < -tolerance:
-                places[place] -= 1
-                crossed = True
-        return crossed
+                at.segments[place] += 1
+                through = True
+            elif pressure < -tolerance and -pressure > slopes[segment] - slopes[max(segment - 1, 0)] + tolerance:
+                at.segments[place] -= 1
+                through = True
+        return through or bool(crossed) or any(shrunk)
 
-    def _duals(self, flow: list[float], places: list[int], multipliers: Array, rents: list[float]) -> Duals:
+    def _duals(self, at: _Place, multipliers: Array, rents: list[float]) -> Duals:
         n, q, _, _ = self._shape
-        slopes = np.array([self._slopes[place][segment] for place, segment in enumerate(places)])
+        slopes = np.array([self._slopes[place][segment] for place, segment in enumerate(at.segments)])
         for row, place in enumerate(self._places):
             slopes[place] += multipliers[n + q + row]
-        holdings = self._bounds.start + self.flows @ np.array(flow)
+        holdings = self._bounds.start + self.flows @ np.array(at.flow)
         return Duals(slopes, np.array(rents) * self._bounds.marks, self._bounds.member @ holdings)

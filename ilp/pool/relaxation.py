@@ -18,6 +18,7 @@ from attrs import frozen
 from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
+from ilp.pool.face import newton, on_face
 from ilp.pool.valuation import KNOTS, SLOPES
 
 __all__ = ["Relaxation", "Relaxed"]
@@ -29,8 +30,6 @@ _Pieces = tuple[list[float], list[float], list[float], list[int], int]  # length
 # needs few proximal steps, a larger one copes with badly scaled pools.
 _LADDER = ((1e-7, 1e-11), (1e-7, 1e-9), (1e-6, 1e-9), (1e-5, 1e-9), (1e-4, 1e-8))
 _PROXIMAL_STEPS = 12
-_NEAR = 1e-8  # of the scale: what a solution within tolerances may be off a limit
-_FLAT = 1e-14  # of the largest slope
 _PATIENCE = 2  # proximal steps before exact ones help
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
 _DUST = 1e-12  # of the scale: what the solver leaves on columns that are off
@@ -52,71 +51,6 @@ class Relaxed:
     duals: Duals
     priced: Priced
     solved: bool = True
-
-
-def newton(
-    hessian: Array, linear: int, gradient: Array, rows: Array, limits: tuple[Array, Array], x: Array, multipliers: Array
-) -> Array:
-    """One exact step on the face that *x* lies on, as far as the limits allow.
-
-    Proximal steps alone are slow where a slight risk bends what is otherwise linear.
-
-    :param linear: that many first columns have no curvature; what *hessian* says of them is regularisation.
-    """
-    n = len(x)
-    lower, upper = limits
-    free = np.flatnonzero((x > lower[:n] + _DUST) & (x < upper[:n] - _DUST))
-    active = np.flatnonzero((multipliers[n:] != 0.0) | (lower[n:] == upper[n:]))
-    curvature = hessian.diagonal().copy()
-    curvature[:linear] = 0.0
-    a, k = rows[np.ix_(active, free)], len(free)
-    system = np.zeros((k + len(active), k + len(active)))
-    system[range(k), range(k)] = curvature[free]
-    system[:k, k:], system[k:, :k] = a.T, a
-    slope = np.concatenate([-(gradient + curvature * x)[free], np.zeros(len(active))])
-    step, most = np.zeros(n), 1.0
-    found = np.linalg.lstsq(system, slope, rcond=1e-13)[0]
-    downhill = (slope - system @ found)[:k]
-    if np.abs(downhill).max(initial=0.0) > _FLAT:  # no curvature that way: as far as the limits are
-        found, most = downhill / np.abs(downhill).max(), np.inf
-    step[free] = found[:k]
-    change, now = np.concatenate([step, rows @ step]), np.concatenate([x, rows @ x])
-    room = np.where(change > 0, upper - now, now - lower)
-    moving = np.abs(change) > 1e-9 * np.abs(change).max(initial=0.0)
-    moving[n + active] = False
-    reach = float(np.min(np.maximum(room[moving], 0.0) / np.abs(change[moving]), initial=most))
-    return np.asarray(x + reach * step) if np.isfinite(reach) else x
-
-
-def on_face(
-    hessian: Array,
-    sizes: tuple[int, int, int, int, int],
-    gradient: Array,
-    rows: Array,
-    limits: tuple[Array, Array],
-    solution: tuple[Array, Array],
-) -> tuple[Array, Array]:
-    """The solution with what is near a limit exactly on it, and the rest, with the rows' multipliers, solved for that."""
-    x, multipliers = solution[0].copy(), solution[1].copy()
-    lower, upper = limits
-    n, linear = len(x), len(x) - sizes[2]
-    low, high = x <= lower[:n] + _NEAR, x >= upper[:n] - _NEAR
-    x[low], x[high] = lower[:n][low], upper[:n][high]
-    free = np.flatnonzero(~(low | high))
-    active = np.flatnonzero((multipliers[n:] != 0.0) | (lower[n:] == upper[n:]))
-    curvature = hessian.diagonal().copy()
-    curvature[:linear] = 0.0
-    a, k = rows[np.ix_(active, free)], len(free)
-    system = np.zeros((k + len(active), k + len(active)))
-    system[range(k), range(k)] = curvature[free]
-    system[:k, k:], system[k:, :k] = a.T, a
-    x[free] = 0.0
-    wanted = np.concatenate([-gradient[free], upper[n + active] - (rows @ x)[active]])
-    found = np.linalg.lstsq(system, wanted, rcond=1e-13)[0]
-    x[free] = found[:k]
-    multipliers[n:] = 0.0
-    multipliers[n + active] = found[k:]
-    return x, multipliers
 
 
 class _Columns:
@@ -313,79 +247,87 @@ class Relaxation:
 
     def _build(self) -> None:
         """The program: columns for lanes, bends and risk factors, and daqp's workspace."""
-        lanes, bounds, scale = self._lanes, self._bounds, self.scale
         self._find_factors(self._active)
         self._find_bends(self._active)
         self._find_tight(self._active)
+        lengths, costs, uses = self._gather()
+        k, s, q, b, t = len(lengths), len(self._bent_lengths), len(self._factors), len(self._bent), len(self._tight)
+        self._sizes = k, s, q, b, t
+        flows = self.flows[:, self._owners]
+        self._set_rows(flows, np.array(uses))
+        gradient = np.zeros(k + s + q)
+        # The risk is taken around the pool as it stands: |F z|² = |F z₀|² + 2 F z₀ · F (z − z₀) + |F (z − z₀)|².
+        pull = 2 * (self._factors @ self._bounds.start) @ self._factors
+        gradient[:k] = np.array(costs) + (self._straight + pull) @ flows
+        gradient[k : k + s] = self._bent_costs
+        self._size = max(float(np.abs(gradient).max(initial=0.0)), 1e-250)
+        self._gradient = gradient / self._size
+        self._hessian = np.zeros((k + s + q, k + s + q))
+        self._hessian[range(k + s, k + s + q), range(k + s, k + s + q)] = 2.0 / self._size
+        self._set_limits(lengths)
+        self._model: Any = None
+
+    def _gather(self) -> tuple[list[float], list[float], list[float]]:
+        """(lengths, costs, uses) of the columns of all active lanes, and which columns are whose."""
         lengths: list[float] = []
         costs: list[float] = []
         uses: list[float] = []
         owners: list[int] = []
-        clipped: list[int] = []
+        self._clipped: list[int] = []
         self._columns: dict[int, _Columns] = {}
-        self._leading: list[slice] = []
         for number in self._active:
             begin = len(lengths)
             wide, each, taken, cut, leads = self._pieces(number)
             lengths += wide
             costs += each
             uses += taken
-            clipped += [begin + column for column in cut]
+            self._clipped += [begin + column for column in cut]
             plain = self._plain[number]
             start = begin + (not plain)
             columns = _Columns(begin, slice(start, start + leads), slice(start + leads, len(lengths)), plain)
             self._columns[number] = columns
-            if not plain:
-                self._leading.append(columns.lead)
             owners += [number] * len(wide)
-        self._clipped = clipped
         self._owners = np.array(owners, dtype=np.intp)
-        k, s, q, b, t = len(lengths), len(self._bent_lengths), len(self._factors), len(self._bent), len(self._tight)
-        n, m = k + s + q, b + q + t
-        self._sizes = k, s, q, b, t
-        flows = self.flows[:, self._owners]
-        rows = np.zeros((m, n))
-        root = scale**0.5
+        return lengths, costs, uses
+
+    def _set_rows(self, flows: Array, uses: Array) -> None:
+        """Rows: what holdings are made of, what risk factors are, what leaves crowded holdings."""
+        k, s, q, b, t = self._sizes
+        rows = np.zeros((b + q + t, k + s + q))
         if b:
             rows[:b, :k] = -flows[self._bent]
             rows[self._bent_rows, range(k, k + s)] = 1.0
         if q:
-            rows[b : b + q, :k] = self._factors @ flows * -root
-            rows[range(b, b + q), range(k + s, n)] = 1.0
-        leaves = np.array([lanes[number].leaves for number in owners], dtype=np.intp)
-        used = np.array(uses)
-        self._unit = np.ones(t)
-        for row, place in enumerate(self._tight):
-            self._unit[row] = bounds.marks[place]  # rows in numeraire, whatever the unit of the asset
-            rows[b + q + row, :k] = np.where(leaves == place, used * self._unit[row], 0.0)
-        gradient = np.zeros(n)
-        gradient[:k] = costs
-        # The risk is taken around the pool as it stands: |F z|² = |F z₀|² + 2 F z₀ · F (z − z₀) + |F (z − z₀)|².
-        gradient[:k] += (self._straight + 2 * (self._factors @ bounds.start) @ self._factors) @ flows
-        gradient[k : k + s] = self._bent_costs
-        self._size = max(float(np.abs(gradient).max(initial=0.0)), 1e-250)
-        self._gradient = gradient / self._size
+            rows[b : b + q, :k] = self._factors @ flows * -(self.scale**0.5)
+            rows[range(b, b + q), range(k + s, k + s + q)] = 1.0
+        self._unit = self._bounds.marks[self._tight]  # rows in numeraire, whatever the unit of the asset
+        if t:
+            leaves = np.array([self._lanes[number].leaves for number in self._owners.tolist()])
+            for row, place in enumerate(self._tight):
+                rows[b + q + row, :k] = np.where(leaves == place, uses * self._unit[row], 0.0)
         self._rows = rows
-        self._hessian = np.zeros((n, n))
-        if q:
-            self._hessian[range(k + s, n), range(k + s, n)] = 2.0 / self._size
+
+    def _set_limits(self, lengths: list[float]) -> None:
+        """Limits of columns and rows with every lane free."""
+        k, s, q, b, t = self._sizes
+        n, m, bounds = k + s + q, b + q + t, self._bounds
         upper, lower = np.zeros(n + m), np.zeros(n + m)
         upper[:k] = lengths
         self._lengths = upper[:k].copy()
-        for span in self._leading:
-            upper[span] = 0.0
+        for columns in self._columns.values():
+            if not columns.plain:
+                upper[columns.lead] = 0.0
         upper[k : k + s] = self._bent_lengths
         upper[k + s : n], lower[k + s : n] = _FREE, -_FREE
         if b:
-            upper[n : n + b] = (bounds.start[self._bent] - self._lowest) / scale
+            upper[n : n + b] = (bounds.start[self._bent] - self._lowest) / self.scale
         lower[n : n + b + q] = upper[n : n + b + q]
         if t:
-            upper[n + b + q :] = bounds.room[self._tight] * self._unit / scale
+            upper[n + b + q :] = bounds.room[self._tight] * self._unit / self.scale
             lower[n + b + q :] = -_FREE
         self._upper, self._lower = upper, lower
         self._sense = np.zeros(n + m, dtype=np.int32)
         self._sense[n : n + b + q] = 5
-        self._model: Any = None
 
     def solve(self, status: Sequence[int], exact: bool = False) -> Relaxed:
         """The optimum of a branch; where what is on cannot all be, duals that prove it.
@@ -409,7 +351,14 @@ class Relaxation:
                 self._build()
                 continue
             if exact:
-                x, multipliers = on_face(self._hessian, self._sizes, self._gradient, self._rows, (lower, upper), found)
+                x, multipliers = on_face(
+                    self._hessian,
+                    len(self._gradient) - self._sizes[2],
+                    self._gradient,
+                    self._rows,
+                    (lower, upper),
+                    found,
+                )
             flows, duals = self._answer(x, multipliers, offsets)
             priced = self._bounds.price(duals)
             wanted = self._wanted(priced, status)
