@@ -5,7 +5,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check accept cover lock clean
+.PHONY: help demo demo-sputnik test check accept cover lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -26,7 +26,10 @@ $(VENV)/.dev: requirements/dev.txt
 	@touch $@ $(VENV)/.test $(VENV)/.run
 
 demo: $(VENV)/.run ## make a market on simulated venues, with the console in the browser
-	$(RUN) ilp.py demo
+	$(RUN) ilp.py --config ilp_example_config/demo.ini
+
+demo-sputnik: $(VENV)/.run ## the same between two Sputnik exchanges, one over REST and one over WebSocket
+	$(RUN) ilp.py --config ilp_example_config/sputnik-sputnik.ini
 
 test: $(VENV)/.test ## run all tests; ends with `N passed, N failed`
 	$(RUN) -m tests.tools.run

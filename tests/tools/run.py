@@ -6,10 +6,15 @@ usage: python -m tests.tools.run [-j WORKERS] [TEST …]
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tests.journal.with_postgresql import programs, server
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTED = ROOT / "tests" / "skips.txt"
@@ -49,6 +54,22 @@ def counts(output: list[str]) -> tuple[int, int, int]:
     return 0, 1, 0
 
 
+@contextmanager
+def database() -> Iterator[dict[str, str]]:
+    """What to add to the environment so that the journal is tested on PostgreSQL too, where its programs are installed."""
+    folder = programs()
+    if folder is None or "ILP_TEST_DATABASE" in os.environ:
+        yield {}
+        return
+    with ExitStack() as stack:
+        environ = {}
+        try:
+            environ["ILP_TEST_DATABASE"] = stack.enter_context(server(folder))
+        except (OSError, LookupError, subprocess.CalledProcessError) as error:
+            print(f"PostgreSQL is installed but could not be started, so the journal is not tested on it: {error}")
+        yield environ
+
+
 def main() -> int:
     """Run, report, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -58,7 +79,13 @@ def main() -> int:
     jobs = [f"-j{options.jobs}"] if int(options.jobs) > 1 else []
     command = [sys.executable, "-m", "twisted.trial", "--reporter=bwverbose", *jobs, *options.tests]
     output: list[str] = []
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as trial:
+    with ExitStack() as stack:
+        environ = {**os.environ, **stack.enter_context(database())}
+        trial = stack.enter_context(
+            subprocess.Popen(
+                command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        )
         for line in trial.stdout or ():
             output.append(line)
             print(line, end="", flush=True)
