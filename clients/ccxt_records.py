@@ -130,8 +130,8 @@ def order_of(row: Row) -> Order:
     status = str(row.get("status") or "open")
     done = status in ("closed", *_CANCELLED)
     average = row.get("average")
-    if average is None and filled and row.get("cost"):
-        average = decimal_of(row["cost"]) / filled
+    if filled and row.get("cost"):
+        average = decimal_of(row["cost"]) / filled  # some exchanges round the average to the tick
     order = Order(
         id=str(row["id"]),
         contract=str(row.get("symbol") or ""),
