@@ -91,13 +91,16 @@ class Tracked:
             for code, fee in fill["fees"].items():
                 fees[code] = fees.get(code, Decimal(0)) + fee
         status = row.get("ordStatus")
+        # What a cancelled order had left is what nobody filled.
+        left = quantity(total - self.filled if status in _GONE else self.left, price)
+        inverse = self.instrument.kind is Kind.INVERSE
         return Order(
             id=self.id,
             contract=self.instrument.ticker,
             price=price,
-            quantity=quantity(total, price),
-            # What a cancelled order had left is what nobody filled.
-            quantity_left=quantity(total - self.filled if status in _GONE else self.left, price),
+            # The bitcoin of an inverse order is what its fills made of the filled contracts, at their own prices.
+            quantity=filled + left if inverse else quantity(total, price),
+            quantity_left=left,
             side=_SIDES.get(str(row.get("side")), Side.BUY),
             timestamp=read_time(self.since),
             is_cancelled=status in _GONE,

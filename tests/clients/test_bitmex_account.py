@@ -95,6 +95,14 @@ class OrderTests(SynchronousTestCase):
         record = self.record()
         self.assertEqual((record["is_cancelled"], record["quantity_left"]), (True, D("0.02")))
 
+    def test_an_inverse_order_is_as_large_as_its_fills_made_it(self) -> None:
+        self.account.take_order(order_row(symbol="XBTUSD", orderQty=1000, leavesQty=1000, price=50000.0))
+        self.assertEqual(self.record()["quantity"], D("0.02"))
+        self.account.take_execution(execution(1, 500, symbol="XBTUSD", lastPx=40000.0, ordStatus="PartiallyFilled"))
+        record = self.record()
+        self.assertEqual((record["quantity_filled"], record["quantity_left"]), (D("0.0125"), D("0.01")))
+        self.assertEqual(record["quantity"], D("0.0225"))
+
     def test_orders_with_untold_fills_are_known(self) -> None:
         self.account.take_order(order_row(cumQty=1000000))
         self.assertEqual(self.account.incomplete(), [ID])
