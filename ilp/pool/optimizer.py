@@ -44,7 +44,7 @@ _RELATIVE_GAP = 1e-11
 _PROOF_SIZE = 1_000_000  # characters of JSON that the duals of all branches may take
 _CLOSED = 1e-9  # of the terms of the value: a larger gap is told
 _FINER = 5  # times that a branch is tried before it counts as open
-_FEW_LANES = 12  # up to here one program with all its columns is faster than a walk
+_FEW_LANES = 18  # up to here one program with all its columns is faster than a walk
 
 
 @frozen(eq=False)

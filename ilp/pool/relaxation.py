@@ -34,7 +34,8 @@ _PATIENCE = 2  # proximal steps before exact ones help
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
 _DUST = 1e-12  # of the scale: what the solver leaves on columns that are off
 _FREE = 1e30  # daqp's infinity
-_ALL_KNOTS = 4  # grids up to this length are columns at once; longer ones are refined where prices ask for it
+_ALL_KNOTS = 24  # grids up to this length are columns at once; longer ones are refined where prices ask for it
+_FEW = 8  # lanes that are not worth waiting with
 _ROUNDS = 40
 
 
@@ -132,7 +133,10 @@ class Relaxation:
             ]
         )
         priced = bounds.price(self._resting_duals())
-        return [number for number, least in enumerate(priced.best) if least < 0]
+        wanted = [number for number, least in enumerate(priced.best) if least < 0]
+        if len(wanted) > 1 and len(self._lanes) <= _FEW:
+            return [number for number, lane in enumerate(self._lanes) if lane.grid]  # most of them will be asked for
+        return wanted
 
     def _resting_duals(self) -> Duals:
         """Duals of the pool as it stands."""
