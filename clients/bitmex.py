@@ -283,6 +283,12 @@ class BitMEX(Emitter):
         return asset
 
     @property
+    def synthetic(self) -> frozenset[str]:
+        """Currencies that are positions here and no money: nothing of them can be sent or received."""
+        pairs = [(i.base, i.quote) for i in self._account.followed]
+        return frozenset(code for pair in pairs for code in pair if code not in self._account.contracts.by_code)
+
+    @property
     def storage(self) -> Storage | None:
         """The tables of the connection, or None while there is none."""
         return None if self._live is None else self._live.storage

@@ -125,6 +125,8 @@ class InverseTests(ClientCase):
     @asynchronous
     async def test_synthetic_money_has_no_address_and_no_withdrawals(self) -> None:
         client, _ = await self.connected()
+        assert client.synthetic == {"USD"}
+        assert "USD" not in await client.getMarkets()
         await self.assertFailure(client.getCurrentAddress("USD"), NotImplementedError)
         await self.assertFailure(client.requestWithdrawal("USD", D(5), "somewhere"), NotImplementedError)
 

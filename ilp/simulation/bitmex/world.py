@@ -28,7 +28,7 @@ from ilp.simulation.contracts import Currency
 from ilp.simulation.drivers import BookDriver, MarketDriver
 from ilp.simulation.history import days_of, preload, shifted
 from ilp.simulation.maker import HouseMaker, Ladder
-from ilp.simulation.paths import Move, Synthetic, along_bars, synthetic
+from ilp.simulation.paths import Move, Synthetic, along_bars, synthetic, to_tick
 from ilp.simulation.recordings import HOURS, MINUTES, RecordedBar, load_bars
 
 __all__ = ["BitmexWorld", "KeyedUser"]
@@ -63,6 +63,8 @@ class BitmexWorld:
     :param bank: what carries money between venues; none: withdrawals stay pending until the administrator settles them.
     :param listings: what is traded; by default the inverse, the linear and the spot market.
     :param currencies: by ticker, in place of the plain ones, for instance with a withdrawal fee.
+    :param moves: whether its markets have prices of their own; else somebody calls `follow` (a larger world, whose
+        other venues the price has to agree with).
     :param replay: a recorded `orderBookL2` stream of XBTUSD that the inverse market shows in place of a maker's book.
     :param limits: see `BitmexVenue`.
     """
@@ -77,6 +79,7 @@ class BitmexWorld:
         bank: Bank | None = None,
         listings: Iterable[Listing] | None = None,
         currencies: Mapping[str, Currency] | None = None,
+        moves: bool = True,
         replay: Path | None = None,
         limits: tuple[int, int, int] = (120, 30, 10),
         dialect: str = "superset",
@@ -100,8 +103,9 @@ class BitmexWorld:
         self._minutes = list(shifted(minutes, shift))
         self._hours = list(shifted(load_bars(HOURS), shift))
         self.drivers: dict[str, MarketDriver | BookDriver] = {}
+        self.makers: dict[str, HouseMaker] = {}
         for listing in chosen:
-            self._market(listing, replay if listing.is_inverse else None)
+            self._market(listing, replay if listing.is_inverse else None, moves)
 
     def _users(self, users: Iterable[KeyedUser]) -> None:
         draw = Random(f"{self.seed}/{self.core.venue}/secrets")
@@ -121,7 +125,7 @@ class BitmexWorld:
 
     # ---------------------------------------------------------------------------------------------------- markets
 
-    def _market(self, listing: Listing, replay: Path | None) -> None:
+    def _market(self, listing: Listing, replay: Path | None, moves: bool) -> None:
         minutes, hours = self._volumes(self._minutes, listing), self._volumes(self._hours, listing)
         now = self.clock.now()
         for period, bars in (("hour", hours), ("day", days_of(hours)), ("minute", minutes)):
@@ -129,11 +133,21 @@ class BitmexWorld:
         scale = _WORTH if listing.is_inverse else Decimal(1)
         ladder = Ladder(_LADDER.levels, _LADDER.half_spread, _LADDER.step, _LADDER.size * scale, _LADDER.spread)
         maker = HouseMaker(self.core, MAKER, listing.symbol, ladder, self._random(listing.symbol, "maker"))
+        self.makers[listing.symbol] = maker
         if replay is not None:
             books = recorded_books(load_stream(replay), listing, listing.symbol, now)
             self.drivers[listing.symbol] = BookDriver(self.clock, maker, books)
-        else:
+        elif moves:
             self.drivers[listing.symbol] = MarketDriver(self.clock, maker, self._path(listing, minutes))
+
+    def follow(self, price: Decimal) -> None:
+        """Move every market without a price of its own to *price*, in dollars, and print the least trade there."""
+        for symbol, maker in self.makers.items():
+            if symbol not in self.drivers:
+                pair = self.core.pairs[symbol]
+                wire = to_tick(pair, price)
+                maker.follow(wire)
+                self.core.print_trade(symbol, wire, pair.lot)
 
     def _volumes(self, bars: Iterable[RecordedBar], listing: Listing) -> list[RecordedBar]:
         """Volumes in what the market counts: dollars for inverse contracts."""

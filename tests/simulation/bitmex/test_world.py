@@ -16,6 +16,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 
 from clients.bitmex import BitMEX
 from ilp.clock import WorldClock
+from ilp.simulation.bank import Bank
 from ilp.simulation.bitmex.faults import Faults
 from ilp.simulation.bitmex.listings import inverse_xbtusd
 from ilp.simulation.bitmex.replay import load_stream, recorded_books
@@ -25,6 +26,7 @@ from ilp.simulation.bodies import BadRequest
 from ilp.simulation.recordings import RecordingError
 from tests import shared_data
 from tests.clients.bench import asynchronous, eventually
+from tests.simulation.bitmex.world import build_core
 
 START = datetime(2019, 7, 31, 12, tzinfo=UTC)
 USERS = (KeyedUser("alice", {"BTC": D(5), "USDT": D(10000)}, "secret"),)
@@ -120,6 +122,38 @@ class ConstructionTests(SynchronousTestCase):
         self.assertEqual(secret(1), secret(1))
         self.assertNotEqual(secret(1), secret(2))
         self.assertEqual(len(secret(1)), 48)
+
+
+class FollowingTests(SynchronousTestCase):
+    """As one venue of a larger world"""
+
+    def test_its_markets_go_where_they_are_told(self) -> None:
+        world = BitmexWorld(WorldClock(Clock(), START), USERS, moves=False)
+        self.addCleanup(world.venue.feeds.stop)
+        self.assertEqual(world.drivers, {})
+        for price in (D(9600), D("9731.3")):
+            world.follow(price)
+            self.assertEqual({world.price(symbol) for symbol in world.makers}, {(price * 2).to_integral_value() / 2})
+            for symbol in world.makers:
+                book = world.core.book(symbol)
+                self.assertEqual((len(book.bids), len(book.asks)), (15, 15))
+                self.assertLess(book.bids[0][0], book.asks[0][0])
+
+    def test_money_comes_and_goes_over_the_bank_of_that_world(self) -> None:
+        clock = Clock()
+        time = WorldClock(clock, START)
+        bank = Bank(time, (), lambda *_: None)
+        world = BitmexWorld(time, USERS, name="source", moves=False, bank=bank)
+        other = build_core(time)
+        bank.connect(other)
+        self.addCleanup(world.venue.feeds.stop)
+        before = bank.total("BTC")
+        world.core.withdraw("alice", "BTC", 10**8, other.current_address("bob", "BTC"))
+        clock.pump([3600.0] * 5)
+        self.assertEqual(other.balance("bob", "BTC"), 6 * 10**8)
+        self.assertEqual(bank.total("BTC"), before)
+        (row,) = [row for row in world.venue.money.history["alice"] if row["transactType"] == "Withdrawal"]
+        self.assertEqual(row["transactStatus"], "Completed")
 
 
 class FaultTests(SynchronousTestCase):
