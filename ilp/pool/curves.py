@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from math import inf
 
 from attrs import field, frozen
 
@@ -45,12 +46,14 @@ class Curve:
         return [self(grid[0]), *self.y[first : first + len(grid) - 2], self(grid[-1])]
 
     def inverse(self, value: float) -> float:
-        """The smallest u ≥ 0 with curve(u) ≥ *value*, for an increasing curve; infinite slopes do not occur."""
+        """The smallest u ≥ 0 with curve(u) ≥ *value*, for an increasing curve; infinite where there is none."""
         if value <= 0:
             return 0.0
         for k in range(1, len(self.x)):
             if self.y[k] >= value or k == len(self.x) - 1:
                 rise = self.y[k] - self.y[k - 1]
+                if rise <= 0:  # a level too small for floats to tell
+                    return self.x[k] if self.y[k] >= value else inf
                 return self.x[k - 1] + (self.x[k] - self.x[k - 1]) * ((value - self.y[k - 1]) / rise)
         raise AssertionError("a curve has two breakpoints at least")
 

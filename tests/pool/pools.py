@@ -153,3 +153,17 @@ def odd_pool(rng: Random) -> Document:
         "valuation": numbers | {"variance": variance},
         "quotes": quotes,
     }
+
+
+NAMES = ("numeraire", "venue", "asset", "base", "quote", "kind", "from", "to", "both_ways")
+
+
+def absurd(document: Any, rng: Random, share: float = 0.03) -> Any:
+    """The document with a *share* of its numbers made absurd; it may not be a valid pool any more."""
+    if isinstance(document, dict):
+        return {key: value if key in NAMES else absurd(value, rng, share) for key, value in document.items()}
+    if isinstance(document, list):
+        return [absurd(value, rng, share) for value in document]
+    if isinstance(document, int | float) and rng.random() < share:
+        return rng.choice([0, 1e-30, 1e30, 1e-300, 1e15, 1e-15, -1, document * 1e10, document * 1e-10])
+    return document

@@ -10,11 +10,13 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ilp.pool import optimizer
 from ilp.pool.curves import lanes
-from ilp.pool.document import Fee, Holding, Pool, Trade, Valuation, parse_pool
+from ilp.pool.document import Fee, Holding, Pool, PoolError, Trade, Valuation, parse_pool
 from ilp.pool.optimizer import Solution, answer_document, solve, solve_with
+from ilp.pool.prices import quote_prices
 from tests.pool.cases import NumberTestCase
-from tests.pool.pools import odd_pool, random_pool
+from tests.pool.pools import absurd, odd_pool, random_pool
 from tests.pool.test_examples import example
 
 law = settings(max_examples=25, deadline=None)
@@ -61,6 +63,28 @@ class FeasibilityTests(NumberTestCase):
     @given(seeds)
     def test_plans_of_odd_pools_are_feasible_and_not_worse_than_nothing(self, seed: int) -> None:
         self.check(parse_pool(odd_pool(Random(seed))))
+
+    def test_absurd_numbers_neither_raise_nor_turn_the_order_of_values_round(self) -> None:
+        solved = 0
+        for seed in range(150):
+            rng = Random(seed)
+            document = absurd(random_pool(rng, 2, 3), rng) | {"numeraire": "USD"}
+            document["marks"]["USD"] = 1
+            try:
+                pool = parse_pool(document)
+            except PoolError:
+                continue
+            solution = solve(pool)
+            quote_prices(pool, solution)
+            self.assertGreaterEqual(solution.optimized.value, solution.base.value)
+            self.assertGreaterEqual(solution.bound, solution.optimized.value)
+            solved += 1
+        self.assertGreater(solved, 50)
+
+    def test_levels_too_small_for_floats_are_no_trouble(self) -> None:
+        pool = pool_of(1)
+        thin = Trade("v0", "BTC", "USD", Fee(1.0, 0.0), ((5e4, 1e9), (1.0, 1e-30)), ((6e4, 1e9), (7e4, 1e-30)))
+        self.assertGreaterEqual(solve(evolve(pool, moves=(thin,))).gain, 0.0)
 
     def test_a_pool_without_moves_does_nothing(self) -> None:
         pool = evolve(pool_of(1), moves=())
@@ -251,14 +275,12 @@ class MethodTests(NumberTestCase):
     """The two ways to solve a convex problem, and long books."""
 
     def test_the_walk_over_cells_and_the_one_program_agree(self) -> None:
-        from unittest.mock import patch
-
         for seed in range(25):
             pool = pool_of(seed, 2 + seed % 3)
-            with patch("ilp.pool.optimizer._FEW_LANES", 0):
-                walked = solve(pool)
-            with patch("ilp.pool.optimizer._FEW_LANES", 10**6):
-                whole = solve(pool)
+            self.patch(optimizer, "_FEW_LANES", 0)
+            walked = solve(pool)
+            self.patch(optimizer, "_FEW_LANES", 10**6)
+            whole = solve(pool)
             self.assert_near(walked.optimized.value, whole.optimized.value, near(whole), f"seed {seed}")
 
     def test_splitting_levels_changes_nothing(self) -> None:
