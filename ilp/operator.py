@@ -28,6 +28,9 @@ from ilp.ledgers import Ledgers
 from ilp.parameters import InvalidParameters, Table
 from ilp.pool.document import pool_document
 from ilp.settings import Parameters, Settings
+from ilp.trading.by_hand import Unlikely, wanted
+from ilp.trading.machine import State
+from ilp.trading.pauses import Pause
 from ilp.trading.quotes import QuoteStatus
 from ilp.trading.strategy import Reference, edges
 from ilp.trading.trader import Refusal, Trader
@@ -89,6 +92,12 @@ class Console(Protocol):
 
     def flow(self, user: str, key: str, text: str) -> Deferred[Document]:
         """Say what a deposit or withdrawal was that the pool did not make; fires with it."""
+
+    def propose(self, user: str, asset: str, way: tuple[str, str], amount: str, note: str | None) -> Deferred[Document]:
+        """Propose a transfer by hand, from a venue to another or to the bank (empty); fires with it."""
+
+    def pause(self, user: str, what: str, on: bool) -> Deferred[Document]:
+        """Put quotes, hedges or transfers on pause, or wind down; fires with `{"paused": [...]}`."""
 
     def hedge(self, user: str) -> Deferred[Document]:
         """Close the open exposure now."""
@@ -279,10 +288,7 @@ class Operator:
         """See `Console`."""
 
         async def act() -> Document:
-            try:
-                size = None if amount in (None, "") else Decimal(str(amount))
-            except InvalidOperation:
-                raise _invalid("amount", f"must be a decimal number; {amount!r} is not") from None
+            size = None if amount in (None, "") else _number("amount", str(amount))
             try:
                 entry = await self.trader.transfers.act(user, id, action, size, note)
             except TransferError as error:
@@ -293,6 +299,40 @@ class Operator:
             return snapshot.transfer_document(self.trader, entry)
 
         return Deferred.fromCoroutine(act())
+
+    def propose(self, user: str, asset: str, way: tuple[str, str], amount: str, note: str | None) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def propose() -> Document:
+            trader = self.trader
+            if trader.life.state not in (State.READY, State.TRADING):
+                raise Declined(409, {"reasons": [f"{trader.life.state}: transfers need READY or TRADING"]})
+            size = _number("amount", amount)
+            try:
+                move = wanted(trader.layout, trader.floor.parameters, trader.market.rate, asset, way, size)
+                entry = await trader.transfers.propose(user, move, note or "")
+            except Unlikely as unlikely:
+                raise _invalid(unlikely.field, str(unlikely)) from None
+            except TransferError as error:
+                raise Declined(409, {"reasons": [str(error)]}) from None
+            except JournalError as error:
+                raise Declined(503, {"reasons": [str(error)]}) from None
+            self._changed()
+            return snapshot.transfer_document(trader, entry)
+
+        return Deferred.fromCoroutine(propose())
+
+    def pause(self, user: str, what: str, on: bool) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def pause() -> Document:
+            try:
+                self.trader.pause(Pause(what), on, user)
+            except ValueError:
+                raise _invalid("what", f"must be {', '.join(Pause)}; {what!r} is not") from None
+            return {"paused": sorted(self.trader.facts.pauses)}
+
+        return Deferred.fromCoroutine(pause())
 
     def flow(self, user: str, key: str, text: str) -> Deferred[Document]:
         """See `Console`."""
@@ -441,6 +481,16 @@ def _or_declined(act: Callable[[], Any]) -> Any:
 
 def _invalid(field: str, message: str) -> Declined:
     return Declined(400, {"errors": [{"field": field, "message": message}]})
+
+
+def _number(field: str, text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise _invalid(field, f"must be a decimal number; {text!r} is not") from None
+    if not number.is_finite():
+        raise _invalid(field, f"must be a finite number; {text!r} is not")
+    return number
 
 
 def _with(view: View, values: Parameters) -> View:

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import asdict
 
-from clients.exchange import Book, Side, Transaction
+from clients.exchange import Book, Order, Side, Transaction
 from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.report import pnl_section
 from ilp.bookkeeping import told_balances
@@ -23,9 +23,11 @@ from ilp.parameters import Table, display
 from ilp.pool.document import Payout, Pool, Trade
 from ilp.pool.valuation import Column
 from ilp.settings import Cost, Parameters, Settings
+from ilp.trading.audit import Compared
 from ilp.trading.freshness import InputStatus
 from ilp.trading.layout import Layout
 from ilp.trading.machine import State
+from ilp.trading.own import OwnOrder
 from ilp.trading.quotes import QuoteStatus
 from ilp.trading.strategy import Optimum
 from ilp.trading.trader import Trader
@@ -68,6 +70,7 @@ def trader_section(
         "by": status.by,
         "reason": status.reason,
         "wanted": status.wanted,
+        "paused": sorted(trader.facts.pauses),
         "stale": status.stale or None,
         "parameters": parameters_section(table, trader.floor.parameters),
         "quotes": quotes_section(layout, status.quotes, _mark(trader, layout.target.quote)),
@@ -183,6 +186,7 @@ def state_section(trader: Trader, transactions: Mapping[str, Iterable[Transactio
         "marks": {asset: figure(marks.get(asset)) for asset in layout.assets},
         "variances": _variances(trader),
         "orders": _orders(trader),
+        "compared": {venue: when(compared.at) for venue, compared in trader.audit.compared.items()},
         "transfers": [transfer_document(trader, entry) for entry in reversed(trader.transfers.entries[-100:])],
         "flows": [flow_document(flow) for flow in trader.transfers.flows[-50:]],
         "transactions": {
@@ -280,6 +284,8 @@ def _orders(trader: Trader) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {pair.venue: {} for pair in trader.layout.pairs}
     for order in trader.desk.live():
         id = order.order_id or order.key
+        compared = trader.audit.compared.get(order.venue)
+        lacking = compared is not None and order.key in compared.only_local
         found[order.venue][id] = {
             "id": id,
             "contract": order.ticker,
@@ -290,9 +296,36 @@ def _orders(trader: Trader) -> dict[str, dict[str, Any]]:
             "timestamp": when(order.at),
             "purpose": str(order.purpose),
             "state": str(order.state),
-            "flag": order.note if order.state is OrderState.UNKNOWN else None,
+            "flag": _flag(order, compared if lacking else None),
+        }
+    for venue, compared in trader.audit.compared.items():
+        found[venue] |= {
+            order["id"]: _foreign(order) for order in compared.only_venue if order["id"] not in found[venue]
         }
     return found
+
+
+def _flag(order: OwnOrder, lacking: Compared | None) -> str | None:
+    """What is not as it should be: an answer that was lost, or a venue that does not know the order."""
+    if lacking is not None:
+        return f"only in our records: the list of {order.venue} at {lacking.at:%H:%M:%S} UTC has no such order"
+    return order.note if order.state is OrderState.UNKNOWN else None
+
+
+def _foreign(order: Order) -> dict[str, Any]:
+    """An order at a venue that nobody here placed."""
+    return {
+        "id": order["id"],
+        "contract": order["contract"],
+        "side": str(order["side"]),
+        "price": amount(order["price"]),
+        "quantity": amount(order["quantity"]),
+        "quantity_left": amount(order["quantity_left"]),
+        "timestamp": when(order["timestamp"]),
+        "purpose": "",
+        "state": "foreign",
+        "flag": "only at the venue: it was not placed here",
+    }
 
 
 def transfer_document(trader: Trader, entry: TransferEntry) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ilp.operator import Declined, Operator
 from ilp.parameters import Table
 from ilp.pool.document import parse_pool
 from ilp.pool.optimizer import answer_document, solve
+from ilp.trading.audit import Compared
 from ilp.trading.machine import State
 from tests.trading.world import BTC, D, World
 from web.document import problems
@@ -120,6 +121,29 @@ class SnapshotTests(OperatorCase):
         }
         self.assertTrue(truth)
         self.assertEqual(resting, truth)
+
+    def test_an_order_that_the_venue_does_not_list_and_one_that_is_not_ours_are_marked(self) -> None:
+        self.done(self.operator.start("anna"))
+        self.world.until(lambda: len(self.world.open_orders()) == 2)
+        self.world.advance(1)
+        ours = self.world.trader.desk.live("target")[0]
+        strange: Any = {
+            "id": "9999",
+            "contract": "BTC/HUF",
+            "side": Side.SELL,
+            "price": D(90000),
+            "quantity": D(1),
+            "quantity_left": D(1),
+            "timestamp": self.world.clock.now(),
+        }
+        compared = Compared(self.world.clock.now(), frozenset({ours.key}), (strange,))
+        self.world.trader.audit.compared["target"] = compared
+        orders = self.operator.snapshot()["state"]["orders"]["target"]
+        self.assertIn("only in our records", orders[ours.order_id]["flag"])
+        self.assertIn("only at the venue", orders["9999"]["flag"])
+
+    def test_when_orders_were_last_compared_is_told(self) -> None:
+        self.assertIsNotNone(self.operator.snapshot()["state"]["compared"]["target"])
 
     def test_a_side_without_a_quote_has_one_reason(self) -> None:
         quotes = self.operator.snapshot()["trader"]["quotes"]["target"]["BTC/HUF"]
@@ -249,6 +273,28 @@ class TradingTests(OperatorCase):
 
     def test_a_flow_that_does_not_exist_cannot_be_classified(self) -> None:
         self.assertEqual(self.declined(self.operator.flow("anna", "moon", "a gift")).status, 409)
+
+    def test_a_pause_is_told_and_ends_as_it_began(self) -> None:
+        self.assertEqual(self.done(self.operator.pause("anna", "hedges", True)), {"paused": ["hedges"]})
+        self.assertEqual(self.operator.snapshot()["trader"]["paused"], ["hedges"])
+        self.assertEqual(self.done(self.operator.pause("anna", "hedges", False)), {"paused": []})
+
+    def test_what_cannot_be_paused_is_declined(self) -> None:
+        self.assertEqual(self.declined(self.operator.pause("anna", "cancels", True)).status, 400)
+
+    def test_a_proposal_by_hand_waits_among_the_transfers(self) -> None:
+        entry = self.done(self.operator.propose("anna", "BTC", ("target", "source"), "2", "for the weekend"))
+        self.assertEqual((entry["state"], entry["by"], entry["amount"]), ("PROPOSED", "anna", "2"))
+        self.assertIn(entry["id"], [t["id"] for t in self.operator.snapshot()["state"]["transfers"]])
+
+    def test_a_proposal_that_the_pool_cannot_make_names_the_field(self) -> None:
+        for asset, way, amount, field in (
+            ("EUR", ("source", "target"), "1", "asset"),
+            ("BTC", ("mars", "target"), "1", "from"),
+            ("BTC", ("source", "target"), "nan", "amount"),
+        ):
+            declined = self.declined(self.operator.propose("anna", asset, way, amount, None))
+            self.assertEqual((declined.status, declined.document["errors"][0]["field"]), (400, field))
 
     def test_an_amount_that_is_no_number_is_declined(self) -> None:
         declined = self.declined(self.operator.transfer("anna", "T-1", "sent", "much", None))

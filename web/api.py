@@ -11,14 +11,27 @@ from typing import Any
 from attrs import frozen
 
 from ilp.operator import Console, Declined, Document
-from web.bodies import Cancel, Empty, Flow, Halt, Preview, Reset, TransferAct, Update, parse
+from web.bodies import Cancel, Empty, Flow, Halt, Pause, Preview, Propose, Reset, TransferAct, Update, parse
 from web.replies import Refused
 
 __all__ = ["ACTS", "READ_ONLY_ACTS", "Api"]
 
 Act = Callable[[str, bytes], Awaitable[Document]]
 
-ACTS = ("start", "stop", "halt", "reset", "preview", "update", "transfer", "flow", "hedge", "cancel")
+ACTS = (
+    "start",
+    "stop",
+    "halt",
+    "reset",
+    "preview",
+    "update",
+    "transfer",
+    "propose",
+    "flow",
+    "pause",
+    "hedge",
+    "cancel",
+)
 READ_ONLY_ACTS = frozenset({"preview"})  # they change nothing, so whoever may look may do them
 
 
@@ -86,6 +99,16 @@ class Api:
         """What the operator says of a transfer."""
         form = parse(body, TransferAct)
         return await self.console.transfer(user, form.id, form.action, form.amount, form.note)
+
+    async def propose(self, user: str, body: bytes) -> Document:
+        """A transfer by hand."""
+        form = parse(body, Propose)
+        return await self.console.propose(user, form.asset, (form.sender, form.receiver), form.amount, form.note)
+
+    async def pause(self, user: str, body: bytes) -> Document:
+        """Pause quotes, hedges or transfers, wind down, or go on."""
+        form = parse(body, Pause)
+        return await self.console.pause(user, form.what, form.on)
 
     async def flow(self, user: str, body: bytes) -> Document:
         """What the operator says an external flow was."""

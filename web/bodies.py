@@ -10,7 +10,20 @@ import msgspec
 
 from web.replies import Refused
 
-__all__ = ["Cancel", "Empty", "Flow", "Halt", "Preview", "Reset", "TransferAct", "Update", "invalid", "parse"]
+__all__ = [
+    "Cancel",
+    "Empty",
+    "Flow",
+    "Halt",
+    "Pause",
+    "Preview",
+    "Propose",
+    "Reset",
+    "TransferAct",
+    "Update",
+    "invalid",
+    "parse",
+]
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -62,6 +75,23 @@ class TransferAct(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     action: Literal["approve", "sent", "arrived", "cancel", "resolve"]
     amount: Amount | None = None
     note: Words | None = None
+
+
+class Propose(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A transfer by hand; an empty `to` is the operator's bank."""
+
+    asset: Name
+    sender: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = msgspec.field(name="from")
+    receiver: Annotated[str, msgspec.Meta(max_length=100)] = msgspec.field(name="to")
+    amount: Amount
+    note: Words | None = None
+
+
+class Pause(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the machine shall leave alone, or go on with."""
+
+    what: Literal["quotes", "hedges", "transfers", "wind down"]
+    on: bool
 
 
 class Cancel(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

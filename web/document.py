@@ -140,6 +140,7 @@ class Trader(TypedDict):
     confirmation: NotRequired[Confirmation]
     alarms: NotRequired[list[Alarm]]
     plan_reason: NotRequired[str | None]
+    paused: NotRequired[list[str]]
 
 
 class Holding(TypedDict):
@@ -200,7 +201,7 @@ class Variance(TypedDict):
 
 
 class Order(TypedDict):
-    """An own order at a venue; `flag` names a difference between our records and the venue's."""
+    """An order at a venue; `flag` names a difference between our records and the venue's.  Foreign ones are not ours."""
 
     id: str
     contract: str
@@ -211,6 +212,7 @@ class Order(TypedDict):
     timestamp: When
     purpose: NotRequired[str]
     flag: NotRequired[str | None]
+    state: NotRequired[str]
 
 
 # `from` is a keyword of the language, so this one is spelt as a call
@@ -316,7 +318,7 @@ class Speed(TypedDict):
 
 
 class State(TypedDict):
-    """Holdings, market and ledgers as they were last read."""
+    """Holdings, market and ledgers as they were last read; `compared`: when own orders were last compared with a venue's."""
 
     holdings: list[Holding]
     books: dict[str, dict[str, Book]]
@@ -328,6 +330,7 @@ class State(TypedDict):
     transactions: dict[str, list[Transaction]]
     inputs: NotRequired[list[Input]]
     flows: NotRequired[list[Flow]]
+    compared: NotRequired[dict[str, When | None]]
 
 
 class Move(TypedDict):

@@ -57,6 +57,8 @@ def _show(database: Database, tx: Connection, options: Namespace, out: TextIO) -
 
 def _state(found: Recovered) -> list[str]:
     lines = [f"wanted: {'trading' if found.wanted else 'nothing'}"]
+    if found.paused:
+        lines.append(f"paused: {found.paused}")
     if found.halted is not None:
         lines.append(f"HALTED by {found.halted.by} at {found.halted.at}: {found.halted.reason}")
     if found.last_plan is not None:

@@ -248,11 +248,12 @@ class StateEntry:
 
 @frozen
 class IntentEntry:
-    """The operator's intent: `start` sets and `stop` clears `wanted`."""
+    """The operator's intent: `start` sets and `stop` clears `wanted`; `paused` names what the machine shall leave alone."""
 
     wanted: bool
     by: str
     at: datetime
+    paused: str = ""
 
 
 @frozen

@@ -38,6 +38,7 @@ class Recovered:
     :ivar parameters: the last edit of each name.
     :ivar halted: the last state change if it was into HALTED and no reset followed.
     :ivar began: time of the first entry there is, None in a fresh journal; `seen` time of the last one.
+    :ivar paused: what the last intent has on pause.
     """
 
     orders: tuple[OrderEntry, ...]
@@ -49,6 +50,7 @@ class Recovered:
     last_plan: PlanEntry | None
     began: datetime | None = None
     seen: datetime | None = None
+    paused: str = ""
 
 
 class Journal(Protocol):

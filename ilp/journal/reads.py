@@ -90,7 +90,8 @@ def recovered(tx: Connection) -> Recovered:
         fills=_recent_fills(tx, orders, seen),
         transfers=_read(tx, TransferEntry, _OPEN_TRANSFER),
         parameters={edit.name: edit for edit in _read(tx, ParameterEntry)},
-        wanted=_wanted(tx),
+        wanted=_intent(tx)[0],
+        paused=_intent(tx)[1],
         halted=_halted(tx),
         last_plan=_last_plan(tx),
         began=began,
@@ -105,9 +106,11 @@ def _recent_fills(tx: Connection, orders: Sequence[OrderEntry], seen: datetime |
     return _read(tx, FillEntry, or_(of_open, schema.fills.c.at >= seen - _LAST_FILLS))
 
 
-def _wanted(tx: Connection) -> bool:
-    row = tx.execute(select(schema.intents.c.wanted).order_by(schema.intents.c.seq.desc()).limit(1)).first()
-    return bool(row is not None and row.wanted)
+def _intent(tx: Connection) -> tuple[bool, str]:
+    """Whether trading is wanted, and what is on pause."""
+    intents = schema.intents.c
+    row = tx.execute(select(intents.wanted, intents.paused).order_by(intents.seq.desc()).limit(1)).first()
+    return (False, "") if row is None else (bool(row.wanted), str(row.paused))
 
 
 def _halted(tx: Connection) -> StateEntry | None:

@@ -208,4 +208,5 @@ intents = Table(
     Column("wanted", Boolean, nullable=False),
     _text("by"),
     _instant("at"),
+    Column("paused", Text, nullable=False, server_default=""),
 )

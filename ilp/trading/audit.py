@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, succeed
 
 from clients.exchange import ExchangeError, Fill, Order, UnknownOrder
@@ -18,17 +18,33 @@ from ilp.trading.orders import MARGIN, Desk
 from ilp.trading.own import OwnOrder, is_final, sum_fills
 from ilp.trading.reader import Reader
 
-__all__ = ["Audit"]
+__all__ = ["Audit", "Compared"]
 
 AGAIN = 1.0  # seconds until the records are asked again
 LOST = 2.0  # seconds after which a request that left no trace in two readings has never arrived
 
 
+@frozen
+class Compared:
+    """What the last reading of a venue's open orders told: when (world), which of ours it lacked, which were not ours.
+
+    :ivar only_local: keys of own orders; :ivar only_venue: the venue's records.
+    """
+
+    at: datetime
+    only_local: frozenset[str]
+    only_venue: tuple[Order, ...]
+
+
 @define(eq=False)
 class Audit:
-    """Reads the venues' records on behalf of a desk; one reading a venue at a time."""
+    """Reads the venues' records on behalf of a desk; one reading a venue at a time.
+
+    :ivar compared: by venue, the last comparison.
+    """
 
     desk: Desk
+    compared: dict[str, Compared] = field(factory=dict)
     _reading: set[str] = field(factory=set)
 
     def read(self, venue: str) -> Deferred[None]:
@@ -126,6 +142,8 @@ class Audit:
             and order.touched <= began
             and (order.state is not OrderState.SENDING or order.slow)
         ]
+        local = frozenset(order.key for order in missing)
+        self.compared[venue] = Compared(self.desk.now(), local, tuple(strange))
         if missing:
             fills = await self._fills(client, missing)
             for order in missing:

@@ -15,6 +15,7 @@ from ilp.trading.layout import Layout
 from ilp.trading.machine import State
 from ilp.trading.market import BALANCES, BOOK, ORDERS, Market
 from ilp.trading.own import OwnOrder
+from ilp.trading.pauses import Pause, paused_by
 from ilp.trading.permissions import Act, Leave, permission
 from ilp.trading.reader import VenueReader
 from ilp.trading.view import Lane
@@ -31,6 +32,7 @@ class GateFacts:
     :ivar live: own orders that are not final, at a venue and on a side.
     :ivar trouble: the first input that does not count, empty when all do.
     :ivar armed: whether fills of this run may be hedged without being asked.
+    :ivar pauses: what the operator has put on pause.
     """
 
     layout: Layout
@@ -43,10 +45,13 @@ class GateFacts:
     live: Callable[[str, Side], list[OwnOrder]]
     trouble: Callable[[], str]
     armed: bool = field(default=False)
+    pauses: frozenset[Pause] = frozenset()
 
     def permitted(self, act: Act, venue: str, by: Leave) -> bool:
         """Whether an act may be sent to a venue now."""
         state, trouble = self.state(), self.trouble()
+        if by is Leave.MACHINE and paused_by(self.pauses, act):
+            return False
         if state is State.DISCONNECTED and act is Act.HEDGE and not self.armed:
             return False  # exposure found at start is shown first, and hedged after START
         return permission(state, act, stale=bool(trouble), healthy=self._healthy(act, venue, trouble), by=by)

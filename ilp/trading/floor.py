@@ -54,6 +54,7 @@ class Floor:
     :ivar permit: whether an act may be sent to a venue now, by whose wish.
     :ivar alarm: tells the operator of something that needs eyes: (what kind, in words).
     :ivar variances: by asset; empty until they are known.
+    :ivar paused: why the operator lets the machine not do an act, empty where it may.
     """
 
     settings: Settings
@@ -72,6 +73,7 @@ class Floor:
     permit: Callable[[Act, str, Leave], bool]
     alarm: Callable[[str, str], None]
     variances: Mapping[str, float] = field(factory=dict)
+    paused: Callable[[Act], str] = lambda act: ""
 
     @property
     def limits(self) -> Limits:

@@ -142,7 +142,7 @@ class Hedger:
     def _hindrance(self, by: Leave) -> str:
         floor, venue = self.floor, self.floor.layout.source.venue
         if not floor.permit(Act.HEDGE, venue, by):
-            return "hedges may not be sent in this state"
+            return (by is Leave.MACHINE and floor.paused(Act.HEDGE)) or "hedges may not be sent in this state"
         for kind in (BOOK, ORDERS, BALANCES):
             if trouble := floor.market.trouble(kind, venue):
                 return trouble

@@ -15,7 +15,7 @@ from clients.exchange import Side
 from ilp.trading.floor import Floor
 from ilp.trading.hedger import Hedger
 from ilp.trading.machine import State
-from ilp.trading.permissions import Leave
+from ilp.trading.permissions import Act, Leave
 from ilp.trading.planner import Planner, plan_entry
 from ilp.trading.quotes import Quoter
 from ilp.trading.strategy import Optimum, Reference, Strategy, edges, traded_back
@@ -75,7 +75,7 @@ class Loop:
         self.quoter.place()
         if state is State.TRADING and not self.floor.inputs_trouble():
             self.planner.act(optimum)
-        return False
+        return self._prepared(optimum, sent)
 
     def hedge_now(self, by: Leave) -> str:
         """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""
@@ -102,6 +102,8 @@ class Loop:
         common = ""
         if state is not State.TRADING:
             common = f"{state}: quotes need TRADING"
+        elif paused := self.floor.paused(Act.QUOTE):
+            common = paused
         elif trouble := self.floor.inputs_trouble():
             common = trouble
         elif view is None:
@@ -154,6 +156,12 @@ class Loop:
             self.optimum, self.optimised_at = self.strategy.optimise(view), self.floor.seconds()
             self.solve_seconds = perf_counter() - began
         return self.optimum
+
+    def _prepared(self, optimum: Optimum, sent: int) -> bool:
+        """Price what the next books may ask for, after what this turn sent has left; whether that is still to be done."""
+        if self.floor.desk.sequence == sent:
+            optimum.prepare()
+        return not optimum.prepared
 
     def _keeping(self) -> str:
         """Journal the plan that keeps an exposure, once, and name it."""

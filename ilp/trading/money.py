@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from attrs import define
@@ -23,10 +24,14 @@ ONE = Decimal(1)
 
 @define(eq=False)
 class Money:
-    """Implements `ilp.trading.floor.Holdings`."""
+    """Implements `ilp.trading.floor.Holdings`.
+
+    :ivar paused: whether no transfer may begin at all.
+    """
 
     layout: Layout
     transfers: Transfers
+    paused: Callable[[], bool] = lambda: False
 
     def outstanding(self, venue: str, asset: str) -> Outstanding:
         """What transfers owe a holding."""
@@ -34,7 +39,8 @@ class Money:
 
     def blocked(self) -> frozenset[Lane]:
         """Lanes on which nothing may begin now."""
-        return frozenset(lane for lane in self._lanes() if self.transfers.obstacle(lane))
+        paused = self.paused()
+        return frozenset(lane for lane in self._lanes() if paused or self.transfers.obstacle(lane))
 
     def _lanes(self) -> list[Lane]:
         source, target = self.layout.pairs

@@ -105,7 +105,7 @@ class Planner:
         floor, due = self.floor, self.due()
         source = floor.layout.source
         if not floor.permit(Act.PLAN_TRADE, source.venue, Leave.MACHINE):
-            return "plans may not be executed in this state"
+            return floor.paused(Act.PLAN_TRADE) or "plans may not be executed in this state"
         if self._busy is not None or due is None:
             return "balances are being read, or transfers requested"
         if floor.seconds() < due:
@@ -177,6 +177,8 @@ class Planner:
             self.executed_at = self.floor.seconds()  # not before another period: the venue did not answer
 
     async def _move(self, id: str, moves: tuple[WantedTransfer, ...], marks: Mapping[str, Decimal]) -> None:
+        if self.floor.paused(Act.TRANSFER):
+            return  # proposals of before wait, too: an empty plan would give them up
         try:
             await self.money.wanted(id, moves, marks)
         except (JournalError, ExchangeError) as error:

@@ -23,6 +23,7 @@ from ilp.journal.entries import IntentEntry, OrderState, Purpose, StateEntry
 from ilp.journal.interface import Journal, Recovered
 from ilp.metrics import Metrics
 from ilp.settings import Parameters, Settings
+from ilp.trading import pauses
 from ilp.trading.audit import Audit
 from ilp.trading.caretaker import Caretaker
 from ilp.trading.checks import checks
@@ -42,7 +43,8 @@ from ilp.trading.money import Money, withdraw
 from ilp.trading.orders import Desk
 from ilp.trading.own import Growth, OwnOrder
 from ilp.trading.pace import Pace
-from ilp.trading.permissions import Leave
+from ilp.trading.pauses import Pause
+from ilp.trading.permissions import Act, Leave
 from ilp.trading.planner import Planner
 from ilp.trading.quotes import Quoter
 from ilp.trading.reader import VenueReader
@@ -170,10 +172,11 @@ class Trader:
             self.gate,
             self.desk,
             self.audit,
-            Money(self.layout, self.transfers),
+            Money(self.layout, self.transfers, lambda: bool(self.floor.paused(Act.TRANSFER))),
             self._ids,
             self.facts.permitted,
             self.alarm,
+            paused=lambda act: pauses.paused_by(self.facts.pauses, act),
         )
         self.fills = Fills(
             self.layout,
@@ -226,8 +229,8 @@ class Trader:
         await self.links.open()
 
     async def _recover(self, recovered: Recovered) -> None:
-        self.wanted = recovered.wanted
-        self.desk.recover(recovered.orders)
+        self.wanted, self.facts.pauses = recovered.wanted, pauses.read(recovered.paused)
+        self.desk.recover(recovered.orders, recovered.fills)
         since = self.clock.now() - MEMORY
         fills, links = await self._journal.fills(since), await self._journal.hedges(since)
         self.fills.recover(fills, links)
@@ -310,6 +313,16 @@ class Trader:
         if not note.strip():
             raise Refusal("a note is needed that says what was found")
         self.life.fire(Event.RESET, note.strip(), by)
+
+    def pause(self, what: Pause, on: bool, by: str) -> None:
+        """Put something on pause or take it off; it stays so over a restart.  Quotes on pause leave with the next turn."""
+        before = self.facts.pauses
+        self.facts.pauses = before | {what} if on else before - {what}
+        if self.facts.pauses != before:
+            self.log.info("{by}: {what} {how}", by=by, what=what, how="paused" if on else "not paused any more")
+            self.recorder.record(IntentEntry(self.wanted, by, self.clock.now(), pauses.write(self.facts.pauses)))
+            self.loop.forget()
+            self.wake()
 
     def apply(self, parameters: Parameters) -> None:
         """Trade with other parameters from now on."""
@@ -434,7 +447,7 @@ class Trader:
     def _intend(self, wanted: bool, by: str) -> None:
         if wanted != self.wanted:
             self.wanted = wanted
-            self.recorder.record(IntentEntry(wanted, by, self.clock.now()))
+            self.recorder.record(IntentEntry(wanted, by, self.clock.now(), pauses.write(self.facts.pauses)))
 
     def _step(self) -> None:
         """What the machine does of its own accord."""

@@ -34,6 +34,7 @@ from ilp.trading.transfers_plan import (
     Withdrawal,
     decide,
     lane_of,
+    manual_because,
 )
 from ilp.trading.transfers_reading import Observation, read
 from ilp.trading.transfers_words import TransferError, allowed, spoken
@@ -403,6 +404,35 @@ class Transfers:
         all of it came back.  Fails with `TransferError`.
         """
         return Deferred.fromCoroutine(self._act(user, id, action, amount, (note or "").strip()))
+
+    def propose(self, user: str, move: WantedTransfer, note: str) -> Deferred[TransferEntry]:
+        """A proposal by hand: it waits for approval like every other, and no plan revises it.
+
+        Fires with it once it is durable; fails with `TransferError` where the lane carries something else.
+        """
+        return Deferred.fromCoroutine(self._propose(user, move, note.strip()))
+
+    async def _propose(self, user: str, move: WantedTransfer, note: str) -> TransferEntry:
+        await self._deciding.acquire()
+        try:
+            lanes = self._lanes(self.entries)
+            earlier = lanes.revisable(move.lane)
+            if earlier is not None:
+                raise TransferError(f"transfer {earlier.id} is proposed on that lane already: approve or cancel it")
+            if obstacle := lanes.obstacle(move.lane):
+                raise TransferError(obstacle)
+            manual = manual_because(move, self.rules, move.lane in self._calls.by_hand)
+            address = "" if manual else await self._address(move)
+            if address is None:
+                raise TransferError(f"{move.to_venue or 'the bank'} gives no address now; try again")
+            why = "; ".join(text for text in (f"proposed by {user}", note, manual) if text)
+            opening = Opening(move, manual=bool(manual) or not address, waits=True, why=why)
+            entry = evolve(self._opened(opening, "", address), by=user)
+            self._book.put(entry)
+            await self._commit([(None, entry)])
+        finally:
+            self._deciding.release()
+        return entry
 
     async def _act(self, user: str, id: str, action: str, amount: Decimal | None, note: str) -> TransferEntry:
         await self._deciding.acquire()

@@ -11,7 +11,17 @@ from attrs import frozen
 from ilp.journal.entries import FINAL_TRANSFER_STATES, TransferEntry, TransferState
 from ilp.settings import TransferRules
 
-__all__ = ["Lane", "Lanes", "Opening", "Revision", "WantedTransfer", "Withdrawal", "decide", "lane_of"]
+__all__ = [
+    "Lane",
+    "Lanes",
+    "Opening",
+    "Revision",
+    "WantedTransfer",
+    "Withdrawal",
+    "decide",
+    "lane_of",
+    "manual_because",
+]
 
 Lane = tuple[str, str, str]
 """(asset that leaves, from venue, to venue)."""
@@ -92,7 +102,8 @@ class Lanes:
         """The one on *lane* that a new plan may still change."""
         for entry in self._open(lane):
             planned_by_machine = entry.state is TransferState.PLANNED and not entry.called and entry.by == "machine"
-            if entry.state is TransferState.PROPOSED or planned_by_machine:
+            proposed_by_plan = entry.state is TransferState.PROPOSED and (entry.by == "machine" or bool(entry.plan))
+            if proposed_by_plan or planned_by_machine:
                 return entry
         return None
 
@@ -165,14 +176,14 @@ def _changes(entry: TransferEntry, opening: Opening) -> bool:
 
 
 def _opening(move: WantedTransfer, rules: TransferRules, marks: Mapping[str, Decimal], by_hand: bool) -> Opening:
-    manual = _manual_because(move, rules, by_hand)
+    manual = manual_because(move, rules, by_hand)
     if manual:
         return Opening(move, manual=True, waits=True, why=manual)
     waits = _waits_because(move, rules, marks)
     return Opening(move, manual=False, waits=bool(waits), why=waits or "wanted by the plan")
 
 
-def _manual_because(move: WantedTransfer, rules: TransferRules, by_hand: bool) -> str:
+def manual_because(move: WantedTransfer, rules: TransferRules, by_hand: bool) -> str:
     if by_hand:
         return "made by hand: the client cannot"
     if not move.to_venue:

@@ -189,6 +189,12 @@ class UpgradeTests(SynchronousTestCase):
         (transfer,) = found.transfers
         self.assertEqual(transfer, samples.transfer(departed=samples.NOON))
 
+    def test_an_intent_of_before_there_were_pauses_has_nothing_on_pause(self) -> None:
+        journal = memory_journal(f"sqlite:///{self.dumped('0003')}")
+        self.addCleanup(journal.close)
+        found = self.successResultOf(journal.recovered())
+        self.assertEqual((found.wanted, found.paused), (True, ""))
+
     def test_upgrading_leaves_a_copy_of_the_old_file(self) -> None:
         file = self.dumped("0001")
         memory_journal(f"sqlite:///{file}").close()
@@ -203,7 +209,7 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_a_reader_does_not_upgrade(self) -> None:
         file = self.dumped("0001")
-        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0003; start the daemon once"):
+        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0004; start the daemon once"):
             Database(f"sqlite:///{file}", exclusive=False).open()
 
     def test_a_newer_schema_is_refused(self) -> None:
@@ -211,7 +217,7 @@ class UpgradeTests(SynchronousTestCase):
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
-        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0003"):
+        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0004"):
             Database(f"sqlite:///{file}").open()
 
     def test_a_migration_that_fails_changes_nothing(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.journal.entries import OrderState, TransferState
@@ -134,6 +135,10 @@ class RecoveryTests(Databases, SynchronousTestCase):
         found = self.successResultOf(self.journal.recovered())
         self.assertEqual((found.orders, found.fills, found.transfers, found.parameters), ((), (), (), {}))
         self.assertEqual((found.wanted, found.halted, found.last_plan, found.began), (False, None, None, None))
+
+    def test_what_is_on_pause_is_remembered(self) -> None:
+        paused = evolve(samples.intent(True), paused="hedges, quotes")
+        self.assertEqual(self.recovered_after(samples.intent(True), paused).paused, "hedges, quotes")
 
     def test_the_last_intent_counts(self) -> None:
         found = self.recovered_after(samples.intent(True), samples.intent(False))

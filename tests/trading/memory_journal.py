@@ -95,6 +95,7 @@ class MemoryJournal:
                 plans[-1] if plans else None,
                 min((entry.at for entry in states), default=None),
                 max((moment for entry in self.written if (moment := getattr(entry, "at", None))), default=None),
+                intents[-1].paused if intents else "",
             )
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 
 from ilp.operator import Declined, Document
-from tests.web.scenes import at, insight, quotes, scene
+from tests.web.scenes import at, insight, quotes, scene, transfers
 
 __all__ = ["FakeConsole"]
 
@@ -123,6 +123,29 @@ class FakeConsole:
         )
         self.notify()
         return self._answer(call, found[0])
+
+    def propose(self, user: str, asset: str, way: tuple[str, str], amount: str, note: str | None) -> Deferred[Document]:
+        call = ("propose", user, asset, way, amount, note)
+        if asset not in ("BTC", "USD", "HUF"):
+            return self._answer(call, Declined(400, {"errors": [{"field": "asset", "message": f"{asset} is unknown"}]}))
+        more = {"asset": asset, "from": way[0], "to": way[1], "amount": amount, "expected": amount, "fee": "0"}
+        entry = transfers()[0] | {
+            "id": "hand-1",
+            "state": "PROPOSED",
+            "note": f"proposed by {user}",
+            "by": user,
+            **more,
+        }
+        entry["actions"] = ["approve", "cancel"]
+        self.document["state"]["transfers"].insert(0, entry)
+        self.notify()
+        return self._answer(call, entry)
+
+    def pause(self, user: str, what: str, on: bool) -> Deferred[Document]:
+        paused = set(self._trader.get("paused", ()))
+        self._trader["paused"] = sorted(paused | {what} if on else paused - {what})
+        self.notify()
+        return self._answer(("pause", user, what, on), {"paused": self._trader["paused"]})
 
     def insight(self) -> Deferred[Document]:
         return self._answer(("insight",), insight())

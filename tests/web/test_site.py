@@ -24,6 +24,8 @@ BODIES: dict[str, Any] = {
     "preview": {"parameters": {"quote_size": "0.2"}},
     "update": {"version": 3, "parameters": {"quote_size": "0.2"}},
     "transfer": {"id": "T-11", "action": "sent", "amount": "24807.00"},
+    "propose": {"asset": "BTC", "from": "target", "to": "source", "amount": "0.5"},
+    "pause": {"what": "quotes", "on": True},
     "flow": {"key": "F-1", "text": "our own deposit"},
     "hedge": {},
     "cancel": {"venue": "target", "all": True},
@@ -192,6 +194,15 @@ class ActTests(SiteTestCase):
         self.assertEqual(
             self.console.calls, [("preview", {"quote_size": "0.10000000000000000001", "source_fee": ["0", "1e-3"]})]
         )
+
+    def test_a_proposal_passes_its_way_and_its_amount_as_it_was_written(self) -> None:
+        self.anna.post("/api/propose", {"asset": "USD", "from": "source", "to": "", "amount": 1500.50, "note": "rent"})
+        self.assertEqual(self.console.calls[-1], ("propose", "anna", "USD", ("source", ""), "1500.5", "rent"))
+
+    def test_only_what_may_be_paused_is_passed_on(self) -> None:
+        self.assert_refused(self.anna.post("/api/pause", {"what": "cancels", "on": True}), 400)
+        self.anna.post("/api/pause", {"what": "wind down", "on": True})
+        self.assertEqual(self.console.calls[-1], ("pause", "anna", "wind down", True))
 
     def test_cancel_passes_one_order_a_side_or_everything(self) -> None:
         for body, rest in (

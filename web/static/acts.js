@@ -10,8 +10,10 @@ import { reason } from "./parts.js";
 
 const NUMBER = "[0-9]{1,20}([.][0-9]{1,20})?";
 
-/** Own orders by venue, as the last document has them. */
-export const openOrders = () => Object.entries(app.doc.state.orders).flatMap(([venue, orders]) => Object.values(orders).map((o) => ({ venue, ...o })));
+/** Every order that is told of, with its venue; foreign ones were not placed here. */
+export const allOrders = () => Object.entries(app.doc.state.orders).flatMap(([venue, orders]) => Object.values(orders).map((o) => ({ venue, ...o })));
+/** Own orders, as the last document has them. */
+export const openOrders = () => allOrders().filter((o) => o.state !== "foreign");
 
 const ordersInWords = (orders) => (orders.length ? `${orders.length} order${orders.length > 1 ? "s" : ""}: ` + orders.map((o) => `${o.side.toLowerCase()} ${group(o.quantity_left)} ${o.contract} at ${group(o.price)} on ${o.venue}`).join("; ") : "no orders: none are open");
 
@@ -116,6 +118,32 @@ export const transfer = (t, action) => {
     title, confirm, danger, keep, fields,
     body: consequences([["Transfer", `${t.id}: ${group(t.amount)} ${t.asset} from ${t.from} to ${t.to || "the bank"}`], ["Charge", amount(t.fee, t.asset)], ...rows]),
     act: (form) => refuseOrClose("transfer", { id: t.id, action, amount: form.amount || null, note: form.note?.trim() || null }, `${t.id}: ${action} was accepted`),
+  });
+};
+
+const PAUSES = {
+  quotes: ["Quotes", () => [["Cancels", ordersInWords(openOrders().filter((o) => o.purpose === "quote" || !o.purpose))], ["Goes on", "hedges of what is open, plans and transfers"]]],
+  hedges: ["Hedging", () => [["Leaves", exposureInWords()], ["Risk", "fills stay open until you hedge by hand or go on; at the limit the side that adds to them is pulled"], ["Goes on", "quotes, plans and transfers"]]],
+  transfers: ["Transfers", () => [["Stops", "new transfers of the machine; what is under way goes on, and you may still approve"], ["Goes on", "quotes, hedges and trades of the plan"]]],
+  "wind down": ["Winding down", () => [["Cancels", ordersInWords(openOrders())], ["Leaves", exposureInWords()], ["Goes on", "only what reduces exposure: hedges and cancels"]]],
+};
+
+/** Put something on pause, or go on with it. */
+export const pause = (what, on) => ask({
+  title: on ? (what === "wind down" ? "Wind down?" : `Pause ${what}?`) : what === "wind down" ? "End the winding down?" : `Go on with ${what}?`, confirm: on ? (what === "wind down" ? "Wind down" : `Pause ${what}`) : "Go on", danger: on, keep: "Leave it",
+  body: consequences([...(on ? PAUSES[what][1]() : [["Then", `the machine does it again by itself when its conditions hold; the state is ${app.doc.trader.state}`]]), on ? ["Ends by", "Go on, here; it stays over a restart"] : null]),
+  act: () => refuseOrClose("pause", { what, on }, on ? `${PAUSES[what][0]}: paused` : `${PAUSES[what][0]}: goes on`),
+});
+
+/** Propose a transfer by hand; it waits for approval like every other. */
+export const propose = (holding) => {
+  const others = [...new Set(app.doc.state.holdings.map((x) => x.venue))].filter((v) => v !== holding.venue);
+  const toBank = `${holding.venue}` === Object.keys(app.doc.state.books)[0] && holding.asset === app.doc.data.source_ticker.split("/")[1];
+  ask({
+    title: `Propose a transfer of ${holding.asset}?`, confirm: "Propose",
+    body: consequences([["From", [`${holding.venue}, free: `, amount(holding.available, holding.asset)]], ["To", toBank ? `${others[0]}, or the bank` : others[0]], ["Then", "it waits under Transits; nothing leaves before you approve it, and the gate's limits hold"]]),
+    fields: [field("amount", "Amount that leaves, charges included", { required: true, pattern: NUMBER, unit: holding.asset }), toBank ? field("to", "To (empty for the bank)", { value: others[0] }) : null, field("note", "Note")].filter(Boolean),
+    act: (form) => refuseOrClose("propose", { asset: holding.asset, from: holding.venue, to: toBank ? form.to.trim() : others[0], amount: form.amount, note: form.note?.trim() || null }, "proposed: it waits under Transits"),
   });
 };
 

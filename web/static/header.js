@@ -69,6 +69,7 @@ const inWords = (doc) => {
   const quotes = allQuotes(doc.trader.quotes);
   const resting = quotes.filter((q) => q.resting), missing = quotes.filter((q) => !q.resting);
   if (doc.trader.state !== "TRADING") return [h("b", {}, `${doc.trader.state}: `), doc.trader.reason, confirmation(doc)];
+  if (doc.trader.paused?.length) return [h("b", {}, `${doc.trader.paused.includes("wind down") ? "Winding down" : `On pause: ${doc.trader.paused.join(", ")}`}. `), resting.length ? `Quoting ${resting.map((q) => q.side).join(" and ")}.` : missing[0]?.reason ?? ""];
   if (!missing.length) return [`Quoting ${resting.map((q) => q.side).join(" and ")} on ${[...new Set(resting.map((q) => q.venue))].join(" and ")}.`];
   const reasons = [...new Set(missing.map((q) => q.reason))];
   const who = reasons.length === 1 ? [h("b", {}, `No ${missing.map((q) => q.side).join(", no ")}: `), reasons[0]] : missing.map((q) => [h("b", {}, ` No ${q.side}: `), q.reason]);
@@ -81,7 +82,7 @@ const lines = (doc, stale) => {
     return h("p", { key: "lost", class: "lost", role: "alert" }, icon("unknown"), h("span", {}, h("b", {}, "No news from the daemon"), app.lost.since ? [" since ", when(app.lost.since.toISOString())] : "", ". ", doc ? "What you see is a photograph. " : "", why));
   }
   const { state: name } = doc.trader;
-  const look = name === "HALTED" ? "bad" : name === "TRADING" ? (stale.length ? "warn" : "ok") : "idle";
+  const look = name === "HALTED" ? "bad" : name === "TRADING" ? (stale.length || doc.trader.paused?.length ? "warn" : "ok") : "idle";
   const needs = doc.needs_you?.length ?? 0;
   return [
     h("p", { key: "words", class: look }, icon({ bad: "halt", warn: "warn", ok: "ok", idle: "ready" }[look]), h("span", {}, inWords(doc), needs ? [" ", h("a", { href: "#trader" }, `${needs} thing${needs > 1 ? "s" : ""} need${needs > 1 ? "" : "s"} you.`)] : null)),

@@ -1,6 +1,6 @@
 /* Transits, Orders, Transactions: what is under way, what rests, and what the venues have booked. */
 import { app, canAct } from "./app.js";
-import { TRANSFER_WORDS, cancel, classify, openOrders, transfer } from "./acts.js";
+import { TRANSFER_WORDS, allOrders, cancel, classify, transfer } from "./acts.js";
 import { h, icon } from "./dom.js";
 import { age, amount, between, group, isNonZero, when } from "./format.js";
 import { button, empty, panel, reason, table } from "./parts.js";
@@ -62,7 +62,7 @@ export const transits = () => {
   ];
 };
 
-const ORDER_STATES = { open: "resting", sending: "on its way", cancelling: "cancel asked", unknown: "answer lost" };
+const ORDER_STATES = { open: "resting", sending: "on its way", cancelling: "cancel asked", unknown: "answer lost", foreign: "not ours" };
 const ORDERS = [
   { name: "Order", head: true, cell: (o) => h("code", {}, o.id), raw: (o) => o.id },
   { name: "Venue", cell: (o) => o.venue, raw: (o) => o.venue },
@@ -73,17 +73,18 @@ const ORDERS = [
   { name: "Of", right: true, cell: (o) => amount(o.quantity, o.contract.split("/")[0]), raw: (o) => o.quantity },
   { name: "Age", cell: (o) => h("span", { title: o.timestamp }, age(Math.max(0, Math.floor(between(o.timestamp, app.doc.time))))), raw: (o) => o.timestamp },
   { name: "State", help: "Where the order stands; a difference between our records and the venue’s is marked.", wide: true, cell: (o) => (o.flag ? h("span", { class: "tag warn" }, icon("warn"), o.flag) : ORDER_STATES[o.state ?? "open"] ?? o.state), raw: (o) => o.flag ?? o.state ?? "open" },
-  { name: "Acts", cell: (o) => button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() }) },
+  { name: "Acts", cell: (o) => (o.state === "foreign" ? "" : button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() })) },
 ];
 
 /** The tab Orders. */
 export const orders = () => {
-  const all = openOrders();
+  const all = allOrders();
   const venues = Object.keys(app.doc.state.orders);
-  const of = (venue, side) => all.filter((o) => o.venue === venue && o.side === side);
+  const of = (venue, side) => all.filter((o) => o.venue === venue && o.side === side && o.state !== "foreign");
   const sideButton = (venue, side) => (of(venue, side).length ? button(`Cancel ${side === "BUY" ? "bids" : "asks"} on ${venue}…`, () => cancel(venue, of(venue, side), { side }), { disabled: !canAct() }) : null);
   return [panel("o-list", "Open orders", 12, [
     all.length ? table("orders", "Own open orders, as the venues last told", ORDERS, all, { key: (o) => `${o.venue}${o.id}`, cls: "big", mark: (o) => (o.flag ? "diff warn" : "") }) : empty("No open orders. Quotes, hedges and trades of the plan appear here while they rest."),
+    h("p", { class: "d", key: "compared" }, Object.entries(app.doc.state.compared ?? {}).map(([venue, at], i) => [i ? " · " : "Compared with ", `${venue}'s own list `, when(at, app.doc.time)])),
     h("div", { class: "row acts2" }, venues.flatMap((v) => [sideButton(v, "BUY"), sideButton(v, "SELL")])),
   ], { asof: app.doc.time })];
 };

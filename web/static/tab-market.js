@@ -1,11 +1,11 @@
 /* Market and State: the books with our own quotes marked, the rates, and what the pool holds where. */
-import { app } from "./app.js";
-import { openOrders } from "./acts.js";
+import { app, canAct } from "./app.js";
+import { openOrders, propose } from "./acts.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { age, amount, computed, group, isNonZero, same } from "./format.js";
 import { enough, points } from "./history.js";
-import { empty, list, panel, reason, table } from "./parts.js";
+import { button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
 
@@ -90,6 +90,7 @@ const HOLDINGS = [
   { name: "Target", help: "What you want the pool to hold here; below 75 % and above 125 % it costs.", right: true, cell: (x) => amount(x.target, x.asset), raw: (x) => x.target },
   { name: "Worth", help: "The total at its mark, rounded.", right: true, cell: worth, raw: (x) => Number(x.total) * Number(app.doc.state.marks[x.asset]) },
   { name: "Place", wide: true, cell: place },
+  { name: "Acts", cell: (x) => button("Propose transfer…", () => propose(x), { disabled: !canAct(), key: "propose" }) },
 ];
 
 const totals = () => {

@@ -1,6 +1,6 @@
 /* Trader: exposure, the quotes with one reason each, what needs a person, acts, fills, limits, parameters. */
 import { app, canAct } from "./app.js";
-import { cancel, check, hedge, openOrders } from "./acts.js";
+import { cancel, check, hedge, openOrders, pause } from "./acts.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
@@ -99,6 +99,17 @@ const alarms = () => {
   return all.length ? panel("p-alarms", "Alarms", 12, h("ul", { class: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message))))) : null;
 };
 
+/* Each part of the machine with whether it may act by itself. */
+const PARTS = [["quotes", "Quotes"], ["hedges", "Hedging"], ["transfers", "Transfers"], ["wind down", "Wind down"]];
+const pauses = () => {
+  const on = app.doc.trader.paused ?? [];
+  return h("ul", { class: "pauses", key: "pauses" }, PARTS.map(([what, name]) => {
+    const paused = on.includes(what), winding = what === "wind down";
+    return h("li", { key: what }, h("span", { class: paused ? "c-bad" : "" }, icon(paused ? "warn" : winding ? "none" : "ok"), name, paused ? (winding ? ": winding down" : ": paused") : winding ? ": off" : ""),
+      button(paused ? "Go on…" : winding ? "Wind down…" : "Pause…", () => pause(what, !paused), { disabled: !canAct(), key: `pause-${what}` }));
+  }));
+};
+
 const control = () => {
   const { checks } = app.doc.trader;
   const failed = checks.filter((c) => !c.ok);
@@ -109,6 +120,7 @@ const control = () => {
     app.doc.trader.state === "TRADING" ? h("p", { class: "d" }, app.doc.trader.plan_reason ? `Plan: ${app.doc.trader.plan_reason}.` : "Plan: acted on as soon as it gains enough.") : null,
     starting && failed.length ? h("ul", { class: "checks" }, failed.map(check)) : null,
     starting && h("details", {}, h("summary", {}, `${checks.length - failed.length} of ${checks.length} conditions of START hold`), h("ul", { class: "checks" }, checks.filter((c) => c.ok).map(check))),
+    pauses(),
     h("div", { class: "row acts2" }, venues.map((venue) => button(`Cancel all on ${venue}…`, () => cancel(venue, orders.filter((o) => o.venue === venue), { all: true }), { cls: "small danger", disabled: !canAct() })),
       venues.length ? null : h("small", {}, "no orders to cancel")),
   ]);
