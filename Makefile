@@ -5,7 +5,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik test check accept cover lock clean
+.PHONY: help demo demo-sputnik test check accept cover faults lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -45,6 +45,9 @@ accept: $(VENV)/.run ## play the operator against the demo, from outside, and pr
 cover: $(VENV)/.test ## run the tests and show which lines they do not reach
 	$(RUN) -m coverage run -m twisted.trial tests
 	$(RUN) -m coverage report --skip-covered --sort=cover
+
+faults: $(VENV)/.test ## 10,000 schedules of faults against the whole pool in virtual time; N=all for every pair
+	$(RUN) -m tests.faults $(or $(N),10000)
 
 lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
 	cd requirements && for part in run test dev; do \

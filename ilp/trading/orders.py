@@ -26,9 +26,9 @@ from clients.exchange import (
     UnknownOrder,
     Unreachable,
 )
-from ilp.journal.entries import OrderEntry, OrderState, Purpose
+from ilp.journal.entries import FillEntry, OrderEntry, OrderState, Purpose
 from ilp.trading.gate import Gate, OrderRequest, TurnedAway
-from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill
+from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill, sum_by_order
 from ilp.trading.reader import Reader
 
 __all__ = ["MARGIN", "Desk", "Listener"]
@@ -195,12 +195,16 @@ class Desk:
                 order.check_at = at + AGAIN  # unless the reading settles it before
         return doubtful
 
-    def recover(self, entries: Iterable[OrderEntry]) -> None:
-        """Remember the orders of earlier runs; reading the venue's records then tells what became of them."""
+    def recover(self, entries: Iterable[OrderEntry], fills: Iterable[FillEntry] = ()) -> None:
+        """Remember the orders of earlier runs; reading the venue's records then tells what became of them.
+
+        :param fills: what they traded by then: only what comes on top of that is new.
+        """
+        traded = sum_by_order(fills)
         for entry in entries:
             if entry.key in self._orders:
                 continue
-            order = OwnOrder.recovered(entry, self.seconds())
+            order = OwnOrder.recovered(entry, self.seconds(), traded.get((entry.venue, entry.key)))
             self._orders[order.key] = self._live[order.key] = order
             if order.order_id is not None:
                 self._ids[order.venue, order.order_id] = order

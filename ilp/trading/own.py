@@ -9,10 +9,10 @@ from decimal import Decimal
 from attrs import define, field, frozen
 
 from clients.exchange import Fill, Order, Side
-from ilp.journal.entries import FINAL_ORDER_STATES, OrderEntry, OrderState, Purpose
+from ilp.journal.entries import FINAL_ORDER_STATES, FillEntry, OrderEntry, OrderState, Purpose
 from ilp.trading.steps import plain
 
-__all__ = ["Growth", "OwnOrder", "is_final", "reported_fill", "sum_fills"]
+__all__ = ["Growth", "OwnOrder", "Traded", "is_final", "reported_fill", "sum_by_order", "sum_fills"]
 
 ZERO = Decimal(0)
 
@@ -99,8 +99,12 @@ class OwnOrder:
         )
 
     @classmethod
-    def recovered(cls, entry: OrderEntry, seconds: float) -> OwnOrder:
-        """An order of an earlier run, whose fate only the venue's records can tell."""
+    def recovered(cls, entry: OrderEntry, seconds: float, before: Traded | None = None) -> OwnOrder:
+        """An order of an earlier run, whose fate only the venue's records can tell.
+
+        :param before: the sum of the fills that the journal has of it; without it they are taken at the order's own price.
+        """
+        known = before if before is not None and before.quantity == entry.filled else None
         return cls(
             entry.key,
             entry.venue,
@@ -113,7 +117,8 @@ class OwnOrder:
             state=OrderState.UNKNOWN,
             order_id=entry.order_id,
             filled=entry.filled,
-            value=entry.filled * entry.price,
+            value=entry.filled * entry.price if known is None else known.value,
+            fees={} if known is None else dict(known.fees),
             check_at=seconds,
             since_unknown=seconds,
             note="found in the journal",
@@ -161,6 +166,29 @@ class Growth:
     quantity: Decimal
     price: Decimal
     fees: Mapping[str, Decimal]
+
+
+@frozen
+class Traded:
+    """What fills add up to: base units, what they cost or earned in the quote currency, and fees by asset."""
+
+    quantity: Decimal
+    value: Decimal
+    fees: Mapping[str, Decimal]
+
+
+def sum_by_order(fills: Iterable[FillEntry]) -> dict[tuple[str, str], Traded]:
+    """The sums of the journal's fills by (venue, key of the order)."""
+    sums: dict[tuple[str, str], Traded] = {}
+    for fill in fills:
+        before = sums.get((fill.venue, fill.order_key), Traded(ZERO, ZERO, {}))
+        fees = {
+            asset: before.fees.get(asset, ZERO) + fill.fees.get(asset, ZERO) for asset in {*before.fees, *fill.fees}
+        }
+        sums[fill.venue, fill.order_key] = Traded(
+            before.quantity + fill.quantity, before.value + fill.quantity * fill.price, fees
+        )
+    return sums
 
 
 def reported_fill(record: Order) -> Decimal:

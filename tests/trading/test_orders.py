@@ -9,14 +9,14 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Fill, Order, OrderRejected, RateLimited, Side
-from ilp.journal.entries import OrderEntry, OrderState, Purpose
+from ilp.journal.entries import FillEntry, OrderEntry, OrderState, Purpose
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
 from ilp.simulation.session import Conditions
 from ilp.trading.audit import LOST, Audit
 from ilp.trading.gate import Gate, OrderRequest
 from ilp.trading.orders import KEPT, SETTLE, Desk
-from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill, sum_fills
+from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill, sum_by_order, sum_fills
 from ilp.trading.reader import VenueReader
 from tests.trading.test_gate import World as Facts
 from tests.trading.world import BTC, HUF, LIMITS, START, D, World
@@ -532,6 +532,26 @@ class ClearingTests(DeskCase):
         self.pass_(0.5)
         self.assertEqual([(fill[0], fill[1]) for fill in self.told.fills], [("ilp-old-1", D("0.05"))])
         self.assertEqual((self.really_open(), self.desk.live()), ([], []))
+
+
+class RecoveredTests(SynchronousTestCase):
+    """An order of an earlier run, half filled by then."""
+
+    ENTRY = OrderEntry(
+        "target", "k", "1", Purpose.QUOTE, "BTC/HUF", Side.BUY, D(100), D("0.3"), D("0.1"), OrderState.OPEN, START
+    )
+    BEFORE = FillEntry(
+        "target", "f", "k", "1", Purpose.QUOTE, "BTC/HUF", Side.BUY, D(90), D("0.1"), D("0.1"), {"HUF": D(2)}, START
+    )
+
+    def test_only_what_comes_on_top_has_a_price_and_a_fee(self) -> None:
+        order = OwnOrder.recovered(self.ENTRY, 0.0, sum_by_order([self.BEFORE])["target", "k"])
+        growth = order.grow(D("0.2"), None, D(92), {"HUF": D(5)})
+        self.assertEqual((growth.quantity, growth.price, growth.fees), (D("0.1"), D(94), {"HUF": D(3)}))
+
+    def test_fills_that_are_not_all_of_it_are_not_believed(self) -> None:
+        order = OwnOrder.recovered(evolve(self.ENTRY, filled=D("0.2")), 0.0, sum_by_order([self.BEFORE])["target", "k"])
+        self.assertEqual((order.value, order.fees), (D(20), {}))
 
 
 class OwnTests(SynchronousTestCase):

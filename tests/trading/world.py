@@ -205,8 +205,11 @@ class World:
             )
             for core in (self.source_core, self.target_core)
         )
-        days = {date(2024, 3, 1) + timedelta(days=n): {"USD": D(1), "HUF": 1 / RATE} for n in range(60)}
-        return source, target, SimulatedRates(self.clock, days, rate_spread="0.0027", rate_age_factor="0")
+        return source, target, SimulatedRates(self.clock, self.fixings(), rate_spread="0.0027", rate_age_factor="0")
+
+    def fixings(self) -> dict[date, dict[str, Decimal]]:
+        """The same rate every day."""
+        return {date(2024, 3, 1) + timedelta(days=n): {"USD": D(1), "HUF": 1 / RATE} for n in range(60)}
 
     def new_trader(self) -> Trader:
         """A trader on the present clients and journal."""

@@ -1,0 +1,111 @@
+"""What lies between our code and the outside, and what can go wrong there: the rows and columns of the matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import product
+from random import Random
+
+from attrs import frozen
+
+__all__ = ["BOUNDARIES", "Boundary", "Kind", "Mishap", "pairs", "random_schedule", "singles"]
+
+
+class Kind(StrEnum):
+    """A kind of fault."""
+
+    NO_ANSWER = "no answer"  # it takes effect and nobody says so; an event is lost
+    NOT_HEARD = "not heard"  # it never arrives, and nobody says so
+    LATE = "late answer"
+    DUPLICATE = "duplicate"
+    REFUSAL = "refusal"  # an event is withheld
+    DISCONNECT = "disconnect"  # it takes effect, the line breaks before the answer
+    KILL = "kill"  # the process ends before it leaves, or with it on the way
+    KILL_AFTER = "kill after"  # it takes effect, the process ends before the answer
+
+
+@frozen
+class Boundary:
+    """One of them.
+
+    :ivar where: `source`, `target`, `rates` or `journal`; `what`: the method, the event, or the kind of exchange there.
+    :ivar moving: reached only by a pool that moves money between the venues; `thin`: only where the source has
+        become too thin to hedge at once.
+    :ivar lead: what has to go wrong before, for this one to be reached at all.
+    :ivar bare: reached on venues without ids and lookups; `rich`: on those that have everything.
+    """
+
+    where: str
+    what: str
+    moving: bool = False
+    thin: bool = False
+    lead: tuple[tuple[str, str, Kind], ...] = ()
+    bare: bool = True
+    rich: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.what}"
+
+
+@frozen
+class Mishap:
+    """A fault at a boundary, after *skip* occasions were let pass."""
+
+    boundary: Boundary
+    kind: Kind
+    skip: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.boundary} {self.kind}" + (f" +{self.skip}" if self.skip else "")
+
+
+def _venue(where: str) -> Iterator[Boundary]:
+    lost = (*([(where, "placeOrder", Kind.NO_ANSWER)] * 2), *([(where, "event:order", Kind.NOT_HEARD)] * 6))
+    yield Boundary(where, "connect")
+    for what in ("getMarkets", "getOrderBook", "getPositions", "getOpenOrders", "getTransfers", "placeOrder"):
+        yield Boundary(where, what)
+    yield Boundary(where, "cancelAllAfter", bare=False)
+    yield Boundary(where, "getOrder", bare=False, lead=lost)
+    yield Boundary(where, "getFills", rich=False, lead=lost)
+    for event in ("book", "order", "fill", "position"):
+        yield Boundary(where, f"event:{event}")
+
+
+BOUNDARIES: tuple[Boundary, ...] = (
+    *_venue("source"),
+    *_venue("target"),
+    Boundary("target", "cancelOrder"),
+    Boundary(
+        "source", "cancelOrder", rich=False, thin=True
+    ),  # where nothing is immediate-or-cancel, what is left is cancelled
+    Boundary("target", "amendOrder", bare=False),
+    Boundary("source", "getCurrentAddress", moving=True),
+    Boundary("target", "requestWithdrawal", moving=True),
+    Boundary("rates", "fetch"),
+    Boundary("journal", "record"),
+)
+
+
+def singles(skips: int = 4) -> Iterator[tuple[bool, tuple[Mishap, ...]]]:
+    """Every boundary with every kind, at its first *skips* occasions: whether the venues are rich, and the mishap."""
+    for rich, boundary, kind, skip in product((True, False), BOUNDARIES, Kind, range(skips)):
+        if boundary.rich if rich else boundary.bare:
+            yield rich, (Mishap(boundary, kind, skip),)
+
+
+def pairs() -> Iterator[tuple[bool, tuple[Mishap, ...]]]:
+    """Every ordered pair of mishaps."""
+    for rich, (first, second), kinds in product((True, False), product(BOUNDARIES, repeat=2), product(Kind, repeat=2)):
+        if all(boundary.rich if rich else boundary.bare for boundary in (first, second)):
+            yield rich, (Mishap(first, kinds[0]), Mishap(second, kinds[1], 1))
+
+
+def random_schedule(random: Random) -> tuple[bool, tuple[Mishap, ...]]:
+    """Three to eight mishaps, anywhere."""
+    rich = random.random() < 0.5
+    reached = [boundary for boundary in BOUNDARIES if (boundary.rich if rich else boundary.bare)]
+    kinds = [kind for kind in Kind for _ in range(1 if kind in (Kind.KILL, Kind.KILL_AFTER) else 3)]
+    count = random.randint(3, 8)
+    found = (Mishap(random.choice(reached), random.choice(kinds), random.choice((0, 0, 1, 2, 5))) for _ in range(count))
+    return rich, tuple(found)

@@ -1,0 +1,135 @@
+"""A sample of the fault schedules: every boundary with every kind of fault once, and some at random.  All: `make faults`."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import IExchange, Side
+from ilp.journal.interface import Journal
+from ilp.simulation.inprocess import EVERYTHING
+from tests.faults.boundaries import BOUNDARIES, Boundary, Kind, Mishap, pairs, random_schedule, singles
+from tests.faults.schedule import Outcome, Schedule
+from tests.trading.world import D, World
+
+AT_RANDOM = int(os.environ.get("ILP_FAULTS", "40"))
+QUIET = {
+    "getNewAddress",
+    "getTransactionHistory",
+    "getTradeHistory",
+    "getOHLCVHistory",
+    "disconnect",
+    "cancelAllOrders",
+}
+
+
+class SampleTests(SynchronousTestCase):
+    """No schedule violates anything; a failure names the mishaps and the seed that repeat it."""
+
+    def run_one(self, rich: bool, mishaps: tuple[Mishap, ...], seed: int) -> Outcome:
+        outcome = Schedule(rich, mishaps, seed).run()
+        names = f"{'rich' if rich else 'bare'} seed {seed}: {', '.join(map(str, mishaps))}"
+        self.assertEqual(outcome.violations, [], names)
+        return outcome
+
+    def test_any_single_fault_costs_nothing(self) -> None:
+        struck: Counter[tuple[str, str]] = Counter()
+        for seed, (rich, mishaps) in enumerate(singles(1)):
+            only = not (mishaps[0].boundary.rich and mishaps[0].boundary.bare)
+            if only or rich == (seed % 2 == 0):
+                struck.update(self.run_one(rich, mishaps, seed).struck)
+        never = [f"{b} {k}" for b in BOUNDARIES for k in Kind if not struck[str(b), str(k)]]
+        self.assertLess(len(never), 12, f"boundaries that were not reached: {never}")
+
+    def test_faults_at_random_cost_nothing(self) -> None:
+        for seed in range(AT_RANDOM):
+            rich, mishaps = random_schedule(Random(f"sample {seed}"))
+            self.run_one(rich, mishaps, seed)
+
+
+class CatchTests(SynchronousTestCase):
+    """The invariants are not blind: a pool that breaks one is caught."""
+
+    def broken(self) -> Schedule:
+        schedule = Schedule(True, (Mishap(BOUNDARIES[0], Kind.LATE),))
+        schedule.world.ready().trader.start("operator")
+        schedule.pass_(1)
+        return schedule
+
+    def test_an_order_too_many_is_seen(self) -> None:
+        schedule = self.broken()
+        core = schedule.world.target_core
+        core.place("pool", "BTC/HUF", next(iter(core.open_orders("pool"))).side, 5_000_000, 10**7)
+        schedule.check()
+        self.assertIn("0.2 rested on a side", schedule.outcome.violations[0])
+
+    def test_a_hedge_too_many_is_seen(self) -> None:
+        schedule = self.broken()
+        schedule.world.source_core.place("pool", "BTC/USD", Side.BUY, 2_600_000, 10**7, immediate=True)
+        schedule.check()
+        found = schedule.outcome.violations
+        self.assertTrue(any("the journal has" in text for text in found), found)
+
+    def test_a_withdrawal_that_nobody_journaled_is_seen(self) -> None:
+        schedule = self.broken()
+        schedule.world.target_core.withdraw("pool", "BTC", 10**8, "somewhere")
+        schedule.check()
+        found = schedule.outcome.violations
+        self.assertTrue(any("a withdrawal of 1 that no transfer explains" in text for text in found), found)
+
+    def test_money_that_the_books_miss_is_seen(self) -> None:
+        schedule = self.broken()
+        schedule.world.books.books.balances["source", "USD"] -= 1
+        schedule.check()
+        self.assertTrue(any("came from nowhere" in text for text in schedule.outcome.violations), schedule.outcome)
+
+
+class MatrixTests(SynchronousTestCase):
+    """The rows are all there is."""
+
+    def test_every_method_that_the_pool_calls_is_a_boundary(self) -> None:
+        known = {boundary.what for boundary in BOUNDARIES}
+        methods = {
+            name for name in IExchange.names() if name.startswith(("get", "place", "cancel", "amend", "request"))
+        }
+        self.assertEqual(methods - known - QUIET, set())
+
+    def test_what_is_left_out_is_never_called_by_a_trading_pool(self) -> None:
+        """Histories come from `[variance_overrides]` here, and nothing cancels everything at once while it trades."""
+        world = World(EVERYTHING)
+        called: set[str] = set()
+        for client in (world.source, world.target):
+            take = client.faults.take
+            client.faults = Spy(take, called)  # type: ignore[assignment]
+        world.trading()
+        world.advance(5)
+        self.assertEqual(called & QUIET, set())
+
+    def test_the_journal_is_a_boundary(self) -> None:
+        self.assertTrue(hasattr(Journal, "record"))
+        self.assertIn(Boundary("journal", "record"), BOUNDARIES)
+
+    def test_pairs_are_all_there(self) -> None:
+        rich = [boundary for boundary in BOUNDARIES if boundary.rich]
+        bare = [boundary for boundary in BOUNDARIES if boundary.bare]
+        self.assertEqual(sum(1 for _ in pairs()), (len(rich) ** 2 + len(bare) ** 2) * len(Kind) ** 2)
+
+    def test_a_seed_repeats_a_schedule(self) -> None:
+        rich, mishaps = random_schedule(Random("again"))
+        first, second = (Schedule(rich, mishaps, 7) for _ in range(2))
+        self.assertEqual(first.run(), second.run())
+        self.assertEqual(first.world.truth("source", "USD"), second.world.truth("source", "USD"))
+        self.assertGreater(first.world.truth("source", "USD"), D(0))
+
+
+class Spy:
+    """Remembers what is asked of a venue."""
+
+    def __init__(self, take: object, called: set[str]) -> None:
+        self.take_, self.called = take, called
+
+    def take(self, what: str) -> None:
+        self.called.add(what)
