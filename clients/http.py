@@ -18,6 +18,7 @@ from twisted.web.client import (
     Agent,
     BrowserLikePolicyForHTTPS,
     HTTPConnectionPool,
+    RequestGenerationFailed,
     RequestTransmissionFailed,
     ResponseDone,
     ResponseFailed,
@@ -129,7 +130,7 @@ async def exchange(
         raise CancelledError from error
     except (ConnectError, DNSLookupError) as error:
         raise Broken(_plainly(error), sent=False) from error
-    except (ResponseFailed, RequestTransmissionFailed, ConnectionLost) as error:
+    except (ResponseFailed, RequestGenerationFailed, RequestTransmissionFailed, ConnectionLost) as error:
         if _was_cancelled(error):
             raise CancelledError from error
         raise Broken(_plainly(error), sent=True) from error
@@ -181,7 +182,7 @@ def _was_cancelled(error: Exception) -> bool:
 
 
 def _plainly(error: Exception) -> str:
-    if isinstance(error, ResponseFailed | RequestTransmissionFailed):
+    if isinstance(error, ResponseFailed | RequestGenerationFailed | RequestTransmissionFailed):
         return f"the answer broke off: {', '.join(reason.getErrorMessage() for reason in error.reasons)}"
     if isinstance(error, DNSLookupError):
         return "the host's name is not known"

@@ -29,14 +29,15 @@ from clients.sputnik_wire import Contracts
 from clients.wamp_login import OneTimeCodes
 from clients.websocket import Address, LineLost, TlsRules, dial
 
-__all__ = ["SputnikConnection"]
+__all__ = ["SputnikConnection", "utc_now"]
 
 CLOSING = 2.0  # seconds for an orderly goodbye
 ALIVE_EVERY = 0.5  # seconds between two `alive` events
 LARGEST = 64 * 2**20  # bytes of one message: sixty days of minute bars are about 20 MB
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The real time, for whoever gives no other."""
     return datetime.now(UTC)
 
 
@@ -53,6 +54,9 @@ class SputnikConnection(Emitter):
 
     features: frozenset[str]
 
+    endpoint_kind = "ws"
+    """Which of a venue's addresses it wants."""
+
     option_names = tuple(one.name for one in fields(Options))
     """Keywords that the constructor takes besides those it names."""
 
@@ -64,7 +68,7 @@ class SputnikConnection(Emitter):
         endpoint: str,
         reactor: Any,
         name: str = "sputnik",
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         random: Random | None = None,
         **options: Any,
     ) -> None:

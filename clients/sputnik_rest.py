@@ -6,7 +6,10 @@ repeated reads.  Nothing else may use the key: nonces have to grow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from attrs import evolve, field, fields, frozen
@@ -19,6 +22,7 @@ from clients.http import persistent_client
 from clients.kraken_nonce import Nonces
 from clients.redaction import Secret
 from clients.sputnik import Sputnik
+from clients.sputnik_connection import utc_now
 from clients.sputnik_http import HttpSession
 from clients.sputnik_options import Options
 from clients.sputnik_polling import Marks, PolledLive
@@ -70,12 +74,27 @@ class SputnikRest(Sputnik):
 
     option_names = tuple(one.name for one in fields(RestOptions))
 
-    def __init__(self, *, id: str = "", secret: str = "", reactor: Any, **keywords: Any) -> None:
-        super().__init__(id=id, secret=secret, reactor=reactor, **keywords)
+    endpoint_kind = "rest"
+
+    def __init__(
+        self,
+        *,
+        id: str = "",
+        secret: str = "",
+        endpoint: str,
+        reactor: Any,
+        name: str = "sputnik",
+        now: Callable[[], datetime] = utc_now,
+        random: Random | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            id=id, secret=secret, endpoint=endpoint, reactor=reactor, name=name, now=now, random=random, **options
+        )
         self._redactor.add(id)
-        options = self._rest_options
-        self._http, self._pool = persistent_client(reactor, options.deadline, self._tls.options)
-        self._nonces = Nonces(options.nonce_file)
+        chosen = self._rest_options
+        self._http, self._pool = persistent_client(reactor, chosen.deadline, self._tls.options)
+        self._nonces = Nonces(chosen.nonce_file)
         self._marks = Marks()
 
     def _username(self, profile: Profile) -> str:

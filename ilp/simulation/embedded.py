@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 from attrs import define, evolve
 from twisted.internet.defer import Deferred
+from twisted.python.reflect import namedAny
 
 from ilp.clock import WorldClock
 from ilp.settings import Connection, Settings
@@ -25,6 +27,7 @@ __all__ = ["EMBEDDED", "Embedded", "scenario_of"]
 
 EMBEDDED = "embedded"  # the endpoint of a connection to a venue that the daemon itself runs
 ACCOUNT = "pool"
+KEYS_LAST = timedelta(days=3650)  # of the world's time: longer than any demonstration
 # They know the next twenty minutes: recorded moves are small beside what a quote leaves between itself and the market.
 INSIDERS = Appetite(lead=1200.0, attention=Decimal("0.1"), most=Decimal("0.05"), margin=Decimal("0.0002"))
 
@@ -101,6 +104,10 @@ class Embedded:
         if role == "fiat":
             return evolve(connection, endpoint=self.rates.endpoint)
         wire = self.servers[role]
+        if getattr(namedAny(connection.module), "endpoint_kind", "ws") == "rest":
+            members = wire.venue.members
+            keys = members.issue_key(ACCOUNT, members.now() + KEYS_LAST)
+            return evolve(connection, endpoint=wire.venue.rest_endpoint, id=keys.key, secret=keys.secret)
         return evolve(connection, endpoint=wire.venue.endpoint, id=ACCOUNT, secret=wire.accounts[ACCOUNT])
 
     def lines(self) -> Iterable[str]:
