@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from ilp.pool.document import Holding, Levels, Pool, Quote, Trade, Transfer
 from ilp.pool.optimizer import BUDGET, Solution, solve
 
-__all__ = ["QuotePrices", "hedge_prices", "hedgeable", "moved", "quote_price", "quote_prices", "reservation_prices"]
+__all__ = ["QuotePrices", "hedge_prices", "hedgeable", "quote_price", "quote_prices", "reservation_prices"]
 
 _ROUNDING = 1e-12  # relative: a depth of 0.1 + 0.2 is enough for 0.3
 
@@ -165,21 +165,6 @@ def reservation_prices(
     ask = None if lost is None else max(0.0, (q * mb - lost + f0) / (q * (1 - f1) * mq))
     exact = proven and proven_too and not solution.exhausted
     return (bid if bid is not None and bid > 0 else None), ask, exact
-
-
-def moved(pool: Pool, base: str, factor: float) -> Pool:
-    """The pool as it would be if the mark of *base*, and with it every book that trades it, stood *factor* times as high."""
-
-    def levels(rows: Levels) -> Levels:
-        return tuple((price * factor, size) for price, size in rows)
-
-    moves = tuple(
-        evolve(move, bids=levels(move.bids), asks=levels(move.asks))
-        if isinstance(move, Trade) and move.base == base
-        else move
-        for move in pool.moves
-    )
-    return evolve(pool, marks={**pool.marks, base: pool.marks[base] * factor}, moves=moves)
 
 
 def quote_price(pool: Pool, solution: Solution, quote: Quote, budget: int = BUDGET) -> QuotePrices:

@@ -62,20 +62,21 @@ class Loop:
         decided = self.optimum if computing and view is not None else None
         if decided is not None and view is not None:
             self._decide(view, decided, open_sides)
-            if self.floor.desk.sequence != sent and self._nets(state, view) and self._outdated(view, at_once=True):
+            if self.floor.desk.sequence != sent and self._nets(state, view):
                 return True
         self._hedge(state, view)
         if not computing or view is None:
             return False
-        if self.floor.desk.sequence != sent and (self.optimum is not decided or self._outdated(view)):
+        if self.floor.desk.sequence != sent:
             return True
+        known = 0 if decided is None else decided.answers
         optimum = self._optimise(view)
-        if optimum is not decided:
+        if optimum is not decided or optimum.answers != known:
             self._decide(view, optimum, open_sides)
         self.quoter.place()
         if state is State.TRADING and not self.floor.inputs_trouble():
             self.planner.act(optimum)
-        return self._prepared(optimum, sent)
+        return False
 
     def hedge_now(self, by: Leave) -> str:
         """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""
@@ -156,12 +157,6 @@ class Loop:
             self.optimum, self.optimised_at = self.strategy.optimise(view), self.floor.seconds()
             self.solve_seconds = perf_counter() - began
         return self.optimum
-
-    def _prepared(self, optimum: Optimum, sent: int) -> bool:
-        """Price what the next books may ask for, after what this turn sent has left; whether that is still to be done."""
-        if self.floor.desk.sequence == sent:
-            optimum.prepare()
-        return not optimum.prepared
 
     def _keeping(self) -> str:
         """Journal the plan that keeps an exposure, once, and name it."""

@@ -2,10 +2,11 @@
 
 The seam is `Strategy`; `LiquidityPool` is the first behind it.  The full optimisation (`optimise`) is apart from what
 follows from a move of the source's book alone (`references`): hedge prices are walked anew on every book, and the
-reservation prices, which hold the effect of the inventory, are the optimizer's scaled by the mark.  What the scaling gets
-wrong is the change of the inventory's effect *relative* to the mark, second order in the move; so a move of more than
-`reach` asks for a new optimum, and the error of a reservation price stays below twice reach × (its distance from the
-mark); `tests/trading/test_strategy.py` holds it to that.
+reservation prices, which hold the effect of the inventory, are interpolated between exact ones: that of the optimum's mark
+and that of a mark one `reach` away.  Between the two a reservation price goes one way only, so the error is at most what
+they differ by times the share of the reach that the mark has moved; a move for which this could exceed a quarter of the
+slack between the edges (`edge_to_enter` − `edge_to_leave`) asks for a new optimum.  So nothing is placed at a price that is
+further off than that, and `tests/trading/test_strategy.py` holds it to that.  A cancel does not wait for the new optimum.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ SHARES = 10  # a quote is cut to tenths of its size, so that a nervous depth doe
 REACH = Decimal("0.001")
 ZERO = Decimal(0)
 
+Prices = tuple[float | None, float | None]  # for a bid and for an ask, in quote currency per unit of base
+
 
 @frozen
 class Reference:
@@ -75,6 +78,8 @@ class Optimum:
 
     :ivar pool: as the plan saw it; `pricing`: as quotes see it, with what own quotes hold counted as available.
     :ivar ratio: mark of the base in units of the target's currency, when it was computed.
+    :ivar reach: the share by which it may move until another optimum is needed.
+    :ivar allowed: by how much a reservation price may be off, in the target's currency.
     """
 
     view: View
@@ -83,8 +88,10 @@ class Optimum:
     rounded: RoundedColumn
     pricing: Pool
     ratio: float
+    reach: float
+    allowed: float
     _priced: list[Solution] = field(factory=list, repr=False)
-    _reservations: dict[float, tuple[float | None, float | None]] = field(factory=dict, repr=False)
+    _reservations: dict[tuple[float, int], Prices] = field(factory=dict, repr=False)
 
     @property
     def priced(self) -> Solution:
@@ -94,13 +101,43 @@ class Optimum:
             self._priced.append(self.solution if same else solve(self.pricing, BUDGET))
         return self._priced[0]
 
-    def reservations(self, size: float) -> tuple[float | None, float | None]:
-        """Reservation (bid, ask) for a quote of *size* base units at the marks of the optimum."""
-        if size not in self._reservations:
-            quote = evolve(self.pricing.quotes[0], size=size)
-            bid, ask, _ = reservation_prices(self.pricing, self.priced, quote, BUDGET)
-            self._reservations[size] = bid, ask
-        return self._reservations[size]
+    @property
+    def answers(self) -> int:
+        """How many prices are known exactly; a decision that was made with fewer may be made anew."""
+        return len(self._reservations)
+
+    def reservations(self, size: float, ratio: float) -> Prices:
+        """Reservation (bid, ask) for a quote of *size* base units where the mark is *ratio*, from what is known by now."""
+        share = (ratio / self.ratio - 1) / self.reach
+        here = self._exact(size, 0)
+        there = self._reservations.get((size, 1 if share > 0 else -1), (None, None))
+        bid, ask = (_between(a, b, abs(share), ratio / self.ratio) for a, b in zip(here, there, strict=True))
+        return bid if bid is not None and bid > 0 else None, None if ask is None else max(0.0, ask)
+
+    def serves(self, ratio: float) -> bool:
+        """Whether prices are near enough where the mark is *ratio*; makes those known that this takes to tell."""
+        share = (ratio / self.ratio - 1) / self.reach
+        if abs(share) > 1:
+            return False
+        side = 1 if share > 0 else -1
+        sizes = {size for size, _ in self._reservations} if share else ()
+        return all(
+            abs(share * (there - here)) <= self.allowed
+            for size in sizes
+            for here, there in zip(self._exact(size, 0), self._exact(size, side), strict=True)
+            if here is not None and there is not None
+        )
+
+    def _exact(self, size: float, side: int) -> Prices:
+        """The optimizer's own prices at the mark of the optimum (0), or one reach above (1) or below (−1)."""
+        if (size, side) not in self._reservations:
+            pool, solution = self.pricing, self.priced
+            if side:
+                pool = _pricing(_elsewhere(self.view, 1 + side * self.reach))
+                solution = solve(pool, BUDGET, hint=solution.optimized.moves)
+            bid, ask, _ = reservation_prices(pool, solution, evolve(pool.quotes[0], size=size), BUDGET)
+            self._reservations[size, side] = bid, ask
+        return self._reservations[size, side]
 
 
 @frozen(eq=False)
@@ -139,9 +176,10 @@ class LiquidityPool:
         """Solve the pool for the plan; what a fill is worth is solved when a quote asks for it."""
         pool = pool_of(view)
         solution = solve(pool, BUDGET)
-        pricing = pool_of(view, quoting=True, sizes=(view.parameters.quote_size,))
+        pricing = _pricing(view)
         column = rounded(pool, solution, _steps(view, pool), view.parameters.min_gain)
-        return Optimum(view, pool, solution, column, pricing, _ratio(view))
+        allowed = float(self._slack(view) / view.marks[view.layout.target.quote]) / 4
+        return Optimum(view, pool, solution, column, pricing, _ratio(view), self._reach(view), allowed)
 
     def needs(self, view: View, optimum: Optimum) -> bool:
         """Whether anything but the source's book has changed, or the mark moved too far for scaling."""
@@ -154,7 +192,7 @@ class LiquidityPool:
             optimum.view.variances,
         ):
             return True
-        return abs(_ratio(view) / optimum.ratio - 1) > self._reach(view)
+        return not optimum.serves(_ratio(view))
 
     def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
         """Hedge prices of this book, reservation prices scaled to its mark."""
@@ -168,12 +206,42 @@ class LiquidityPool:
 
     def _reach(self, view: View) -> float:
         """At most a quarter of what the price may move before a quote is replaced."""
-        parameters = view.parameters
-        slack = (parameters.edge_to_enter - parameters.edge_to_leave) / view.marks[view.layout.base] / 4
-        return float(min(self.reach, slack))
+        return float(min(self.reach, self._slack(view) / view.marks[view.layout.base] / 4))
+
+    @staticmethod
+    def _slack(view: View) -> Decimal:
+        return view.parameters.edge_to_enter - view.parameters.edge_to_leave
 
 
 # --------------------------------------------------------------------------------------------------------- references
+
+
+def _between(here: float | None, there: float | None, share: float, scaled: float) -> float | None:
+    """The price at *share* of the way; where the other end has none, the near one scaled with the mark."""
+    if here is None:
+        return None
+    return here * scaled if there is None else here + (there - here) * share
+
+
+def _pricing(view: View) -> Pool:
+    """The pool as quotes see it."""
+    return pool_of(view, quoting=True, sizes=(view.parameters.quote_size,))
+
+
+def _elsewhere(view: View, factor: float) -> View:
+    """The view if the mark of the base, and with it the source's book, stood *factor* times as high."""
+    by, source = Decimal(repr(factor)), view.layout.source.venue
+
+    def rows(side: tuple[tuple[Decimal, Decimal], ...]) -> tuple[tuple[Decimal, Decimal], ...]:
+        return tuple((price * by, size) for price, size in side)
+
+    book, base = view.book(view.layout.source), view.layout.base
+    return evolve(
+        view,
+        marks={**view.marks, base: view.marks[base] * by},
+        books={**view.books, source: Sides(rows(book.bids), rows(book.asks))},
+        hedge_prices=None if view.hedge_prices is None else (view.hedge_prices[0] * by, view.hedge_prices[1] * by),
+    )
 
 
 def _ratio(view: View) -> float:
@@ -194,9 +262,7 @@ def _reference(view: View, optimum: Optimum, pool: Pool, side: Side) -> Referenc
         return Reference(side, None, None, None, ZERO, short)
     sized = evolve(quote, size=float(size))
     hedge = _money(hedge_prices(pool, sized)[0 if side is Side.BUY else 1])
-    at_optimum = optimum.reservations(float(size))[0 if side is Side.BUY else 1]
-    scaled = None if at_optimum is None else at_optimum * _ratio(view) / optimum.ratio
-    reservation = _money(scaled)
+    reservation = _money(optimum.reservations(float(size), _ratio(view))[0 if side is Side.BUY else 1])
     skew = view.parameters.max_skew / view.marks[view.layout.target.quote]
     price = (reference_bid if side is Side.BUY else reference_ask)(reservation, hedge, skew)
     reason = "" if price is not None else _missing(view, side, size, reservation, hedge)

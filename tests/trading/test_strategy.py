@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -123,18 +123,58 @@ class ReferenceTests(SynchronousTestCase):
         assert before is not None and after is not None
         self.assertAlmostEqual(after / before, D("248.9") / D("249.9"), 9)
 
-    @given(st.decimals("-0.24", "0.24", places=3))
-    @hypothesis_settings(max_examples=25, deadline=None)
-    def test_within_reach_a_scaled_reservation_is_as_good_as_a_new_one(self, shift: Decimal) -> None:
-        """The error stays below twice reach × the distance of the reservation price from the mark."""
-        view = moved(self.view, str(D(250) + shift))
-        self.assertFalse(POOL.needs(view, self.optimum))
-        scaled, fresh = POOL.references(view, self.optimum), POOL.references(view, POOL.optimise(view))
-        for cached, exact in zip(scaled, fresh, strict=True):
-            assert cached.reservation is not None and exact.reservation is not None
-            mark = view.marks["BTC"] / view.marks["HUF"]
-            bound = 2 * D("0.001") * abs(exact.reservation - mark) + mark * D("1e-6")
-            self.assertLessEqual(abs(cached.reservation - exact.reservation), bound)
+    @given(
+        st.decimals("-0.25", "0.25", places=3),
+        st.tuples(
+            st.integers(500, 12_000), st.integers(50, 1200), st.integers(10**5, 33 * 10**5), st.integers(50, 1200)
+        ),
+        st.sampled_from(("0.5", "5", "50")),
+        st.sampled_from(("0", "0.0001", "0.01", "0.1")),
+    )
+    @example(D("-0.188"), (2290, 306, 1_935_560, 438), "5", "0.1")  # the mark moves 0.08 %, the reservation ask 13 %
+    @example(D("0.147"), (7974, 790, 1_432_515, 511), "5", "0.01")
+    @hypothesis_settings(max_examples=60, deadline=None)
+    def test_a_price_that_serves_is_off_by_a_quarter_of_the_slack_at_most(
+        self, shift: Decimal, held: tuple[int, int, int, int], penalty: str, aversion: str
+    ) -> None:
+        """Whatever the inventory: the cached reservation against the one that the optimizer finds for the same view."""
+        view = self._holding(held, penalty, aversion)
+        optimum = POOL.optimise(view)
+        POOL.references(view, optimum)
+        after = moved(view, str(D(250) + shift))
+        if POOL.needs(after, optimum):
+            return  # nothing is placed at such a price
+        cached = POOL.references(after, optimum)
+        slack = (PARAMETERS.edge_to_enter - PARAMETERS.edge_to_leave) / after.marks["HUF"]
+        for near, exact in zip(cached, POOL.references(after, POOL.optimise(after)), strict=True):
+            if near.reservation is not None and exact.reservation is not None:
+                self.assertLessEqual(abs(near.reservation - exact.reservation), slack / 4 + D("0.01"))
+
+    def _holding(self, held: tuple[int, int, int, int], penalty: str, aversion: str) -> View:
+        stocks = (
+            stock("source", "USD", str(held[0])),
+            stock("source", "BTC", str(D(held[1]) / 100)),
+            stock("target", "HUF", str(held[2])),
+            stock("target", "BTC", str(D(held[3]) / 100)),
+        )
+        changed = evolve(PARAMETERS, deviation_penalty=D(penalty), risk_aversion=D(aversion))
+        return sample(stocks=stocks, rules=WITH_RULES, parameters=changed)
+
+    def test_where_a_reservation_moves_faster_than_the_mark_a_new_optimum_is_needed_sooner(self) -> None:
+        view = self._holding((2290, 306, 1_935_560, 438), "5", "0.1")
+        optimum = POOL.optimise(view)
+        after = moved(view, "249.9")
+        self.assertFalse(POOL.needs(after, optimum))  # nobody has asked for a price yet
+        POOL.references(view, optimum)
+        self.assertTrue(POOL.needs(after, optimum))
+
+    def test_a_reference_waits_for_no_solver(self) -> None:
+        POOL.references(self.view, self.optimum)
+        known = self.optimum.answers
+        POOL.references(moved(self.view, "250.2"), self.optimum)
+        self.assertEqual(self.optimum.answers, known)
+        self.assertFalse(POOL.needs(moved(self.view, "250.2"), self.optimum))
+        self.assertGreater(self.optimum.answers, known)
 
     def test_beyond_reach_or_with_other_holdings_a_new_optimum_is_needed(self) -> None:
         self.assertTrue(POOL.needs(moved(self.view, "250.3"), self.optimum))
