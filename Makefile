@@ -5,7 +5,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik test check accept cover faults lock clean
+.PHONY: help demo demo-sputnik test check accept cover faults mutate-config lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -48,6 +48,9 @@ cover: $(VENV)/.test ## run the tests and show which lines they do not reach
 
 faults: $(VENV)/.test ## 10,000 schedules of faults against the whole pool in virtual time; N=all for every pair
 	$(RUN) -m tests.faults $(or $(N),10000)
+
+mutate-config: $(VENV)/.run ## spoil configurations in every way: none may be accepted; counts a kind
+	$(RUN) -m tests.tools.mutate_config
 
 lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
 	cd requirements && for part in run test dev; do \
