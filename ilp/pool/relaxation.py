@@ -354,17 +354,15 @@ class Relaxation:
                 self._focus(self._cap * 1024)
                 self._build()
                 continue
-            if exact:
-                x, multipliers = on_face(
-                    self._hessian,
-                    len(self._gradient) - self._sizes[2],
-                    self._gradient,
-                    self._rows,
-                    (lower, upper),
-                    found,
-                )
             flows, duals = self._answer(x, multipliers, offsets)
             priced = self._bounds.price(duals)
+            if exact:
+                linear, limits = len(x) - self._sizes[2], (lower, upper)
+                x, multipliers = on_face(self._hessian, linear, self._gradient, self._rows, limits, found)
+                flows, other = self._answer(x, multipliers, offsets)
+                again = self._bounds.price(other)
+                if again.loss(status) > priced.loss(status):
+                    duals, priced = other, again
             wanted = self._wanted(priced, status)
             refined = self._refined(priced, status)
             if not wanted and not refined:

@@ -93,6 +93,34 @@ class RoundedTests(SynchronousTestCase):
         column = rounded(pool, solution, steps_of(pool, "0.01"), D(1))
         self.assertIn((1, "back", D("5.00")), [(m.move, m.direction, m.amount) for m in column.moves])
 
+    def test_when_every_move_falls_below_a_minimum_nothing_is_left_and_it_says_so(self) -> None:
+        pool, solution = solved("readme-2")
+        column = rounded(pool, solution, steps_of(pool, "0.01", "1000"), D(1))
+        self.assertEqual((column.moves, column.column), ((), solution.base))
+        self.assertIn("minimum", column.withheld)
+        self.assertEqual(len(column.dropped), 2)
+
+    def test_undoing_float_noise_never_overspends_a_holding(self) -> None:
+        pool, solution = solved("hedge-available")  # sells all of the 0.4 that is available
+        holdings = (pool.holdings[0], evolve(pool.holdings[1], available=0.4 - 1e-11), *pool.holdings[2:])
+        pool = evolve(pool, holdings=holdings, quotes=())
+        solution = solve(pool)
+        sold = [m.amount for m in rounded(pool, solution, steps_of(pool, "0.1"), D(0)).moves if m.move == 0]
+        self.assertTrue(all(float(amount) <= 0.4 - 1e-11 for amount in sold), sold)
+
+    def test_a_lot_that_no_longer_fits_drops_a_move_at_its_minimum(self) -> None:
+        pool, _ = example("hedge-available")
+        trade = evolve(pool.moves[0], min=0.4 - 1e-11)
+        holdings = (pool.holdings[0], evolve(pool.holdings[1], available=0.4 - 1e-11), *pool.holdings[2:])
+        pool = evolve(pool, holdings=holdings, quotes=(), moves=(trade, *pool.moves[1:]))
+        moves = rounded(pool, solve(pool), steps_of(pool, "0.1"), D(0)).moves
+        self.assertNotIn(0, [m.move for m in moves])
+
+    def test_steps_may_be_plain_pairs(self) -> None:
+        pool, solution = solved("readme-2")
+        pairs = {key: (step.lot, step.minimum) for key, step in steps_of(pool, "0.0001").items()}
+        self.assertEqual(rounded(pool, solution, pairs), rounded(pool, solution, steps_of(pool, "0.0001")))
+
     def test_directions_without_a_step_go_to_eight_decimals(self) -> None:
         pool, solution = solved("readme-2")
         for move in rounded(pool, solution, {}, D(1)).moves:

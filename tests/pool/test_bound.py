@@ -1,0 +1,88 @@
+"""The Lagrangian bound: whatever the duals, no plan is better."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ilp.pool.bound import Bounds, Duals, Status
+from ilp.pool.curves import Lane, lanes
+from ilp.pool.document import Pool, parse_pool
+from ilp.pool.optimizer import feasible, solve
+from ilp.pool.valuation import column
+from tests.pool.cases import NumberTestCase
+from tests.pool.pools import random_pool
+
+seeds = st.integers(0, 10**6)
+
+
+def some_duals(rng: Random, pool: Pool) -> Duals:
+    """Duals out of the air, some of them out of bounds."""
+    penalty = pool.valuation.deviation_penalty
+    slopes = [rng.uniform(-16, 6) * penalty for _ in pool.holdings]
+    rents = [rng.choice([0.0, rng.random() * penalty * pool.marks[h.asset]]) for h in pool.holdings]
+    totals = [rng.uniform(-1, 3) * sum(h.total for h in pool.holdings if h.asset == a) for a in pool.valuation.assets]
+    return Duals(np.array(slopes), np.array(rents), np.array(totals))
+
+
+def some_plan(rng: Random, pool: Pool, all_lanes: list[Lane]) -> dict[int, float]:
+    """A feasible plan out of the air."""
+    amounts = {n: lane.high * rng.random() for n, lane in enumerate(all_lanes) if lane.grid and rng.random() < 0.4}
+    return feasible(pool, all_lanes, amounts)
+
+
+class AnyDualsTests(NumberTestCase):
+    """Bounds from duals that nothing is known about."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(seeds, st.integers(2, 3))
+    def test_no_plan_loses_less_than_any_duals_say(self, seed: int, venues: int) -> None:
+        rng = Random(seed)
+        pool = evolve(parse_pool(random_pool(rng, venues)), quotes=())
+        all_lanes = list(lanes(pool))
+        bounds = Bounds(pool, all_lanes)
+        plans = [column(pool, all_lanes, some_plan(rng, pool, all_lanes)) for _ in range(8)]
+        plans.append(solve(pool).optimized)
+        for _ in range(5):
+            everything = [Status.FREE if lane.grid else Status.OFF for lane in all_lanes]
+            least = bounds.price(some_duals(rng, pool)).loss(everything)
+            for plan in plans:
+                loss = plan.costs + plan.risk + plan.deviation
+                self.assertLessEqual(least, loss + 1e-9 * (1 + plan.magnitude + abs(least)))
+
+    @settings(max_examples=40, deadline=None)
+    @given(seeds)
+    def test_a_branch_bounds_its_own_plans(self, seed: int) -> None:
+        rng = Random(seed)
+        pool = evolve(parse_pool(random_pool(rng)), quotes=())
+        all_lanes = list(lanes(pool))
+        bounds = Bounds(pool, all_lanes)
+        plan = some_plan(rng, pool, all_lanes)
+        status = [Status.ON if n in plan else Status.OFF for n in range(len(all_lanes))]
+        found = column(pool, all_lanes, plan)
+        least = bounds.price(some_duals(rng, pool)).loss(status)
+        self.assertLessEqual(
+            least, found.costs + found.risk + found.deviation + 1e-9 * (1 + found.magnitude + abs(least))
+        )
+
+    @settings(max_examples=40, deadline=None)
+    @given(seeds)
+    def test_a_branch_is_never_bounded_less_than_the_whole(self, seed: int) -> None:
+        rng = Random(seed)
+        pool = evolve(parse_pool(random_pool(rng)), quotes=())
+        all_lanes = list(lanes(pool))
+        bounds = Bounds(pool, all_lanes)
+        priced = bounds.price(some_duals(rng, pool))
+        whole = [Status.FREE if lane.grid else Status.OFF for lane in all_lanes]
+        for number, lane in enumerate(all_lanes):
+            if lane.grid:
+                on, off = list(whole), list(whole)
+                for other in bounds.groups[lane.move]:
+                    on[other] = Status.OFF
+                on[number], off[number] = Status.ON, Status.OFF
+                noise = 1e-9 * (1 + abs(priced.loss(whole)))
+                self.assertGreaterEqual(min(priced.loss(on), priced.loss(off)), priced.loss(whole) - noise)
