@@ -37,6 +37,7 @@ from ilp.simulation.embedded import EMBEDDED, Embedded
 from ilp.simulation.recordings import RecordingError
 from ilp.trading.trader import Trader
 from web.service import CannotServe, WebService
+from web.sessions import Role
 
 __all__ = ["Daemon", "run"]
 
@@ -121,6 +122,8 @@ class Daemon(Service):
         }
         feed: IRateFeed = client(connections["fiat"], "fiat", clock, settings)
         self.trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
+        waiting = self.trader.recorder
+        self.metrics.gauges["ilp_journal_waiting"] = "Records that are not written yet.", lambda: float(waiting.waiting)
         assert self._books is not None  # opened with the journal
         keep_books(self.trader, self._books)
         mode = "paper" if settings.simulation is not None else "live"
@@ -136,7 +139,8 @@ class Daemon(Service):
             in_worker=partial(deferToThreadPool, self._reactor, self._reactor.getThreadPool()),
         )
         users = _with_random_passwords(settings.web.users)
-        self.web = WebService(self.operator, users, self._reactor)
+        roles = {name: Role(role) for name, role in settings.web.roles.items()}
+        self.web = WebService(self.operator, users, self._reactor, roles, metrics=self.metrics)
         port = await self.web.listen(settings.web)
         self._greet(settings, port.getHost().port, users)  # type: ignore[attr-defined]
         self.probe.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 __all__ = [
     "Ages",
+    "AlarmRules",
     "Connection",
     "Cost",
     "Limits",
@@ -142,7 +143,7 @@ class VarianceRules:
 
 @frozen
 class Web:
-    """Where the console listens; `users` maps a name to its password hash or cleartext."""
+    """Where the console listens; `users` maps a name to its password hash or cleartext, `roles` to viewer or operator."""
 
     host: str
     port: int
@@ -151,6 +152,37 @@ class Web:
     ssl_cert: Path | None
     ssl_cert_chain: Path | None
     users: Mapping[str, str] = field(repr=False)
+    roles: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class AlarmRules:
+    """Who is told of what; a channel without an address is off.  Levels are `info`, `warning` or `critical`.
+
+    :ivar again: seconds in which the same alarm is not sent twice.
+    :ivar quiet_hours: times of UTC between which only critical alarms are sent at once; None for never.
+    :ivar loss_step: the part of the day's largest loss that is an alarm each time it is lost; 0 for none.
+    """
+
+    webhook: str = field(default="", repr=False)
+    webhook_level: str = "warning"
+    telegram_token: str = field(default="", repr=False)
+    telegram_chat: str = ""
+    telegram_level: str = "warning"
+    telegram_api: str = "https://api.telegram.org"
+    mail_to: str = ""
+    mail_from: str = ""
+    mail_level: str = "critical"
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = field(default="", repr=False)
+    again: float = 3600.0
+    quiet_hours: tuple[time, time] | None = None
+    loss_step: Decimal = Decimal("0.25")
+    heartbeat: str = field(default="", repr=False)
+    heartbeat_every: float = 60.0
 
 
 @frozen
@@ -199,3 +231,4 @@ class Settings:
     web: Web
     simulation: Simulation | None
     origins: Mapping[str, str] = field(factory=dict, repr=False)
+    alarms: AlarmRules = AlarmRules()

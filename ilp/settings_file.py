@@ -19,6 +19,7 @@ from ilp import settings_values as kinds
 from ilp.parameters import InvalidParameters, Table
 from ilp.settings import (
     Ages,
+    AlarmRules,
     Connection,
     Limits,
     Settings,
@@ -34,6 +35,7 @@ __all__ = ["ConfigurationError", "Loaded", "Problem", "load"]
 
 T = TypeVar("T")
 _SECRET_SECTIONS = ("users",)
+_SECRETS = tuple(("alarms", key) for key in ("webhook", "telegram_token", "smtp_password", "heartbeat"))
 _SECRET_KEYS = ("id", "secret")
 
 
@@ -116,7 +118,7 @@ class _Reader:
         if text is None:
             self.fault(key.section, key.name, "", f"is missing; it must be {key.kind.allowed}")
             return None
-        self.effective.append((key.section, key.name, text, origin))
+        self.effective.append((key.section, key.name, _masked(key.section, key.name, text), origin))
         if text.startswith("<"):
             return None
         try:
@@ -145,7 +147,11 @@ class _Reader:
 
 
 def _masked(section: str, key: str, value: str) -> str:
-    secret = section in _SECRET_SECTIONS or (section in CONNECTION_SECTIONS and key in _SECRET_KEYS)
+    secret = (
+        section in _SECRET_SECTIONS
+        or (section, key) in _SECRETS
+        or (section in CONNECTION_SECTIONS and key in _SECRET_KEYS)
+    )
     return "********" if secret and value and not value.startswith(("env:", "file:")) else value
 
 
@@ -301,6 +307,10 @@ def _web(reader: _Reader, values: Mapping[str, Any]) -> Web:
     for name, password in users.items():
         if name == "admin" and password == "admin":
             reader.fault("users", "admin", password, "admin/admin is refused always; choose another password")
+    roles = reader.free("roles")
+    for name, role in roles.items():
+        if name not in users:
+            reader.fault("roles", name, role, f"is nobody of [users]{_nearest(name, users)}")
     ssl = values["webserver.ssl"]
     for name in ("ssl_key", "ssl_cert", "ssl_cert_chain"):
         path = values[f"webserver.{name}"]
@@ -316,7 +326,7 @@ def _web(reader: _Reader, values: Mapping[str, Any]) -> Web:
         name: reader.file.parent / path if (path := values[f"webserver.{name}"]) is not None else None
         for name in ("ssl_key", "ssl_cert", "ssl_cert_chain")
     }
-    return Web(host=host or "", port=values["webserver.port"] or 0, ssl=bool(ssl), users=users, **paths)
+    return Web(host=host or "", port=values["webserver.port"] or 0, ssl=bool(ssl), users=users, roles=roles, **paths)
 
 
 def _is_loopback(host: str) -> bool:
@@ -367,6 +377,7 @@ def _settings(
         web=web,
         simulation=_simulation(reader, values),
         origins=dict(reader.origins),
+        alarms=_alarms(reader, values),
     )
 
 
@@ -401,6 +412,21 @@ def _overrides(reader: _Reader, tickers: Mapping[str, str]) -> dict[str, Decimal
 def _section(record: Callable[..., T], section: str, values: Mapping[str, Any]) -> T:
     names = [name for name in inspect.signature(record).parameters if f"{section}.{name}" in values]
     return record(**{name: values[f"{section}.{name}"] for name in names})
+
+
+def _alarms(reader: _Reader, values: Mapping[str, Any]) -> AlarmRules:
+    rules = _section(AlarmRules, "alarms", values)
+    together = (
+        (("telegram_token", rules.telegram_token), ("telegram_chat", rules.telegram_chat)),
+        (("smtp_host", rules.smtp_host), ("mail_to", rules.mail_to), ("mail_from", rules.mail_from)),
+    )
+    for keys in together:
+        if any(text for _, text in keys):
+            for name, text in keys:
+                if not text:
+                    given = ", ".join(key for key, text in keys if text)
+                    reader.fault("alarms", name, "", f"is missing; {given} needs it")
+    return rules
 
 
 def _limits(values: Mapping[str, Any], size: Decimal) -> Limits:

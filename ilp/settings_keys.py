@@ -36,6 +36,7 @@ class Key:
 _POSITIVE = kinds.number("0", above=True)
 _AMOUNT = kinds.number("0")
 _FRACTION = kinds.number("0", "1")
+_SEVERITY = kinds.choice(("info", "warning", "critical"))
 
 KEYS: tuple[Key, ...] = (
     Key("modules", "source", kinds.dotted, None, "", "Class of the venue that liquidity is taken from."),
@@ -220,6 +221,32 @@ KEYS: tuple[Key, ...] = (
         "",
         "Listen beyond loopback without TLS, in plain sight of the network.",
     ),
+    Key("alarms", "webhook", kinds.url, "", "", "Address that each alarm is posted to as JSON."),
+    Key("alarms", "webhook_level", _SEVERITY, "warning", "", "Least severity that is posted there."),
+    Key("alarms", "telegram_token", kinds.words, "", "", "Token of the Telegram bot that sends."),
+    Key("alarms", "telegram_chat", kinds.words, "", "", "Telegram chat that it sends to."),
+    Key("alarms", "telegram_level", _SEVERITY, "warning", "", "Least severity that is sent there."),
+    Key("alarms", "telegram_api", kinds.url, "https://api.telegram.org", "", "Where Telegram's bot API is."),
+    Key("alarms", "mail_to", kinds.words, "", "", "Addresses that alarms are mailed to, comma-separated."),
+    Key("alarms", "mail_from", kinds.words, "", "", "Sender of the mails."),
+    Key("alarms", "mail_level", _SEVERITY, "critical", "", "Least severity that is mailed."),
+    Key("alarms", "smtp_host", kinds.words, "", "", "Mail server."),
+    Key("alarms", "smtp_port", kinds.integer(1, 65535), "587", "", "Its port."),
+    Key(
+        "alarms",
+        "smtp_security",
+        kinds.choice(("starttls", "tls", "none")),
+        "starttls",
+        "",
+        "How the way to it is encrypted; none sends no password.",
+    ),
+    Key("alarms", "smtp_user", kinds.words, "", "", "Name at the mail server."),
+    Key("alarms", "smtp_password", kinds.words, "", "", "Password at the mail server."),
+    Key("alarms", "again", kinds.seconds(1, 604_800), "1 h", "s", "How long the same alarm is not sent again."),
+    Key("alarms", "quiet_hours", kinds.hours, "", "UTC", "When only critical alarms are sent; the others come after."),
+    Key("alarms", "loss_step", _FRACTION, "0.25", "fraction", "Each such part of the day's largest loss is an alarm."),
+    Key("alarms", "heartbeat", kinds.url, "", "", "Address that is asked regularly, for a watch on silence."),
+    Key("alarms", "heartbeat_every", kinds.seconds(1, 86_400), "60", "s", "How often."),
     Key("simulation", "start", kinds.time, None, "", "The world's time at which the simulation starts."),
     Key("simulation", "speed", kinds.number("0", "100000", above=True), "1", "world s/s", "How fast the world runs."),
     Key("simulation", "seed", kinds.integer(0, 2**63), "1", "", "Seed of the drivers, of ids and of salts."),
@@ -244,6 +271,7 @@ FREE_SECTIONS: dict[str, Kind] = {
     "target_balance_target": _AMOUNT,
     "variance_overrides": _AMOUNT,
     "users": kinds.text,
+    "roles": kinds.choice(("viewer", "operator")),
 }
 
 # A connection's keys: these three, and the further keyword arguments of its client's class.

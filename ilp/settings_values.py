@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from datetime import time as TimeOfDay
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -24,6 +26,7 @@ __all__ = [
     "coin_cost",
     "cost",
     "dotted",
+    "hours",
     "integer",
     "lanes",
     "number",
@@ -33,7 +36,9 @@ __all__ = [
     "text",
     "ticker",
     "time",
+    "url",
     "window",
+    "words",
 ]
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -160,6 +165,34 @@ def choice(options: Iterable[str]) -> Kind:
         return raw
 
     return Kind("one of " + ", ".join(words), parse)
+
+
+words = Kind("text, or empty", str)
+
+
+def _url(raw: str) -> str:
+    parts = urlsplit(raw)
+    if raw and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError(raw)
+    return raw
+
+
+url = Kind("an address that begins with http:// or https://, or empty", _url)
+
+
+def _hours(raw: str) -> tuple[TimeOfDay, TimeOfDay] | None:
+    if not raw:
+        return None
+    begin, dash, end = raw.partition("-")
+    if not dash:
+        raise ValueError(raw)
+    found = TimeOfDay.fromisoformat(begin.strip()), TimeOfDay.fromisoformat(end.strip())
+    if found[0] == found[1] or found[0].tzinfo or found[1].tzinfo:
+        raise ValueError(raw)
+    return found
+
+
+hours = Kind("hours of the day such as 22:00-07:00, or empty", _hours)
 
 
 def _ticker(raw: str) -> str:

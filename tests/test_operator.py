@@ -288,12 +288,12 @@ class TradingTests(OperatorCase):
         self.assertIn(entry["id"], [t["id"] for t in self.operator.snapshot()["state"]["transfers"]])
 
     def test_a_proposal_that_the_pool_cannot_make_names_the_field(self) -> None:
-        for asset, way, amount, field in (
+        for asset, way, size, field in (
             ("EUR", ("source", "target"), "1", "asset"),
             ("BTC", ("mars", "target"), "1", "from"),
             ("BTC", ("source", "target"), "nan", "amount"),
         ):
-            declined = self.declined(self.operator.propose("anna", asset, way, amount, None))
+            declined = self.declined(self.operator.propose("anna", asset, way, size, None))
             self.assertEqual((declined.status, declined.document["errors"][0]["field"]), (400, field))
 
     def test_an_amount_that_is_no_number_is_declined(self) -> None:

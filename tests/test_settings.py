@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from ilp.settings import Cost
+from ilp.settings import AlarmRules, Cost
 from ilp.settings_file import ConfigurationError, Loaded, Problem, load
 from tests.configurations import MINIMAL, bent, written
 
@@ -119,6 +119,22 @@ class SecretTests(_Case):
         self.assertNotIn("wonderland", text)
         self.assertNotIn("a-long-password", text)
 
+    def test_whoever_is_not_listed_has_no_role_of_their_own(self) -> None:
+        text = MINIMAL + "vera = a-longer-password\n\n[roles]\nvera = viewer\n"
+        self.assertEqual(self.loaded(text).settings.web.roles, {"vera": "viewer"})
+
+    def test_alarms_are_off_unless_a_channel_has_an_address(self) -> None:
+        self.assertEqual(self.loaded().settings.alarms, AlarmRules())
+
+    def test_quiet_hours_may_pass_midnight(self) -> None:
+        rules = self.loaded(MINIMAL + "\n[alarms]\nquiet_hours = 22:00-07:00\n").settings.alarms
+        self.assertEqual(rules.quiet_hours, (time(22), time(7)))
+
+    def test_the_secrets_of_alarms_are_masked(self) -> None:
+        loaded = self.loaded(MINIMAL + "\n[alarms]\ntelegram_token = hush\ntelegram_chat = 7\n")
+        self.assertNotIn("hush", repr(loaded.effective))
+        self.assertNotIn("hush", repr(loaded.settings))
+
     def test_the_settings_do_not_print_secrets(self) -> None:
         text = repr(self.loaded().settings)
         self.assertNotIn("wonderland", text)
@@ -194,6 +210,23 @@ class RefusalTests(_Case):
 
     def test_admin_with_password_admin_is_refused(self) -> None:
         self.assert_one_problem(bent(("anna = a-long-password", "admin = admin")), "users", "admin", "always")
+
+    def test_a_role_of_nobody_is_refused(self) -> None:
+        self.assert_one_problem(MINIMAL + "\n[roles]\nana = viewer\n", "roles", "ana", "did you mean anna")
+
+    def test_a_role_that_does_not_exist_is_refused(self) -> None:
+        self.assert_one_problem(MINIMAL + "\n[roles]\nanna = king\n", "roles", "anna", "one of viewer, operator")
+
+    def test_half_a_channel_of_alarms_is_refused(self) -> None:
+        self.assert_one_problem(MINIMAL + "\n[alarms]\ntelegram_token = x\n", "alarms", "telegram_chat", "needs it")
+
+    def test_quiet_hours_that_are_no_hours_are_refused(self) -> None:
+        self.assert_one_problem(MINIMAL + "\n[alarms]\nquiet_hours = 22\n", "alarms", "quiet_hours", "22:00-07:00")
+
+    def test_a_webhook_that_is_no_address_is_refused_without_being_shown(self) -> None:
+        text = MINIMAL + "\n[alarms]\nwebhook = ftp://hush\n"
+        self.assert_one_problem(text, "alarms", "webhook", "http")
+        self.assertNotIn("hush", str(self.problems(text)[0]))
 
     def test_a_console_without_users_is_refused(self) -> None:
         self.assert_one_problem(bent(("anna = a-long-password\n", "")), "users", "", "passwd")

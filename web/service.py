@@ -19,12 +19,14 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from ilp.metrics import Metrics
 from ilp.operator import Console
 from ilp.passwords import PasswordChecker, cleartext_users
 from ilp.settings import Web
 from web.access import Access, Checker
 from web.api import Api
 from web.assets import Assets
+from web.exposition import Exposition
 from web.feed import Feed
 from web.history import History
 from web.pages import Pages
@@ -50,6 +52,7 @@ class WebService:
 
     :ivar reactor: with sockets, time and a thread pool.
     :ivar roles: by user; whoever is not listed is an operator.
+    :ivar metrics: what the daemon counts, for `/metrics`.
     :ivar checker: checks passwords; by default those of `users` in the reactor's threads.
     """
 
@@ -58,6 +61,7 @@ class WebService:
     reactor: Any
     roles: Mapping[str, Role] = field(factory=dict)
     checker: Checker | None = None
+    metrics: Metrics | None = None
     sessions: Sessions = field(init=False)
     feed: Feed = field(init=False)
     history: History = field(init=False)
@@ -89,7 +93,10 @@ class WebService:
             self.reactor, checker, self.sessions, Throttle(self.reactor), self.roles, cookie=f"ilp-session-{port}"
         )
         self._pages = PageFactory(self.feed, access, self.reactor, secure)
-        parts = Parts(Api(self.console), access, Pages(assets), assets, WebSocketResource(self._pages), self.history)
+        pages = self._pages
+        exposition = Exposition(lambda: read(self.console), self.metrics, lambda: len(pages.pages), self.reactor)
+        socket = WebSocketResource(pages)
+        parts = Parts(Api(self.console), access, Pages(assets), assets, socket, self.history, exposition)
         self.root = Root(parts, self._mode)
         self._site = ConsoleSite(self.root, self.reactor)
         return self._site

@@ -29,6 +29,7 @@ from web.access import Access, Caller, Credentials
 from web.api import ACTS, READ_ONLY_ACTS, Api
 from web.assets import Assets
 from web.bodies import invalid
+from web.exposition import CONTENT_TYPE, Exposition
 from web.history import History
 from web.pages import VERSION, ConsolePage, LoginPage, MessagePage, Pages
 from web.replies import JSON, Refused, Reply, json_reply, refusal, send
@@ -82,6 +83,7 @@ class Parts:
     assets: Assets
     socket: WebSocketResource
     history: History
+    exposition: Exposition
 
 
 @define(eq=False)
@@ -107,6 +109,9 @@ class Root(Resource):
             "/api/plans": {b"GET": self._plans},
             "/api/insight": {b"GET": self._insight},
             "/api/history": {b"GET": self._history},
+            "/metrics": {b"GET": self._metrics},
+            "/healthz": {b"GET": self._healthy},
+            "/readyz": {b"GET": self._ready},
             **acts,
         }
 
@@ -260,6 +265,17 @@ class Root(Resource):
     async def _history(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
         return json_reply(self.parts.history.document())
+
+    async def _metrics(self, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        return Reply(200, self.parts.exposition.text(), CONTENT_TYPE)
+
+    async def _healthy(self, request: Request, credentials: Credentials) -> Reply:
+        return Reply(200, b"ok\n", b"text/plain")  # the reactor comes round, or nobody would read this
+
+    async def _ready(self, request: Request, credentials: Credentials) -> Reply:
+        able, state = self.parts.exposition.ready()
+        return Reply(200 if able else 503, f"{state}\n".encode(), b"text/plain")
 
     async def _act(self, name: str, request: Request, credentials: Credentials) -> Reply:
         # Who, from where, allowed, then what: nothing of the body is looked at before the first three are answered.

@@ -88,6 +88,7 @@ class Pace:
 
     def order_sent(self, request: OrderRequest) -> None:
         """An order, or a change of one, was handed to the socket."""
+        self.metrics.count("ilp_orders_sent_total", "Orders, and changes of orders, handed to a socket.")
         if request.purpose is Purpose.QUOTE:
             began = self._replacing.pop(request.side, None)
             if began is not None:

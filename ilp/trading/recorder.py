@@ -39,6 +39,11 @@ class Recorder:
     _retrying: bool = False
     _count: int = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many records have not been written because the journal cannot be."""
+        return len(self._waiting)
+
     def record(self, *entries: Entry) -> None:
         """Keep *entries* together, in the order of the calls."""
         if not entries:

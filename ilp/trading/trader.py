@@ -563,6 +563,7 @@ class Trader:
         """Apply a fill to the picture, to exposure and to the journal."""
         if self.life.state is State.INITIALIZING:
             self.recovery = evolve(self.recovery, fills=self.recovery.fills + 1)
+        self.metrics.count("ilp_fills_total", "Fills of own orders.")
         self.fills.take(order, growth, trade_id)
         if order.purpose is Purpose.QUOTE:
             self.pace.fill_told()

@@ -30,7 +30,14 @@ BODIES: dict[str, Any] = {
     "hedge": {},
     "cancel": {"venue": "target", "all": True},
 }
-PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/favicon.ico"), ("GET", "/")}
+PUBLIC = {
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("GET", "/favicon.ico"),
+    ("GET", "/"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+}
 
 
 class SiteTestCase(SynchronousTestCase):
