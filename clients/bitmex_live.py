@@ -107,9 +107,13 @@ class Live:
     async def _partials(self) -> None:
         if not self._awaited:
             return
-        missing = f"no partial of {', '.join(sorted(self._awaited))}"
-        late = Unreachable(self.venue, "connecting", f"{missing} in {self.options.deadline:g} s")
-        await bounded(self._complete, self.options.deadline, self.clock, lambda: late)
+        limit = self.options.deadline
+
+        def late() -> Unreachable:
+            missing = ", ".join(sorted(self._awaited))
+            return Unreachable(self.venue, "connecting", f"no partial of {missing} in {limit:g} s")
+
+        await bounded(self._complete, limit, self.clock, late)
 
     def _choose(self, contracts: Contracts) -> Contracts:
         for symbol, fault in contracts.unusable.items():

@@ -46,7 +46,7 @@ class ClientCase(TestCase):
     def client(self, **options: Any) -> tuple[BitMEX, Recorder]:
         given: dict[str, Any] = {
             "id": "key-alice", "secret": "secret-alice", "endpoint": self.venue.endpoint, **QUICK,
-            "tickers": self.tickers, **options,
+            "ping_timeout": 5.0, "tickers": self.tickers, **options,
         }  # fmt: skip
         client = BitMEX(reactor=reactor, now=self.world.clock.now, **given)
         client.on("error", lambda error: None)
@@ -329,6 +329,18 @@ class StreamTests(ClientCase):
         await connecting
         book = await recorder.until("book", lambda book: book["bids"])
         assert book["bids"][0]["price"] in (59990, 59991)
+
+    @asynchronous
+    async def test_the_partial_of_executions_is_not_waited_for_and_that_of_orders_is(self) -> None:
+        self.venue.fault({"drop_partials": "execution,transact"})
+        client, _ = await self.connected()
+        await client.placeOrder("BTC/USDT", D("0.01"), D(50000), "BUY")
+        self.venue.fault({"drop_partials": "order"})
+        other, recorder = self.client(deadline=0.5)
+        connecting = other.connect()
+        await recorder.until("error", lambda error: "no partial of order" in str(error))
+        self.venue.fault({"drop_partials": None})
+        await connecting
 
     @asynchronous
     async def test_without_a_key_the_market_is_open_and_the_account_is_not(self) -> None:

@@ -26,7 +26,7 @@ from tests.simulation.bitmex.world import World, make_world
 
 QUICK: dict[str, Any] = {
     "ping_interval": 0.1,
-    "ping_timeout": 0.3,
+    "ping_timeout": 1.0,
     "backoff_first": 0.02,
     "backoff_longest": 0.1,
     "rate": 1000,
@@ -150,6 +150,13 @@ class BitmexContract(ExchangeContract, TestCase):
         first = await client.getCurrentAddress("BTC")
         assert first and await client.getCurrentAddress("BTC") == first
         assert await client.getNewAddress("BTC") == first
+
+
+class BitmexNewestDialectContract(BitmexContract):
+    """The same where the venue leaves out what is empty and describes its tables as briefly as it may."""
+
+    async def start_bench(self) -> Bench:
+        return BitmexBench(await make_world(reactor, dialect="current"))
 
 
 class BitmexConnectionContract(ConnectionContract, WireContract, TestCase):

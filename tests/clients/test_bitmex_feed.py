@@ -15,7 +15,7 @@ from clients.exchange import NotAuthorised, Unreachable
 from tests.clients.bench import asynchronous, eventually
 from tests.simulation.bitmex.world import make_world
 
-QUICK: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": 0.3, "backoff_first": 0.02, "connect_deadline": 2.0}
+QUICK: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": 5.0, "backoff_first": 0.02, "connect_deadline": 10.0}
 KEY = {"id": "key-alice", "secret": "secret-alice"}
 
 

@@ -64,8 +64,8 @@ class RestTests(SynchronousTestCase):
         self.entry = Budget(self.clock, 100.0, 100.0)
         now = datetime(2015, 6, 1, tzinfo=UTC)
         return Rest(
-            "bitmex", "http://host:1", key, Secret("hush-hush"), self.http, self.clock, lambda: now, budget, self.entry, 10.0,
-            Redactor("hush-hush"),
+            "bitmex", "http://host:1", key, Secret("hush-hush"), self.http, self.clock, lambda: now, budget, self.entry,
+            10.0, Redactor("hush-hush"),
         )  # fmt: skip
 
     def get(self, rest: Rest, path: str = "/order", **more: Any) -> Deferred[Any]:

@@ -60,6 +60,7 @@ class Entry:
     _after_fill: dict[int, Order] = field(factory=dict)
     _trades: dict[int, str] = field(factory=dict)
     _shown: dict[str, Row] = field(factory=dict)
+    _stops: dict[str, WireOrder] = field(factory=dict)
 
     # ------------------------------------------------------------------------------------------------ placing
 
@@ -139,16 +140,16 @@ class Entry:
         return client_id
 
     def _wait_for_trigger(self, order: WireOrder) -> WireOrder:
-        waiting = [o for o in self.desk.of(order.account) if not o.final and o.stop is not None and not o.triggered]
+        waiting = [o for o in self.desk.live(order.account) if o.stop is not None and not o.triggered]
         if sum(1 for o in waiting if o.listing is order.listing) >= _MOST_STOPS:
             raise ApiError(400, "Too many open orders")
-        self.desk.add(order)
+        self._stops[order.id] = self.desk.add(order)
         self._show(order)
         self._execution(order, "New")
         return order
 
     def _submit(self, order: WireOrder) -> WireOrder:
-        open_ = [o for o in self.desk.of(order.account) if not o.final and o.listing is order.listing]
+        open_ = [o for o in self.desk.live(order.account) if o.listing is order.listing]
         if len(open_) >= _MOST_OPEN and order.id not in self.desk.orders:
             raise ApiError(400, "Too many open orders")
         if order.reduces and not self._reduce(order):
@@ -174,7 +175,7 @@ class Entry:
         except Rejection as refusal:
             if known:  # a stop that was triggered: nobody waits for an answer
                 return self._refuse(order, "Canceled: Account has insufficient Available Balance")
-            self._forget(order)
+            self.desk.forget(order)
             raise self._refusal(order, limit, refusal) from None
         return order
 
@@ -187,10 +188,6 @@ class Entry:
             needs = [need for need in self.core.rules.hold(pair, owner, probe) if need[1] > 0]
             currency, needed = needs[0] if needs else (currency, 0)
         return from_core(refusal, needed, ASSETS[currency].currency if currency in ASSETS else currency)
-
-    def _forget(self, order: WireOrder) -> None:
-        self.desk.orders.pop(order.id, None)
-        self.desk.rename(order, f"refused-{order.id}")
 
     def _reduce(self, order: WireOrder) -> bool:
         open_ = self.core.positions.place(order.account, order.listing.symbol).quantity
@@ -254,7 +251,7 @@ class Entry:
         """`DELETE /order/all`."""
         wanted, symbol = asked.json("filter"), asked.text("symbol").upper()
         side = wanted.get("side") if isinstance(wanted, dict) else None
-        orders = [o for o in self.desk.of(account) if not o.final and symbol in ("", o.listing.symbol)]
+        orders = [o for o in self.desk.live(account) if symbol in ("", o.listing.symbol)]
         chosen = [o for o in orders if side in (None, "Buy" if o.side is Side.BUY else "Sell")]
         return [self._cancel(order, words or asked.text("text")) for order in chosen]
 
@@ -408,11 +405,13 @@ class Entry:
         }
 
     def _trigger(self, symbol: str, price: int) -> None:
-        for order in list(self.desk.orders.values()):
-            if order.stop is None or order.triggered or order.final or order.listing.symbol != symbol:
+        for order in [order for order in self._stops.values() if order.listing.symbol == symbol]:
+            if order.final or order.stop is None:
+                del self._stops[order.id]
                 continue
             rises = (order.side is Side.BUY) == (order.type in ("Stop", "StopLimit"))
             if price >= order.stop if rises else price <= order.stop:
+                del self._stops[order.id]
                 order.triggered, order.changed = "StopOrderTriggered", self.core.now()
                 self._show(order)
                 self._execution(order, "TriggeredOrActivatedBySystem")

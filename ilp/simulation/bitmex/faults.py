@@ -17,6 +17,7 @@ key               value                what happens
 `delay_answers`   seconds              every answer comes that much later; the operation is done at once
 `drop_events`     prefixes, null       messages of tables whose names begin so (`order,execution`) are not sent
 `repeat_events`   prefixes, null       messages of these tables are sent twice
+`drop_partials`   prefixes, null       partials of these tables are not sent
 `hold_partials`   boolean              partials wait until it is false again; updates do not
 `unknown_update`  symbol               an update for a book level that does not exist is sent now
 `garbage`         true                 a frame that is no JSON goes to every connection now
@@ -125,6 +126,7 @@ _LASTING: Mapping[str, Callable[[str, object], Any]] = {
     "delay_answers": _seconds,
     "drop_events": _prefix,
     "repeat_events": _prefix,
+    "drop_partials": _prefix,
 }
 _ACTIONS: Mapping[str, Callable[[str, object], Any]] = {
     "hold_partials": _flag,
@@ -145,6 +147,7 @@ class Faults:
     delay_answers: float = 0.0
     drop_events: str | None = None
     repeat_events: str | None = None
+    drop_partials: str | None = None
     calls: list[CallRule] = field(factory=list)
     actions: dict[str, Callable[[Any], None]] = field(factory=dict, repr=False)
 
@@ -173,9 +176,13 @@ class Faults:
             return 0
         return 2 if _concerns(self.repeat_events, table) else 1
 
+    def lacks_partial(self, table: str) -> bool:
+        """Whether the partial of *table* is left out."""
+        return _concerns(self.drop_partials, table)
+
     def clear(self) -> None:
         """End every fault that lasts."""
-        self.delay_answers, self.drop_events, self.repeat_events = 0.0, None, None
+        self.delay_answers, self.drop_events, self.repeat_events, self.drop_partials = 0.0, None, None, None
         self.calls.clear()
         for name in _HARMLESS:
             self.actions[name](False)

@@ -107,6 +107,8 @@ class Feeds:
 
     def send_partial(self, to: Subscriber, table: str, symbol: str) -> None:
         """The first message of a topic; books have one for each symbol."""
+        if self.faults.lacks_partial(table):
+            return
         books = table.startswith("orderBook") and table != "orderBook10"
         for one in [symbol] if symbol or not books else self.market.listings:
             if table == "orderBookL2_25":
@@ -145,7 +147,7 @@ class Feeds:
             case "orderBook10":
                 return [market.book10_row(symbol) for symbol in listings]
             case "order":
-                return [order.row() for order in self.entry.desk.of(account) if not order.final]
+                return [order.row() for order in self.entry.desk.live(account)]
             case "position" | "margin" | "wallet":
                 return [row for _, row in self._money_rows(account, table)]
             case "transact":

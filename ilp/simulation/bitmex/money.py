@@ -47,6 +47,7 @@ class Money:
     on_transaction: Callable[[str, str, Row], None]
     history: dict[str, list[Row]] = field(factory=lambda: defaultdict(list))
     _balances: dict[tuple[str, str], int] = field(factory=lambda: defaultdict(int))
+    _sums: dict[tuple[str, str, str], int] = field(factory=lambda: defaultdict(int))
     _withdrawals: dict[int, Row] = field(factory=dict)
 
     # ------------------------------------------------------------------------------------------------ rows
@@ -61,15 +62,14 @@ class Money:
 
     def wallet_row(self, account: str, ticker: str) -> Row:
         """A row of `wallet`."""
-        rows = [row for row in self.history[account] if row["currency"] == ASSETS[ticker].currency]
-        deposited = sum(row["amount"] for row in rows if row["transactType"] == "Deposit")
-        withdrawn = -sum(row["amount"] for row in rows if row["transactType"] == "Withdrawal")
-        pending = -sum(row["amount"] for row in rows if row["transactStatus"] == "Pending")
+        number, currency = self.number(account), ASSETS[ticker].currency
+        own = [row for row in self._withdrawals.values() if (row["account"], row["currency"]) == (number, currency)]
+        pending = -sum(row["amount"] for row in own if row["transactStatus"] == "Pending")
         return {
             "account": self.number(account),
             "currency": ASSETS[ticker].currency,
-            "deposited": deposited,
-            "withdrawn": withdrawn,
+            "deposited": self._sums[account, ticker, "Deposit"],
+            "withdrawn": -self._sums[account, ticker, "Withdrawal"],
             "transferIn": 0,
             "transferOut": 0,
             "amount": self.wallet_balance(account, ticker) - self._realised(account, ticker),
@@ -119,7 +119,7 @@ class Money:
 
     def position_row(self, account: str, listing: Listing) -> Row:
         """A row of `position`."""
-        orders = [o for o in self.desk.of(account) if o.listing is listing and not o.final and o.core_id is not None]
+        orders = [o for o in self.desk.live(account) if o.listing is listing and o.core_id is not None]
         row: Row = {
             "account": self.number(account),
             "symbol": listing.symbol,
@@ -204,7 +204,8 @@ class Money:
         listing = self.listings[fill.contract]
         sign = 1 if fill.side is Side.BUY else -1
         cash = -sign * listing.pair.cash(fill.quantity, fill.price) - fill.fee
-        order = next((o.id for o in self.desk.of(account) if o.core_id == fill.order_id), "")
+        known = self.desk.of_core_id(fill.order_id)
+        order = "" if known is None else known.id
         for ticker, amount in ((listing.pair.base.ticker, sign * fill.quantity), (listing.settles, cash)):
             self._add(account, ticker, "SpotTrade", amount, address=listing.symbol, order=order)
 
@@ -243,6 +244,7 @@ class Money:
         if number is None:
             return None
         self._balances[account, ticker] += amount
+        self._sums[account, ticker, kind] += amount
         now = stamp(self.core.now())
         row = {
             "transactID": self.guids.next(0x75),

@@ -171,18 +171,39 @@ class Desk:
     listing: Callable[[str], Listing]
     orders: dict[str, WireOrder] = field(factory=dict)
     _by_client_id: dict[tuple[str, str], WireOrder] = field(factory=dict)
+    _by_core_id: dict[int, WireOrder] = field(factory=dict)
+    _open: dict[str, dict[str, WireOrder]] = field(factory=dict)
 
     def add(self, order: WireOrder) -> WireOrder:
         """Remember a new order; the oldest that ended are forgotten."""
         self.orders[order.id] = order
+        self._open.setdefault(order.account, {})[order.id] = order
         if order.client_id:
             self._by_client_id[order.account, order.client_id] = order
         if len(self.orders) > _REMEMBERED:
             oldest = next((o for o in self.orders.values() if o.final), None)
             if oldest is not None:
-                del self.orders[oldest.id]
-                self._by_client_id.pop((oldest.account, oldest.client_id), None)
+                self.forget(oldest)
         return order
+
+    def forget(self, order: WireOrder) -> None:
+        """Nobody will ask for it: it was refused, or ended long ago."""
+        self.orders.pop(order.id, None)
+        self._open.get(order.account, {}).pop(order.id, None)
+        self._by_core_id.pop(order.core_id or 0, None)
+        if self._by_client_id.get((order.account, order.client_id)) is order:
+            del self._by_client_id[order.account, order.client_id]
+
+    def live(self, account: str) -> list[WireOrder]:
+        """An account's orders that have not ended, oldest first."""
+        orders = self._open.get(account, {})
+        for id in [id for id, order in orders.items() if order.final]:
+            del orders[id]
+        return list(orders.values())
+
+    def of_core_id(self, number: int) -> WireOrder | None:
+        """The venue's view of an order of the core that was seen before."""
+        return self._by_core_id.get(number)
 
     def of(self, account: str) -> Iterator[WireOrder]:
         """An account's orders, oldest first."""
@@ -204,15 +225,14 @@ class Desk:
         known = self.orders.get(order.client_id or "")
         if known is not None:
             known.core_id = order.id
+            self._by_core_id[order.id] = known
             return known
         number = self.member(order.account)
         if number is None:
             return None
-        key = f"core-{order.id}"
-        known = self._by_client_id.get((order.account, key))
+        known = self._by_core_id.get(order.id)
         if known is None:
-            known = self.add(self._foreign(order, number))
-            self._by_client_id[order.account, key] = known
+            known = self._by_core_id[order.id] = self.add(self._foreign(order, number))
         return known
 
     def _foreign(self, order: Order, number: int) -> WireOrder:
