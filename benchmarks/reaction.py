@@ -6,7 +6,7 @@ with real sockets on loopback between them.  For each load it prints p50, p90, p
   - update → cancel:  the first book after an adverse jump is handed to the source's socket → the cancel of the quote that
                       gives money away has come to the target;
   - update → quote:   the same book → the quote that replaces it has come there (a cancel, its confirmation, a new order);
-  - fill → hedge:     the customer's order enters the target → the hedge has come to the source;
+  - fill → hedge:     the fill is handed to the target's socket → the hedge has come to the source;
 
 then where the time goes inside the daemon, what it costs, how late its reactor came round, and how long quotes were stale
 (edge below `edge_to_leave`), compared with two polling policies on the same books in the same seconds.
@@ -154,7 +154,9 @@ class Bench:
 
     def _run(self, rate: float, seed: int) -> Run:
         options = self.options
-        venues = self._start("reaction_venues", f"--rate={rate}", f"--seconds={options.seconds}", f"--seed={seed}")
+        market = (f"--jumps-every={options.jumps_every}", f"--fills-every={options.fills_every}")
+        load = (f"--rate={rate}", f"--seconds={options.seconds}", f"--seed={seed}")
+        venues = self._start("reaction_venues", *load, *market)
         endpoints = _answer(venues)
         config, report = self.folder / f"{rate:g}-{seed}.ini", self.folder / f"{rate:g}-{seed}.json"
         journal = self.folder / f"{rate:g}-{seed}.sqlite"
@@ -313,6 +315,8 @@ def main() -> None:
     parser.add_argument("--loads", default="10,100,1000,5000")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jumps-every", type=float, default=0.5, help="mean seconds between two adverse jumps")
+    parser.add_argument("--fills-every", type=float, default=0.8, help="mean seconds between two fills")
     parser.add_argument("--reactor", default="default")
     parser.add_argument("--profile", type=Path, help="cProfile of the daemon under load")
     parser.add_argument("--no-page", action="store_true", help="nobody looks at the console meanwhile")

@@ -30,7 +30,7 @@ from clients.exchange import Side
 from ilp.clock import WorldClock
 from ilp.simulation.core import Core
 from ilp.simulation.monitor import RestingMonitor
-from ilp.simulation.records import BookChanged, BookSnapshot, Event, Order
+from ilp.simulation.records import BookChanged, BookSnapshot, Event, Order, OrderChanged
 from ilp.simulation.scenario import BTC, HUF, USD, pair
 from ilp.simulation.sputnik.server import SputnikVenue
 from ilp.simulation.sputnik.wire import book_document
@@ -125,6 +125,7 @@ class Market:
         self._pollers = {"every 1 s": Polling(1.0, bounds, SIZE), "every 5 s": Polling(5.0, bounds, SIZE)}
         self.monitor = RestingMonitor(self.target.core, POOL, "BTC/HUF", int(SIZE * 10**8))
         self.target.heard, self.source.heard = self._heard_by_target, self._heard_by_source
+        self.target.core.subscribe(self._stamp)  # before the feeds, which send
         self._set_source()
         self._fill_target()
 
@@ -260,6 +261,11 @@ class Market:
         self._hedge = Waiting("SELL" if side == "bid" else "BUY", perf_counter())
         taker = Side.SELL if side == "bid" else Side.BUY
         self.target.core.place(OTHERS, "BTC/HUF", taker, order.price, order.quantity_left, immediate=True)
+
+    def _stamp(self, event: Event) -> None:
+        """A fill of the pool's is about to be sent."""
+        if self._hedge is not None and isinstance(event, OrderChanged) and event.order.account == POOL:
+            self._hedge.since = perf_counter()
 
     def _heard_by_target(self, at: float, procedure: str, arguments: list[Any]) -> None:
         if procedure.endswith("cancel_order"):

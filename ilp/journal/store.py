@@ -92,7 +92,7 @@ class DatabaseJournal:
         # What an entry looks like is settled now: nobody can change it while it waits.
         rows = [(kind_of(entry), entry) for entry in entries]
         self._waiting += 1
-        return self._runner.run(self._write, rows).addBoth(self._written)
+        return self._runner.run_later(self._write, rows).addBoth(self._written)
 
     def recovered(self) -> Deferred[Recovered]:
         """Read what a start needs."""
