@@ -243,10 +243,14 @@ class Account:
 
     def take_money(self, table: str, row: dict[str, Any]) -> None:
         """A complete row of `wallet`, `margin` or `position`."""
-        if table == "position":
-            self.positions[str(row["symbol"])] = row
-        else:
-            (self.wallet if table == "wallet" else self.margin)[str(row["currency"])] = row
+        self._rows(table)[str(row["symbol" if table == "position" else "currency"])] = row
+
+    def forget_money(self, table: str) -> None:
+        """Everything of a table follows anew: what is not there any more is gone."""
+        self._rows(table).clear()
+
+    def _rows(self, table: str) -> dict[str, dict[str, Any]]:
+        return {"wallet": self.wallet, "margin": self.margin, "position": self.positions}[table]
 
     def replace_money(self, wallet: Iterable[Row], margin: Iterable[Row], positions: Iterable[Row]) -> None:
         """All of it, freshly read."""

@@ -190,6 +190,8 @@ class Live:
         if message.action == "partial":
             symbol = str((message.filter or {}).get("symbol") or "")
             self._arrived(f"{message.table}:{symbol}" if symbol else message.table)
+            if message.table in _MONEY:
+                self.account.forget_money(message.table)
         for gap in applied.gaps:
             self._fetch_again(gap.topic, gap.why)
         handler = {"order": self._order, "execution": self._execution, "trade": self._trade}.get(message.table)
@@ -369,7 +371,7 @@ class Live:
 
     async def _reconcile(self) -> None:
         """After the partials: orders that ended while nobody listened, and fills of those that are still open."""
-        open_now = {key[0] for key in self.storage.data.get("order", {})}
+        open_now = {str(row["orderID"]) for row in self.storage.data.get("order", {}).values()}
         await self._look_up([order.id for order in self.account.open_orders() if order.id not in open_now])
         await self._catch_up([])
 

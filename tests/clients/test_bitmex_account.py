@@ -146,6 +146,12 @@ class MoneyTests(SynchronousTestCase):
         self.assertEqual(records["USDT"]["available"], D(10**4) - D("0.03") * 50000)
         self.assertEqual(records["BTC"]["available"], D("0.97"))
 
+    def test_what_a_new_partial_does_not_name_is_gone(self) -> None:
+        self.account.take_money("position", {"symbol": "XBTUSD", "currentQty": 100, "unrealisedCost": -200000})
+        self.account.take_money("wallet", {"currency": "XBt", "amount": 10**8})
+        self.account.forget_money("position")
+        self.assertEqual(self.account.position_records()["BTC"]["position"], 1)
+
     def test_nothing_is_available_of_borrowed_money(self) -> None:
         position = {"symbol": "XBTUSD", "currentQty": 100, "unrealisedCost": -200000}
         self.account.replace_money([{"currency": "XBt", "amount": 10**8}], [], [position])
