@@ -98,6 +98,9 @@ class Bounds:
             if holding.asset in index:
                 self.member[index[holding.asset], place] = 1.0 / marks[place]
         self._sums = self.member @ self.start
+        steep = [SLOPES[sum(k * h.target < h.total for k in KNOTS)] for h in pool.holdings]
+        #: Duals of the pool as it stands: they bound every plan, and close the search where nothing is worth doing.
+        self.resting = Duals(self.penalty * np.array(steep), np.zeros(len(marks)), self._sums)
         self._grid(lanes)
         groups: dict[int, list[int]] = {}
         for number, lane in enumerate(lanes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -125,14 +126,23 @@ class _Search:
         self.budget = max(1, min(budget, _PROOF_SIZE // (80 + 22 * duals)))
         self.lanes = lanes(pool)
         self.bounds = Bounds(pool, self.lanes)
-        self.relaxation = Relaxation(pool, self.lanes, self.bounds)
-        self.cells = Cells(pool, self.lanes, self.bounds, self.relaxation) if len(self.lanes) > _FEW_LANES else None
         self.worths = np.array([lane.worth for lane in self.lanes])
         self.base = self.best = column(pool, self.lanes, {})
         self._measured: Column | None = None
         self._threshold = inf
         self.branches = 0
         self.required: int | None = None  # a lane that has to be on
+
+    @cached_property
+    def relaxation(self) -> Relaxation:
+        """Made when it is needed: often nothing is worth doing, which the pool as it stands proves itself."""
+        return Relaxation(self.pool, self.lanes, self.bounds)
+
+    @cached_property
+    def cells(self) -> Cells | None:
+        """The walk, for large pools."""
+        many = len(self.lanes) > _FEW_LANES
+        return Cells(self.pool, self.lanes, self.bounds, self.relaxation) if many else None
 
     @property
     def found(self) -> bool:
@@ -160,7 +170,10 @@ class _Search:
             root.status = self._with(root.status, self.required)
         if hint:
             self._try(root.status, hint)
-        queue: list[tuple[float, int, _Node]] = [(-inf, 0, root)]
+        priced = self.bounds.price(self.bounds.resting)
+        root.loss = priced.loss(root.status)
+        root.relaxed = Relaxed(np.zeros(len(self.lanes)), self.bounds.resting, priced)
+        queue: list[tuple[float, int, _Node]] = [(root.loss, 0, root)]
         order = 0
         while queue and self.branches < self.budget:
             loss, _, node = heapq.heappop(queue)

@@ -125,22 +125,12 @@ class Relaxation:
 
     def _first_active(self) -> list[int]:
         """Lanes that are worth something at the prices of the pool as it stands: the others wait until prices ask."""
-        bounds = self._bounds
-        self._slopes = np.array(
-            [
-                bounds.penalty * SLOPES[sum(knot * target < total for knot in KNOTS)]
-                for target, total in zip(self._targets, (bounds.start / bounds.marks).tolist(), strict=True)
-            ]
-        )
-        priced = bounds.price(self._resting_duals())
+        self._slopes = self._bounds.resting.slopes.copy()
+        priced = self._bounds.price(self._bounds.resting)
         wanted = [number for number, least in enumerate(priced.best) if least < 0]
         if len(wanted) > 1 and len(self._lanes) <= _FEW:
             return [number for number, lane in enumerate(self._lanes) if lane.grid]  # most of them will be asked for
         return wanted
-
-    def _resting_duals(self) -> Duals:
-        """Duals of the pool as it stands."""
-        return Duals(self._slopes.copy(), np.zeros(self._count), self._bounds.member @ self._bounds.start)
 
     def _focus(self, cap: float) -> None:
         """Leave out of the program what a lane could move beyond *cap*, in numeraire, which becomes its scale.
@@ -342,7 +332,7 @@ class Relaxation:
         if missing:
             self._widen(missing)
         for _ in range(_ROUNDS):
-            flows, duals = np.zeros(len(self._lanes)), self._resting_duals()
+            flows, duals = np.zeros(len(self._lanes)), self._bounds.resting
             offsets, upper, lower, broken = self._limits(status)
             if broken is not None:
                 return self.impossible(status, broken)
@@ -479,12 +469,13 @@ class Relaxation:
 
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
         """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""
-        duals = self._resting_duals()
-        usual = self._bounds.price(duals).loss(status)
+        resting = self._bounds.resting
+        usual = self._bounds.price(resting).loss(status)
         forced = [
             lane for number, lane in enumerate(self._lanes) if status[number] == Status.ON and lane.leaves == place
         ]
         excess = sum(lane.uses[0] for lane in forced) - self._bounds.room[place]
+        duals = Duals(resting.slopes, np.zeros(self._count), resting.totals)
         duals.rents[place] = 1e3 * (1 + abs(usual)) / excess
         return Relaxed(np.zeros(len(self._lanes)), duals, self._bounds.price(duals))
 
