@@ -1,0 +1,48 @@
+"""What the trader tells of its own speed."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import Side
+from ilp.simulation.inprocess import SPUTNIK
+from tests.trading.world import PARAMETERS, D, World, settings
+
+CALM = evolve(PARAMETERS, min_gain=D(10**9))
+
+
+class PaceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = World(SPUTNIK, config=settings(parameters=CALM)).trading()
+        self.addCleanup(self.world.end)
+        self.world.advance(1.0)
+        for histogram in self.world.trader.metrics.histograms.values():
+            histogram.clear()
+
+    def count(self, name: str) -> int:
+        return self.world.trader.metrics.histograms[name].count
+
+    def test_a_jump_of_the_source_is_one_cancel_and_one_quote_a_side(self) -> None:
+        self.world.show_source(D("256"), D("256.2"))
+        self.world.advance(0.5)
+        self.assertEqual(self.count("ilp_update_to_cancel_seconds"), 2)
+        self.assertEqual(self.count("ilp_update_to_quote_seconds"), 2)
+
+    def test_a_book_that_moves_no_quote_is_no_reaction(self) -> None:
+        self.world.show_source(self.world.bid, self.world.ask, size="40")
+        self.world.advance(0.5)
+        self.assertGreater(self.count("ilp_stage_decode_seconds"), 0)
+        self.assertEqual(self.count("ilp_update_to_cancel_seconds"), 0)
+
+    def test_a_fill_is_measured_to_its_hedge(self) -> None:
+        self.world.take(Side.SELL)
+        self.world.advance(0.5)
+        self.assertEqual(self.count("ilp_fill_to_hedge_seconds"), 1)
+
+    def test_books_that_come_together_wait_for_one_turn(self) -> None:
+        before = self.count("ilp_turn_seconds")
+        for _ in range(20):
+            self.world.trader.wake()
+        self.world.reactor.advance(0.001)
+        self.assertEqual(self.count("ilp_turn_seconds"), before + 1)
