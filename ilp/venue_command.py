@@ -1,8 +1,8 @@
 """`ilp.py venue`: a simulated venue in a process of its own, until a signal or `POST /shutdown`.
 
 Prints one JSON line for each venue as soon as it accepts connections: `{"venue", "endpoints": {"ws", "rest"},
-"accounts": [{"id", "secret"}], "admin"}`.  `sputnik` without a configuration is one exchange for BTC/USD that replays
-recorded prices, moved to the present; with one it is the whole world of that configuration, with its clock, seed and
+"accounts": [{"id", "secret"}], "admin"}`.  `sputnik` without a configuration is one exchange for BTC/USD, a
+prediction and a future, that replays recorded prices, moved to the present; with one it is the whole world of that configuration, with its clock, seed and
 accounts and the bank between its venues: the venue whose endpoint names the port listens there (the source if none does),
 the others on the ports of their endpoints where these are on this machine.  `rates` serves recorded fixings.  `bitmex` is
 one exchange for XBTUSD, XBTUSDT and XBT_USDT on the same recorded prices, with two accounts whose keys it prints; `kraken`
@@ -40,6 +40,7 @@ from ilp.simulation.recordings import RecordingError, load_fixings
 from ilp.simulation.scenario import Recorded, Scenario, User, Venue, demo
 from ilp.simulation.serving import Servers, announcement, serve
 from ilp.simulation.simulated_world import World
+from ilp.simulation.sputnik.derivatives import future, prediction
 from ilp.simulation.takers import Appetite
 
 __all__ = ["main", "ports_of", "scenario_of", "switch_rates", "to_the_present"]
@@ -143,7 +144,12 @@ def _clock(reactor: IReactorTime, settings: Settings | None) -> WorldClock:
 def _alone() -> Scenario:
     source = demo().venues[0]
     users = tuple(User(name, {ticker: _PLENTY[ticker] for ticker in ("BTC", "USD")}) for name in ("alice", "bob"))
-    return Scenario((Venue("sputnik", source.pair, Recorded(), users, source.ladder),))
+    # Contracts of the original's development setup: an event that comes true or not, and the price of a bitcoin in a month.
+    end = datetime.now(UTC) + timedelta(days=30)
+    nets = prediction("NETS", source.pair.base, denominator=1000, lot=10**6, fee_bps=200, expiration=end)
+    month = future("USDBTC0M", source.pair.base, denominator=1000, lot=10_000, fee_bps=100, expiration=end)
+    venue = Venue("sputnik", source.pair, Recorded(), users, source.ladder, derivatives=(nets, month))
+    return Scenario((venue,))
 
 
 def scenario_of(settings: Settings) -> Scenario:

@@ -18,6 +18,7 @@ from ilp.simulation.maker import Ladder
 from ilp.simulation.paths import Synthetic
 from ilp.simulation.recordings import FIXINGS, HOURS, MINUTES
 from ilp.simulation.rules import FeeFactors
+from ilp.simulation.sputnik.derivatives import Derivative
 from ilp.simulation.takers import Appetite
 
 __all__ = ["BTC", "HUF", "USD", "Following", "Invented", "Recorded", "Scenario", "User", "Venue", "demo", "pair"]
@@ -92,6 +93,7 @@ class Venue:
     :ivar uninformed: customers with reasons of their own; None for none.
     :ivar informed: customers who know the next price; only where the price follows another venue's.
     :ivar withdrawal_fees: what the venue itself takes, by currency.
+    :ivar derivatives: predictions and futures that can be traded beside the pair; nobody makes a market in them.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Venue:
     uninformed: Appetite | None = None
     informed: Appetite | None = None
     withdrawal_fees: Mapping[str, TransferFee] = field(factory=dict)
+    derivatives: tuple[Derivative, ...] = ()
 
 
 @frozen

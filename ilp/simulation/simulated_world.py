@@ -24,6 +24,7 @@ from ilp.simulation.paths import Move, along_bars, synthetic, to_tick
 from ilp.simulation.recordings import RecordedBar, load_bars, load_fixings
 from ilp.simulation.rules import FeeFactors, Rules
 from ilp.simulation.scenario import Following, Invented, Recorded, Scenario, Venue
+from ilp.simulation.sputnik.exchange import Exchange
 from ilp.simulation.takers import InformedTaker, UninformedTaker
 from ilp.simulation.truth import ledger_document, orders_document
 
@@ -144,6 +145,9 @@ class World:
         currencies = (venue.pair.base, venue.pair.quote)
         charged = [evolve(c, withdrawal_fee=fees.get(c.ticker, c.withdrawal_fee)) for c in currencies]
         rules = Rules(hold_original=True, cancel_marks_filled=True)
+        if venue.derivatives:
+            markets = [venue.pair, *venue.derivatives]
+            return Exchange(self.clock.now, charged, markets, venue=venue.name, history=_HISTORY)
         return Core(self.clock.now, charged, [venue.pair], rules=rules, venue=venue.name, history=_HISTORY)
 
     def _endow(self, venue: Venue, core: Core) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from attrs import frozen
 
@@ -149,6 +150,10 @@ class Treasury:
         if ticker not in self.currencies:
             raise UnknownContract(f"{self.venue} has no currency {ticker!r}")
         return self.currencies[ticker]
+
+    def human(self, ticker: str, units: int) -> Decimal:
+        """Smallest units as a human amount; what is no currency is held in whole pieces."""
+        return self.currencies[ticker].amount(units) if ticker in self.currencies else Decimal(units)
 
     def current_address(self, account: str, currency: str) -> str:
         """The address that an account's deposits go to now."""

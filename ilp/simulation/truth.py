@@ -34,15 +34,15 @@ def ledger_document(core: Core) -> Document:
     def amounts(account: str) -> Document:
         return {
             ticker: {
-                "total": plain(core.currencies[ticker].amount(held.total)),
-                "held": plain(core.currencies[ticker].amount(held.hold)),
-                "available": plain(core.currencies[ticker].amount(held.total - held.hold)),
+                "total": plain(core.human(ticker, held.total)),
+                "held": plain(core.human(ticker, held.hold)),
+                "available": plain(core.human(ticker, held.total - held.hold)),
             }
             for ticker, held in core.holdings(account).items()
         }
 
     house = {
-        name: {ticker: plain(core.currencies[ticker].amount(units)) for ticker, units in held.items()}
+        name: {ticker: plain(core.human(ticker, units)) for ticker, units in held.items()}
         for name, held in core.house().items()
     }
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from attrs import define, field
@@ -11,8 +12,11 @@ from ilp.simulation.bank import Bank
 from ilp.simulation.core import Core
 from ilp.simulation.ports import Port
 from ilp.simulation.records import TransferStatus
+from ilp.simulation.rejections import Rejection
 
 from .connections import Connections
+from .exchange import Exchange
+from .faults import BadFault
 from .feeds import Feeds
 from .members import Members
 from .session import INTERNAL_ERROR
@@ -52,7 +56,29 @@ class Actions:
             "cancel_withdrawals": self.cancel_withdrawals,
             "credit_old_addresses": self.credit_old_addresses,
         }
+        if isinstance(self.core, Exchange):
+            table |= {"mark_to_market": self.mark_to_market, "settle": self.settle}
         return table if self.bank is None else table | {"delay_deposits": self.delay_deposits}
+
+    def mark_to_market(self, ticker: str) -> None:
+        """Pay holders of a future what its safe price has moved."""
+        try:
+            self._exchange.mark_to_market(ticker)
+        except Rejection as problem:
+            raise BadFault("mark_to_market", str(problem)) from None
+
+    def settle(self, wanted: tuple[str, Decimal]) -> None:
+        """The end of a prediction or future."""
+        ticker, price = wanted
+        try:
+            self._exchange.settle(ticker, self._exchange.derivative(ticker).wire_price(price))
+        except (Rejection, ValueError) as problem:
+            raise BadFault("settle", str(problem)) from None
+
+    @property
+    def _exchange(self) -> Exchange:
+        assert isinstance(self.core, Exchange)  # else these are not in the table
+        return self.core
 
     def garbage(self, _: bool) -> None:
         """A frame that is no WAMP message for everyone."""

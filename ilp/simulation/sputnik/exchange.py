@@ -71,6 +71,9 @@ class Exchange(Core):
     def holdings(self, account: str) -> dict[str, Holding]:
         """Currencies, and every derivative that the account ever held."""
         found = super().holdings(account)
+        if self.margin_currency in found:
+            cash = found[self.margin_currency]
+            found[self.margin_currency] = Holding(cash.total, cash.hold + self.margin(account))
         ever = self._ledger.balances(account)
         pieces = {ticker: Holding(ever[ticker], 0) for ticker in self._derivatives if ticker in ever}
         return found | pieces
@@ -148,7 +151,7 @@ class Exchange(Core):
 
     def mark_to_market(self, ticker: str, price: int | None = None) -> None:
         """Pay every holder of a future what its price has moved, and book it at *price* (the safe price) from now on."""
-        contract = self._derivative(ticker)
+        contract = self.derivative(ticker)
         at = self.safe_price(ticker) if price is None else price
         if not isinstance(contract, Future) or at is None:
             raise NotTradable(f"{ticker} cannot be marked to the market")
@@ -161,7 +164,7 @@ class Exchange(Core):
 
     def settle(self, ticker: str, price: int) -> None:
         """The end of a contract: orders are cancelled, positions paid out at *price* and gone."""
-        contract = self._derivative(ticker)
+        contract = self.derivative(ticker)
         self.clearing.add(ticker)
         self.cancel_all(contract=ticker)
         for account, position in self._positions(ticker):
@@ -175,7 +178,8 @@ class Exchange(Core):
         self._deliver()
         self.clearing.discard(ticker)
 
-    def _derivative(self, ticker: str) -> Derivative:
+    def derivative(self, ticker: str) -> Derivative:
+        """The prediction or future of that ticker."""
         if ticker not in self._derivatives:
             raise NotTradable(f"{ticker} is neither a prediction nor a future")
         return self._derivatives[ticker]

@@ -26,6 +26,8 @@ key                       value              what happens
 `cancel_withdrawals`      true               pending withdrawals come back to their accounts
 `delay_deposits`          world seconds      money that arrives is credited that much later
 `credit_old_addresses`    boolean            whether deposits to an address that was replaced are credited
+`mark_to_market`          ticker             holders of the future are paid what its safe price has moved
+`settle`                  ticker, price      `{"ticker": …, "price": …}`: orders are cancelled, positions paid out and gone
 `strict_features`         boolean            role features that the original does not know: close 1011
 `strict_totp`             boolean            `totp` must be a string
 `silent_schema_errors`    boolean            what would be a schema error is not answered
@@ -35,6 +37,7 @@ key                       value              what happens
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
@@ -201,6 +204,21 @@ def _ticker(key: str, value: object) -> str | None:
     return value
 
 
+def _settlement(key: str, value: object) -> tuple[str, Decimal]:
+    if not isinstance(value, dict) or set(value) != {"ticker", "price"} or not isinstance(value["ticker"], str):
+        raise BadFault(key, f'{value!r} is not an object like {{"ticker": "NETS", "price": "1"}}')
+    try:
+        return value["ticker"], Decimal(str(value["price"]))
+    except InvalidOperation:
+        raise BadFault(key, f"price {value['price']!r} is no number") from None
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadFault(key, f"{value!r} is no ticker")
+    return value
+
+
 _LASTING: Mapping[str, Callable[[str, object], Any]] = {
     "drop_events": _prefix,
     "duplicate_events": _prefix,
@@ -221,6 +239,8 @@ _ACTIONS: Mapping[str, Callable[[str, object], Any]] = {
     "cancel_withdrawals": _flag,
     "delay_deposits": _seconds,
     "credit_old_addresses": _flag,
+    "mark_to_market": _text,
+    "settle": _settlement,
 }
 
 # What `clear` sets the actions that last back to.

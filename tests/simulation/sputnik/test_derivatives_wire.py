@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from clients.exchange import Side
+from ilp.simulation.bodies import BadRequest
+from ilp.simulation.truth import ledger_document
 from tests.simulation.sputnik.cases import asynchronous
 from tests.simulation.sputnik.derivatives_world import DerivativesTestCase
 from tests.simulation.sputnik.world import order, user_topic
@@ -114,3 +116,50 @@ class TellingTests(DerivativesTestCase):
         self.trade("USDBTC0W", 1000, 1)
         self.assertEqual((await wire.result("rpc.market.get_safe_prices", ["USDBTC0W"]))["USDBTC0W"], 1000)
         self.assertEqual(self.core.margin("carol"), 50_000)
+
+
+class OperatorTests(DerivativesTestCase):
+    """Settlement by the operator's switches."""
+
+    @asynchronous
+    async def test_a_prediction_is_settled_at_a_price_in_human_units(self) -> None:
+        wire = await self.world.login("carol")
+        self.trade("NETS", 500, 3)
+        self.world.venue.fault({"settle": {"ticker": "NETS", "price": "0.25"}})
+        positions = await wire.result("rpc.trader.get_positions")
+        self.assertEqual(positions["NETS"]["position"], 0)
+        self.assertEqual(positions["BTC"]["position"], 10**10 - 1_500_000 + 750_000)
+
+    @asynchronous
+    async def test_a_future_is_marked_to_its_safe_price(self) -> None:
+        wire = await self.world.login("dave")
+        self.trade("USDBTC0W", 1000, 2)
+        self.clock.advance(3600)
+        self.trade("USDBTC0W", 1200, 1, "alice", "bob")
+        self.world.venue.fault({"mark_to_market": "USDBTC0W"})
+        safe = (await wire.result("rpc.market.get_safe_prices", ["USDBTC0W"]))["USDBTC0W"]
+        position = (await wire.result("rpc.trader.get_positions"))["USDBTC0W"]
+        self.assertEqual(position, {"contract": "USDBTC0W", "position": -2, "reference_price": safe})
+        self.assertGreater(safe, 1000)
+
+    @asynchronous
+    async def test_mistakes_are_named_and_change_nothing(self) -> None:
+        for wanted in (
+            {"settle": {"ticker": "BTC/HUF", "price": "1"}},
+            {"settle": {"ticker": "NETS", "price": "0.0005"}},
+            {"settle": {"ticker": "NETS"}},
+            {"settle": {"ticker": "NETS", "price": "much"}},
+            {"mark_to_market": "NETS"},
+            {"mark_to_market": 1},
+        ):
+            with self.assertRaises(BadRequest) as refused:
+                self.world.venue.fault(wanted)
+            self.assertIn(refused.exception.field, wanted)
+        self.assertEqual(self.core.clearing, set())
+
+    @asynchronous
+    async def test_the_ledger_shows_pieces_and_what_margins_hold(self) -> None:
+        self.trade("NETS", 500, 3)
+        shown = ledger_document(self.core)["accounts"]["dave"]
+        self.assertEqual(shown["NETS"], {"total": "-3", "held": "0", "available": "-3"})
+        self.assertEqual(shown["BTC"]["held"], "0.03")
