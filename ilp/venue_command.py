@@ -1,11 +1,12 @@
 """`ilp.py venue`: a simulated venue in a process of its own, until a signal or `POST /shutdown`.
 
 Prints one JSON line for each venue as soon as it accepts connections: `{"venue", "endpoints": {"ws", "rest"},
-"accounts": [{"id", "secret"}], "admin"}`.  `sputnik` without a configuration is one exchange for BTC/USD, a
-prediction and a future, that replays recorded prices, moved to the present; with one it is the whole world of that configuration, with its clock, seed and
-accounts and the bank between its venues: the venue whose endpoint names the port listens there (the source if none does),
-the others on the ports of their endpoints where these are on this machine.  `rates` serves recorded fixings.  `bitmex` is
-one exchange for XBTUSD, XBTUSDT and XBT_USDT on the same recorded prices, with two accounts whose keys it prints; `kraken`
+"accounts": [{"id", "secret"}], "admin"}`. `sputnik` without a configuration is one exchange for BTC/USD, a prediction
+and a future, that replays recorded prices, moved to the present; with one it is the whole world of that configuration,
+with its clock, seed and accounts and the bank between its venues: the venue whose endpoint names the port listens there
+(the source if none does), the others on the ports of their endpoints where these are on this machine. `rates` serves
+recorded fixings. `bitmex` is one exchange for XBTUSD, XBTUSDT and XBT_USDT on the same recorded prices, with two
+accounts whose keys it prints; `kraken`
 likewise is one for BTC/USD and BTC/EUR.
 """
 
