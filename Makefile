@@ -5,7 +5,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik test check accept cover faults mutate-config lock clean
+.PHONY: help demo demo-sputnik test check accept cover faults mutate-config kill lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -51,6 +51,9 @@ faults: $(VENV)/.test ## 10,000 schedules of faults against the whole pool in vi
 
 mutate-config: $(VENV)/.run ## spoil configurations in every way: none may be accepted; counts a kind
 	$(RUN) -m tests.tools.mutate_config
+
+kill: $(VENV)/.run ## kill the daemon N times (default 1,000) at random moments: nothing may be lost, doubled or left
+	$(RUN) -m tests.tools.kill $(or $(N),1000)
 
 lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
 	cd requirements && for part in run test dev; do \

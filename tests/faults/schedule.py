@@ -264,6 +264,8 @@ class Schedule:
         self.check_withdrawals()
         world.trader.stop("operator")
         self.pass_(3)
+        # What has arrived at a venue is known here when its records are next read: at each sweep.
+        world.until(lambda: not self.differences(), world.settings.timing.sweep + 5, 0.05)
         self.check_books()
         remaining = world.end()
         for venue in ("source", "target"):
@@ -330,7 +332,15 @@ class Schedule:
         )
         for fault in faults_of_bookings([entries[key] for key in sorted(entries)], *things):
             self.bad(fault)
-        for venue, asset in world.trader.layout.holdings:
-            held, truth = amount_of(books.balances.get((venue, asset), 0)), world.truth(venue, asset)
+        for difference in self.differences():
+            self.bad(difference)
+
+    def differences(self) -> list[str]:
+        """Where a venue holds something else than the books say."""
+        found = []
+        for venue, asset in self.world.trader.layout.holdings:
+            held = amount_of(self.world.books.books.balances.get((venue, asset), 0))
+            truth = self.world.truth(venue, asset)
             if abs(held - truth) > self.untold(venue, asset):
-                self.bad(f"{venue} holds {truth} {asset}, the books have {held}")
+                found.append(f"{venue} holds {truth} {asset}, the books have {held}")
+        return found
