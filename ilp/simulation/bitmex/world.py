@@ -30,6 +30,7 @@ from ilp.simulation.history import days_of, preload, shifted
 from ilp.simulation.maker import HouseMaker, Ladder
 from ilp.simulation.paths import Move, Synthetic, along_bars, synthetic, to_tick
 from ilp.simulation.recordings import HOURS, MINUTES, RecordedBar, load_bars
+from ilp.simulation.simulated_world import World
 
 __all__ = ["BitmexWorld", "KeyedUser"]
 
@@ -106,6 +107,17 @@ class BitmexWorld:
         self.makers: dict[str, HouseMaker] = {}
         for listing in chosen:
             self._market(listing, replay if listing.is_inverse else None, moves)
+
+    @classmethod
+    def beside(cls, world: World, users: Iterable[KeyedUser], leader: str = "source", **options: Any) -> BitmexWorld:
+        """A BitMEX in a larger world: its clock, its bank, and the price of its venue *leader*.
+
+        :param options: further ones of the constructor; the venue is called `bitmex` unless they say otherwise.
+        """
+        found = cls(world.clock, users, seed=world.scenario.seed, bank=world.bank, moves=False, **options)
+        pair = world.cores[leader].pairs[next(v.pair.ticker for v in world.scenario.venues if v.name == leader)]
+        world.drivers[leader].follow(lambda wire: found.follow(pair.price(wire)))
+        return found
 
     def _users(self, users: Iterable[KeyedUser]) -> None:
         draw = Random(f"{self.seed}/{self.core.venue}/secrets")

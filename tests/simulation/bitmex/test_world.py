@@ -24,6 +24,8 @@ from ilp.simulation.bitmex.server import BitmexVenue, make_core
 from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
 from ilp.simulation.bodies import BadRequest
 from ilp.simulation.recordings import RecordingError
+from ilp.simulation.scenario import demo
+from ilp.simulation.simulated_world import World
 from tests import shared_data
 from tests.clients.bench import asynchronous, eventually
 from tests.simulation.bitmex.world import build_core
@@ -140,6 +142,25 @@ class FollowingTests(SynchronousTestCase):
                 book = world.core.book(symbol)
                 self.assertEqual((len(book.bids), len(book.asks)), (15, 15))
                 self.assertLess(book.bids[0][0], book.asks[0][0])
+
+    def test_beside_a_world_it_has_the_price_and_the_bank_of_that_world(self) -> None:
+        clock = Clock()
+        larger = World(demo(seed=3), WorldClock(clock, START, 60.0))
+        self.addCleanup(larger.stop)
+        found = BitmexWorld.beside(larger, USERS)
+        self.addCleanup(found.venue.feeds.stop)
+        larger.start()
+        for _ in range(5):
+            clock.advance(1.0)
+            ours, theirs = found.price(), larger.price("source")
+            assert ours is not None and theirs is not None
+            self.assertLessEqual(abs(ours - theirs), D("0.5"))
+        there = larger.cores["target"].current_address(larger.makers["target"].account, "BTC")
+        before = larger.bank.total("BTC")
+        found.core.withdraw("alice", "BTC", 10**8, there)
+        clock.pump([60.0] * 3)
+        self.assertEqual([w.status.value for w in found.core.withdrawals()], ["done"])
+        self.assertEqual(larger.bank.total("BTC"), before)
 
     def test_money_comes_and_goes_over_the_bank_of_that_world(self) -> None:
         clock = Clock()
