@@ -1,0 +1,248 @@
+"""Whether anything grows: `python -m benchmarks.soak`, in virtual time, or by option for real.
+
+A whole pool (trader, journal on disk, the console's document) on simulated venues in one process and on one clock that is
+moved by hand.  The source's book changes at the wished rate, jumps now and then, and customers take quotes.  Printed are
+the slope of memory, the time that turns took, open descriptors, what the journal grows by a day, the size of what a
+console is sent, and what rested at most.
+
+    --phases 7x2,0.0833x100    days × updates a second, one after the other; the default is short
+    --real 3600                 seconds with real sockets in processes of their own, at --rate books a second
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from attrs import define, evolve, field
+
+from benchmarks.reaction import Bench, Console, show
+from clients.exchange import Side
+from ilp.journal.recent import RecentJournal
+from ilp.journal.store import memory_journal
+from ilp.operator import Operator
+from ilp.parameters import Table
+from ilp.simulation.inprocess import SPUTNIK
+from tests.test_operator import GIVEN
+from tests.trading.world import BTC, HUF, LIMITS, PARAMETERS, USD, World, settings
+from web.feed import Feed
+
+D = Decimal
+DAY = 86_400.0
+JUMP_EVERY, FILL_EVERY, SAMPLE_EVERY = 120.0, 300.0, 900.0  # seconds of the clock
+TIMES = 4  # the pool of the model's sample, so many times as large
+REMEMBERED = 300  # orders that a simulated venue remembers of an account: it is not what is being measured
+
+
+class Flat(World):
+    """A world of which only the daemon may grow."""
+
+    def _endow(self) -> None:
+        for core, money, amount in ((self.source_core, USD, 6000), (self.target_core, HUF, 1_626_000)):
+            for name, times in (("pool", TIMES), ("others", 10**6)):
+                core.open_account(name, history=REMEMBERED)
+                core.endow(name, money.ticker, money.units(amount * times))
+                core.endow(name, "BTC", BTC.units(6 * times))
+
+
+@define
+class Sample:
+    """What a process had at one moment."""
+
+    at: float
+    memory: float  # MB, resident
+    descriptors: int
+    journal: int
+    frame: int
+
+
+def slope(samples: Sequence[Sample]) -> float:
+    """MB a day by least squares, the first quarter left out: that is filling of what is kept on purpose."""
+    rest = samples[len(samples) // 4 :]
+    if len(rest) < 3:
+        return float("nan")
+    at, memory = [one.at / DAY for one in rest], [one.memory for one in rest]
+    mean_at, mean = sum(at) / len(at), sum(memory) / len(memory)
+    spread = sum((t - mean_at) ** 2 for t in at)
+    return sum((t - mean_at) * (m - mean) for t, m in zip(at, memory, strict=True)) / spread
+
+
+def resident(pid: int | str = "self") -> float:
+    """MB of memory that a process has in use."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def descriptors(pid: int | str = "self") -> int:
+    """Files and sockets that a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@define(eq=False)
+class Soak:
+    """A pool in virtual time."""
+
+    folder: Path
+    random: Random = field(factory=lambda: Random(1))
+    world: Flat = field(init=False)
+    operator: Operator = field(init=False)
+    samples: list[Sample] = field(factory=list)
+    updates: int = 0
+    frame: int = 0
+    _file: Path = field(init=False)
+    _noise: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self._file = self.folder / "soak.sqlite"
+        journal: Any = RecentJournal(memory_journal(f"sqlite:///{self._file}"))
+        targets = {key: value * TIMES for key, value in PARAMETERS.targets.items()}
+        parameters = evolve(PARAMETERS, targets=targets, risk_aversion=D("0.0001"))
+        limits = evolve(LIMITS, turnover_per_day=D(10**6), loss_per_day=D(10**9), orders_per_minute=100_000)
+        self.world = Flat(SPUTNIK, config=settings(parameters=parameters, limits=limits), journal=journal).trading()
+        shown = {key: str(value) for key, value in targets.items()}
+        self.operator = Operator(self.world.trader, self.world.settings, Table.of(GIVEN, shown), journal, mode="paper")
+
+    def offer(self, frame: bytes) -> bool:
+        """A page of the console: only the size of what it is sent counts."""
+        self.frame = max(self.frame, len(frame))
+        return True
+
+    def run(self, days: float, rate: float) -> None:
+        """Let *days* pass at *rate* updates a second."""
+        self.samples.clear()
+        self.updates, at, end = 0, 0.0, days * DAY
+        due = {"jump": JUMP_EVERY, "fill": FILL_EVERY, "sample": 0.0}
+        while at < end:
+            self._noise_order()
+            at += 1 / rate
+            self.world.reactor.advance(1 / rate)
+            if at >= due["jump"]:
+                due["jump"] += JUMP_EVERY
+                self._jump()
+            if at >= due["fill"]:
+                due["fill"] += FILL_EVERY
+                few = self.world.truth("target", "BTC") < 6 * TIMES
+                self.world.take(Side.SELL if few else Side.BUY)
+            if at >= due["sample"]:
+                due["sample"] += min(SAMPLE_EVERY, end / 40)
+                self._sample(at)
+
+    def _noise_order(self) -> None:
+        """One more book of the source: somebody's order deep in it comes or goes."""
+        self.updates += 1
+        core = self.world.source_core
+        if self._noise:
+            core.cancel("others", self._noise)
+            self._noise = 0
+            return
+        price = USD.units(self.world.bid - D("0.1") * self.random.randrange(3, 20))
+        self._noise = core.place("others", "BTC/USD", Side.BUY, price, BTC.units(self.random.randrange(1, 50))).id
+
+    def _jump(self) -> None:
+        world = self.world
+        up = world.bid < D(250) if abs(world.bid - D(250)) > 4 else self.random.random() < 0.5
+        step = D(2) if up else D(-2)
+        world.show_source(world.bid + step, world.ask + step)
+
+    def _sample(self, at: float) -> None:
+        feed = Feed(self.operator, self.world.reactor)
+        feed.start()
+        feed.join(self)
+        feed.stop()
+        gc.collect()
+        journal = sum(file.stat().st_size for file in self.folder.glob("soak.sqlite*"))
+        self.samples.append(Sample(at, resident(), descriptors(), journal, self.frame))
+
+    def show(self, days: float, rate: float, took: float) -> None:
+        """The figures of one phase."""
+        first, last = self.samples[0], self.samples[-1]
+        trader = self.world.trader
+        print(f"\n{days:g} days at {rate:g} updates a second: {self.updates} updates in {took:.0f} s of real time")
+        rests = len(self.world.open_orders())
+        print(f"  state {trader.life.state}, {rests} quotes rest, {len(trader.alarms)} alarms")
+        print(f"  memory {first.memory:.1f} → {last.memory:.1f} MB, slope {slope(self.samples):+.3f} MB a day")
+        print(f"  descriptors {first.descriptors} → {last.descriptors}")
+        print(f"  journal {(last.journal - first.journal) / days / 1e6:.2f} MB a day")
+        print(f"  largest frame that a console is sent {last.frame / 1e3:.1f} kB")
+        print(f"  most that ever rested on a side {self.world.most_resting}, configured {PARAMETERS.quote_size}")
+        turns = trader.metrics.histograms["ilp_turn_seconds"]
+        found = turns.summary()
+        if found is not None:
+            counts = ", ".join(f"≤{b * 1e3:g}: {n}" for b, n in zip(turns.bounds, turns.counts, strict=False) if n)
+            print(f"  turns of the trader, ms: {counts}; worst {found.worst * 1e3:.1f}")
+
+    def close(self) -> None:
+        """Put everything away."""
+        self.operator.close()
+        self.world.end()
+
+
+# --------------------------------------------------------------------------------------------------------- for real
+
+
+@define(eq=False)
+class RealSoak(Bench):
+    """The two processes of the reaction benchmark, for as long as wished, with samples of the daemon."""
+
+    samples: list[Sample] = field(factory=list)
+
+    def _watch(self, console: Console) -> None:
+        daemon = self.children[-1].pid
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < self.options.seconds - 1:
+            journal = sum(file.stat().st_size for file in self.folder.glob("*.sqlite*"))
+            frame = len(json.dumps(console.get("/api/update")))
+            self.samples.append(Sample(passed, resident(daemon), descriptors(daemon), journal, frame))
+            time.sleep(min(max(1.0, self.options.seconds / 200), self.options.seconds - passed))
+
+
+def real(options: argparse.Namespace) -> None:
+    """Run for real and print."""
+    wanted = Namespace(
+        seconds=options.real, warm=5.0, seed=1, reactor="default", profile=None, no_page=False, log=False,
+        jumps_every=2.0, fills_every=5.0,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        bench = RealSoak(wanted, Path(folder))
+        run = bench.run(options.rate, 1)
+    show([run])
+    first, last = bench.samples[0], bench.samples[-1]
+    print(f"  memory {first.memory:.1f} → {last.memory:.1f} MB, slope {slope(bench.samples) / 24:+.3f} MB an hour")
+    print(f"  descriptors {first.descriptors} → {last.descriptors}")
+    print(f"  journal {(last.journal - first.journal) / (last.at - first.at) * DAY / 1e6:.1f} MB a day")
+    print(f"  document of the console {max(one.frame for one in bench.samples) / 1e3:.1f} kB")
+
+
+def main() -> None:
+    """Soak and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--phases", default="0.125x2,0.004x100", help="days × updates a second, with commas")
+    parser.add_argument("--real", type=float, help="seconds with real sockets instead")
+    parser.add_argument("--rate", type=float, default=100.0, help="books a second of --real")
+    options = parser.parse_args()
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} processors, Python {platform.python_version()}")
+    if options.real:
+        real(options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(Path(folder))
+        for days, rate in ((float(a), float(b)) for a, b in (phase.split("x") for phase in options.phases.split(","))):
+            began = time.monotonic()
+            soak.run(days, rate)
+            soak.show(days, rate, time.monotonic() - began)
+        soak.close()
+
+
+if __name__ == "__main__":
+    main()
