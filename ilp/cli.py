@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         _journal,
         _journal_options,
     )
+    _add(commands, "replay", "show the plan of a moment of the past and compute it again", _replay, _replay_options)
     return parser
 
 
@@ -93,6 +94,11 @@ def _journal_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
     parser.add_argument("action", choices=("show", "export", "verify", "pnl", "pairs", "backup"))
     parser.add_argument("--to", type=Path, metavar="FILE", help="where `backup` writes")
+
+
+def _replay_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--journal", required=True, metavar="FILE", help="SQLite file, or address, of the journal")
+    parser.add_argument("--at", required=True, metavar="TIME", help="the moment, ISO 8601; UTC where no zone is given")
 
 
 def _loaded(options: argparse.Namespace) -> Loaded:
@@ -147,6 +153,12 @@ def _journal(options: argparse.Namespace) -> int:
     from ilp.journal.commands import main as journal
 
     return journal(options, _loaded(options).settings.database_url, sys.stdout, sys.stderr)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from ilp.replay_command import main as replay
+
+    return replay(options.journal, options.at, sys.stdout, sys.stderr)
 
 
 if __name__ == "__main__":
