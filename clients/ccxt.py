@@ -166,6 +166,7 @@ class Exchange(Emitter):
             made.set_sandbox_mode(True)
         if self._endpoint:
             made.urls["api"] = _redirected(made.urls["api"], self._endpoint)
+        made.check_address = lambda address=None: address  # the venue knows better what its addresses look like
         nonce = made.nonce
         made.nonce = lambda: self._rising(nonce())
         return made
@@ -238,8 +239,11 @@ class Exchange(Emitter):
             raise Unreachable(self.name, "connecting", "a stream failed before everything was read")
         mode = exchange.precisionMode
         spot = [row for row in exchange.markets.values() if row.get("spot") and row.get("active") is not False]
-        self._markets = {str(row["symbol"]): market_of(row, mode) for row in spot}
         self._currencies = {code: _step(row, mode) for code, row in exchange.currencies.items()}
+        units = self._currencies if self._quirk.raw_lots else {}
+        self._markets = {
+            str(row["symbol"]): market_of(row, mode, units.get(str(row["base"]), Decimal(1))) for row in spot
+        }
         self._live = live
         self.announce("connect", self)
         if self._live is live:
@@ -307,12 +311,21 @@ class Exchange(Emitter):
         self._currency(ticker, doing)
         if ticker in self._addresses:
             return self._addresses[ticker]
+        network = {"network": self._options.network} if self._options.network else {}
         try:
-            told = await self._ask(doing, "fetchDepositAddress", lambda x: x.fetch_deposit_address(ticker))
-        except Refused:
-            return await self._new_address(ticker, doing)  # ccxt says so where there is none yet
+            told = await self._deposit_address(ticker, network, doing)
+        except Refused as error:
+            if error.code == "ArgumentsRequired" and not network:
+                told = await self._deposit_address(ticker, {"network": ticker}, doing)  # a coin's own chain
+            else:
+                raise
+        if not told.get("address"):
+            return await self._new_address(ticker, doing)  # there is none yet
         self._addresses[ticker] = str(told["address"])
         return self._addresses[ticker]
+
+    def _deposit_address(self, ticker: str, params: dict[str, str], doing: str) -> Any:
+        return self._ask(doing, "fetchDepositAddress", lambda x: x.fetch_deposit_address(ticker, params))
 
     @deferring
     async def getNewAddress(self, ticker: str) -> str:
@@ -400,7 +413,7 @@ class Exchange(Emitter):
         if post_only:
             params["postOnly"] = True
         if immediate:
-            params["timeInForce"] = "IOC"
+            params["timeInForce"] = self._quirk.immediate
         own = client_id or ""
         if "client_id" in self.features:
             own = own or str(UUID(int=self._random.getrandbits(128), version=4))
@@ -411,7 +424,8 @@ class Exchange(Emitter):
             made: Awaitable[Any] = x.create_order(ticker, "limit", way, _number(quantity), _number(price), params)
             return made
 
-        return await live.place(ticker, own, send, doing, Priority.HEDGE if urgent else Priority.QUOTE)
+        priority = Priority.HEDGE if urgent else Priority.QUOTE
+        return await live.place(ticker, own, send, doing, priority, may_vanish=immediate)
 
     def _check(self, market: Market, quantity: Decimal, price: Decimal, doing: str) -> None:
         for name, value in (("quantity", quantity), ("price", price)):
@@ -579,24 +593,22 @@ class Exchange(Emitter):
             end,
             lambda x, since, params: x.fetch_my_trades(None, since, None, params),
         )
-        return [fill_of(row) for row in rows]
+        return [fill_of(row, self._quirk.fill_price) for row in rows]
 
     @deferring
     async def getTransfers(self, start: datetime, end: datetime) -> list[Transfer]:
         """See `IExchange`.  Of the currencies of the pairs that are followed."""
         live = self._ready("reading transfers", private=True)
         codes = sorted({code for ticker in self._options.tickers for code in ticker.split("/")}) or [""]
-        found: list[Transfer] = []
-        net = self._quirk.withdrawal_net
         first = millis(start) - 1000 * self._quirk.stamp_s
+        both = live.has("fetchDeposits") and live.has("fetchWithdrawals")
+        methods = ("fetchDeposits", "fetchWithdrawals") if both else ("fetchDepositsWithdrawals",)
+        found: list[Transfer] = []
         for code in codes:
-            for method, direction in (("fetchDeposits", "deposit"), ("fetchWithdrawals", "withdrawal")):
-                if not live.has(method):
-                    raise NotImplementedError(f"{self.name}: reading transfers: ccxt has no {method} here")
-                name = re.sub(r"([A-Z])", r"_\1", method).lower()
-                read = partial(_call, name, code, first)
-                rows = await self._ask(f"reading {direction}s", method, read, priority=Priority.BULK)
-                found += [transfer_of(direction, row, net=net) for row in rows]  # type: ignore[arg-type]
+            for method in methods:
+                read = partial(_call, re.sub(r"([A-Z])", r"_\1", method).lower(), code, first)
+                rows = await self._ask("reading transfers", method, read, priority=Priority.BULK)
+                found += [transfer_of(row, net=self._quirk.withdrawal_net) for row in rows]
         late = millis(end)
         inside = [one for one in found if first <= millis(one["timestamp"]) <= late]
         return sorted(inside, key=lambda one: one["timestamp"])

@@ -6,6 +6,7 @@ not answered any more; then everything is read anew by the next one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
@@ -30,6 +31,7 @@ from clients.exchange import (
     ExchangeError,
     Fill,
     Order,
+    OrderRejected,
     OutcomeUnknown,
     Position,
     Trade,
@@ -96,13 +98,12 @@ class Account:
         merged["timestamp"], merged["side"] = before["timestamp"], before["side"]
         merged["is_cancelled"] = order["is_cancelled"] and merged["quantity_filled"] < merged["quantity"]
         merged["quantity_left"] = max(Decimal(0), merged["quantity"] - merged["quantity_filled"])
-        if order["quantity_filled"] == before["quantity_filled"]:
-            for name in ("average_price", "fees"):
-                if not order.get(name) and name in before:
-                    merged[name] = before[name]
-        elif "average_price" not in order:
-            merged.pop("average_price", None)
-            merged.pop("fees", None)
+        grown = order["quantity_filled"] > before["quantity_filled"]
+        for name in ("average_price", "fees"):
+            if not order.get(name) and not grown and name in before:
+                merged[name] = before[name]
+            elif name not in order and grown:
+                merged.pop(name, None)  # what was known is not true any more
         whole: Order = merged
         self.orders[order["id"]] = whole
         return whole if whole != before else None
@@ -155,6 +156,7 @@ class Live:
     dead_man: DeadMan = field(init=False)
     _loops: list[Deferred[None]] = field(init=False, factory=list)
     _stopped: bool = field(init=False, default=False)
+    _heard_at: float = field(init=False, default=0.0)
     _ready: bool = field(init=False, default=False)
     _held: list[tuple[str, tuple[Any, ...]]] = field(init=False, factory=list)
     _trade_ids: dict[str, set[str]] = field(init=False, factory=dict)
@@ -189,6 +191,13 @@ class Live:
             await self.read_book(ticker)
         if self.private:
             await self.read_open_orders()
+        await self.calls.ask("connecting the streams", self._connected)
+
+    async def _connected(self) -> None:
+        """Every WebSocket that ccxt has begun to open is open, or a moment has passed: some are kept and never opened."""
+        opening = [asyncio.shield(socket.connected) for socket in self.exchange.clients.values()]
+        if opening:
+            await asyncio.wait(opening, timeout=_BEGINNING_S)
 
     def _private_streams(self) -> None:
         self._loop(self._follow("watchOrders", "", self._orders))
@@ -214,6 +223,9 @@ class Live:
                 self._loop(self._repeat(self._check_orders))
             self.dead_man.watch(bool(self.account.open_orders()))
 
+    def _order(self, row: Any) -> Order:
+        return order_of(row, self.quirk.order_cost)
+
     def _say(self, event: str, *arguments: Any) -> None:
         if self._ready:
             self.tell(event, *arguments)
@@ -228,6 +240,9 @@ class Live:
     async def _catch_up(self) -> None:
         """Once, a moment later: what happened while the streams were being begun; ccxt does not tell when they stand."""
         await deferLater(self.clock, _BEGINNING_S)
+        await self._tolerated(self._read_what_happened)
+
+    async def _read_what_happened(self) -> None:
         for ticker in self.options.tickers:
             if self.has("fetchTrades"):
                 await self._market_trades(ticker, stream=False)
@@ -260,37 +275,49 @@ class Live:
 
     async def _follow(self, stream: str, read: str, once: Callable[[], Awaitable[None]]) -> None:
         """Repeat a stream's next message, or a read with pauses; *once* does either, by what ccxt has."""
-        if not self.has(stream) and not (read and self.has(read)):
-            return
-        while not self._stopped:
-            await once()
-            if not self.has(stream):
-                await deferLater(self.clock, self.options.poll)
-            elif self._ready:
-                self.tell("alive")
+        if self.has(stream):
+            while not self._stopped:
+                await once()
+                self._heard()
+        elif read and self.has(read):
+            await self._repeat(once)
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         while not self._stopped:
+            await self._tolerated(work)
             await deferLater(self.clock, self.options.poll)
+
+    async def _tolerated(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A read that may fail: it is repeated, and a venue that answers nothing is noticed by the heartbeat."""
+        try:
             await work()
+        except Unreachable as error:
+            self.trouble(error)
+        else:
+            self._heard()
+
+    def _heard(self) -> None:
+        self._heard_at = self.clock.seconds()
+        if self._ready:
+            self.tell("alive")
 
     async def _heartbeat(self) -> None:
         """A read now and then shows that the venue is there, and confirms the books."""
+        self._heard_at = self.clock.seconds()
         while not self._stopped:
             await deferLater(self.clock, self.options.ping_interval)
-            for ticker in self.options.tickers:
-                await self._confirm(ticker)
-            if not self.options.tickers:
-                await self.calls.ask("asking for a sign of life", self._sign_of_life)
-            self.tell("alive")
+            reading = Deferred.fromCoroutine(self._tolerated(self._confirm))
+            reading.addTimeout(self.options.ping_timeout, self.clock, lambda *_: None)
+            await reading
+            quiet = self.clock.seconds() - self._heard_at
+            if quiet > self.options.ping_interval + self.options.ping_timeout:
+                raise Unreachable(self.venue, "asking for a sign of life", f"nothing heard for {quiet:.1f} s")
 
-    async def _confirm(self, ticker: str) -> None:
-        reading = Deferred.fromCoroutine(self.read_book(ticker))
-        reading.addTimeout(self.options.ping_timeout, self.clock, lambda *_: self._silent())
-        self._tell_book(ticker, await reading)
-
-    def _silent(self) -> Any:
-        raise Unreachable(self.venue, "asking for a sign of life", f"nothing heard for {self.options.ping_timeout:g} s")
+    async def _confirm(self) -> None:
+        for ticker in self.options.tickers:
+            self._tell_book(ticker, await self.read_book(ticker))
+        if not self.options.tickers:
+            await self.calls.ask("asking for a sign of life", self._sign_of_life)
 
     async def _sign_of_life(self) -> None:
         await (self.exchange.fetch_time() if self.has("fetchTime") else self.exchange.fetch_markets())
@@ -347,7 +374,7 @@ class Live:
 
     async def _orders(self) -> None:
         async def watch() -> list[Order]:
-            return [order_of(row) for row in await self.exchange.watch_orders()]
+            return [self._order(row) for row in await self.exchange.watch_orders()]
 
         for order in await self._stream("watching orders", watch):
             self.take_order(order)
@@ -357,8 +384,9 @@ class Live:
 
         async def watch() -> list[Fill]:
             if streamed:
-                return [fill_of(row) for row in await self.exchange.watch_my_trades()]
-            return [fill_of(row) for row in await self.exchange.fetch_my_trades(None, millis(self.since) - 1000)]
+                return [fill_of(row, self.quirk.fill_price) for row in await self.exchange.watch_my_trades()]
+            rows = await self.exchange.fetch_my_trades(None, millis(self.since) - 1000)
+            return [fill_of(row, self.quirk.fill_price) for row in rows]
 
         if streamed:
             fills = await self._stream("watching fills", watch)
@@ -417,24 +445,34 @@ class Live:
                 self.take_order(order)
 
     def place(
-        self, ticker: str, client_id: str, work: Callable[[], Awaitable[Any]], doing: str, priority: Priority
+        self,
+        ticker: str,
+        client_id: str,
+        work: Callable[[], Awaitable[Any]],
+        doing: str,
+        priority: Priority,
+        *,
+        may_vanish: bool = False,
     ) -> Deferred[str]:
-        """Send an order once; fires with its id as soon as the answer, the stream or a lookup tells it."""
+        """Send an order once; fires with its id as soon as the answer, the stream or a lookup tells it.
+
+        :param may_vanish: an answer that shows it cancelled without a fill is no refusal.
+        """
         order = self.account.begin(ticker, client_id)
         told: Deferred[str] = Deferred()
         order.settled.append(lambda id: told.callback(id) if id is not None and not told.called else None)
         self.dead_man.watch(True)
-        sending = Deferred.fromCoroutine(self._send(order, work, doing, priority))
+        sending = Deferred.fromCoroutine(self._send(order, work, doing, priority, may_vanish))
         sending.addErrback(self._failed, order, told)
         sending.addCallback(lambda _: self.release())
         reported(sending, self.trouble)
         return told
 
     async def _send(
-        self, order: Provisional, work: Callable[[], Awaitable[Any]], doing: str, priority: Priority
+        self, order: Provisional, work: Callable[[], Awaitable[Any]], doing: str, priority: Priority, may_vanish: bool
     ) -> None:
         async def run() -> Order:
-            return order_of(await work())
+            return self._order(await work())
 
         try:
             row = await self.calls.ask(doing, run, about=About.PLACE, priority=priority, private=True)
@@ -442,6 +480,8 @@ class Live:
             if order.order_id is None:
                 await self._recover(order, doing, doubt)
             return
+        if row["is_cancelled"] and not row["quantity_filled"] and not may_vanish:
+            raise OrderRejected(self.venue, doing, "the venue took it and cancelled it at once")
         self.account.settle(order, row["id"])
         if row["contract"] and row["quantity"]:
             self.take_order(row)
@@ -499,7 +539,7 @@ class Live:
         asked_about = [order["id"] for order in self.account.open_orders()]
 
         async def read() -> list[Order]:
-            return [order_of(row) for row in await self.exchange.fetch_open_orders()]
+            return [self._order(row) for row in await self.exchange.fetch_open_orders()]
 
         listed = await self.calls.ask("reading open orders", read, private=True)
         for order in listed:
@@ -518,7 +558,7 @@ class Live:
         symbol = known["contract"] if known is not None else next(iter(self.options.tickers), None)
 
         async def read() -> Order:
-            return order_of(await self.exchange.fetch_order(id, symbol))
+            return self._order(await self.exchange.fetch_order(id, symbol))
 
         try:
             found = await self.calls.ask(doing, read, private=True)
@@ -537,7 +577,7 @@ class Live:
                 continue
 
             async def read(method: str = method) -> list[Order]:
-                return [order_of(row) for row in await getattr(self.exchange, method)(ticker)]
+                return [self._order(row) for row in await getattr(self.exchange, method)(ticker)]
 
             rows = await self.calls.ask(doing, read, private=True)
             mine = [order for order in rows if order.get("client_id") == client_id]

@@ -17,6 +17,7 @@ class Options:
     :ivar depth: levels of each side that `book` events tell.
     :ivar password: what some exchanges call the passphrase of a key; `uid` their number of the account.
     :ivar sandbox: use the exchange's test system, where ccxt knows one.
+    :ivar network: chain of deposits, by ccxt's name; empty: the asset's own.
     :ivar throttle: let ccxt space calls out as it knows the exchange to want it, on top of `rate`.
     :ivar withdraw: whether withdrawals may be asked for at all.
     :ivar poll: seconds between two reads of what the exchange does not stream.
@@ -36,6 +37,7 @@ class Options:
     password: str = field(default="", repr=False)
     uid: str = ""
     sandbox: bool = flag(False)
+    network: str = ""
     throttle: bool = flag(True)
     withdraw: bool = flag(False)
     poll: float = positive(2.0)

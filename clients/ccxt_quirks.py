@@ -15,6 +15,7 @@ from clients.exchange import (
     RateLimited,
     Refused,
     UnknownOrder,
+    Unreachable,
 )
 
 __all__ = ["QUIRKS", "Quirk", "quirk_of"]
@@ -48,6 +49,10 @@ class Quirk:
     :ivar withdrawal: the address and the further parameters that a withdrawal is asked for with.
     :ivar texts: what the exchange's words mean that ccxt does not tell apart, by how they begin after `"`.
     :ivar withdrawal_net: the fee is taken besides what ccxt calls a withdrawal's amount in records.
+    :ivar order_cost: the exchange's own key of an order's cost, where ccxt reckons that from a rounded average.
+    :ivar immediate: the exchange's word for immediate-or-cancel, where ccxt hands it on as it is.
+    :ivar raw_lots: lots of spot markets are told in smallest units of the base, though amounts are not.
+    :ivar fill_price: the exchange's own key of a fill's price, where ccxt takes the order's average for it.
     :ivar stamp_s: seconds that the venue's times of transfers are rounded down to.
     """
 
@@ -61,6 +66,10 @@ class Quirk:
     withdrawal: Callable[[Any, str, str], Awaitable[Target]] = _as_given
     texts: tuple[tuple[str, type[ExchangeError]], ...] = ()
     withdrawal_net: bool = False
+    immediate: str = "IOC"
+    order_cost: str = ""
+    raw_lots: bool = False
+    fill_price: str = ""
     stamp_s: int = 1
 
 
@@ -72,6 +81,7 @@ QUIRKS: Mapping[str, Quirk] = {
         offset="ofs",
         page=50,
         tells_ids=True,
+        order_cost="cost",
         withdrawal=_kraken_key,
         texts=(
             ("EAPI:Invalid signature", NotAuthorised),
@@ -86,9 +96,20 @@ QUIRKS: Mapping[str, Quirk] = {
         withdrawal_net=True,
     ),
     "bitmex": Quirk(
-        "amending keeps the id; client ids can be looked up; the venue itself closed in September 2026",
+        "ids and client ids stay; lots in satoshi; ccxt tells a fill the order's average; closed in September 2026",
         features=frozenset({"post_only", "client_id", "immediate_or_cancel", "amend", "order_lookup", "trade_id"}),
         tells_ids=True,
+        immediate="ImmediateOrCancel",
+        raw_lots=True,
+        fill_price="lastPx",
+        texts=(
+            ("Not Found", UnknownOrder),
+            ("Invalid orderID", UnknownOrder),
+            ("insufficient ", InsufficientFunds),
+            ("Access Denied", NotAuthorised),
+            ("overloaded", Unreachable),
+            ("Invalid ", OrderRejected),
+        ),
     ),
     "bitso": Quirk(
         "no amend, no dead man's switch; `has` is right about the rest",

@@ -87,10 +87,10 @@ def step_of(precision: Any, mode: int) -> Decimal:
     return Decimal(1).scaleb(-int(precision)) if mode == _DECIMAL_PLACES else Decimal(str(precision))
 
 
-def market_of(row: Row, mode: int) -> Market:
-    """A spot market."""
+def market_of(row: Row, mode: int, unit: Decimal = Decimal(1)) -> Market:
+    """A spot market; *unit* is what its lots are told in."""
     precision, limits = row.get("precision") or {}, row.get("limits") or {}
-    lot = step_of(precision.get("amount"), mode)
+    lot = step_of(precision.get("amount"), mode) * unit
     return Market(
         contract=str(row["symbol"]),
         kind="pair",
@@ -98,7 +98,7 @@ def market_of(row: Row, mode: int) -> Market:
         quote=str(row["quote"]),
         tick_size=step_of(precision.get("price"), mode),
         lot_size=lot,
-        min_quantity=max(lot, decimal_of((limits.get("amount") or {}).get("min"))),
+        min_quantity=max(lot, decimal_of((limits.get("amount") or {}).get("min")) * unit),
         min_notional=decimal_of((limits.get("cost") or {}).get("min")),
     )
 
@@ -124,14 +124,18 @@ def _fees(row: Row) -> dict[str, Decimal]:
     return found
 
 
-def order_of(row: Row) -> Order:
-    """An order; ccxt leaves out what the exchange did not tell in this answer."""
+def order_of(row: Row, cost: str = "") -> Order:
+    """An order; ccxt leaves out what the exchange did not tell in this answer.
+
+    :param cost: the exchange's own key of what was paid so far, where ccxt reckons it from a rounded average.
+    """
+    paid = (row.get("info") or {}).get(cost) or row.get("cost")
     quantity, filled = decimal_of(row.get("amount")), decimal_of(row.get("filled"))
     status = str(row.get("status") or "open")
     done = status in ("closed", *_CANCELLED)
     average = row.get("average")
-    if filled and row.get("cost"):
-        average = decimal_of(row["cost"]) / filled  # some exchanges round the average to the tick
+    if filled and paid:
+        average = decimal_of(paid) / filled  # some exchanges round the average to the tick
     order = Order(
         id=str(row["id"]),
         contract=str(row.get("symbol") or ""),
@@ -154,14 +158,15 @@ def order_of(row: Row) -> Order:
     return order
 
 
-def fill_of(row: Row) -> Fill:
-    """An own trade."""
+def fill_of(row: Row, price: str = "") -> Fill:
+    """An own trade; *price* names the exchange's own key of its price, where ccxt takes another."""
+    told = (row.get("info") or {}).get(price)
     return Fill(
         id=None if row.get("id") is None else str(row["id"]),
         order_id=str(row.get("order") or ""),
         contract=str(row["symbol"]),
         side=Side(str(row["side"]).upper()),
-        price=decimal_of(row["price"]),
+        price=decimal_of(row["price"] if told is None else told),
         quantity=decimal_of(row["amount"]),
         fees=_fees(row),
         timestamp=time_of(row.get("timestamp")),
@@ -206,8 +211,9 @@ def bar_of(ticker: str, period: Period, row: Any) -> OHLCV:
     )
 
 
-def transfer_of(direction: Literal["deposit", "withdrawal"], row: Row, *, net: bool) -> Transfer:
+def transfer_of(row: Row, *, net: bool) -> Transfer:
     """A deposit or withdrawal; *net*: a withdrawal's amount is told without its fee."""
+    direction: Literal["deposit", "withdrawal"] = "deposit" if row.get("type") == "deposit" else "withdrawal"
     amount = decimal_of(row.get("amount"))
     fee = decimal_of((row.get("fee") or {}).get("cost"))
     told: dict[str, Literal["pending", "done", "failed"]] = {"ok": "done", "canceled": "failed", "failed": "failed"}

@@ -19,7 +19,7 @@ from tests.simulation.kraken.world import make_world
 QUICK: dict[str, Any] = {
     "tickers": "BTC/USD",
     "ping_interval": 0.1,
-    "ping_timeout": 0.3,
+    "ping_timeout": 1.0,
     "backoff_first": 0.02,
     "backoff_longest": 0.1,
     "rate": 1000,

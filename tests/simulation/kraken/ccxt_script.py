@@ -19,7 +19,6 @@ def exchange(rest: str, wire: str, key: str, secret: str) -> Any:
     kraken.urls["api"]["public"] = kraken.urls["api"]["private"] = rest
     private = wire.replace("/v2", "/auth/v2")
     kraken.urls["api"]["ws"] |= {"publicV2": wire, "privateV2": private}
-    kraken.options["watchOrderBook"]["checksum"] = True  # the library verifies every one then
     return kraken
 
 
