@@ -35,6 +35,7 @@ __all__ = ["HttpSession", "Turns", "body_of", "signature"]
 T = TypeVar("T")
 
 _LARGEST = 64 * 2**20
+_LEAST_LEFT = 0.3  # of a call's time: what could hardly be answered any more is not sent
 _GRACE = 1.0  # seconds that a request has to end by itself after its deadline
 _envelopes = msgspec.json.Decoder(Envelope)
 
@@ -182,8 +183,11 @@ class HttpSession:
         headers = {"content-type": "application/json"}
         if not is_private(procedure):
             return await self._send(doing, url, headers, body_of(named, None), doubt, until)
+        began = self.clock.seconds()
         await self._turn(doing, priority, until)
         try:
+            if until - self.clock.seconds() < (until - began) * _LEAST_LEFT:
+                raise self._not_our_turn(doing)
             # The nonce is drawn when the request goes: nothing that is sent later can overtake it.
             body = body_of(named, {"key": self.authid, "nonce": self.nonces.take()})
             headers["authorization"] = signature(self.secret.reveal(), body)
@@ -196,8 +200,11 @@ class HttpSession:
         try:
             await self._turns.take(priority).addTimeout(left, self.clock)
         except TimeoutError:
-            why = "signed requests go one at a time, and it was not this one's turn in time; nothing was sent"
-            raise RateLimited(self.venue, doing, why, retry_after=1.0) from None
+            raise self._not_our_turn(doing) from None
+
+    def _not_our_turn(self, doing: str) -> RateLimited:
+        why = "signed requests go one at a time, and it was not this one's turn in time; nothing was sent"
+        return RateLimited(self.venue, doing, why, retry_after=1.0)
 
     async def _send(
         self, doing: str, url: str, headers: dict[str, str], body: bytes, doubt: type[ExchangeError], until: float
@@ -213,7 +220,10 @@ class HttpSession:
         except CancelledError:
             raise self._error(doubt, doing, f"connection lost before the answer: {self._reason}") from None
         except Broken as broken:
-            error = self._error(doubt if broken.sent else Unreachable, doing, str(broken))
+            kind = doubt if broken.sent else Unreachable
+            if self.clock.seconds() >= until:  # given up by us: while a name is looked up, that looks like a failure
+                raise self._error(kind, doing, "no answer in time") from None
+            error = self._error(kind, doing, str(broken))
             self.fail(str(broken))
             raise error from None
         except BadAddress as wrong:

@@ -16,7 +16,7 @@ from attrs import evolve, field, fields, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from clients.calls import deferring
+from clients.calls import deferring, reported
 from clients.exchange import IExchange
 from clients.http import persistent_client
 from clients.kraken_nonce import Nonces
@@ -24,10 +24,12 @@ from clients.redaction import Secret
 from clients.sputnik import Sputnik
 from clients.sputnik_connection import utc_now
 from clients.sputnik_http import HttpSession
+from clients.sputnik_live import Live
 from clients.sputnik_options import Options
 from clients.sputnik_polling import Marks, PolledLive
 from clients.sputnik_records import ApiCredentials, Profile
-from clients.websocket import Address
+from clients.sputnik_talk import Talk
+from clients.websocket import Address, LineLost
 
 __all__ = ["RestOptions", "SputnikRest"]
 
@@ -96,6 +98,7 @@ class SputnikRest(Sputnik):
         self._http, self._pool = persistent_client(reactor, chosen.deadline, self._tls.options)
         self._nonces = Nonces(chosen.nonce_file)
         self._marks = Marks()
+        self._closing: Deferred[None] | None = None  # connections of the session that ended last
 
     def _username(self, profile: Profile) -> str:
         """The key says nothing of whose it is; the venue keeps the name as the address."""
@@ -136,7 +139,15 @@ class SputnikRest(Sputnik):
     async def disconnect(self) -> None:
         """See `IExchange`."""
         await super().disconnect()
+        if self._closing is not None:
+            await self._closing
         await self._pool.closeCachedConnections()
+
+    def _gone(self, reason: LineLost, session: Talk, live: Live, ended: Deferred[Exception]) -> None:
+        # What lies in the pool may be as dead as what has just failed: the next session begins with fresh connections.
+        self._closing = self._pool.closeCachedConnections()
+        reported(self._closing, self._trouble)
+        super()._gone(reason, session, live, ended)
 
     async def _open(self) -> Deferred[Exception]:
         session = HttpSession(
