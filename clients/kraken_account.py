@@ -193,6 +193,7 @@ class Account:
     orders: dict[str, Tracked] = field(factory=dict)
     provisional: dict[str, Provisional] = field(factory=dict)
     wallets: dict[tuple[str, str, str], Decimal] = field(factory=dict)
+    _placed: set[str] = field(factory=set)  # ids that answers told and streams have not shown yet
     _held: dict[str, Decimal] = field(factory=dict)
     _reckoned: dict[str, Decimal] = field(factory=dict)
 
@@ -207,13 +208,17 @@ class Account:
         """The id of *order* is told, by the answer or by the stream, or it will not be told."""
         self.provisional.pop(order.client_id, None)
         order.order_id = order.order_id or order_id
+        if order_id is not None and order_id not in self.orders:
+            self._placed.add(order_id)
         waiting, order.settled = order.settled, []
         for tell in waiting:
             tell(order.order_id)
 
-    def claimant(self, client_id: str | None) -> Provisional | None:
-        """The order on its way that bears that id."""
-        return None if client_id is None else self.provisional.get(client_id)
+    def claimant(self, update: Update) -> Provisional | None:
+        """The order on its way that *update* is about; an order known before is none, though it may bear the same id."""
+        if update.client_id is None or update.id in self.orders or update.id in self._placed:
+            return None
+        return self.provisional.get(update.client_id)
 
     # -- orders
 
@@ -250,6 +255,7 @@ class Account:
             update.filled or Decimal(0), update.cost or Decimal(0), dict(update.fees or {}), bool(update.post_only),
         )  # fmt: skip
         self.orders[order.id] = order
+        self._placed.discard(order.id)
         self._forget_oldest()
         return order
 

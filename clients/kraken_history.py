@@ -60,9 +60,12 @@ def _micros(at: datetime) -> int:
 
 
 def transactions(markets: Markets, entries: Mapping[str, Row]) -> list[Transaction]:
-    """Ledger lines, oldest first; a fee is a line of its own after that of its amount."""
+    """Ledger lines, oldest first; a fee is a line of its own after that of its amount.
+
+    :param entries: newest first, as the venue tells them, which matters for those of the same instant.
+    """
     lines: list[Transaction] = []
-    for id, row in sorted(entries.items(), key=lambda item: Decimal(str(item[1]["time"]))):
+    for id, row in sorted(reversed(entries.items()), key=lambda item: Decimal(str(item[1]["time"]))):
         amount, fee = Decimal(str(row["amount"])), Decimal(str(row.get("fee") or 0))
         after = None if row.get("balance") in (None, "") else Decimal(str(row["balance"]))
         note = f"{id} {row.get('refid', '')} {row['type']}".strip()

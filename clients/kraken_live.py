@@ -354,7 +354,7 @@ class Live:
 
     def _take_execution(self, row: Message, whole: bool) -> None:
         update = of_execution(row)
-        claimant = self.account.claimant(update.client_id)
+        claimant = self.account.claimant(update)
         if claimant is not None and row.get("exec_type") != "canceled":
             # The stream may overtake the answer: then it tells the id, before anything else is told about the order.
             self.account.settle(claimant, update.id)
@@ -485,7 +485,7 @@ class Live:
     def _take_rows(self, rows: Mapping[str, Message]) -> None:
         for id, row in rows.items():
             update = of_order(self.account.markets, id, row)
-            claimant = self.account.claimant(update.client_id)
+            claimant = self.account.claimant(update)
             if claimant is not None:
                 self.account.settle(claimant, id)
             order = self.account.take(update, self.clock.seconds())

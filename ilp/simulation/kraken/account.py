@@ -14,7 +14,7 @@ from ilp.simulation.rejections import UnknownOrder
 from .auth import Key
 from .entries import Entries, Entry, fill_id
 from .errors import invalid
-from .ids import number_of, order_id
+from .ids import is_id, number_of, order_id
 from .listings import Listings
 from .reports import Reports, unix
 from .trading import Trading, decimal_of, truth
@@ -122,11 +122,10 @@ class AccountCalls:
             raise invalid("txid")
         found = []
         for name in names:
-            number = number_of("O", name.strip())
-            if number is None:
+            if not is_id("O", name.strip()):
                 raise invalid("txid")
             try:
-                order = self._core.order(number)
+                order = self._core.order(number_of("O", name.strip()) or 0)
             except UnknownOrder:
                 continue
             if order.account == key.account:

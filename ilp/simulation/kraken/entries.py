@@ -81,7 +81,9 @@ class Entries:
         """The account whose ledger grew by an event, and the new entries."""
         match event:
             case Posted(posting) if posting.account in self.accounts:
+                before = self._flush(posting.account, "") if self._is_apart(posting) else []
                 self._pending[posting.account].append(posting)
+                return posting.account, before
             case Filled(fill) if fill.account in self.accounts:
                 return fill.account, self._flush(fill.account, fill_id(fill.trade_id, fill.order_id))
             case WithdrawalChanged(one) if one.account in self.accounts:
@@ -92,6 +94,13 @@ class Entries:
             case _:
                 pass
         return "", []
+
+    def _is_apart(self, posting: Posting) -> bool:
+        """Whether a posting has nothing to do with those that wait; a withdrawal's fee is booked before its amount."""
+        waiting = self._pending[posting.account]
+        if not waiting or waiting[-1].booking == posting.booking:
+            return False
+        return not (waiting[-1].type is posting.type is PostingType.WITHDRAWAL and waiting[-1].is_fee)
 
     def of(self, account: str) -> list[Entry]:
         """All entries, oldest first."""

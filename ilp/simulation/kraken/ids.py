@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["number_of", "order_id", "printed"]
+__all__ = ["is_id", "number_of", "order_id", "printed"]
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPAN = 36**15
@@ -28,9 +28,14 @@ def order_id(number: int) -> str:
     return printed("O", number)
 
 
+def is_id(kind: str, text: str) -> bool:
+    """Whether a text has the shape of an id of this kind."""
+    return bool(_SHAPE.fullmatch(text)) and text.startswith(kind)
+
+
 def number_of(kind: str, text: str) -> int | None:
     """The number behind an id; None when it is none of this kind."""
-    if not _SHAPE.fullmatch(text) or not text.startswith(kind):
+    if not is_id(kind, text):
         return None
     body = text[1:].replace("-", "")[:15]
     value = 0

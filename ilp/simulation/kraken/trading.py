@@ -21,7 +21,7 @@ from ilp.simulation.rejections import Rejection, UnknownOrder
 
 from .auth import Counter, Tier
 from .errors import KrakenError, invalid, of_rejection
-from .ids import number_of
+from .ids import is_id, number_of
 from .listings import ListedPair, Listings
 
 __all__ = ["Meta", "Request", "Trading", "decimal_of", "truth"]
@@ -224,11 +224,10 @@ class Trading:
 
     def by_id(self, account: str, text: object) -> Order:
         """An account's order by its printed id."""
-        number = number_of("O", str(text))
-        if number is None:
+        if not is_id("O", str(text)):
             raise KrakenError("EOrder:Invalid order")
         try:
-            order = self.core.order(number)
+            order = self.core.order(number_of("O", str(text)) or 0)
         except UnknownOrder:
             raise KrakenError("EOrder:Unknown order") from None
         if order.account != account:
