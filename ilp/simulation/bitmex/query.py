@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
@@ -108,7 +108,7 @@ class Parameters:
             at = datetime.fromisoformat(text)
         except ValueError:
             raise ApiError(400, f"{name} not valid", "ValidationError") from None
-        return at if at.tzinfo is not None else datetime.fromisoformat(text + "+00:00")
+        return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def select(rows: Iterable[Row], parameters: Parameters, *, most: int = MOST, reverse: bool = False) -> list[Row]:
