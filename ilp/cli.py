@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         _journal,
         _journal_options,
     )
+    _add(commands, "guardian", "cancel everything when the daemon's heartbeat stops", _guardian, _run_options)
     _add(commands, "replay", "show the plan of a moment of the past and compute it again", _replay, _replay_options)
     return parser
 
@@ -153,6 +154,12 @@ def _journal(options: argparse.Namespace) -> int:
     from ilp.journal.commands import main as journal
 
     return journal(options, _loaded(options).settings.database_url, sys.stdout, sys.stderr)
+
+
+def _guardian(options: argparse.Namespace) -> int:
+    from ilp.guardian_command import run
+
+    return run(_loaded(options), log=options.log)
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -107,7 +107,7 @@ def _circumstances(tx: Connection, moment: datetime) -> Iterator[str]:
 
 
 def _orders(tx: Connection, moment: datetime) -> Mapping[str, Mapping[str, Any]]:
-    """Own orders that were not final then, as the history has them: its order is that of writing, its times the orders' own."""
+    """Own orders that were not final then: the history is in the order of writing, its times are those of the orders."""
     found: dict[str, Mapping[str, Any]] = {}
     for version in versions(tx):
         if version.kind != "order":

@@ -15,7 +15,7 @@ from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, FirstError
 from twisted.internet.error import CannotListenError, ReactorNotRunning
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.threads import deferToThread, deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.reflect import namedAny
 
@@ -23,6 +23,7 @@ from clients.exchange import ExchangeError, IExchange, IRateFeed
 from ilp.accounts.keeper import AccountedJournal
 from ilp.bookkeeping import accounted, keep_books
 from ilp.clock import WorldClock
+from ilp.heartbeat import Heartbeat
 from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
 from ilp.journal.store import open_journal
@@ -65,6 +66,7 @@ class Daemon(Service):
         self.trader: Trader | None = None
         self.web: WebService | None = None
         self.embedded: Embedded | None = None
+        self.heartbeat: Heartbeat | None = None
         self._journal: RecentJournal | None = None
         self._books: AccountedJournal | None = None
         self._stopping: Deferred[None] | None = None
@@ -146,6 +148,10 @@ class Daemon(Service):
         self.probe.start()
         await self.trader.begin()
         self.operator.ledgers.start()
+        if settings.simulation is None:  # what is embedded dies with the daemon, and needs no guardian
+            self.heartbeat = Heartbeat(settings.guardian.heartbeat, self._reactor, deferToThread)
+            self.trader.subscribe(self.heartbeat.turned)
+            self.heartbeat.start()
 
     def stopService(self) -> Deferred[None]:
         """Cancel everything at the venues, then close; `remaining` tells what could not be cancelled in time."""
@@ -169,11 +175,15 @@ class Daemon(Service):
         try:
             if self.trader is not None:
                 self.remaining = await self.trader.shutdown()
+            if self.heartbeat is not None and not self.remaining:
+                self.heartbeat.stop()
         finally:
             await self._put_away()
 
     async def _put_away(self) -> None:
         """Close what was opened, the last first; one that fails to close does not keep the others open."""
+        if self.heartbeat is not None:
+            self.heartbeat.abandon()  # unless it has stopped in order: then the guardian has nothing to do
         self.probe.stop()
         parts: list[tuple[str, Callable[[], Deferred[None]]]] = []
         if self.operator is not None:

@@ -15,6 +15,7 @@ __all__ = [
     "AlarmRules",
     "Connection",
     "Cost",
+    "GuardianRules",
     "Limits",
     "Parameters",
     "Settings",
@@ -206,6 +207,14 @@ class Simulation:
 
 
 @frozen
+class GuardianRules:
+    """The guardian's signs of life: `heartbeat` is the file that the daemon renews, `silence` reactor seconds."""
+
+    heartbeat: Path = Path("ilp.heartbeat")
+    silence: float = 10.0
+
+
+@frozen
 class Settings:
     """Everything; `file` is where it came from.
 
@@ -232,3 +241,4 @@ class Settings:
     simulation: Simulation | None
     origins: Mapping[str, str] = field(factory=dict, repr=False)
     alarms: AlarmRules = AlarmRules()
+    guardian: GuardianRules = GuardianRules()

@@ -21,6 +21,7 @@ from ilp.settings import (
     Ages,
     AlarmRules,
     Connection,
+    GuardianRules,
     Limits,
     Settings,
     Simulation,
@@ -378,7 +379,13 @@ def _settings(
         simulation=_simulation(reader, values),
         origins=dict(reader.origins),
         alarms=_alarms(reader, values),
+        guardian=GuardianRules(_heartbeat(reader, values), values["guardian.silence"]),
     )
+
+
+def _heartbeat(reader: _Reader, values: Mapping[str, Any]) -> Path:
+    given: Path | None = values["guardian.heartbeat"]
+    return reader.file.resolve().with_suffix(".heartbeat") if given is None else reader.file.parent / given
 
 
 def _fault_of_parameter(reader: _Reader, name: str, message: str) -> None:

@@ -247,6 +247,17 @@ KEYS: tuple[Key, ...] = (
     Key("alarms", "loss_step", _FRACTION, "0.25", "fraction", "Each such part of the day's largest loss is an alarm."),
     Key("alarms", "heartbeat", kinds.url, "", "", "Address that is asked regularly, for a watch on silence."),
     Key("alarms", "heartbeat_every", kinds.seconds(1, 86_400), "60", "s", "How often."),
+    Key(
+        "guardian", "heartbeat", kinds.path, "", "", "File of the daemon's heartbeat; empty: beside the configuration."
+    ),
+    Key(
+        "guardian",
+        "silence",
+        kinds.seconds(2, 3600),
+        "10",
+        "s",
+        "Without a heartbeat for so long the guardian cancels.",
+    ),
     Key("simulation", "start", kinds.time, None, "", "The world's time at which the simulation starts."),
     Key("simulation", "speed", kinds.number("0", "100000", above=True), "1", "world s/s", "How fast the world runs."),
     Key("simulation", "seed", kinds.integer(0, 2**63), "1", "", "Seed of the drivers, of ids and of salts."),

@@ -1,0 +1,110 @@
+"""The guardian: cancels everything at venues without a dead man's switch when the daemon's heartbeat stops.
+
+A process of its own with connections of its own; it can cancel and look, and holds nothing that could place an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from clients.exchange import ExchangeError, IExchange
+
+__all__ = ["Guardian", "needed"]
+
+EVERY = 0.5  # reactor seconds
+
+
+def needed(venue: IExchange) -> bool:
+    """Whether a venue has no switch of its own."""
+    return "cancel_all_after" not in venue.features
+
+
+@define(eq=False)
+class Guardian:
+    """Watches a pulse.
+
+    :param venues: connected clients by name.
+    :param pulse: what the heartbeat says: changes while the daemon lives; empty when it is not running, or stopped in order.
+    :param silence: reactor seconds without a change after which the daemon counts as dead.
+    :ivar guarding: whether it takes the daemon for dead now; `clear`: venues that have confirmed zero since then.
+    """
+
+    venues: Mapping[str, IExchange]
+    pulse: Callable[[], str]
+    silence: float
+    reactor: IReactorTime
+    guarding: bool = False
+    clear: set[str] = field(factory=set)
+    _last: str = ""
+    _changed: float = 0.0
+    _busy: Deferred[Any] | None = None
+    _loop: LoopingCall | None = None
+    _log: Logger = field(factory=Logger)
+
+    def start(self) -> None:
+        """Begin to watch; a heartbeat that is old already gets one silence to show that it is not."""
+        self._changed = self.reactor.seconds()
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = self.reactor
+        self._loop.start(EVERY).addErrback(lambda failure: self._log.failure("the guardian failed", failure))
+
+    def stop(self) -> None:
+        """Cease to watch; a call that is on its way goes on."""
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+        if self._busy is not None:
+            self._busy.cancel()
+
+    def _look(self) -> None:
+        now, beat = self.reactor.seconds(), self.pulse()
+        if beat != self._last or not beat:
+            if self.guarding:
+                self._log.info("the daemon is back" if beat else "the daemon has stopped in order")
+            self._last, self._changed, self.guarding = beat, now, False
+            self.clear.clear()
+            return
+        if now - self._changed < self.silence:
+            return
+        if not self.guarding:
+            self.guarding = True
+            self._log.error("no heartbeat for {age:.1f} s: cancelling everything", age=now - self._changed)
+        if self._busy is None and self.clear != set(self.venues):
+            self._act()
+
+    def _act(self) -> None:
+        working = [Deferred.fromCoroutine(self._cancel(name)) for name in sorted(self.venues) if name not in self.clear]
+        self._busy = DeferredList(working, consumeErrors=True)
+        self._busy.addBoth(self._acted)
+
+    def _acted(self, _: object) -> None:
+        self._busy = None
+
+    async def _cancel(self, name: str) -> None:
+        """Cancel and look, until the venue itself reports zero; what fails is tried again with the next look."""
+        venue = self.venues[name]
+        try:
+            try:
+                await venue.cancelAllOrders()
+            except NotImplementedError:
+                for id in await venue.getOpenOrders():
+                    if not self.guarding:
+                        return
+                    await venue.cancelOrder(id)
+            left = await venue.getOpenOrders()
+        except ExchangeError as error:
+            self._log.warn("{name}: {error}; trying again", name=name, error=error)
+            return
+        except Exception:  # noqa: BLE001  a client's own fault must not end the watch
+            self._log.failure("{name}: cancelling failed in an unexpected way", failure=Failure(), name=name)
+            return
+        if not left and self.guarding:
+            self.clear.add(name)
+            self._log.info("{name} confirms that nothing rests there", name=name)
