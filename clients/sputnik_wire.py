@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -224,11 +225,11 @@ class Contracts(Mapping[str, Contract]):
 
     def price(self, ticker: str, wire: int) -> Decimal:
         """Human price of *wire*: units of the quote currency for one of the base."""
-        return EXACT.divide(Decimal(wire), self._price_scales[ticker])
+        return _human(wire, self._price_scales[ticker])
 
     def quantity(self, ticker: str, wire: int) -> Decimal:
         """Human quantity of *wire*: base units of a pair, units of a currency, whole prediction or futures contracts."""
-        return EXACT.divide(Decimal(wire), self._quantity_scales[ticker])
+        return _human(wire, self._quantity_scales[ticker])
 
     def cash(self, ticker: str, price: int, quantity: int) -> int:
         """Value of *quantity* at *price* in the smallest units of the quote currency (5.2).
@@ -364,6 +365,12 @@ class Contracts(Mapping[str, Contract]):
         if contract.lot_size * contract.tick_size % unit:
             return f"one lot at one tick is not a whole amount of {contract.denominated_contract_ticker}"
         return ""
+
+
+@lru_cache(maxsize=16_384)
+def _human(wire: int, scale: Decimal) -> Decimal:
+    # Books repeat most of their prices and sizes, and a division takes three times as long as to remember it.
+    return EXACT.divide(Decimal(wire), scale)
 
 
 def _whole(value: Decimal, scale: Decimal, step: int) -> int | None:
