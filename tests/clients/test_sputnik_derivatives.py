@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from clients.exchange import InsufficientFunds, OrderRejected, Side
 from clients.sputnik import Sputnik
+from clients.sputnik_account import Account
 from clients.sputnik_history import read_fills
 from clients.sputnik_margin import UNKNOWN, Resting, margin
 from clients.sputnik_references import References
@@ -42,6 +43,28 @@ def needed(
 
 class MarginExampleTests(SynchronousTestCase):
     """Rows M4 to M11 of the table of 5.6, without the fees that are held beside it."""
+
+    def test_m1_to_m3_orders_in_a_pair(self) -> None:
+        for side, price, held in (
+            (Side.BUY, 5000, {"MXN": 2525}),
+            (Side.BUY, 30000, {"MXN": 15150}),
+            (Side.SELL, 500, {"BTC": 50_000_000, "MXN": 0}),
+        ):
+            account = Account(CONTRACTS, least_fee=10_000)
+            account.begin("BTC/MXN", side, price, 50_000_000)
+            self.assertEqual(account.held(), held)
+
+    def test_m4_to_m8_with_the_fees_that_are_held_beside_them(self) -> None:
+        for ticker, side, price, quantity, needed_in_all in (
+            ("NETS", Side.BUY, 500, 1, 510_000),
+            ("NETS", Side.SELL, 500, 1, 510_000),
+            ("NETS", Side.SELL, 100, 3, 2_706_000),
+            ("USDBTC0W", Side.BUY, 1000, 1, 52_000),
+            ("USDBTC0W", Side.BUY, 1500, 1, 53_000),
+        ):
+            account = Account(LISTED, least_fee=20_000, safe_prices={"USDBTC0W": 1000})
+            account.begin(ticker, side, price, quantity)
+            self.assertEqual(account.held(), {"BTC": needed_in_all}, (ticker, side, price))
 
     def test_m4_to_m6_orders_in_a_prediction(self) -> None:
         self.assertEqual(needed({}, resting("NETS", Side.BUY, 500)), 500_000)

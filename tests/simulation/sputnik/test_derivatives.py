@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import task
@@ -14,7 +15,7 @@ from clients.exchange import Side
 from ilp.clock import WorldClock
 from ilp.simulation.records import Posted
 from ilp.simulation.rejections import InsufficientFunds
-from ilp.simulation.rules import Account, Rules
+from ilp.simulation.rules import Account, FeeFactors, Rules
 from ilp.simulation.sputnik.contracts import contract_of
 from ilp.simulation.sputnik.derivatives import UNKNOWN_MARGIN, prediction
 from ilp.simulation.sputnik.exchange import Exchange
@@ -68,6 +69,11 @@ class ConversionTests(SynchronousTestCase):
             contract = BY_TICKER[ticker]
             value = contract.fee_value(quantity, price)
             self.assertEqual(Rules().fee(contract, Account("alice"), value, aggressive=True), fee)
+
+    def test_an_account_may_pay_twice_the_fee_of_a_contract(self) -> None:
+        half = evolve(BY_TICKER["BTC/MXN"], fee_bps=50)
+        alice = Account("alice", factors=FeeFactors(aggressive=200))
+        self.assertEqual(Rules().fee(half, alice, 1_000_000_000, aggressive=True), 10_000_000)
 
     def test_the_list_of_markets_names_expiration_and_margins(self) -> None:
         wire = contract_of(BY_TICKER["USDBTC0W"]).wire()
