@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from attrs import define
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -50,6 +51,7 @@ class Api(Resource):
     """
 
     isLeaf = True
+    _log = Logger()
 
     def __init__(
         self, endpoints: Endpoints, keys: Keys, limits: Limits, faults: Faults, now: Callable[[], float], reactor: Any
@@ -128,6 +130,9 @@ class Api(Resource):
             document = route.serve(key or _NOBODY, self._parameters(request, verb, uri, body))
         except ApiError as refusal:
             return _json(refusal.status, refusal.document(), headers | refusal.headers)
+        except Exception:  # noqa: BLE001 - a mistake of ours is reported here and is the venue's failure out there
+            self._log.failure("{verb} {path} failed", verb=verb, path=path)
+            return _json(500, ApiError(500, "Server Error").document(), headers)
         return _json(200, document, headers)
 
     def _key(self, request: Request, verb: str, uri: str, body: bytes) -> Key | None:

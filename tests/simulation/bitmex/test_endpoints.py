@@ -162,6 +162,12 @@ class EndpointTests(TestCase):
         assert (status, row["ordStatus"], row["side"]) == (200, "Filled", "Sell")
 
     @asynchronous
+    async def test_a_mistake_of_the_venue_is_told_as_its_failure(self) -> None:
+        self.world.venue.money.history["alice"].append({})  # a row that no reader of the history expects
+        assert await self.refused("GET", "/user/walletHistory?currency=XBt") == (500, "Server Error")
+        assert len(self.flushLoggedErrors(KeyError)) == 1
+
+    @asynchronous
     async def test_a_switch_without_a_time_is_refused(self) -> None:
         assert await self.refused("POST", "/order/cancelAllAfter", {}) == (400, "timeout is invalid")
         assert await self.refused("POST", "/order/bulk", {"orders": "x"}) == (400, "orders not valid")
