@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from clients.exchange import Side
 from ilp import snapshot
 from ilp.accounts.keeper import AccountedJournal
+from ilp.alarms.watch import Watch
 from ilp.figures import amount, figure, when
 from ilp.insight import insight_document
 from ilp.journal.entries import ParameterEntry, PlanEntry
@@ -111,6 +112,9 @@ class Console(Protocol):
     def plans(self) -> Document:
         """The newest executed plans with the pools they were computed from: `{"plans": [...]}`."""
 
+    def test_alarms(self, user: str) -> Deferred[Document]:
+        """Send a test alarm by every channel: `{"channels": [{"name", "ok", "message"}]}`."""
+
     def insight(self) -> Deferred[Document]:
         """What would change the plan: `{"time", "sensitivities", "shadow_prices", "why_off"}`."""
 
@@ -123,6 +127,7 @@ class Operator:
     :param notices: what the operator has to be told about the start, such as edits that the file overruled.
     :param mode: `live` or `paper`.
     :param books: the pool's own ledger, where there is one.
+    :ivar alarms: who is told while nobody looks; None where nobody is.
     :param in_worker: runs a slow pure function off the reactor's thread; by default it runs at once.
     """
 
@@ -144,6 +149,7 @@ class Operator:
         self.trader = trader
         self.table = table
         self.version = version
+        self.alarms: Watch | None = None
         self._settings = settings
         self._journal = journal
         self._mode = mode
@@ -185,6 +191,7 @@ class Operator:
             "audit": self._audit(),
             "pnl": snapshot.pnl(trader, self._books),
             "speeds": self._speeds(),
+            "alarms": None if self.alarms is None else self.alarms.document(),
         }
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
@@ -201,6 +208,16 @@ class Operator:
     def plans(self) -> Document:
         """See `Console`."""
         return {"plans": [_plan(plan) for plan in self._journal.plans_kept() if plan.rounded]}
+
+    def test_alarms(self, user: str) -> Deferred[Document]:
+        """See `Console`."""
+
+        async def test() -> Document:
+            if self.alarms is None or not self.alarms.outboxes:
+                raise Declined(409, {"reasons": ["no channel is configured: see the section [alarms] of the file"]})
+            return await self.alarms.test(user)
+
+        return Deferred.fromCoroutine(test())
 
     def insight(self) -> Deferred[Document]:
         """See `Console`."""

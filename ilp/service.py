@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TextIO
 
@@ -18,9 +18,17 @@ from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.internet.threads import deferToThread, deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.reflect import namedAny
+from twisted.web.client import HTTPConnectionPool
 
 from clients.exchange import ExchangeError, IExchange, IRateFeed
+from clients.http import persistent_client
 from ilp.accounts.keeper import AccountedJournal
+from ilp.alarms.channels import channels
+from ilp.alarms.conditions import conditions
+from ilp.alarms.events import Events
+from ilp.alarms.notices import Severity
+from ilp.alarms.outbox import Outbox
+from ilp.alarms.watch import Watch
 from ilp.bookkeeping import accounted, keep_books
 from ilp.clock import WorldClock
 from ilp.heartbeat import Heartbeat
@@ -42,6 +50,7 @@ from web.sessions import Role
 
 __all__ = ["Daemon", "run"]
 
+CONNECT_TIMEOUT = 10.0  # reactor seconds, to where alarms go
 RANDOM = "random"  # a user's password in the file that means: make one anew at each start and print it
 HISTORY = timedelta(days=7)
 # What an operator can mend: said in one sentence, without a traceback.
@@ -54,6 +63,7 @@ class Daemon(Service):
     :param loaded: the configuration.
     :param out: takes the lines that a person who started it has to see: address, password, embedded venues.
     :ivar remaining: after `stopService`, what could not be cancelled at the venues.
+    :ivar alarms: who is told while nobody looks.
     :ivar metrics: how fast it reacts and how late its reactor comes round.
     """
 
@@ -70,6 +80,8 @@ class Daemon(Service):
         self._journal: RecentJournal | None = None
         self._books: AccountedJournal | None = None
         self._stopping: Deferred[None] | None = None
+        self.alarms: Watch | None = None
+        self._http: HTTPConnectionPool | None = None
         self.metrics = Metrics()
         self.probe = Probe(reactor, self.metrics)
         self._reactor = reactor
@@ -140,18 +152,38 @@ class Daemon(Service):
             books=self._books,
             in_worker=partial(deferToThreadPool, self._reactor, self._reactor.getThreadPool()),
         )
+        alarms = self.operator.alarms = self._alarms(settings, mode)
         users = _with_random_passwords(settings.web.users)
         roles = {name: Role(role) for name, role in settings.web.roles.items()}
         self.web = WebService(self.operator, users, self._reactor, roles, metrics=self.metrics)
         port = await self.web.listen(settings.web)
         self._greet(settings, port.getHost().port, users)  # type: ignore[attr-defined]
         self.probe.start()
+        alarms.start()
         await self.trader.begin()
         self.operator.ledgers.start()
         if settings.simulation is None:  # what is embedded dies with the daemon, and needs no guardian
             self.heartbeat = Heartbeat(settings.guardian.heartbeat, self._reactor, deferToThread)
             self.trader.subscribe(self.heartbeat.turned)
             self.heartbeat.start()
+
+    def _alarms(self, settings: Settings, mode: str) -> Watch:
+        """Whoever is told while nobody looks."""
+        trader, journal, books, reactor = self.trader, self._journal, self._books, self._reactor
+        assert trader is not None and journal is not None  # both were made before the operator
+        http, self._http = persistent_client(reactor, CONNECT_TIMEOUT)
+        rules = settings.alarms
+        self.alarms = Watch(
+            rules,
+            [Outbox(way, Severity.of(level), reactor) for way, level in channels(rules, http, reactor)],
+            lambda: conditions(trader, books, rules.loss_step),
+            Events(trader, journal),
+            reactor,
+            lambda: datetime.now(UTC),
+            mode,
+            http,
+        )
+        return self.alarms
 
     def stopService(self) -> Deferred[None]:
         """Cancel everything at the venues, then close; `remaining` tells what could not be cancelled in time."""
@@ -185,6 +217,8 @@ class Daemon(Service):
         if self.heartbeat is not None:
             self.heartbeat.abandon()  # unless it has stopped in order: then the guardian has nothing to do
         self.probe.stop()
+        if self.alarms is not None:
+            self.alarms.stop()
         parts: list[tuple[str, Callable[[], Deferred[None]]]] = []
         if self.operator is not None:
             self.operator.close()
@@ -192,6 +226,8 @@ class Daemon(Service):
             parts.append(("console", self.web.stop))
         if self._journal is not None:
             parts.append(("journal", self._journal.close))
+        if self._http is not None:
+            parts.append(("connections for alarms", self._http.closeCachedConnections))
         if self.embedded is not None:
             parts.append(("embedded venues", self.embedded.stop))
         for name, close in parts:

@@ -31,6 +31,7 @@ ACTS = (
     "pause",
     "hedge",
     "cancel",
+    "test_alarms",
 )
 READ_ONLY_ACTS = frozenset({"preview"})  # they change nothing, so whoever may look may do them
 
@@ -119,6 +120,11 @@ class Api:
         """Close the open exposure now."""
         parse(body, Empty)
         return await self.console.hedge(user)
+
+    async def test_alarms(self, user: str, body: bytes) -> Document:
+        """Send a test alarm by every channel."""
+        parse(body, Empty)
+        return await self.console.test_alarms(user)
 
     async def cancel(self, user: str, body: bytes) -> Document:
         """Cancel one order, a side, or all of a venue."""

@@ -317,6 +317,41 @@ class Speed(TypedDict):
     counts: list[int]
 
 
+class ChannelOfAlarms(TypedDict):
+    """A way that alarms take: least severity, what waits, what was given up, and how the last try went."""
+
+    name: str
+    level: str
+    waiting: int
+    lost: int
+    at: When | None
+    error: str
+
+
+class Active(TypedDict):
+    """Something that is not as it should be now, and that was told."""
+
+    kind: str
+    severity: str
+    message: str
+
+
+class Heartbeat(TypedDict):
+    """The sign of life: how often it was taken, and why the last was not."""
+
+    on: bool
+    taken: int
+    error: str
+
+
+class Alarms(TypedDict):
+    """Who is told while nobody looks."""
+
+    channels: list[ChannelOfAlarms]
+    heartbeat: Heartbeat
+    active: list[Active]
+
+
 class State(TypedDict):
     """Holdings, market and ledgers as they were last read; `compared`: when own orders were last compared with a venue's."""
 
@@ -425,6 +460,7 @@ class Document(TypedDict):
     audit: NotRequired[list[Act]]
     pnl: NotRequired[Profit | None]
     speeds: NotRequired[list[Speed]]
+    alarms: NotRequired[Alarms | None]
 
 
 def problems(document: Any) -> str:

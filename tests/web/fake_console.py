@@ -147,6 +147,10 @@ class FakeConsole:
         self.notify()
         return self._answer(("pause", user, what, on), {"paused": self._trader["paused"]})
 
+    def test_alarms(self, user: str) -> Deferred[Document]:
+        found = [{"name": one["name"], "ok": True, "message": "taken"} for one in self.document["alarms"]["channels"]]
+        return self._answer(("test_alarms", user), {"channels": found})
+
     def insight(self) -> Deferred[Document]:
         return self._answer(("insight",), insight())
 

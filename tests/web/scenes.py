@@ -522,6 +522,20 @@ def ready() -> Document:
         "needs_you": [],
         "pnl": profit(),
         "speeds": speeds(),
+        "alarms": alarms(),
+    }
+
+
+def alarms() -> Document:
+    """One channel that works, one that does not."""
+    channel = {"name": "telegram", "level": "warning", "waiting": 0, "lost": 0, "at": at(610), "error": ""}
+    return {
+        "channels": [
+            channel,
+            channel | {"name": "mail", "level": "critical", "waiting": 2, "error": "answered 451 try again later"},
+        ],
+        "heartbeat": {"on": True, "taken": 10, "error": ""},
+        "active": [],
     }
 
 

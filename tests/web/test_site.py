@@ -28,6 +28,7 @@ BODIES: dict[str, Any] = {
     "pause": {"what": "quotes", "on": True},
     "flow": {"key": "F-1", "text": "our own deposit"},
     "hedge": {},
+    "test_alarms": {},
     "cancel": {"venue": "target", "all": True},
 }
 PUBLIC = {

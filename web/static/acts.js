@@ -121,6 +121,17 @@ export const transfer = (t, action) => {
   });
 };
 
+/** Send a test alarm by every channel, and say how each went. */
+export const testAlarms = () => ask({
+  title: "Send a test alarm?", confirm: "Send it",
+  body: consequences([["Goes to", app.doc.alarms.channels.map((c) => c.name).join(", ")], ["Says", `${app.user} tries whether alarms arrive`]]),
+  act: async () => {
+    const answer = await post("test_alarms");
+    for (const c of answer.document.channels ?? []) say(c.ok ? "ok" : "bad", `${c.name}: ${c.message}`);
+    return answer;
+  },
+});
+
 const PAUSES = {
   quotes: ["Quotes", () => [["Cancels", ordersInWords(openOrders().filter((o) => o.purpose === "quote" || !o.purpose))], ["Goes on", "hedges of what is open, plans and transfers"]]],
   hedges: ["Hedging", () => [["Leaves", exposureInWords()], ["Risk", "fills stay open until you hedge by hand or go on; at the limit the side that adds to them is pulled"], ["Goes on", "quotes, plans and transfers"]]],

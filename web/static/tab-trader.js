@@ -1,6 +1,6 @@
 /* Trader: exposure, the quotes with one reason each, what needs a person, acts, fills, limits, parameters. */
 import { app, canAct } from "./app.js";
-import { cancel, check, hedge, openOrders, pause } from "./acts.js";
+import { cancel, check, hedge, openOrders, pause, testAlarms } from "./acts.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
@@ -94,9 +94,23 @@ const prices = () => {
   }), { asof: app.doc.time });
 };
 
+const CHANNELS = [
+  { name: "Channel", head: true, cell: (c) => c.name, raw: (c) => c.name },
+  { name: "From", help: "The least severity that goes there.", cell: (c) => c.level, raw: (c) => c.level },
+  { name: "Last try", cell: (c) => (c.at ? when(c.at, app.doc.time) : "none yet"), raw: (c) => c.at },
+  { name: "Waiting", right: true, cell: (c) => amount(String(c.waiting)), raw: (c) => c.waiting },
+  { name: "How it went", wide: true, cell: (c) => (c.error ? h("span", { class: "tag warn" }, icon("warn"), c.error) : c.at ? [icon("ok"), "taken"] : "–"), raw: (c) => c.error },
+];
 const alarms = () => {
-  const all = [...(app.doc.trader.alarms ?? [])].reverse();
-  return all.length ? panel("p-alarms", "Alarms", 12, h("ul", { class: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message))))) : null;
+  const all = [...(app.doc.trader.alarms ?? [])].reverse(), told = app.doc.alarms;
+  if (!all.length && !told) return null;
+  return panel("p-alarms", "Alarms", 12, [
+    (told?.active ?? []).map((a) => h("div", { key: `${a.kind}${a.message}` }, reason(a.severity === "critical" ? "bad" : a.severity === "warning" ? "warn" : "", h("b", {}, `${a.kind}: `), a.message))),
+    all.length ? h("ul", { class: "latest", key: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message)))) : h("p", { class: "d", key: "none" }, "No alarm in this run."),
+    told ? h("details", { key: "channels" }, h("summary", {}, told.channels.length ? `Told to ${told.channels.map((c) => c.name).join(", ")}` : "Nobody is told: [alarms] names no channel"),
+      told.channels.length ? table("channels", "Who is told while nobody looks", CHANNELS, told.channels, { key: (c) => c.name, tools: false }) : null,
+      h("p", { class: "row acts2" }, button("Send a test…", testAlarms, { disabled: !canAct() || !told.channels.length, key: "test" }), h("small", {}, told.heartbeat.on ? `heartbeat: taken ${told.heartbeat.taken} times${told.heartbeat.error ? `, the last was not: ${told.heartbeat.error}` : ""}` : "no heartbeat"))) : null,
+  ], { asof: app.doc.time });
 };
 
 /* Each part of the machine with whether it may act by itself. */
