@@ -548,16 +548,17 @@ class BitMEX(Emitter):
     @deferring
     async def getTransfers(self, start: datetime, end: datetime) -> list[Transfer]:
         """See `IExchange`."""
-        return transfer_rows(self._account.contracts, await self._wallet_history(start), start, end)
+        return transfer_rows(self._account.contracts, await self._wallet_history(start, end), start, end)
 
     @deferring
     async def getTransactionHistory(self, start: datetime, end: datetime) -> list[Transaction]:
         """See `IExchange`.  The profit and funding of perpetuals are booked by the venue once a day."""
-        return transaction_rows(self._account.contracts, await self._wallet_history(start), start, end)
+        return transaction_rows(self._account.contracts, await self._wallet_history(start, end), start, end)
 
-    async def _wallet_history(self, start: datetime) -> list[dict[str, Any]]:
+    async def _wallet_history(self, *times: datetime) -> list[dict[str, Any]]:
         doing = "reading the wallet history"
-        wire_time(start)  # a time without a zone is refused before anything is asked
+        for at in times:
+            wire_time(at)  # a time without a zone is refused before anything is asked
         live = self._ready(doing, private=True)
         return await live.pages(doing, "/user/walletHistory", {"currency": "all", "reverse": True})
 
@@ -589,7 +590,8 @@ class BitMEX(Emitter):
         instrument = self._market(ticker, doing)
         if period not in BINS:
             raise Refused(self.name, doing, f"period {period!r} is not allowed; {', '.join(BINS)}")
-        wire_time(start)
+        for at in (start, end):
+            wire_time(at)
         query = {
             "binSize": BINS[period],
             "partial": True,

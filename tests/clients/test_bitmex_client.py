@@ -406,6 +406,16 @@ class HistoryTests(ClientCase):
         assert lines[-1]["balance"] == (await client.getPositions())[lines[-1]["contract"]]["position"]
 
     @asynchronous
+    async def test_times_without_a_zone_are_refused_at_either_end(self) -> None:
+        client, _ = await self.connected()
+        now = self.world.clock.now()
+        naive = now.replace(tzinfo=None)
+        for span in ((naive, now), (now, naive)):
+            for call in (client.getFills, client.getTransfers, client.getTransactionHistory):
+                await self.assertFailure(call(*span), ValueError)
+            await self.assertFailure(client.getOHLCVHistory("BTC/USDT", "day", *span), ValueError)
+
+    @asynchronous
     async def test_bars_are_paged_and_begin_at_their_opening(self) -> None:
         client, _ = await self.connected()
         self.depth("XBT_USDT", 10**7)
