@@ -291,7 +291,7 @@ class Schedule:
         if self.rich or asset == "BTC":
             return D(0)
         traded = sum(fill.quantity * fill.price for fill in self.fills() if fill.venue == venue)
-        return D("0.02") * traded
+        return D("0.04") * traded  # a price move and a slippage away from the limit
 
     def fills(self) -> list[FillEntry]:
         """Those of the journal; one that was written twice counts once."""
