@@ -51,7 +51,17 @@ from clients.kraken_account import Account, Tracked
 from clients.kraken_counters import Counter
 from clients.kraken_errors import About
 from clients.kraken_funding import Funding
-from clients.kraken_history import INTERVALS, bar_of, fill_of_trade, trade_of, transactions, unix, unix_ns
+from clients.kraken_history import (
+    INTERVALS,
+    Fees,
+    bar_of,
+    fees_of,
+    fill_of_trade,
+    trade_of,
+    transactions,
+    unix,
+    unix_ns,
+)
 from clients.kraken_live import Live
 from clients.kraken_markets import Pair
 from clients.kraken_nonce import Nonces
@@ -575,6 +585,19 @@ class Kraken(Emitter):
         """See `IExchange`.  Read anew with each connection."""
         self._ready("reading the markets")
         return {market["contract"]: market for market in self._account.markets.records()}
+
+    @deferring
+    async def getFees(self, *tickers: str) -> dict[str, Fees]:
+        """What the account pays now on *tickers*, or on the pairs that are followed; not in the uniform interface.
+
+        Since September 2026 the venue tells fees nowhere else.
+        """
+        doing = "reading the fees"
+        live = self._ready(doing, private=True)
+        names = tickers or tuple(live.followed)
+        pairs = ",".join(self._pair(ticker, doing).altname for ticker in names)
+        result = await self._rest.private(doing, "TradeVolume", {"pair": pairs}, priority=Priority.BULK)
+        return fees_of(self._account.markets, result)
 
     def round_bid(self, ticker: str, price: Decimal) -> Decimal:
         """See `IExchange`."""

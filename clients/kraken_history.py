@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from attrs import frozen
+
 from clients.exchange import OHLCV, Fill, Period, Side, Trade, Transaction, Transfer
 from clients.kraken_account import read_time
 from clients.kraken_markets import Markets, Pair
@@ -14,7 +16,9 @@ from clients.kraken_markets import Markets, Pair
 __all__ = [
     "INTERVALS",
     "LENGTHS",
+    "Fees",
     "bar_of",
+    "fees_of",
     "fill_of_trade",
     "list_of",
     "trade_of",
@@ -65,7 +69,8 @@ def transactions(markets: Markets, entries: Mapping[str, Row]) -> list[Transacti
     :param entries: newest first, as the venue tells them, which matters for those of the same instant.
     """
     lines: list[Transaction] = []
-    for id, row in sorted(reversed(entries.items()), key=lambda item: Decimal(str(item[1]["time"]))):
+    oldest_first = list(entries.items())[::-1]
+    for id, row in sorted(oldest_first, key=lambda item: Decimal(str(item[1]["time"]))):
         amount, fee = Decimal(str(row["amount"])), Decimal(str(row.get("fee") or 0))
         after = None if row.get("balance") in (None, "") else Decimal(str(row["balance"]))
         note = f"{id} {row.get('refid', '')} {row['type']}".strip()
@@ -140,6 +145,27 @@ def fill_of_trade(markets: Markets, id: str, row: Row) -> Fill:
         fees={} if pair is None or not fee else {pair.quote: fee},
         timestamp=read_time(row["time"]),
     )
+
+
+@frozen
+class Fees:
+    """What the account pays on a pair now, as fractions of a trade's value; a rebate is negative."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+def fees_of(markets: Markets, result: Mapping[str, Any]) -> dict[str, Fees]:
+    """The result of `TradeVolume`, in per cent there; a pair without a maker fee pays the taker's."""
+    taker, maker = result.get("fees") or {}, result.get("fees_maker") or {}
+    found: dict[str, Fees] = {}
+    for name, row in taker.items():
+        pair = markets.pair_of(name)
+        if pair is not None:
+            share = Decimal(str(row["fee"])) / 100
+            made = maker.get(name)
+            found[pair.ticker] = Fees(share if made is None else Decimal(str(made["fee"])) / 100, share)
+    return found
 
 
 def trade_of(pair: Pair, row: Iterable[Any]) -> Trade:

@@ -26,7 +26,7 @@ __all__ = ["Session"]
 Message = dict[str, Any]
 
 _decoder = msgspec.json.Decoder(Message, float_hook=Decimal)
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder()
 
 
 @define
@@ -114,7 +114,7 @@ class Session:
             raise self._error(Unreachable, doing, f"connection lost: {self._lost}")
         number = next(self._requests)
         waiting = self._waiting[number] = _Waiting(Deferred(), expected)
-        self._say({"method": method, "params": params, "req_id": number})
+        self._say({"method": method, "params": _plain(params), "req_id": number})
         doubt = Unreachable if about is About.READ else OutcomeUnknown
         late = self._error(doubt, doing, f"no answer in {limit:g} s")
         try:
@@ -185,6 +185,14 @@ class Session:
 
     def _error(self, kind: type[ExchangeError], doing: str, why: str) -> ExchangeError:
         return kind(self.venue, doing, self.redactor.clean(why))
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Decimals as JSON numbers with exactly their digits, without an exponent."""
+    return {
+        name: msgspec.Raw(f"{value:f}".encode()) if isinstance(value, Decimal) else value
+        for name, value in params.items()
+    }
 
 
 def _part(message: Message) -> bool:

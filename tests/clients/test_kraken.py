@@ -448,6 +448,14 @@ class HistoryTests(KrakenCase):
         assert "720" in str(error)
 
 
+class FeeTests(KrakenCase):
+    @asynchronous
+    async def test_fees_are_told_as_fractions(self) -> None:
+        client, _ = await self.connected()
+        fees = await client.getFees()
+        assert (fees["BTC/USD"].taker, fees["BTC/USD"].maker) == (Decimal("0.0025"), Decimal("0.0025"))
+
+
 class PublicTests(KrakenCase):
     @asynchronous
     async def test_books_and_histories_need_no_key(self) -> None:
