@@ -1,18 +1,18 @@
-"""WAMP messages ↔ the octets of a WebSocket frame, for the JSON subprotocols.  Knows no session.
+"""WAMP messages ↔ the octets of a WebSocket frame, for the JSON subprotocols and MessagePack.  Knows no session.
 
 The message classes are autobahn's; the JSON is msgspec's, several times faster than what autobahn decodes with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import msgspec
 from attrs import frozen
 from autobahn.wamp import message
 
-__all__ = ["CODECS", "BadFrame", "Codec", "encode_event"]
+__all__ = ["CODECS", "PACKED", "BadFrame", "Codec", "encode_event"]
 
 # Everything a client may send, and a few that it may not, which are refused by name.  (The library's own table is in its
 # serializer module, which must not be imported before the library was told which event loop to use.)
@@ -36,6 +36,7 @@ _KINDS: dict[int, type[Any]] = {
         message.Yield,
     )
 }
+_PREFIX = 4  # octets of a length before each message of a packed batch
 _END = b"\x18"  # follows each message of a batched frame
 
 
@@ -49,17 +50,25 @@ class Codec:
 
     batched: bool
 
+    binary: ClassVar[bool] = False
+
     def decode(self, frame: bytes) -> Iterator[tuple[list[Any], type[Any]]]:
         """Each message as its raw list and the class that parses it; raises `BadFrame`."""
-        for part in frame.split(_END)[:-1] if self.batched else [frame]:
+        for part in self._parts(frame):
             try:
-                raw = msgspec.json.decode(part)
+                raw = self._parse(part)
             except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-                raise BadFrame(f"not JSON: {problem}") from problem
+                raise BadFrame(f"not readable: {problem}") from problem
             kind = raw[0] if isinstance(raw, list) and raw else None
             if not isinstance(kind, int) or kind not in _KINDS:
                 raise BadFrame("not a list that begins with a WAMP message code")
             yield raw, _KINDS[kind]
+
+    def _parts(self, frame: bytes) -> Iterator[bytes]:
+        yield from frame.split(_END)[:-1] if self.batched else [frame]
+
+    def _parse(self, part: bytes) -> Any:
+        return msgspec.json.decode(part)
 
     def encode(self, msg: message.Message) -> bytes:
         """The frame of one message."""
@@ -70,8 +79,42 @@ class Codec:
         return encoded + _END if self.batched else encoded
 
 
+@frozen
+class Packed(Codec):
+    """MessagePack, whose dictionaries keep the integers that the original indexes by: JSON makes texts of them."""
+
+    binary: ClassVar[bool] = True
+
+    def _parts(self, frame: bytes) -> Iterator[bytes]:
+        if not self.batched:
+            yield frame
+            return
+        while frame:
+            length = int.from_bytes(frame[:_PREFIX], "big")
+            yield frame[_PREFIX : _PREFIX + length]
+            frame = frame[_PREFIX + length :]
+
+    def _parse(self, part: bytes) -> Any:
+        return msgspec.msgpack.decode(part)
+
+    def finish(self, encoded: bytes) -> bytes:
+        """A frame from one message encoded as JSON, which is what events are encoded as for all subscribers."""
+        packed = msgspec.msgpack.encode(_with_integers(msgspec.json.decode(encoded)))
+        return len(packed).to_bytes(_PREFIX, "big") + packed if self.batched else packed
+
+
+def _with_integers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_integers(one) for one in value]
+    if isinstance(value, dict):
+        return {int(key) if key.isdecimal() else key: _with_integers(one) for key, one in value.items()}
+    return value
+
+
 # By the name of the subprotocol.
-CODECS = {"wamp.2.json": Codec(batched=False), "wamp.2.json.batched": Codec(batched=True)}
+CODECS: Mapping[str, Codec] = {"wamp.2.json": Codec(batched=False), "wamp.2.json.batched": Codec(batched=True)}
+# What an installation offers besides if it happens to have the package.
+PACKED: Mapping[str, Codec] = {"wamp.2.msgpack": Packed(batched=False), "wamp.2.msgpack.batched": Packed(batched=True)}
 
 
 def encode_event(subscription: int, publication: int, payload: Any) -> bytes:

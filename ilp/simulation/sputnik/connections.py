@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -34,11 +34,12 @@ class Connection(WebSocketServerProtocol):
         host, port = str(request.headers.get("host", "")), self._all.port()
         if port not in _STANDARD_PORTS and host.rpartition(":")[2] != str(port):
             raise ConnectionDeny(400, f"Host header {host!r} does not name port {port}")
+        known = self._all.codecs()
         for offered in request.protocols:
-            if offered in CODECS:
-                self._codec: Codec = CODECS[offered]
+            if offered in known:
+                self._codec: Codec = known[offered]
                 return str(offered)
-        raise ConnectionDeny(400, f"this server only speaks the WebSocket subprotocols {', '.join(CODECS)}")
+        raise ConnectionDeny(400, f"this server only speaks the WebSocket subprotocols {', '.join(known)}")
 
     def onOpen(self) -> None:
         self._session = self._all.opened(self, self._codec)
@@ -57,7 +58,7 @@ class Connection(WebSocketServerProtocol):
     def send(self, frame: bytes) -> None:
         """Send one frame, unless the venue is frozen or the WebSocket is closing."""
         if not self._all.hold_back(self, frame) and self.state == self.STATE_OPEN:
-            self.sendMessage(frame)  # type: ignore[no-untyped-call]
+            self.sendMessage(frame, isBinary=self._codec.binary)  # type: ignore[no-untyped-call]
 
     def close(self, code: int, reason: str) -> None:
         """Close with a code; a client that does not answer is dropped."""
@@ -76,17 +77,25 @@ class Connections(WebSocketServerFactory):
 
     :param session: makes the session of a connection that was just opened.
     :param port: the port that clients have to name.
+    :param codecs: the subprotocols that are spoken now.
     """
 
     protocol = Connection
     noisy = False
 
-    def __init__(self, reactor: Any, session: Callable[[Peer, Codec], Session], port: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        session: Callable[[Peer, Codec], Session],
+        port: Callable[[], int],
+        codecs: Callable[[], Mapping[str, Codec]] = lambda: CODECS,
+    ) -> None:
         super().__init__(reactor=reactor)  # type: ignore[no-untyped-call]
         # No time-outs of its own: they would outlive the venue.  Without a status page a plain GET is an error.
         options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
         self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
         self.port = port
+        self.codecs = codecs
         self._new_session = session
         self._open: dict[Connection, None] = {}
         self._held_back: list[tuple[Connection, bytes]] = []

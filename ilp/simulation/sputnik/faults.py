@@ -31,6 +31,7 @@ key                       value              what happens
 `strict_features`         boolean            role features that the original does not know: close 1011
 `strict_totp`             boolean            `totp` must be a string
 `silent_schema_errors`    boolean            what would be a schema error is not answered
+`msgpack`                 boolean            MessagePack is spoken too, with integers as keys of dictionaries
 ========================= ================== =========================================================================
 """
 
@@ -133,6 +134,7 @@ class Faults:
     events_before_answer: bool = False
     strict_totp: bool = False
     silent_schema_errors: bool = False
+    msgpack: bool = False
     calls: list[CallRule] = field(factory=list)
     switches: Switches = field(factory=Switches)
     actions: dict[str, Callable[[Any], None]] = field(factory=dict, repr=False)
@@ -226,6 +228,7 @@ _LASTING: Mapping[str, Callable[[str, object], Any]] = {
     "events_before_answer": _flag,
     "strict_totp": _flag,
     "silent_schema_errors": _flag,
+    "msgpack": _flag,
 }
 
 _ACTIONS: Mapping[str, Callable[[str, object], Any]] = {

@@ -25,7 +25,7 @@ from ilp.simulation.ports import Port
 from .actions import Actions
 from .auth import Authenticator
 from .calls import Calls
-from .codec import Codec
+from .codec import CODECS, PACKED, Codec
 from .connections import Connections
 from .contracts import Description
 from .exchange import Exchange
@@ -94,7 +94,7 @@ class SputnikVenue:
         self._authenticator = Authenticator(self.members.login, core.now, draw)
         self._calls = Calls(self._realms[REALM], self.faults, reactor)
         self._register(descriptions or {})
-        self._connections = Connections(reactor, self.open_session, lambda: self.port)
+        self._connections = Connections(reactor, self.open_session, lambda: self.port, self._codecs)
         root = _Forbidden()  # type: ignore[no-untyped-call]
         root.putChild(b"ws", WebSocketResource(self._connections))
         root.putChild(b"api", Api(self._realms[REALM], self.members, core.now))
@@ -136,6 +136,9 @@ class SputnikVenue:
     def procedures(self) -> list[str]:
         """The URIs that can be called, in alphabetical order."""
         return sorted(self._realms[REALM].procedures)
+
+    def _codecs(self) -> Mapping[str, Codec]:
+        return {**CODECS, **PACKED} if self.faults.msgpack else CODECS
 
     def _safe_price(self, ticker: str) -> int | None:
         known = self.feeds.safe_prices.get(ticker)

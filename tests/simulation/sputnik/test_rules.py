@@ -101,6 +101,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "9.8 withdrawal pending, then cancelled": ((FAULTS, "test_withdrawals_are_held_and_come_back"),),
     "9.8 deposit delayed": ((FAULTS, "test_deposits_come_later_where_a_bank_brings_them"),),
     "9.8 deposit to an old address": ((FAULTS, "test_deposits_to_a_replaced_address_are_not_credited"),),
+    "9.8 integer keys of dictionaries": (("test_msgpack", "test_orders_and_bars_are_keyed_by_integers"),),
     "9.8 rows in any order": ((MARKET, "test_rows_come_unsorted"),),
     "9.9 operator actions": (
         ("..test_admin", "test_transfers_and_addresses_are_listed"),
