@@ -83,9 +83,17 @@ class Members:
         return self._members[name]
 
     def login(self, name: str) -> Login | None:
-        """How that user logs in, None when there is none."""
-        member = self._members.get(name)
-        return None if member is None else member.login
+        """How that user logs in, None when there is none.
+
+        A quirk of the original: its lookup finds users by their API key too, and the session bears the key as its name
+        then, which is nobody's.
+        """
+        if name in self._members:
+            return self._members[name].login
+        for member in self._members.values():
+            if member.api is not None and member.api.key == name:
+                return Login(name, member.login.stored)
+        return None
 
     def add(self, name: str, password: str) -> Member:
         """A user with a clear password."""

@@ -171,6 +171,17 @@ class RuleTests(VenueTestCase):
         self.assertEqual([fill["price"] for fill in told], [6100000, 6200000, 6200000, 6300000])
 
     @asynchronous
+    async def test_the_name_of_a_key_logs_in_with_the_password_and_owns_nothing(self) -> None:
+        keys = self.world.venue.members.issue_key("alice", START.replace(year=START.year + 1))
+        wire = await self.world.connect()
+        self.assertEqual((await wire.login(keys.key, keys.secret))[0], 3)
+        wire = await self.world.connect()
+        welcome = await wire.login(keys.key, "secret-alice")
+        self.assertEqual((welcome[0], welcome[2]["authid"]), (2, keys.key))
+        self.assertEqual(await wire.result("rpc.trader.get_positions"), {})
+        self.assertEqual(await wire.result("rpc.trader.get_open_orders"), {})
+
+    @asynchronous
     async def test_each_bad_price_and_quantity_has_its_code(self) -> None:
         wire = await self.world.login("alice")
         front, back = (f"exceptions/{part}/invalid_price_quantity" for part in ("webserver", "accountant"))
