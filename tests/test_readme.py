@@ -47,6 +47,8 @@ class ExampleTests(SynchronousTestCase):
             for name in (
                 "ILP_SOURCE_USER",
                 "ILP_SOURCE_PASSWORD",
+                "ILP_KRAKEN_KEY",
+                "ILP_KRAKEN_SECRET",
                 "ILP_TARGET_USER",
                 "ILP_TARGET_PASSWORD",
                 "ILP_BANK_ACCOUNT",
