@@ -53,6 +53,7 @@ from clients.kraken_errors import About
 from clients.kraken_funding import Funding
 from clients.kraken_history import (
     INTERVALS,
+    LENGTHS,
     Fees,
     bar_of,
     fees_of,
