@@ -88,6 +88,13 @@ class Limits:
     largest_fiat_transfer: Decimal  # numeraire
     turnover_per_day: Decimal  # base, all venues together
     loss_per_day: Decimal  # numeraire
+    keep_source: Mapping[str, Decimal] = field(factory=dict)  # by asset: what stays at the venue whatever the plan says
+    keep_target: Mapping[str, Decimal] = field(factory=dict)
+
+    def kept(self, venue: str, asset: str) -> Decimal:
+        """The smallest balance to keep; 0 where none is given."""
+        kept = {"source": self.keep_source, "target": self.keep_target}.get(venue, {})
+        return kept.get(asset, Decimal(0))
 
 
 @frozen

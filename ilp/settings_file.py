@@ -353,6 +353,7 @@ def _settings(
     try:
         size = table.parameters().quote_size
         limits = _limits(values, size)
+        _check_kept(reader, tickers, limits, table.parameters().targets)
         parameters = table.parameters(limits)
     except InvalidParameters as error:
         for name, message in error.errors:
@@ -443,6 +444,21 @@ def _limits(values: Mapping[str, Any], size: Decimal) -> Limits:
         for name, multiple in multiples.items()
     }
     return _section(Limits, "limits", {**values, **filled})
+
+
+def _check_kept(
+    reader: _Reader, tickers: Mapping[str, str], limits: Limits, targets: Mapping[tuple[str, str], Decimal]
+) -> None:
+    """What is to be kept is held there, and is no more than the target balance."""
+    for role, kept in (("source", limits.keep_source), ("target", limits.keep_target)):
+        for asset, amount in kept.items():
+            text = reader.raw("limits", f"keep_{role}") or ""
+            if asset not in tickers[role].split("/"):
+                held = " and ".join(tickers[role].split("/"))
+                reader.fault("limits", f"keep_{role}", text, f"{asset} is not held there; the {role} holds {held}")
+            elif amount > targets.get((role, asset), amount):
+                most = targets[role, asset]
+                reader.fault("limits", f"keep_{role}", text, f"{asset} must be at most its target balance of {most}")
 
 
 def _transfers(reader: _Reader, values: Mapping[str, Any]) -> TransferRules:

@@ -153,6 +153,10 @@ KEYS: tuple[Key, ...] = (
     Key("limits", "largest_fiat_transfer", _POSITIVE, "1000000", "numeraire", "Largest transfer of fiat."),
     Key("limits", "turnover_per_day", _POSITIVE, "<1000 * quote_size>", "base", "Most that is traded a world day."),
     Key("limits", "loss_per_day", _POSITIVE, "10000", "numeraire", "Largest trading loss a world day."),
+    Key(
+        "limits", "keep_source", kinds.amounts, "", "", "Smallest balances kept on the source, whatever the plan says."
+    ),
+    Key("limits", "keep_target", kinds.amounts, "", "", "Smallest balances kept on the target."),
     Key("ages", "source_book", kinds.seconds(0.1, 3600), "15", "s", "Oldest source book that is quoted on."),
     Key("ages", "target_book", kinds.seconds(0.1, 3600), "30", "s", "Oldest target book that is quoted on."),
     Key("ages", "balances", kinds.seconds(0.1, 3600), "90", "s", "Oldest balances that are quoted on."),

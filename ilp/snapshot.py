@@ -456,10 +456,14 @@ def data_section(settings: Settings, parameters: Parameters) -> dict[str, Any]:
         "btc_ticker": settings.tickers["btc"],
         "fees": {"source": cost(parameters.source_fee), "target": cost(parameters.target_fee)},
         "costs": {"fiat_exchange": cost(parameters.fiat_exchange_cost), "btc": cost(parameters.btc_fee)},
-        "limits": {
-            name: amount(value) if isinstance(value, Decimal) else value for name, value in asdict(limits).items()
-        },
+        "limits": {name: _limit(value) for name, value in asdict(limits).items()},
     }
+
+
+def _limit(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {asset: amount(kept) for asset, kept in value.items()}
+    return amount(value) if isinstance(value, Decimal) else value
 
 
 def pnl(trader: Trader, books: AccountedJournal | None) -> dict[str, Any] | None:

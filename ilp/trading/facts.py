@@ -11,6 +11,7 @@ from clients.exchange import Side
 from ilp.journal.entries import Purpose
 from ilp.settings import Parameters, TransferRules
 from ilp.trading.exposure import Exposure
+from ilp.trading.floor import held_by
 from ilp.trading.layout import Layout
 from ilp.trading.machine import State
 from ilp.trading.market import BALANCES, BOOK, ORDERS, Market
@@ -33,6 +34,7 @@ class GateFacts:
     :ivar trouble: the first input that does not count, empty when all do.
     :ivar armed: whether fills of this run may be hedged without being asked.
     :ivar pauses: what the operator has put on pause.
+    :ivar requested: what was asked of a venue to send away and is still in its balance, by venue and asset.
     """
 
     layout: Layout
@@ -46,6 +48,7 @@ class GateFacts:
     trouble: Callable[[], str]
     armed: bool = field(default=False)
     pauses: frozenset[Pause] = frozenset()
+    requested: Callable[[str, str], Decimal] = lambda venue, asset: ZERO
 
     def permitted(self, act: Act, venue: str, by: Leave) -> bool:
         """Whether an act may be sent to a venue now."""
@@ -75,6 +78,12 @@ class GateFacts:
         live = [order for order in self.live(venue, side) if order.key != but and order.left > 0]
         quotes = (order.left for order in live if order.purpose is Purpose.QUOTE and order.ticker == ticker)
         return len(live), sum(quotes, ZERO)
+
+    def left(self, venue: str, asset: str, but: str) -> Decimal:
+        """What a holding would be if all that rests of ours there traded and all that was requested left."""
+        resting = [order for side in Side for order in self.live(venue, side) if order.key != but]
+        spent = sum((held_by(order, asset, ZERO) for order in resting), ZERO)
+        return self.market.balances.balance(venue, asset) - self.requested(venue, asset) - spent
 
     def exposure(self) -> Decimal:
         """Base received on the target and not closed."""

@@ -148,7 +148,7 @@ class Floor:
         balance = self.market.balances.balance(venue, asset)
         # Open hedges are not deducted here: the pool counts them as done at their limit.
         quotes, plans = self._held(venue, asset, Purpose.QUOTE), self._held(venue, asset, Purpose.PLAN)
-        quotable = owed.available(balance - plans)
+        quotable = owed.available(balance - plans) - self.limits.kept(venue, asset)
         target = self.parameters.targets.get((venue, asset), ZERO)
         total = owed.total(balance)
         return Stock(venue, asset, balance, quotable - quotes, quotable, total, owed.inbound, target)

@@ -98,6 +98,12 @@ class Facts(Protocol):
     def quote_size(self) -> Decimal:
         """The configured size of a quote."""
 
+    def left(self, venue: str, asset: str, but: str) -> Decimal:
+        """What a holding would be if all that rests of ours there traded and all that was requested left.
+
+        :param but: key of an order that does not count.
+        """
+
     def addresses(self, lane: tuple[str, str, str]) -> frozenset[str]:
         """Where a withdrawal on that lane may go."""
 
@@ -202,6 +208,7 @@ class Gate:
         self._check_price(request)
         if request.purpose is not Purpose.HEDGE:
             _at_most("loss a day", self.loss(), limits.loss_per_day, what)
+            self._check_kept(request)
         count, quoted = self.facts.resting(request.venue, request.ticker, request.side, request.key)
         _at_most("open orders", count + 1, limits.open_orders, what)
         if request.purpose is Purpose.QUOTE:
@@ -223,6 +230,21 @@ class Gate:
                 "price band", f"{distance:.2%} from {reference:.8g}", f"{self.limits.price_band:.2%}", str(request)
             )
 
+    def _check_kept(self, request: OrderRequest) -> None:
+        """Quotes and plans leave the smallest balance where it is; fees are not in it, they are small and come on top."""
+        base, _, quote = request.ticker.partition("/")
+        selling = request.side is Side.SELL
+        asset = base if selling else quote
+        self._keep(
+            request.venue, asset, request.quantity * (1 if selling else request.price), request.key, str(request)
+        )
+
+    def _keep(self, venue: str, asset: str, spent: Decimal, but: str, what: str) -> None:
+        kept = self.limits.kept(venue, asset)
+        left = self.facts.left(venue, asset, but) - spent if kept else ZERO
+        if left < kept:
+            raise Breach("smallest balance", f"{left} {asset}", f"at least {kept}", what)
+
     def _check_withdrawal(self, request: WithdrawalRequest) -> None:
         limits, what = self.limits, str(request)
         if request.amount <= 0:
@@ -231,6 +253,7 @@ class Gate:
             _at_most("largest coin transfer", request.amount, limits.largest_coin_transfer, what)
         else:
             _at_most("largest fiat transfer", request.value, limits.largest_fiat_transfer, what)
+        self._keep(request.venue, request.asset, request.amount, "", what)
         if request.address not in self.facts.addresses(request.lane):
             raise Breach("address", "an address not on the list", "the receiving client's or a listed one", what)
         _at_most("transfers a day", len(self._day(request.lane)) + 1, limits.transfers_per_day, what)

@@ -140,6 +140,7 @@ class Trader:
             lambda venue, side: self.desk.live(venue, side=side),
             lambda: self.floor.inputs_trouble(),
         )
+        self.facts.requested = lambda venue, asset: self.transfers.outstanding(venue, asset).requested_undebited
         self.gate = Gate(venues, settings.limits, self.facts, self._seconds, clock.now, self._breached)
         self.gate.sent = self.pace.order_sent
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)

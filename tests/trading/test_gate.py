@@ -50,6 +50,8 @@ class World:
     quoted: Decimal = Decimal(0)
     open: Decimal = Decimal(0)
     size: Decimal = Decimal("0.1")
+    balance: Decimal = Decimal(2)
+    but: str = "?"
     asked: list[tuple[Act, str, Leave]] = field(factory=list)
 
     def permitted(self, act: Act, venue: str, by: Leave) -> bool:
@@ -67,6 +69,10 @@ class World:
 
     def quote_size(self) -> Decimal:
         return self.size
+
+    def left(self, venue: str, asset: str, but: str) -> Decimal:
+        self.but = but
+        return self.balance
 
     def addresses(self, lane: tuple[str, str, str]) -> frozenset[str]:
         return frozenset({"good"})
@@ -188,6 +194,30 @@ class OrderTests(GateCase):
         self.gate.loss = lambda: self.limits.loss_per_day
         self.passes(evolve(ORDER, purpose=Purpose.QUOTE))
 
+    def kept(self, **amounts: str) -> None:
+        self.gate.limits = evolve(self.limits, keep_source={asset: D(text) for asset, text in amounts.items()})
+
+    def test_a_sale_leaves_the_smallest_balance_where_it_is(self) -> None:
+        self.kept(BTC="1.9")
+        selling = evolve(ORDER, purpose=Purpose.QUOTE, side=Side.SELL)
+        self.passes(selling)
+        self.assertEqual(self.world.but, "k-1")
+        self.kept(BTC="1.91")
+        self.breach(selling, "smallest balance")
+        self.passes(evolve(selling, side=Side.BUY))
+
+    def test_a_purchase_leaves_the_smallest_balance_of_what_it_pays_with(self) -> None:
+        buying = evolve(ORDER, purpose=Purpose.PLAN)
+        self.world.balance = D(100)
+        self.kept(USD="75")
+        self.passes(buying)
+        self.kept(USD="75.01")
+        self.breach(buying, "smallest balance")
+
+    def test_a_hedge_may_use_what_is_kept(self) -> None:
+        self.kept(BTC="100", USD="100")
+        self.passes(ORDER)
+
     def test_turnover_counts_fills_of_the_last_day(self) -> None:
         self.gate.filled(D("0.95"), NOON)
         self.breach(ORDER, "turnover a day")
@@ -226,6 +256,13 @@ class WithdrawalTests(GateCase):
         self.leaves(evolve(WITHDRAWAL, lane=("BTC", "target", "source")))
         self.now += timedelta(days=1)
         self.leaves(WITHDRAWAL)
+
+    def test_a_withdrawal_leaves_the_smallest_balance_where_it_is(self) -> None:
+        self.gate.limits = evolve(self.limits, keep_source={"BTC": D(1)})
+        self.successResultOf(self.gate.withdraw(WITHDRAWAL))
+        self.gate.limits = evolve(self.limits, keep_source={"BTC": D("1.01")})
+        failure = self.failureResultOf(self.gate.withdraw(WITHDRAWAL), Breach)
+        self.assertEqual(failure.value.limit, "smallest balance")
 
     def test_an_amount_that_is_not_positive_is_a_breach(self) -> None:
         self.stays(evolve(WITHDRAWAL, amount=D(0)), "transfer")

@@ -1,0 +1,71 @@
+"""The smallest balances in a whole pool: the plan and the quotes respect them, so that the gate never has to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import Side
+from ilp.settings_file import ConfigurationError, load
+from ilp.trading.machine import State
+from tests.configurations import MINIMAL, written
+from tests.trading.test_trader import CALM
+from tests.trading.world import LIMITS, World, settings
+
+D = Decimal
+
+
+class KeptTests(SynchronousTestCase):
+    def test_nothing_is_sold_or_sent_below_what_is_kept(self) -> None:
+        limits = evolve(LIMITS, keep_source={"BTC": D("5.5")}, keep_target={"BTC": D("5.95")})
+        world = World(speed=60.0, config=settings(limits=limits))
+        least = {venue: D(6) for venue in ("source", "target")}
+
+        def look() -> None:
+            for venue in least:
+                least[venue] = min(least[venue], world.truth(venue, "BTC"))
+
+        world.trader.subscribe(look)
+        world.ready().trader.start("operator")
+        for _ in range(10):
+            world.take(Side.BUY)
+            world.advance(6, 0.1)
+        self.assertEqual(world.trader.life.state, State.TRADING, world.trader.reason)
+        self.assertGreaterEqual(least["source"], D("5.5"))
+        self.assertGreaterEqual(least["target"], D("5.9"))  # one quote more is on its way at most
+
+    def test_a_quote_that_would_go_below_is_not_placed(self) -> None:
+        world = World(config=settings(parameters=CALM, limits=evolve(LIMITS, keep_target={"BTC": D(6)})))
+        world.ready().trader.start("operator")
+        world.advance(3)
+        self.assertEqual((world.quote(Side.SELL), world.trader.life.state), (None, State.TRADING))
+        self.assertIsNotNone(world.quote(Side.BUY))
+        (ask,) = [status for status in world.trader.status().quotes if status.side is Side.SELL]
+        self.assertNotEqual(ask.reason, "")
+
+    def test_the_gate_counts_what_rests_already(self) -> None:
+        world = World(config=settings(parameters=CALM)).trading()
+        held = world.trader.market.balances.balance("target", "BTC")
+        self.assertEqual(world.trader.facts.left("target", "BTC", ""), held - D("0.1"))
+        key = next(order.key for order in world.trader.desk.live("target", side=Side.SELL))
+        self.assertEqual(world.trader.facts.left("target", "BTC", key), held)
+
+
+class ConfigurationTests(SynchronousTestCase):
+    def limits(self, text: str) -> object:
+        return load(written(self.mktemp(), f"{MINIMAL}\n[limits]\n{text}\n")).settings.limits
+
+    def test_what_is_kept_is_written_as_amounts(self) -> None:
+        limits = self.limits("keep_source = USD 500, BTC 0.5")
+        self.assertEqual(limits.kept("source", "BTC"), D("0.5"))  # type: ignore[attr-defined]
+        self.assertEqual(limits.kept("target", "BTC"), D(0))  # type: ignore[attr-defined]
+
+    def test_an_asset_that_is_not_held_there_is_refused(self) -> None:
+        with self.assertRaisesRegex(ConfigurationError, "keep_source = HUF 5: HUF is not held there"):
+            self.limits("keep_source = HUF 5")
+
+    def test_more_than_the_target_balance_is_refused(self) -> None:
+        with self.assertRaisesRegex(ConfigurationError, "keep_target = BTC 7: BTC must be at most its target balance"):
+            self.limits("keep_target = BTC 7")
