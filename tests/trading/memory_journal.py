@@ -87,7 +87,7 @@ class MemoryJournal:
         return succeed(
             Recovered(
                 tuple(o for o in self.newest(OrderEntry, "key") if o.state not in FINAL_ORDER_STATES),
-                tuple(self.of(FillEntry)),
+                tuple(self._fills()),
                 tuple(t for t in self.newest(TransferEntry, "id") if t.state not in FINAL_TRANSFER_STATES),
                 {},
                 bool(intents and intents[-1].wanted),
@@ -103,7 +103,11 @@ class MemoryJournal:
         return succeed(self.newest(TransferEntry, "id"))
 
     def fills(self, since: datetime) -> Deferred[Sequence[FillEntry]]:
-        return succeed([fill for fill in self.of(FillEntry) if fill.at >= since])
+        return succeed([fill for fill in self._fills() if fill.at >= since])
+
+    def _fills(self) -> list[FillEntry]:
+        """One that was written twice is there once, as in a database."""
+        return list({(fill.venue, fill.key): fill for fill in self.of(FillEntry)}.values())
 
     def hedges(self, since: datetime) -> Deferred[Sequence[HedgeEntry]]:
         return succeed(self.of(HedgeEntry))
@@ -121,7 +125,7 @@ class MemoryJournal:
         return succeed(self.newest(FlowEntry, "key"))
 
     def bookings(self, since: datetime) -> Deferred[Sequence[BookingEntry]]:
-        return succeed(self.of(BookingEntry))
+        return succeed(sorted(self.newest(BookingEntry, "key"), key=lambda booking: booking.key))
 
     def close(self) -> Deferred[None]:
         return succeed(None)
