@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "check", "print the effective configuration, secrets masked", _check, _config_option)
     _add(commands, "solve", "solve a pool document", _solve, _solve_options)
     _add(commands, "venue", "run a simulated venue on its own", _venue, _venue_options)
+    _add(commands, "status", "show the essentials of a running daemon", _status, _status_options)
     _add(commands, "passwd", "hash a console password", _passwd, lambda parser: None)
     _add(
         commands,
@@ -102,6 +104,13 @@ def _replay_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", required=True, metavar="TIME", help="the moment, ISO 8601; UTC where no zone is given")
 
 
+def _status_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("--watch", action="store_true", help="keep it live until Ctrl-C")
+    parser.add_argument("--user", help="name of [users] to ask as (default: the first)")
+    parser.add_argument("--port", type=int, help="port of the console, where the configuration leaves it open (0)")
+
+
 def _loaded(options: argparse.Namespace) -> Loaded:
     return load(options.config)
 
@@ -134,6 +143,26 @@ def _venue(options: argparse.Namespace) -> int:
     from ilp.venue_command import main as venue
 
     return venue(options.name, options.port, options.config if options.config.exists() else None)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from ilp.passwords import is_hash
+    from ilp.status_command import main as status
+
+    web = _loaded(options).settings.web
+    if not web.port and not options.port:
+        print(
+            "[webserver] port is 0: the daemon chose one and said it at its start; give it with --port", file=sys.stderr
+        )
+        return 2
+    user = options.user or next(iter(web.users))
+    stored = web.users.get(user, "random")
+    password = os.environ.get("ILP_PASSWORD", "")
+    if not password and stored != "random" and not is_hash(stored):
+        password = stored
+    if not password:
+        password = getpass.getpass(f"Password of {user}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    return status(web, user, password, options.watch, sys.stdout, port=options.port)
 
 
 def _passwd(options: argparse.Namespace) -> int:

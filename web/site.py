@@ -10,12 +10,14 @@ import hmac
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakSet
 
 from attrs import define, field, frozen
 from autobahn.twisted.resource import WebSocketResource
+from OpenSSL.SSL import Error as TLSError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import deferLater
@@ -324,7 +326,9 @@ class ConsoleSite(Site):
         """Cut the connections that browsers keep open between two requests."""
         open_ones = [channel.transport for channel in tuple(self._channels) if channel.transport is not None]
         for transport in open_ones:
-            transport.abortConnection()
+            # a TLS connection whose handshake failed cannot be shut down again; it is gone already
+            with suppress(TLSError):
+                transport.abortConnection()
         if open_ones:
             await deferLater(self.reactor, 0)  # the reactor tells the channels in its next turn
 
