@@ -91,6 +91,7 @@ class Market:
     random: Random
     jumps_every: float
     fills_every: float
+    touch: bool
     clock: WorldClock = field(factory=lambda: WorldClock(reactor))
     source: Watched = field(init=False)
     target: Watched = field(init=False)
@@ -182,7 +183,7 @@ class Market:
     def publish(self) -> None:
         """One more book of the source: a size changed, now and then the price a little."""
         book = self._template
-        row = self.random.randrange(LEVELS)
+        row = 0 if self.touch else self.random.randrange(LEVELS)
         side = "bids" if self.random.random() < 0.5 else "asks"
         rows = list(getattr(book, side))
         rows[row] = rows[row][0], self.random.randrange(500, 3000) * 10**5
@@ -329,7 +330,9 @@ class Parent(LineReceiver):
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.market = Market(options.rate, Random(options.seed), options.jumps_every, options.fills_every)
+        self.market = Market(
+            options.rate, Random(options.seed), options.jumps_every, options.fills_every, options.touch
+        )
         self._began = perf_counter()
         self._rate = 20.0
         self._done = 0
@@ -391,6 +394,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jumps-every", type=float, default=0.5, help="mean seconds between two adverse jumps")
     parser.add_argument("--fills-every", type=float, default=0.8, help="mean seconds between two fills")
+    parser.add_argument("--touch", action="store_true", help="every book changes the size at the best price")
     StandardIO(Parent(parser.parse_args()))
     reactor.run()
 

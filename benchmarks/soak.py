@@ -172,6 +172,8 @@ class Soak:
         rests = len(self.world.open_orders())
         print(f"  state {trader.life.state}, {rests} quotes rest, {len(trader.alarms)} alarms")
         print(f"  memory {first.memory:.1f} → {last.memory:.1f} MB, slope {slope(self.samples):+.3f} MB a day")
+        eighths = [self.samples[len(self.samples) * n // 8].memory for n in range(8)]
+        print(f"  memory at each eighth: {', '.join(f'{memory:.1f}' for memory in eighths)}")
         print(f"  descriptors {first.descriptors} → {last.descriptors}")
         print(f"  journal {(last.journal - first.journal) / days / 1e6:.2f} MB a day")
         print(f"  largest frame that a console is sent {last.frame / 1e3:.1f} kB")
@@ -211,7 +213,7 @@ def real(options: argparse.Namespace) -> None:
     """Run for real and print."""
     wanted = Namespace(
         seconds=options.real, warm=5.0, seed=1, reactor="default", profile=None, no_page=False, log=False,
-        jumps_every=2.0, fills_every=5.0,
+        jumps_every=2.0, fills_every=5.0, touch=False,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         bench = RealSoak(wanted, Path(folder))

@@ -48,8 +48,8 @@ class Owner(Protocol):
     def wake(self) -> None:
         """Something in the picture changed."""
 
-    def book_told(self, pair: Pair) -> None:
-        """A book is in the picture."""
+    def book_told(self, pair: Pair, before: Book) -> None:
+        """A book is in the picture; *before* is the one that it replaced."""
 
     def report(self, message: str, error: BaseException | None = None) -> None:
         """Something went wrong that no caller waits for."""
@@ -146,8 +146,9 @@ class Links:
 
     def _on_book(self, venue: str, ticker: str, book: Book) -> None:
         pair = next(pair for pair in self.layout.pairs if (pair.venue, pair.ticker) == (venue, ticker))
+        before = self.market.book(pair)
         self.market.on_book(pair, book)
-        self.owner.book_told(pair)
+        self.owner.book_told(pair, before)
 
     def _on_order(self, venue: str, order: Order) -> None:
         self.market.on_alive(venue)

@@ -11,13 +11,14 @@ from time import perf_counter
 
 from attrs import define, field
 
-from clients.exchange import Side
+from clients.exchange import Book, Side
 from ilp.trading.floor import Floor
 from ilp.trading.hedger import Hedger
 from ilp.trading.machine import State
 from ilp.trading.permissions import Act, Leave
 from ilp.trading.planner import Planner, plan_entry
 from ilp.trading.quotes import Quoter
+from ilp.trading.sides import same_front
 from ilp.trading.strategy import Optimum, Reference, Strategy, edges, traded_back
 from ilp.trading.view import View
 
@@ -46,6 +47,7 @@ class Loop:
     pausing_until: float | None = None
     solve_seconds: float = 0.0
     references: dict[Side, Reference] = field(factory=dict)
+    _sound: bool = False  # nothing kept the last turn from quoting both sides
 
     def turn(self, state: State) -> bool:
         """Look at the picture once and act on it; whether something is left for another turn, right after this one.
@@ -56,6 +58,7 @@ class Loop:
         self.hedger.look()
         view = self.floor.view()
         reasons = self._reasons(state, view)
+        self._sound = not any(reasons.values())
         self.quoter.pull({side: reason for side, reason in reasons.items() if reason})
         computing = state in (State.READY, State.TRADING)  # elsewhere nothing is wanted, and nothing may go wrong
         open_sides = [side for side, reason in reasons.items() if not reason]
@@ -77,6 +80,11 @@ class Loop:
         if state is State.TRADING and not self.floor.inputs_trouble():
             self.planner.act(optimum)
         return False
+
+    def unmoved(self, before: Book) -> bool:
+        """Whether the source's book differs from *before* only where no quote's hedge, no mark and no reason comes from."""
+        floor = self.floor
+        return self._sound and same_front(before, floor.book(floor.layout.source), floor.parameters.quote_size)
 
     def hedge_now(self, by: Leave) -> str:
         """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""

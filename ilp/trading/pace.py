@@ -52,11 +52,11 @@ class Pace:
         self._quote = make("ilp_update_to_quote_seconds", "Read of a source book to the new quote that followed it.")
         self._hedge = make("ilp_fill_to_hedge_seconds", "Read of a fill to the hedge handed to the socket.")
 
-    def book_told(self) -> None:
-        """A source book is in the picture."""
+    def book_told(self, moved: bool) -> None:
+        """A source book is in the picture; *moved* tells whether a turn is going to look at it."""
         began, now = reading.began(), perf_counter()
         self._decode.observe(now - began)
-        if self._told is None:
+        if self._told is None and moved:
             self._told = began, now
 
     def fill_told(self) -> None:

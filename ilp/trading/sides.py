@@ -9,7 +9,7 @@ from attrs import frozen
 
 from clients.exchange import Book, BookRow, Side
 
-__all__ = ["Sides", "book_without"]
+__all__ = ["Sides", "book_without", "same_front"]
 
 ZERO = Decimal(0)
 
@@ -20,6 +20,23 @@ class Sides:
 
     bids: tuple[tuple[Decimal, Decimal], ...] = ()
     asks: tuple[tuple[Decimal, Decimal], ...] = ()
+
+
+def same_front(one: Book, other: Book, quantity: Decimal) -> bool:
+    """Whether two books are the same as far as *quantity* reaches, on both sides; no where either does not reach so far."""
+    return _same(one["bids"], other["bids"], quantity) and _same(one["asks"], other["asks"], quantity)
+
+
+def _same(one: Iterable[BookRow], other: Iterable[BookRow], quantity: Decimal) -> bool:
+    if one is other:
+        return False  # a client that changes its rows in place: nobody can tell what they were
+    for a, b in zip(one, other, strict=False):
+        if a["price"] != b["price"] or a["quantity"] != b["quantity"]:
+            return False
+        quantity -= a["quantity"]
+        if quantity <= 0:
+            return True
+    return False
 
 
 def book_without(book: Book, own: Iterable[tuple[Side, Decimal, Decimal]]) -> Sides:

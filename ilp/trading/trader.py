@@ -17,7 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from clients.exchange import IExchange, IRateFeed, Order, Side
+from clients.exchange import Book, IExchange, IRateFeed, Order, Side
 from ilp.clock import WorldClock
 from ilp.journal.entries import IntentEntry, OrderState, Purpose, StateEntry
 from ilp.journal.interface import Journal, Recovered
@@ -570,11 +570,13 @@ class Trader:
             self.pace.fill_told()
         self.wake()
 
-    def book_told(self, pair: Pair) -> None:
-        """A book is in the picture."""
+    def book_told(self, pair: Pair, before: Book) -> None:
+        """A book is in the picture; one of the source that changes no decision asks for no turn."""
+        moved = pair != self.layout.source or not self.loop.unmoved(before)
         if pair == self.layout.source:
-            self.pace.book_told()
-        self.wake()
+            self.pace.book_told(moved)
+        if moved:
+            self.wake()
 
     # ------------------------------------------------------------------------------------------------------- details
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from attrs import evolve, field, frozen
@@ -9,11 +10,13 @@ from twisted.trial import unittest
 
 from clients.exchange import Side
 from ilp.trading.gate import OrderRequest
+from ilp.trading.layout import Pair
 from ilp.trading.strategy import LiquidityPool, Optimum
 from ilp.trading.view import View
-from tests.trading.world import PARAMETERS, World, settings
+from tests.trading.world import BTC, PARAMETERS, USD, World, settings
 
 D = Decimal
+SOURCE = Pair("source", "BTC/USD")
 
 
 @frozen
@@ -25,6 +28,45 @@ class Watched(LiquidityPool):
     def optimise(self, view: View) -> Optimum:
         self.notes.append("optimise")
         return super().optimise(view)
+
+
+class UnmovedTests(unittest.SynchronousTestCase):
+    """Books of the source that change no decision."""
+
+    def setUp(self) -> None:
+        unmoved = evolve(PARAMETERS, min_gain=D(10**9))
+        self.world = World(config=settings(parameters=unmoved)).trading()
+        self.addCleanup(self.world.end)
+        self.world.advance(1.0)
+
+    def turns(self, change: Callable[[], object]) -> int:
+        """How many turns *change* brings about at once."""
+        self.world.advance(0.1)
+        turns = self.world.trader.metrics.histograms["ilp_turn_seconds"]
+        before = turns.count
+        change()
+        self.world.reactor.advance(0.006)  # the venue is 5 ms away
+        return turns.count - before
+
+    def bid(self, price: str) -> None:
+        self.world.source_core.place("others", "BTC/USD", Side.BUY, USD.units(D(price)), BTC.units(D(1)))
+
+    def test_a_change_deep_in_the_book_asks_for_no_turn(self) -> None:
+        self.assertEqual(self.turns(lambda: self.bid("240")), 0)
+        self.assertIn(D("240"), [row["price"] for row in self.world.trader.market.book(SOURCE)["bids"]])
+
+    def test_a_change_at_the_front_does(self) -> None:
+        self.assertGreater(self.turns(lambda: self.bid("250")), 0)
+
+    def test_a_change_further_back_does_where_the_front_is_thin(self) -> None:
+        self.world.show_source(D("249.9"), D("250.1"), size="0.03")
+        self.world.advance(0.5)
+        self.assertGreater(self.turns(lambda: self.bid("240")), 0)
+
+    def test_while_a_side_is_without_a_quote_every_book_is_looked_at(self) -> None:
+        self.world.trader.stop("operator")
+        self.world.advance(1.0)
+        self.assertGreater(self.turns(lambda: self.bid("240")), 0)
 
 
 class OrderOfUrgencyTests(unittest.SynchronousTestCase):

@@ -297,7 +297,9 @@ class SubscriberTests(TraderCase):
         turns: list[float] = []
         world.trader.subscribe(lambda: turns.append(world.reactor.seconds()))
         for step in range(20):
-            world.trader.links._on_book("source", "BTC/USD", world.trader.market.book(LAYOUT.source))
+            book = world.trader.market.book(LAYOUT.source)
+            fewer = {**book["bids"][0], "quantity": book["bids"][0]["quantity"] - D("0.01")}
+            world.trader.links._on_book("source", "BTC/USD", {**book, "bids": [fewer, *book["bids"][1:]]})  # type: ignore[typeddict-item]
             self.assertEqual(turns, [], step)
         world.reactor.advance(0)
         self.assertEqual(len(turns), 1)

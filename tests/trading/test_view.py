@@ -16,7 +16,7 @@ from ilp.pool.document import Payout, Trade, Transfer, parse_pool, pool_document
 from ilp.pool.optimizer import solve
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.market import Rate
-from ilp.trading.sides import Sides, book_without
+from ilp.trading.sides import Sides, book_without, same_front
 from ilp.trading.steps import down, plain, protective, up
 from ilp.trading.view import LEVELS, Stock, View, hedged, pool_of, trade_minimum
 from tests.trading.world import PARAMETERS, START
@@ -180,6 +180,19 @@ class BookTests(SynchronousTestCase):
 
     def test_an_order_that_the_book_does_not_show_yet_changes_nothing(self) -> None:
         self.assertEqual(book_without(self.BOOK, [(Side.BUY, D(50), D(1))]), book_without(self.BOOK, []))
+
+    def test_a_book_that_is_changed_in_place_is_never_the_same(self) -> None:
+        self.assertFalse(same_front(self.BOOK, self.BOOK, D("0.01")))
+
+    def test_books_are_the_same_as_far_as_the_quantity_reaches(self) -> None:
+        bids, asks = [*self.BOOK["bids"]], [*self.BOOK["asks"]]
+        other: Book = {"contract": "BTC/HUF", "bids": bids, "asks": asks}
+        self.assertTrue(same_front(self.BOOK, other, D("0.1")))
+        self.assertFalse(same_front(self.BOOK, other, D("0.2")))  # the asks do not reach so far
+        bids[1] = {"price": D(65), "quantity": D(1)}
+        self.assertTrue(same_front(self.BOOK, other, D("0.1")))
+        bids[0] = {"price": D(67), "quantity": D("0.2")}
+        self.assertFalse(same_front(self.BOOK, other, D("0.1")))
 
 
 class StepTests(SynchronousTestCase):
