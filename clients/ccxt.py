@@ -417,7 +417,10 @@ class Exchange(Emitter):
         own = client_id or ""
         if "client_id" in self.features:
             own = own or str(UUID(int=self._random.getrandbits(128), version=4))
-            params["clientOrderId"] = own
+            try:
+                params["clientOrderId"] = self._quirk.to_wire(own)
+            except ValueError as error:
+                raise OrderRejected(self.name, doing, str(error)) from None
         x = live.exchange
 
         def send() -> Awaitable[Any]:

@@ -224,7 +224,9 @@ class Live:
             self.dead_man.watch(bool(self.account.open_orders()))
 
     def _order(self, row: Any) -> Order:
-        return order_of(row, self.quirk.order_cost)
+        order = order_of(row, self.quirk.order_cost)
+        order["client_id"] = self.quirk.from_wire(order.get("client_id"))
+        return order
 
     def _say(self, event: str, *arguments: Any) -> None:
         if self._ready:

@@ -17,10 +17,15 @@ from clients.exchange import (
     UnknownOrder,
     Unreachable,
 )
+from clients.kraken_client_ids import from_wire, to_wire
 
 __all__ = ["QUIRKS", "Quirk", "quirk_of"]
 
 Target = tuple[str, dict[str, Any]]
+
+
+def _unchanged(client_id: str | None) -> str | None:
+    return client_id
 
 
 async def _as_given(exchange: Any, code: str, address: str) -> Target:
@@ -49,6 +54,7 @@ class Quirk:
     :ivar withdrawal: the address and the further parameters that a withdrawal is asked for with.
     :ivar texts: what the exchange's words mean that ccxt does not tell apart, by how they begin after `"`.
     :ivar withdrawal_net: the fee is taken besides what ccxt calls a withdrawal's amount in records.
+    :ivar to_wire, from_wire: client ids as the exchange takes them, and back; `ValueError` where there is no way.
     :ivar order_cost: the exchange's own key of an order's cost, where ccxt reckons that from a rounded average.
     :ivar immediate: the exchange's word for immediate-or-cancel, where ccxt hands it on as it is.
     :ivar raw_lots: lots of spot markets are told in smallest units of the base, though amounts are not.
@@ -68,6 +74,8 @@ class Quirk:
     withdrawal_net: bool = False
     immediate: str = "IOC"
     order_cost: str = ""
+    to_wire: Callable[[str], str] = str
+    from_wire: Callable[[str | None], str | None] = _unchanged
     raw_lots: bool = False
     fill_price: str = ""
     stamp_s: int = 1
@@ -82,6 +90,8 @@ QUIRKS: Mapping[str, Quirk] = {
         page=50,
         tells_ids=True,
         order_cost="cost",
+        to_wire=to_wire,
+        from_wire=from_wire,
         withdrawal=_kraken_key,
         texts=(
             ("EAPI:Invalid signature", NotAuthorised),

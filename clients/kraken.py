@@ -48,6 +48,7 @@ from clients.exchange import (
 )
 from clients.http import persistent_client
 from clients.kraken_account import Account, Tracked
+from clients.kraken_client_ids import to_wire
 from clients.kraken_counters import Counter
 from clients.kraken_errors import About
 from clients.kraken_funding import Funding
@@ -361,10 +362,10 @@ class Kraken(Emitter):
     def _client_id(self, given: str | None, doing: str) -> str:
         if given is None:
             return str(UUID(int=self._random.getrandbits(128), version=4))
-        if not _fits(given):
-            why = f"client id {given!r}: a UUID or 1 to 18 characters of ASCII are allowed"
-            raise OrderRejected(self.name, doing, why)
-        return given
+        try:
+            return to_wire(given)
+        except ValueError as error:
+            raise OrderRejected(self.name, doing, str(error)) from None
 
     @deferring
     async def cancelOrder(self, id: str) -> bool:
@@ -477,7 +478,10 @@ class Kraken(Emitter):
             self._check_id(id, doing)
             found = await live.find_order(doing, id)
         elif client_id is not None and id is None:
-            found = await live.find_by_client_id(doing, client_id)
+            try:
+                found = await live.find_by_client_id(doing, to_wire(client_id))
+            except ValueError as error:
+                raise UnknownOrder(self.name, doing, str(error)) from None
         else:
             raise Refused(self.name, doing, "either id or client_id is wanted")
         if found is None:
@@ -622,11 +626,3 @@ def _id_of(order: Any) -> Deferred[str | None]:
     told: Deferred[str | None] = Deferred()
     order.settled.append(lambda id: told.callback(id) if not told.called else None)
     return told
-
-
-def _fits(client_id: str) -> bool:
-    try:
-        UUID(client_id)
-    except ValueError:
-        return 0 < len(client_id) <= 18 and client_id.isascii()
-    return True

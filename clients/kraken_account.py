@@ -13,6 +13,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from clients.exchange import Fill, Order, Position, Side
+from clients.kraken_client_ids import from_wire
 from clients.kraken_markets import Markets
 
 __all__ = ["Account", "Provisional", "Tracked", "Update", "fill_of_execution", "of_execution", "of_order", "read_time"]
@@ -181,7 +182,7 @@ class Tracked:
             average_price=self.cost / self.filled if self.filled else None,
             fees=dict(self.fees),
             final=self.final,
-            client_id=self.client_id,
+            client_id=from_wire(self.client_id),
         )
 
 
