@@ -169,7 +169,8 @@ def _moves(view: View) -> Iterable[Move]:
         _fee(parameters.btc_fee),
         float(max(parameters.min_coin_transfer, _withdrawal_minimum(view, layout.base))),
     )
-    yield from _open_ways(view, coin, 1.0)
+    if _travels(view, coin):
+        yield from _open_ways(view, coin, 1.0)
     rate = view.rate
     if rate is not None or source.quote == target.quote:
         fiat = Transfer(
@@ -180,8 +181,13 @@ def _moves(view: View) -> Iterable[Move]:
             None if rate is None or source.quote == target.quote else float(rate.bid),
             None if rate is None or source.quote == target.quote else float(rate.ask),
         )
-        yield from _open_ways(view, fiat, float(marks[target.quote]))
-    if view.payouts and (source.quote, source.venue, "") not in view.blocked:
+        if _travels(view, fiat):
+            yield from _open_ways(view, fiat, float(marks[target.quote]))
+    if (
+        view.payouts
+        and _is_money(view, source.venue, source.quote)
+        and (source.quote, source.venue, "") not in view.blocked
+    ):
         fee = _fee(parameters.fiat_exchange_cost)
         yield Payout(source.venue, source.quote, fee, float(parameters.min_payout))
 
@@ -223,6 +229,21 @@ def _open_ways(view: View, move: Transfer, mark: float) -> Iterable[Transfer]:
             None if bid is None else 1 / bid,
             both_ways=False,
         )
+
+
+def _travels(view: View, move: Transfer) -> bool:
+    return _is_money(view, *move.source) and _is_money(view, *move.target)
+
+
+def _is_money(view: View, venue: str, asset: str) -> bool:
+    """Whether an asset can leave and reach a venue at all.
+
+    A venue that tells withdrawal rules, but none of this asset, holds it as a position (the dollars of an inverse
+    contract): it is traded there and never sent.  One that tells none at all leaves it open.
+    """
+    if (venue, asset) in view.rules:
+        return True
+    return not any(at == venue and rules["kind"] == "cash" for (at, _), rules in view.rules.items())
 
 
 def _withdrawal_minimum(view: View, asset: str) -> Decimal:

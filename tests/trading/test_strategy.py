@@ -21,7 +21,12 @@ D = Decimal
 POOL = LiquidityPool()
 HUF_RULES: Market = {**RULES, "contract": "BTC/HUF", "quote": "HUF", "min_quantity": D("0.01"), "min_notional": D(0)}
 CASH: Market = {**RULES, "kind": "cash", "base": None, "quote": None, "lot_size": D("0.01"), "min_quantity": D(0)}
-WITH_RULES = {("source", "BTC/USD"): RULES, ("target", "BTC/HUF"): HUF_RULES, ("target", "BTC"): CASH}
+WITH_RULES = {
+    ("source", "BTC/USD"): RULES,
+    ("target", "BTC/HUF"): HUF_RULES,
+    ("target", "BTC"): CASH,
+    ("target", "HUF"): CASH,
+}
 
 
 def moved(view: View, mid: str) -> View:

@@ -116,6 +116,25 @@ class DocumentTests(SynchronousTestCase):
             moves = pool_of(sample(**changes)).moves  # type: ignore[arg-type]
             self.assertEqual(sum(isinstance(move, Payout) for move in moves), expected)
 
+    def test_what_a_venue_holds_as_a_position_is_neither_sent_nor_paid_out(self) -> None:
+        cash: Market = {**RULES, "kind": "cash"}
+        dollars_are_a_position = {("source", "BTC/USD"): RULES, ("source", "BTC"): cash}
+        for quoting in (False, True):
+            moves = pool_of(sample(payouts=True, rules=dollars_are_a_position), quoting=quoting).moves
+            self.assertEqual([type(move) for move in moves], [Trade, Transfer])
+            coin = moves[1]
+            assert isinstance(coin, Transfer)
+            self.assertEqual((coin.source, coin.target), (("source", "BTC"), ("target", "BTC")))
+
+    def test_coins_that_are_a_position_stay_where_they_are(self) -> None:
+        cash: Market = {**RULES, "kind": "cash"}
+        moves = pool_of(sample(rules={("source", "USD"): cash})).moves
+        self.assertEqual([getattr(move, "source", None) for move in moves[1:]], [("source", "USD")])
+
+    def test_a_venue_that_tells_no_withdrawal_rules_at_all_sends_everything(self) -> None:
+        moves = pool_of(sample(payouts=True, rules={("source", "BTC/USD"): RULES})).moves
+        self.assertEqual([type(move) for move in moves], [Trade, Transfer, Transfer, Payout])
+
     def test_minima_are_the_larger_of_ours_and_the_venues(self) -> None:
         cash: Market = {**RULES, "kind": "cash", "min_quantity": D("0.7")}
         rules = {("source", "BTC/USD"): RULES, ("target", "BTC"): cash}
