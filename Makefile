@@ -5,10 +5,10 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik test check accept cover faults mutate-config kill lock clean
+.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot test check accept cover faults mutate-config kill lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
 
 $(VENV)/.run: requirements/run.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -30,6 +30,12 @@ demo: $(VENV)/.run ## make a market on simulated venues, with the console in the
 
 demo-sputnik: $(VENV)/.run ## the same between two Sputnik exchanges, one over REST and one over WebSocket
 	$(RUN) ilp.py --config ilp_example_config/sputnik-sputnik.ini
+
+demo-bitmex: $(VENV)/.run ## with the liquidity of a simulated BitMEX: its inverse perpetual, whose dollars are a position
+	$(RUN) ilp.py --config ilp_example_config/bitmex-demo.ini
+
+demo-bitmex-spot: $(VENV)/.run ## the same with BitMEX's spot pair
+	$(RUN) ilp.py --config ilp_example_config/bitmex-spot-demo.ini
 
 test: $(VENV)/.test ## run all tests; ends with `N passed, N failed`
 	$(RUN) -m tests.tools.run

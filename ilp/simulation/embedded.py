@@ -1,6 +1,7 @@
 """The venues and the rate server that the daemon runs within itself for a demonstration, on real sockets of loopback.
 
-Makes the scenario out of the daemon's own settings: the fees that it expects are the fees that it is charged.
+Makes the scenario out of the daemon's own settings: the fees that it expects are the fees that it is charged.  Where the
+source is BitMEX one is begun beside the world, on its clock and its bank, at the price of the world's source.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from twisted.python.reflect import namedAny
 from ilp.clock import WorldClock
 from ilp.settings import Connection, Settings
 from ilp.settings import Simulation as Plan
+from ilp.simulation.bank import Route
+from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
+from ilp.simulation.contracts import Currency
 from ilp.simulation.rates import RateServer
-from ilp.simulation.scenario import Scenario, User, demo
+from ilp.simulation.scenario import USD, Scenario, User, demo
 from ilp.simulation.serving import Servers, announcement, serve
 from ilp.simulation.simulated_world import World
 from ilp.simulation.takers import Appetite
@@ -27,6 +31,9 @@ __all__ = ["EMBEDDED", "Embedded", "scenario_of"]
 
 EMBEDDED = "embedded"  # the endpoint of a connection to a venue that the daemon itself runs
 ACCOUNT = "pool"
+BITMEX = "clients.bitmex.BitMEX"
+# Calls a minute and orders a second of the reactor: the venue's own limits are for a world that runs no faster than ours.
+UNHURRIED = (10**6, 10**6, 10**6)
 KEYS_LAST = timedelta(days=3650)  # of the world's time: longer than any demonstration
 # They know the next twenty minutes: recorded moves are small beside what a quote leaves between itself and the market.
 INSIDERS = Appetite(lead=1200.0, attention=Decimal("0.1"), most=Decimal("0.05"), margin=Decimal("0.0002"))
@@ -39,9 +46,10 @@ def scenario_of(settings: Settings, plan: Plan) -> Scenario:
     def user(role: str) -> User:
         return User(ACCOUNT, plan.balances[role])
 
-    return demo(
+    is_bitmex = _is_bitmex(settings.connections["source"])
+    scenario = demo(
         seed=plan.seed,
-        source_users=(user("source"),),
+        source_users=() if is_bitmex else (user("source"),),
         target_users=(user("target"),),
         source_fee=parameters.source_fee.proportional,
         target_fee=parameters.target_fee.proportional,
@@ -54,6 +62,24 @@ def scenario_of(settings: Settings, plan: Plan) -> Scenario:
         uninformed=Appetite(every=plan.customers),
         informed=INSIDERS,
     )
+    source, target = (settings.tickers.get(role, "").partition("/")[2] for role in ("source", "target"))
+    return _in_one_currency(scenario, source, plan.fiat_delay) if source and source == target else scenario
+
+
+def _in_one_currency(scenario: Scenario, quote: str, delay: float) -> Scenario:
+    """*scenario* with both markets priced in *quote*, a dollar by whatever name, that travels without being converted."""
+    currency = Currency(quote, USD.denominator, USD.lot)
+    venues = tuple(
+        evolve(venue, pair=evolve(venue.pair, ticker=f"{venue.pair.base.ticker}/{quote}", quote=currency, **steps))
+        for venue, steps in zip(scenario.venues, ({}, {"tick": scenario.venues[0].pair.tick}), strict=True)
+    )
+    coins, out, _ = scenario.routes
+    travel = Route(quote, quote, delay / 10, delay * 0.9, out.fixed, quote, out.proportional)
+    return evolve(scenario, venues=venues, routes=(coins, travel))
+
+
+def _is_bitmex(connection: Connection) -> bool:
+    return connection.module == BITMEX and connection.endpoint == EMBEDDED
 
 
 @define(eq=False)
@@ -63,6 +89,7 @@ class Embedded:
     world: World
     servers: Servers
     rates: RateServer
+    bitmex: BitmexWorld | None = None
 
     @classmethod
     def begin(cls, settings: Settings, clock: WorldClock) -> Deferred[Embedded]:
@@ -74,15 +101,18 @@ class Embedded:
         if settings.simulation is None:
             raise ValueError(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
         world = World(scenario_of(settings, settings.simulation), clock)
-        servers = await serve(world)
-        rates = RateServer(clock)
+        found = cls(world, await serve(world), RateServer(clock))
         try:
-            await rates.listen()
-        except BaseException:
-            await servers.stop()
+            if _is_bitmex(settings.connections["source"]):
+                pool = KeyedUser(ACCOUNT, settings.simulation.balances["source"])
+                found.bitmex = BitmexWorld.beside(world, [pool], limits=UNHURRIED)
+                await found.bitmex.begin()
+            await found.rates.listen()
+        except BaseException:  # a cancellation too: nothing may be left half-started
+            await found.stop()
             raise
         world.start()
-        return cls(world, servers, rates)
+        return found
 
     def stop(self) -> Deferred[None]:
         """Stand still and close every port."""
@@ -90,6 +120,8 @@ class Embedded:
 
     async def _stop(self) -> None:
         self.world.stop()
+        if self.bitmex is not None:
+            await self.bitmex.stop()
         await self.servers.stop()
         await self.rates.stop()
 
@@ -103,6 +135,9 @@ class Embedded:
     def _filled(self, role: str, connection: Connection) -> Connection:
         if role == "fiat":
             return evolve(connection, endpoint=self.rates.endpoint)
+        if self.bitmex is not None and role == "source":
+            key, venue = ACCOUNT, self.bitmex.venue
+            return evolve(connection, endpoint=venue.endpoint, id=key, secret=self.bitmex.accounts[key])
         wire = self.servers[role]
         if getattr(namedAny(connection.module), "endpoint_kind", "ws") == "rest":
             members = wire.venue.members
@@ -112,7 +147,9 @@ class Embedded:
 
     def lines(self) -> Iterable[str]:
         """One JSON line a venue: how to reach it and its admin address, without any secret."""
-        for wire in self.servers.wires.values():
-            document = wire.announcement()
+        venues = [wire.announcement() for wire in self.servers.wires.values()]
+        if self.bitmex is not None:
+            venues.append(self.bitmex.announcement())
+        for document in venues:
             yield json.dumps({**document, "accounts": [{"id": account["id"]} for account in document["accounts"]]})
         yield json.dumps(announcement("rates", None, rest=self.rates.endpoint))
