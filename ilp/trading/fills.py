@@ -82,7 +82,11 @@ class Fills:
         return {pair.quote: growth.quantity * growth.price * fee.proportional}
 
     def _entry(self, order: OwnOrder, growth: Growth, trade_id: str | None, fees: Mapping[str, Decimal]) -> FillEntry:
-        book = self.market.book(self.layout.source) if order.purpose is Purpose.QUOTE else None
+        now = self.now()
+        bid, ask = None, None
+        if order.purpose is Purpose.QUOTE:
+            # What we knew when it happened, not what has arrived since: a quote is judged by that book.
+            bid, ask = self.market.source_best(min(order.happened or now, now))
         return FillEntry(
             order.venue,
             trade_id or f"{order.order_id}:{plain(order.filled)}",
@@ -95,9 +99,9 @@ class Fills:
             growth.quantity,
             order.filled,
             fees,
-            self.now(),
-            book["bids"][0]["price"] if book is not None and book["bids"] else None,
-            book["asks"][0]["price"] if book is not None and book["asks"] else None,
+            now,
+            bid,
+            ask,
         )
 
     def _worth(self, price: Decimal) -> Decimal | None:

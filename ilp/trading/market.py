@@ -6,13 +6,14 @@ answered ping on the connection that carries the events); a rate's are seconds o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from attrs import define, field, frozen
 
-from clients.exchange import Book, Position, Side
+from clients.exchange import Book, BookRow, Position, Side
 from clients.exchange import Market as Rules
 from ilp.settings import Ages
 from ilp.trading.balances import Balances
@@ -24,6 +25,7 @@ __all__ = ["BALANCES", "BOOK", "ORDERS", "RATE", "Market", "Rate", "mid"]
 
 BOOK, BALANCES, ORDERS, RATE = "book", "balances", "orders", "rate"
 ONE = Decimal(1)
+REMEMBERED = 1024  # best prices of the source: some seconds of a fast one, minutes of a slow one
 _EMPTY: Book = {"contract": "", "bids": [], "asks": []}
 
 
@@ -45,6 +47,10 @@ class Rate:
     def mid(self) -> Decimal:
         """Between bid and ask."""
         return (self.bid + self.ask) / 2
+
+
+def _best(rows: Sequence[BookRow]) -> Decimal | None:
+    return rows[0]["price"] if rows else None
 
 
 def mid(book: Book) -> Decimal | None:
@@ -80,6 +86,7 @@ class Market:
     _watches: dict[tuple[str, str], Watch] = field(init=False)
     _cross: Watch = field(init=False)
     _since: datetime = field(init=False)
+    _bests: deque[tuple[datetime, Decimal | None, Decimal | None]] = field(factory=lambda: deque(maxlen=REMEMBERED))
 
     def __attrs_post_init__(self) -> None:
         self.balances = Balances(self.seconds)
@@ -111,6 +118,7 @@ class Market:
         if pair != self.layout.source:
             watch.good(at)
             return
+        self._bests.append((self.now(), _best(book["bids"]), _best(book["asks"])))
         now_mid = mid(book)
         if now_mid is None:
             watch.insane(at, "empty: " + ("no bids" if not book["bids"] else "no asks"))
@@ -174,6 +182,15 @@ class Market:
                 watch.forget()
 
     # --------------------------------------------------------------------------------------------------- what holds
+
+    def source_best(self, at: datetime) -> tuple[Decimal | None, Decimal | None]:
+        """The source's best bid and ask as last received by *at* (world time); the oldest remembered where *at* is older."""
+        found: tuple[Decimal | None, Decimal | None] = (None, None)
+        for received, bid, ask in reversed(self._bests):
+            found = bid, ask
+            if received <= at:
+                break
+        return found
 
     def book(self, pair: Pair) -> Book:
         """The last book; empty before the first."""

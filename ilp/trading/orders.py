@@ -167,6 +167,7 @@ class Desk:
         order = self._ids.get((venue, fill["order_id"]))
         if order is None:
             return
+        order.happened = fill["timestamp"]
         if fill["id"] is None:
             if not order.final and order.check_at is None:
                 order.check_at = self.seconds() + SETTLE

@@ -31,6 +31,7 @@ class OwnOrder:
     :ivar misses: complete readings of the venue's records that did not contain it.
     :ivar lost: given up because it left no trace there; should it turn up after all, it is still ours.
     :ivar sent: reactor seconds when it was sent; `slow`: its answer is late, what the venue tells may speak of it already.
+    :ivar happened: the venue's own time of the newest fill that it told one by one.
     :ivar traded, trade_fees: sums over the trades told one by one, each counted once: at least so much has traded.
     """
 
@@ -51,6 +52,7 @@ class OwnOrder:
     trades: set[str] = field(factory=set)
     traded: Decimal = ZERO
     trade_fees: dict[str, Decimal] = field(factory=dict)
+    happened: datetime | None = None
     off_book: bool = False
     cancel_wanted: bool = False
     amending: Decimal | None = None

@@ -178,6 +178,29 @@ class AgeTests(MarketCase):
         self.assertEqual((statuses["source book"].ok, statuses["rate"].age), (False, 10.5))
 
 
+class PastTests(MarketCase):
+    """What the source's best prices were when something happened that is told later."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for bid in ("249", "250", "251"):
+            self.market.on_book(SOURCE, book((bid, "252")))
+            self.pass_(10)
+
+    def test_the_book_received_last_before_that_moment_counts(self) -> None:
+        self.assertEqual(self.market.source_best(NOON + timedelta(seconds=15)), (D("250"), D("252")))
+
+    def test_a_book_received_in_that_very_moment_counts(self) -> None:
+        self.assertEqual(self.market.source_best(NOON + timedelta(seconds=20)), (D("251"), D("252")))
+
+    def test_before_the_first_book_the_oldest_one_counts(self) -> None:
+        self.assertEqual(self.market.source_best(NOON - timedelta(seconds=1)), (D("249"), D("252")))
+
+    def test_without_any_book_there_are_no_prices(self) -> None:
+        other = Market(self.layout, CONFIRMED, lambda: self.seconds, lambda: self.now)
+        self.assertEqual(other.source_best(NOON), (None, None))
+
+
 class MarkTests(MarketCase):
     def test_marks_are_the_mids_of_the_source_and_of_the_feed(self) -> None:
         self.assertIsNone(self.market.marks())
