@@ -26,6 +26,7 @@ from clients.redaction import Redactor, Secret
 __all__ = ["Rest"]
 
 _LARGEST = 64 * 2**20
+_COUNTER_FULL = "EAPI:Rate limit exceeded"
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -78,23 +79,36 @@ class Rest:
     ) -> Any:
         """A signed call.
 
+        A read that the venue refuses because its counter is full waits for its turn again, as long as the deadline allows.
+
         :param cost: points of the key's counter; trading calls cost none here.
         :raise ExchangeError: one of the classes of `clients.exchange`.
         """
         until = self.clock.seconds() + self.deadline
-        for _ in range(cost):
-            await self._wait(doing, self.budget.take(priority), until, self.budget.wait(priority))
-        await self._wait(doing, self._turn.acquire(), until, 1.0)
-        try:
+        while True:
+            for _ in range(cost):
+                await self._wait(doing, self.budget.take(priority), until, self.budget.wait(priority))
+            await self._wait(doing, self._turn.acquire(), until, 1.0)
             try:
-                return await self._signed(doing, method, parameters or {}, about, as_json, until)
-            except NotAuthorised as error:
-                if INVALID_NONCE not in error.why:
+                return await self._once(doing, method, parameters or {}, about, as_json, until)
+            except RateLimited as error:
+                # The venue counts what other processes asked with the key too, and what this one did before it started.
+                self.budget.left(0.0)
+                if about is not About.READ or not error.why.startswith(_COUNTER_FULL):
                     raise
-                # Nothing was carried out; a number that was overtaken on its way is made up for once.
-                return await self._signed(doing, method, parameters or {}, about, as_json, until)
-        finally:
-            self._turn.release()
+            finally:
+                self._turn.release()
+
+    async def _once(
+        self, doing: str, method: str, parameters: Mapping[str, Any], about: About, as_json: bool, until: float
+    ) -> Any:
+        try:
+            return await self._signed(doing, method, parameters, about, as_json, until)
+        except NotAuthorised as error:
+            if INVALID_NONCE not in error.why:
+                raise
+        # Nothing was carried out; a number that was overtaken on its way is made up for once.
+        return await self._signed(doing, method, parameters, about, as_json, until)
 
     async def _signed(
         self, doing: str, method: str, parameters: Mapping[str, Any], about: About, as_json: bool, until: float

@@ -170,6 +170,14 @@ class SessionTests(KrakenCase):
         assert "another process" in str(error)
 
     @asynchronous
+    async def test_a_read_waits_while_the_venues_counter_is_full(self) -> None:
+        client, _ = await self.connected()
+        self.bench.fault(refuse={"call": "BalanceEx", "text": "EAPI:Rate limit exceeded", "count": 3})
+        assert await client.getPositions()
+        self.bench.fault(refuse={"call": "Withdraw", "text": "EAPI:Rate limit exceeded"})
+        await self.failure(client.requestWithdrawal("BTC", Decimal("0.1"), "far away"), RateLimited)
+
+    @asynchronous
     async def test_many_reads_at_once_arrive_in_the_order_of_their_nonces(self) -> None:
         client, _ = await self.connected()
         reads = [client.getPositions() for _ in range(8)] + [client.getOpenOrders() for _ in range(8)]
