@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 
+from clients.rates_arithmetic import standard_error
 from ilp.journal.entries import OrderState, TransferEntry
 from ilp.trading.floor import Floor
 from ilp.trading.machine import State
+from ilp.trading.market import Rate
 from ilp.trading.status import Check
 from ilp.trading.view import trade_minimum
 
@@ -36,7 +39,7 @@ def checks(
 
 
 def _inputs(floor: Floor) -> Check:
-    troubles = floor.market.troubles()
+    troubles = [text for text in (*floor.market.troubles(), floor.clocks.trouble()) if text]
     return Check("inputs", not troubles, "; ".join(troubles) or "all fresh and sane")
 
 
@@ -80,11 +83,22 @@ def _transfers(uncertain: tuple[TransferEntry, ...]) -> Check:
 
 
 def _edges(floor: Floor) -> Check:
-    """Never refuses: tells when the edge is thinner than what the rate may be off by."""
+    """Never refuses: tells when the edge is thinner than what the market has typically moved since the fixing.
+
+    It asks the measured table itself: a small `rate_age_factor` narrows the quotes, not what the rate is off by.
+    """
     rate, mark = floor.market.rate, floor.market.good_mid
     if rate is None or mark is None or not rate.mid:
         return Check("edges", True)
-    spread: Decimal = (rate.ask - rate.bid) / 2 / rate.mid * mark
+    off = mark * _typical_error(floor, rate)
     edge = floor.parameters.edge_to_leave
-    thin = f"edge_to_leave {edge} is less than {spread:.8g}, what the rate may be off by at its age"
-    return Check("edges", True, thin if edge < spread else "")
+    thin = f"edge_to_leave {edge} is less than {off:.8g}, what the rate may be off by at its age"
+    return Check("edges", True, thin if edge < off else "")
+
+
+def _typical_error(floor: Floor, rate: Rate) -> Decimal:
+    """As a fraction; half the feed's own spread where it does not tell when the rate was fixed."""
+    if rate.fixing is None:
+        return (rate.ask - rate.bid) / 2 / rate.mid
+    age = max(floor.clock.now() - rate.fixing, timedelta(0))
+    return standard_error(f"{floor.layout.target.quote}/{floor.layout.numeraire}", age)

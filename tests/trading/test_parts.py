@@ -183,11 +183,11 @@ class CheckTests(TraderCase):
             world.trader.start("operator")
         self.assertEqual(caught.exception.reasons, ("quote size: 0.001, the minimum of target is 0.01",))
 
-    def test_a_thin_edge_warns_and_does_not_refuse(self) -> None:
+    def test_an_edge_below_what_the_rate_is_off_by_warns_whatever_the_quotes_make_of_its_age(self) -> None:
         world = self.world(parameters=evolve(CALM, edge_to_leave=D("0.1"))).ready()
         edges = next(check for check in world.trader.checks() if check.name == "edges")
         self.assertTrue(edges.ok)
-        self.assertIn("edge_to_leave 0.1 is less than 0.67", edges.message)
+        self.assertIn("edge_to_leave 0.1 is less than 1.75", edges.message)
         world.trader.start("operator")
 
     def test_a_failing_journal_refuses(self) -> None:
