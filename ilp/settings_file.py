@@ -302,8 +302,9 @@ def _table(reader: _Reader, tickers: Mapping[str, str | None]) -> Table | None:
 
 
 def _web(reader: _Reader, values: Mapping[str, Any]) -> Web:
+    problems = len(reader.problems)
     users = reader.free("users")
-    if not users:
+    if not users and len(reader.problems) == problems:  # who has a faulty password is not nobody
         reader.fault("users", "", "", "names nobody; add `name = ` and the output of `python ilp.py passwd`")
     for name, password in users.items():
         if name == "admin" and password == "admin":

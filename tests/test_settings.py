@@ -231,6 +231,10 @@ class RefusalTests(_Case):
     def test_a_console_without_users_is_refused(self) -> None:
         self.assert_one_problem(bent(("anna = a-long-password\n", "")), "users", "", "passwd")
 
+    def test_a_user_whose_password_cannot_be_read_is_not_called_nobody(self) -> None:
+        text = bent(("anna = a-long-password\n", "anna = env:NOT_THERE\n"))
+        self.assert_one_problem(text, "users", "anna", "is not set")
+
     def test_listening_beyond_loopback_without_tls_is_refused(self) -> None:
         self.assert_one_problem(bent(extra="\n[webserver]\nhost = 0.0.0.0\n"), "webserver", "host", "loopback")
 
