@@ -110,6 +110,7 @@ class Ages:
     fresh_updates: int  # good updates before quotes return
     mark_jump: Decimal  # fraction between two confirmed marks
     implied_cross: Decimal  # fraction between the rate and what the two books imply
+    clock_skew: float = 5.0  # world seconds between a venue's clock and ours
 
 
 @frozen

@@ -176,6 +176,9 @@ KEYS: tuple[Key, ...] = (
         "Largest distance of a rate from what the two books imply.",
     ),
     Key(
+        "ages", "clock_skew", kinds.seconds(0.1, 3600), "5", "world s", "Largest distance of a venue's clock from ours."
+    ),
+    Key(
         "transfers",
         "coin_interval",
         kinds.seconds(0, 2_592_000),

@@ -17,6 +17,7 @@ from ilp.clock import WorldClock
 from ilp.journal.entries import Purpose
 from ilp.settings import Limits, Parameters, Settings
 from ilp.trading.audit import Audit
+from ilp.trading.clocks import Clocks
 from ilp.trading.exposure import Exposure
 from ilp.trading.gate import Gate
 from ilp.trading.hedging import limit_price
@@ -54,6 +55,7 @@ class Floor:
     :ivar permit: whether an act may be sent to a venue now, by whose wish.
     :ivar alarm: tells the operator of something that needs eyes: (what kind, in words).
     :ivar variances: by asset; empty until they are known.
+    :ivar clocks: how far the venues' clocks are from ours.
     :ivar paused: why the operator lets the machine not do an act, empty where it may.
     """
 
@@ -73,6 +75,11 @@ class Floor:
     permit: Callable[[Act, str, Leave], bool]
     alarm: Callable[[str, str], None]
     variances: Mapping[str, float] = field(factory=dict)
+    clocks: Clocks = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.clocks = Clocks(self.settings.ages.clock_skew, self.seconds, self.now)
+
     paused: Callable[[Act], str] = lambda act: ""
 
     @property
@@ -111,7 +118,7 @@ class Floor:
         if self.recorder.failing:
             return f"the journal cannot be written: {self.recorder.failing}"
         troubles = self.market.troubles()
-        return troubles[0] if troubles else ""
+        return troubles[0] if troubles else self.clocks.trouble()
 
     # --------------------------------------------------------------------------------------------------------- views
 

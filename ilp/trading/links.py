@@ -60,6 +60,7 @@ class Links:
     """Listens to every venue and to the feed.
 
     :ivar feed: None where both venues use one currency.
+    :ivar stamped: told of each stamp that a venue gave an order of ours: (venue, when it was sent, the stamp).
     """
 
     layout: Layout
@@ -71,6 +72,7 @@ class Links:
     treasury: Treasury
     owner: Owner
     now: Callable[[], datetime]
+    stamped: Callable[[str, datetime, datetime], None] = lambda venue, sent, stamp: None
     _listening: list[tuple[Any, str, Callable[..., Any]]] = field(factory=list)
     _reading: dict[tuple[str, str], bool] = field(factory=dict)  # what is being read, and whether to read it once more
     _waiting: dict[tuple[str, str], list[Deferred[bool]]] = field(factory=dict)
@@ -153,6 +155,9 @@ class Links:
     def _on_order(self, venue: str, order: Order) -> None:
         self.market.on_alive(venue)
         self.desk.on_order(venue, order)
+        ours = self.desk.known(venue, order["id"])
+        if ours is not None:
+            self.stamped(venue, ours.at, order["timestamp"])
         self.owner.wake()
 
     def _on_fill(self, venue: str, fill: Fill) -> None:

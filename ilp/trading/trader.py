@@ -204,6 +204,7 @@ class Trader:
             self,
             clock.now,
         )
+        self.links.stamped = self.floor.clocks.stamped
         source = self.layout.source.venue
         self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock.now)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
@@ -504,6 +505,7 @@ class Trader:
         if rate is not None:
             times.append(now + rate / self.clock.speed + TICK)
         times += self.caretaker.due()
+        times += [again] if (again := self.floor.clocks.expires()) is not None else []
         self._call_in(max(SOON, min(times, default=now + 1.0) - now))
 
     def _notify(self) -> None:

@@ -1,0 +1,57 @@
+"""How far each venue's clock is from ours, seen by the stamps of own orders: an input like any other.  Sends nothing.
+
+The venue stamps an order after it was sent and before we hear of it, so an honest stamp lies between these two moments; what
+it is outside of them is skew, and latency is none.  A skewed clock makes windows of records miss what they ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from attrs import define, field
+
+__all__ = ["Clocks"]
+
+HOLD = 60.0  # reactor seconds that a measurement counts: then the next order measures anew
+
+
+@define(eq=False)
+class Clocks:
+    """The newest skew of each venue, in seconds of the world: positive when its clock is ahead.
+
+    :ivar limit: the largest that is allowed.
+    :ivar seconds: the reactor's clock; `now`: the world's.
+    """
+
+    limit: float
+    seconds: Callable[[], float]
+    now: Callable[[], datetime]
+    _measured: dict[str, tuple[float, float]] = field(factory=dict)
+
+    def stamped(self, venue: str, sent: datetime, stamp: datetime) -> None:
+        """The venue has stamped an order of ours that was sent at *sent*, and tells us now."""
+        ahead, behind = (stamp - self.now()).total_seconds(), (sent - stamp).total_seconds()
+        skew = max(ahead, 0.0) - max(behind, 0.0)
+        if skew or (self.now() - sent).total_seconds() <= self.limit:  # an old order's stamp proves no clock right
+            self._measured[venue] = (self.seconds(), skew)
+
+    def skew(self, venue: str) -> float | None:
+        """What was last measured; None when that is too long ago."""
+        at, skew = self._measured.get(venue, (0.0, None))
+        return skew if skew is not None and self.seconds() - at <= HOLD else None
+
+    def trouble(self) -> str:
+        """Why a venue's clock does not count, with its numbers; empty when all do."""
+        for venue in self._measured:
+            skew = self.skew(venue)
+            if skew is not None and abs(skew) > self.limit:
+                way = "ahead of" if skew > 0 else "behind"
+                return f"{venue} clock: {abs(skew):.1f} s {way} ours, allowed {self.limit:g} s"
+        return ""
+
+    def expires(self) -> float | None:
+        """Reactor seconds at which a trouble is to be looked at again; None while there is none."""
+        if not self.trouble():
+            return None
+        return min(at + HOLD for at, skew in self._measured.values() if abs(skew) > self.limit) + 0.01

@@ -1,0 +1,87 @@
+"""A venue whose clock is wrong: seen by the stamps of own orders, and nothing is quoted on it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import Side
+from ilp.trading.clocks import HOLD, Clocks
+from ilp.trading.machine import State
+from tests.trading.test_trader import CALM
+from tests.trading.world import AGES, World, settings
+
+NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+class ClocksTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.seconds, self.now = 0.0, after(10)
+        self.clocks = Clocks(5.0, lambda: self.seconds, lambda: self.now)
+
+    def test_a_stamp_between_sending_and_hearing_is_no_skew(self) -> None:
+        self.now = after(3)
+        for stamp in (0, 1, 3):
+            self.clocks.stamped("target", NOON, after(stamp))
+            self.assertEqual((self.clocks.skew("target"), self.clocks.trouble()), (0.0, ""))
+
+    def test_a_clock_ahead_is_measured_from_when_we_hear(self) -> None:
+        self.clocks.stamped("target", NOON, after(17))
+        self.assertEqual(self.clocks.skew("target"), 7.0)
+        self.assertEqual(self.clocks.trouble(), "target clock: 7.0 s ahead of ours, allowed 5 s")
+
+    def test_a_clock_behind_is_measured_from_when_it_was_sent(self) -> None:
+        self.clocks.stamped("target", NOON, after(-8))
+        self.assertEqual(self.clocks.trouble(), "target clock: 8.0 s behind ours, allowed 5 s")
+
+    def test_a_skew_of_just_the_limit_is_allowed(self) -> None:
+        self.clocks.stamped("target", NOON, after(15))
+        self.assertEqual((self.clocks.trouble(), self.clocks.expires()), ("", None))
+
+    def test_the_stamp_of_an_old_order_proves_no_clock_right(self) -> None:
+        self.now = after(1)
+        self.clocks.stamped("target", NOON, after(17))
+        self.now = after(30)
+        self.clocks.stamped("target", NOON, after(17))
+        self.assertIn("16.0 s ahead", self.clocks.trouble())
+
+    def test_an_old_measurement_does_not_count(self) -> None:
+        self.clocks.stamped("target", NOON, after(17))
+        self.seconds = HOLD + 0.1
+        self.assertEqual((self.clocks.trouble(), self.clocks.skew("target")), ("", None))
+
+    def test_what_was_never_measured_is_no_trouble(self) -> None:
+        self.assertEqual((self.clocks.trouble(), self.clocks.skew("source"), self.clocks.expires()), ("", None, None))
+
+
+class TraderTests(SynchronousTestCase):
+    def world(self) -> World:
+        ages = evolve(AGES, clock_skew=2.0)
+        return World(config=settings(parameters=CALM, ages=ages))
+
+    def test_venues_that_are_on_time_are_quoted_on(self) -> None:
+        world = self.world().trading()
+        world.advance(0.1)
+        self.assertEqual(world.trader.floor.clocks.skew("target"), 0.0)
+
+    def test_quotes_are_pulled_while_a_venue_is_off_and_return_when_it_is_not(self) -> None:
+        world = self.world()
+        honest = world.target_core.now
+        world.target_core.now = lambda: honest() + timedelta(seconds=30)
+        world.ready().trader.start("operator")
+        world.advance(1)
+        self.assertEqual((world.open_orders(), world.trader.life.state), ([], State.TRADING))
+        self.assertRegex(world.trader.status().stale, r"target clock: (29.9|30.0) s ahead of ours, allowed 2 s")
+        for status in world.trader.status().quotes:
+            self.assertIn("target clock", status.reason)
+        world.target_core.now = honest
+        world.advance(40)
+        # The core never stamps backwards; by then its own time has caught up with its last stamp.
+        self.assertTrue(world.until(lambda: len(world.open_orders()) == 2, 60, 0.05), world.trader.status())
+        self.assertIsNotNone(world.quote(Side.BUY))
