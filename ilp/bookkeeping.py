@@ -15,6 +15,7 @@ from ilp.trading.trader import Trader
 
 __all__ = ["accounted", "keep_books", "told_balances"]
 
+EVERY = 0.25  # reactor seconds between two looks at the loss
 _ENDED = frozenset({State.HALTED, State.SHUTDOWN})
 
 
@@ -25,9 +26,14 @@ def accounted(journal: Journal, settings: Settings) -> AccountedJournal:
 
 def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
     """Let the ledger see through the trader's eyes, and the gate ask it for the day's loss; returns how to end that."""
-    limit = trader.settings.limits.loss_per_day
+    limit, seconds = trader.settings.limits.loss_per_day, trader.clock.reactor.seconds
+    looked = float("-inf")
 
     def turned() -> None:
+        nonlocal looked
+        if seconds() - looked < EVERY:
+            return  # a turn must stay cheap; the gate asks for the loss with every order besides
+        looked = seconds()
         journal.look()
         loss = journal.loss()
         if loss > limit and trader.life.state not in _ENDED:

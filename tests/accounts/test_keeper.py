@@ -73,7 +73,7 @@ class KeeperTests(SynchronousTestCase):
 
     def test_it_opens_when_the_pool_is_ready(self) -> None:
         self.assertIsNone(self.books.books.opened)
-        self.world.ready().advance(0.1)
+        self.world.ready().advance(1.5)
         self.assertIsNotNone(self.books.books.opened)
         self.agree()
 
@@ -203,7 +203,7 @@ class KeeperTests(SynchronousTestCase):
         self.assertEqual(len(rows), 1 + len(journal.of(BookingEntry)))
 
     def test_a_reset_is_what_forgives(self) -> None:
-        self.world.ready().advance(0.1)
+        self.world.ready().advance(1.5)
         self.assertEqual([e.state for e in self.world.journal.of(StateEntry)][-1], "READY")
         self.assertEqual(self.books.loss(), D(0))
 
@@ -233,7 +233,7 @@ class TransferTests(SynchronousTestCase):
 
     def test_money_from_outside_is_no_profit(self) -> None:
         world = KeptWorld(config=settings(parameters=CALM))
-        world.ready().advance(0.5)
+        world.ready().advance(1.5)
         before = world.books.books.since.own
         core = world.target_core
         core.deposit("BTC", 10**8, core.current_address("pool", "BTC"))
