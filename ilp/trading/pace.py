@@ -59,9 +59,11 @@ class Pace:
         if self._told is None and moved:
             self._told = began, now
 
-    def fill_told(self) -> None:
-        """A quote was filled."""
-        if self._fill is None:
+    def fill_told(self, due: bool) -> None:
+        """A quote was filled; *due* tells whether a hedge must follow: what is below the source's minimum is carried."""
+        if not due:
+            self._fill = None
+        elif self._fill is None:
             self._fill = reading.began()
 
     def turn_begins(self) -> None:

@@ -569,7 +569,7 @@ class Trader:
         self.metrics.count("ilp_fills_total", "Fills of own orders.")
         self.fills.take(order, growth, trade_id)
         if order.purpose is Purpose.QUOTE:
-            self.pace.fill_told()
+            self.pace.fill_told(bool(self.loop.hedger.closable()))
         self.wake()
 
     def book_told(self, pair: Pair, before: Book) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from clients import reading
 from clients.exchange import Side
 from ilp.simulation.inprocess import SPUTNIK
+from ilp.trading import pace
 from tests.trading.world import PARAMETERS, D, World, settings
 
 CALM = evolve(PARAMETERS, min_gain=D(10**9))
@@ -39,6 +41,20 @@ class PaceTests(SynchronousTestCase):
         self.world.take(Side.SELL)
         self.world.advance(0.5)
         self.assertEqual(self.count("ilp_fill_to_hedge_seconds"), 1)
+
+    def test_a_fill_that_is_carried_does_not_make_the_next_one_look_late(self) -> None:
+        world = World(SPUTNIK, config=settings(parameters=evolve(CALM, max_unhedged=D("0.02")))).trading()
+        self.addCleanup(world.end)
+        self.patch(pace, "perf_counter", world.reactor.seconds)
+        self.patch(reading, "perf_counter", world.reactor.seconds)
+        measured = world.trader.metrics.histograms["ilp_fill_to_hedge_seconds"]
+        self.assertEqual(world.take(Side.SELL, "0.01"), D("0.01"))
+        world.advance(5.0)
+        self.assertEqual(measured.count, 0)
+        world.take(Side.SELL, "0.05")
+        world.advance(0.5)
+        self.assertEqual(measured.count, 1)
+        self.assertLess(measured.worst, 1.0)
 
     def test_books_that_come_together_wait_for_one_turn(self) -> None:
         before = self.count("ilp_turn_seconds")
