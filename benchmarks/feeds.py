@@ -1,6 +1,6 @@
 """How fast an `orderBookL2` stream is decoded and applied: our book beside the clients of others, in one run.
 
-    python benchmarks/bitmex_decode.py [--messages N] [--seconds S]
+    python benchmarks/feeds.py [--messages N] [--seconds S]
 
 The stream is generated (a book of 9000 levels, then changes near its best prices as the recordings have them: three updates
 for an insert and a delete) and is the same for everybody.  Each client gets at most S seconds; those that are not installed
