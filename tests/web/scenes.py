@@ -556,6 +556,15 @@ def speeds() -> list[Document]:
     ]
 
 
+def flows() -> list[Document]:
+    """Money that came from outside, once known and once not."""
+    flow = {"venue": "target", "asset": "BTC", "quantity": "0.25", "at": at(7200), "reference": "deposit 77"}
+    return [
+        flow | {"key": "target/deposit/77", "classified": None, "by": None},
+        flow | {"key": "target/deposit/71", "at": at(90000), "classified": "our own deposit", "by": "anna"},
+    ]
+
+
 def trading() -> Document:
     """Both quotes rest, a fill was hedged, transfers are under way."""
     d = ready()
@@ -579,7 +588,8 @@ def trading() -> Document:
             }
         ],
     }
-    d["state"] |= {"orders": orders(), "transfers": transfers()}
+    d["state"] |= {"orders": orders(), "transfers": transfers(), "flows": flows()}
+    d["state"]["compared"] = {"source": at(12), "target": at(12)}
     d["audit"] = [
         {"at": at(3600), "by": "anna", "what": "READY → TRADING", "why": "start"},
         {"at": at(3700), "by": "bela", "what": "target_balance.target.BTC", "why": "2 → 3"},

@@ -279,6 +279,68 @@ class PageTests(TestCase):
         self.assertIn("it quotes again", words)
         self.assertEqual(self.console.calls, [("cancel", "anna", "target", "401", None)])
 
+    async def test_quotes_are_paused_after_their_consequences_are_said_and_go_on_again(self) -> None:
+        browser = await self.open("trading")
+        await browser.click("#p-control .pauses li:first-child button")
+        words = await self.dialog("Pause quotes?")
+        self.assertIn("buy 0.1 BTC/HUF at 24,576,900 on target", words)
+        await browser.until("document.querySelector('#line').innerText.includes('On pause: quotes')")
+        await browser.click("#p-control .pauses li:first-child button")
+        await self.dialog("Go on with quotes?")
+        await browser.until("document.querySelector('#line').innerText.includes('Quoting bid and ask')")
+        said = [("pause", "anna", "quotes", True), ("pause", "anna", "quotes", False)]
+        self.assertEqual(self.console.calls, said)
+
+    async def test_a_transfer_is_proposed_by_hand_and_waits(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'state'")
+        await browser.click("#s-hold tbody tr:nth-child(2) button")
+        await browser.type('dialog[open] [name="amount"]', "0.5")
+        words = await self.dialog("Propose a transfer of BTC?")
+        self.assertIn("nothing leaves before you approve it", words)
+        self.assertEqual(self.console.calls, [("propose", "anna", "BTC", ("source", "target"), "0.5", None)])
+        await browser.run("location.hash = 'transits'")
+        await browser.until("document.querySelector('#x-list').innerText.includes('hand-1')")
+
+    async def test_it_is_said_what_foreign_money_was(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'transits'")
+        await browser.click("#x-flows tbody tr:first-child button")
+        await browser.type('dialog[open] [name="text"]', "our own deposit")
+        words = await self.dialog("What was it?")
+        self.assertIn("0.25 BTC", words)
+        self.assertEqual(self.console.calls, [("flow", "anna", "target/deposit/77", "our own deposit")])
+        await browser.until("!document.querySelector('#x-flows').innerText.includes('not known')")
+
+    async def test_what_would_change_the_plan_is_asked_for_and_shown(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'optimized'")
+        await browser.until("document.querySelector('#z-insight')?.innerText.includes('target of BTC on source')")
+        self.assertIn("it would cost 162.00 and gain 11.20", await browser.text("#z-off"))
+        await browser.until("document.querySelector('#z-curves .mbid')")
+        self.assertEqual(browser.complaints(), [])
+
+    async def test_a_test_alarm_tells_how_each_channel_took_it(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("document.querySelector('#p-alarms details').open = true")
+        await browser.click("#p-alarms details button")
+        await self.dialog("Send a test alarm?")
+        await browser.until("document.querySelector('#toasts').innerText.includes('mail: taken')")
+
+    async def test_a_part_of_a_picture_is_looked_at_closer_and_all_of_it_again(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'optimized'")
+        await browser.until("document.querySelector('#z-curves svg[role=img]')")
+        press = (
+            "document.querySelector('#z-curves svg[role=img]').dispatchEvent(new KeyboardEvent('keydown', {key: '%s'}))"
+        )
+        ticks = "[...document.querySelectorAll('#z-curves svg text')].map((t) => t.textContent).join(' ')"
+        before = await browser.run(ticks)
+        await browser.run(press % "+")
+        await browser.until(f"{ticks} !== {json.dumps(before)}")
+        await browser.run(press % "0")
+        await browser.until(f"{ticks} === {json.dumps(before)}")
+
     async def test_a_viewer_sees_everything_and_can_press_nothing(self) -> None:
         browser = await self.open("trading", "vera")
         buttons = "document.querySelectorAll('#acts button, #p-exp button, #p-control button')"

@@ -6,6 +6,17 @@ import { amount, group, when } from "./format.js";
 
 const PAD = { left: 76, right: 12, top: 8, bottom: 22 };
 const hover = {}; // chart → ms of the world
+const zoom = {}; // chart → [from, to] that is looked at; all of it where there is none
+const drag = {}; // chart → where the pointer went down
+
+const zoomed = (spec) => {
+  const range = zoom[spec.id];
+  if (!range) return spec;
+  const series = spec.series.map((s) => ({ ...s, points: s.points.filter(([t]) => t >= range[0] && t <= range[1]) }));
+  if (series[0].points.length > 1) return { ...spec, series };
+  delete zoom[spec.id]; // what was looked at is too old, or there is nothing between
+  return spec;
+};
 
 const nice = (low, high, count) => {
   const raw = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(raw));
@@ -36,7 +47,7 @@ const area = (low, high, x, y) => {
 const nearest = (points, t) => points.reduce((best, p) => (Math.abs(p[0] - t) < Math.abs(best[0] - t) ? p : best), points[0]);
 
 const readout = (spec, at) => {
-  if (at === undefined) return h("p", { class: "readout", key: "readout" }, spec.hint ?? "Point at the picture, or focus it and use the arrow keys, for exact values.");
+  if (at === undefined) return h("p", { class: "readout", key: "readout" }, spec.hint ?? "Point at the picture, or focus it and use the arrow keys, for exact values. Drag over a part, or press +, to look closer; double-click, or press 0, for all of it.");
   const [t] = nearest(spec.series[0].points, at);
   const near = spec.markers.filter((m) => Math.abs(m.t - t) <= spec.near);
   return h("p", { class: "readout", key: "readout" }, spec.across ? spec.across(t) : when(new Date(t).toISOString(), app.doc.time), spec.series.map((s) => {
@@ -48,8 +59,8 @@ const readout = (spec, at) => {
 /** A chart. `spec`: `{id, label, unit, height, series: [{name, cls, text, step, loose, points: [[ms, number or null, text]]}],
     A loose series does not stretch the picture; it leaves it at the edge.
     bands: [{cls, low, high}] (indices of series), markers: [{t, y, cls, text}], across: words of an x that is no time}`. */
-export const chart = (spec) => {
-  const { id, height = 240 } = spec;
+export const chart = (whole) => {
+  const spec = zoomed(whole), { id, height = 240 } = spec;
   const box = document.getElementById(`chart-${id}`);
   const width = Math.max(260, box?.clientWidth ?? 800);
   if (!box) setTimeout(redraw, 0); // its width is known once it stands on the page
@@ -63,11 +74,22 @@ export const chart = (spec) => {
   const { ticks, decimals } = nice(low - room, high + room, 4);
   const every = Math.max(1, Math.floor((width - PAD.left) / 110));
   const move = (at) => { hover[id] = at; redraw(); };
-  const pointed = (event) => {
+  const place = (event) => {
     const rect = event.currentTarget.getBoundingClientRect();
-    move(from + ((event.clientX - rect.left - PAD.left) / (rect.width - PAD.left - PAD.right)) * (to - from));
+    return from + ((event.clientX - rect.left - PAD.left) / (rect.width - PAD.left - PAD.right)) * (to - from);
+  };
+  const pointed = (event) => move(place(event));
+  const look = (range) => { if (range) zoom[id] = range; else delete zoom[id]; redraw(); };
+  const pressed = (event) => { drag[id] = place(event); };
+  const released = (event) => {
+    const range = [drag[id], place(event)].sort((a, b) => a - b);
+    delete drag[id];
+    if (range[1] - range[0] > (to - from) / 50) look(range);
   };
   const keyed = (event) => {
+    const middle = hover[id] ?? (from + to) / 2, quarter = (to - from) / 4;
+    if (event.key === "+") return look([middle - quarter, middle + quarter]);
+    if (event.key === "-" || event.key === "0") return look(null);
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;
     event.preventDefault();
@@ -79,13 +101,14 @@ export const chart = (spec) => {
   return h("figure", { class: "figure", key: id },
     readout(near, hover[id]),
     h("div", { class: "plot", id: `chart-${id}` },
-      h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": spec.label, onmousemove: pointed, onmouseleave: () => move(undefined), onkeydown: keyed },
+      h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": spec.label, onmousemove: pointed, onmousedown: pressed, onmouseup: released, ondblclick: () => look(null), onmouseleave: () => { delete drag[id]; move(undefined); }, onkeydown: keyed },
         ticks.map((v) => [h("line", { class: "g", key: `y${v}`, x1: PAD.left, x2: width - PAD.right, y1: y(v), y2: y(v) }), text(PAD.left - 6, y(v) + 4, "end", group(v.toFixed(decimals)))]),
-        Array.from({ length: every + 1 }, (_, i) => from + ((to - from) * i) / every).map((t, i) => text(x(t), height - 6, i === 0 ? "start" : i === every ? "end" : "middle", spec.across ? spec.across(t) : new Date(t).toLocaleTimeString("en-GB"))),
+        (spec.across ? nice(from, to, Math.min(6, every)).ticks : Array.from({ length: every + 1 }, (_, i) => from + ((to - from) * i) / every)).map((t, i) => text(x(t), height - 6, i === 0 ? "start" : t === to ? "end" : "middle", spec.across ? spec.across(t) : new Date(t).toLocaleTimeString("en-GB"))),
         h("svg", { x: PAD.left, y: PAD.top, width: width - PAD.left - PAD.right, height: height - PAD.top - PAD.bottom, viewBox: `${PAD.left} ${PAD.top} ${width - PAD.left - PAD.right} ${height - PAD.top - PAD.bottom}`, "aria-hidden": "true" },
         (spec.bands ?? []).map((b) => h("path", { class: b.cls, d: area(spec.series[b.low].points, spec.series[b.high].points, x, y) })),
         spec.series.map((s) => h("path", { class: `l ${s.cls}`, key: s.name, d: path(s.points, x, y, s.step) })),
         markers.map((m, i) => h("path", { class: m.cls, key: `m${i}`, d: `M${x(m.t).toFixed(1)} ${y(m.y).toFixed(1)}m0 ${m.up ? -6 : 6}l6 ${m.up ? 10 : -10}h-12Z` }))),
         hover[id] === undefined ? null : h("line", { class: "cross", x1: x(nearest(spec.series[0].points, hover[id])[0]), x2: x(nearest(spec.series[0].points, hover[id])[0]), y1: PAD.top, y2: height - PAD.bottom }))),
+    zoom[id] ? h("p", { class: "row acts2", key: "zoom" }, h("button", { type: "button", class: "btn small", onclick: () => look(null) }, "Show all of it")) : null,
     h("ul", { class: "legend" }, spec.series.filter((s) => !s.quiet).map((s) => h("li", { key: s.name }, h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${s.cls}`, d: "M0 5H18" })), s.name)), markers.length && !spec.across ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null, spec.unit ? h("li", { key: "unit", class: "unit" }, spec.unit) : null));
 };

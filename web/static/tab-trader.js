@@ -149,7 +149,7 @@ const COLUMNS = [
   { name: "Fees", right: true, cell: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => amount(a, c)), raw: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => `${a} ${c}`).join(" ") },
 ];
 
-const fills = () => panel("p-last", "Fills", 9, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
+const fills = () => panel("p-last", "Fills", 6, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
 
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
