@@ -323,7 +323,7 @@ class PageTests(TestCase):
     async def test_a_test_alarm_tells_how_each_channel_took_it(self) -> None:
         browser = await self.open("trading")
         await browser.run("document.querySelector('#p-alarms details').open = true")
-        await browser.click("#p-alarms details button")
+        await browser.click("#p-alarms .acts2 button")
         await self.dialog("Send a test alarm?")
         await browser.until("document.querySelector('#toasts').innerText.includes('mail: taken')")
 
