@@ -7,9 +7,10 @@ latest rows.  An update for a row that is not there is a gap: it is reported, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from itertools import count
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -79,6 +80,18 @@ class Applied(NamedTuple):
     gaps: list[Gap]
 
 
+# What the constructor of a named tuple does, without its detour: it runs for every row that changes.
+_tuple = tuple.__new__
+
+
+def _key_reader(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
+    """What takes a key out of a row with all key columns, as fast as can be."""
+    if len(names) == 1:
+        (name,) = names
+        return lambda row: (row[name],)
+    return itemgetter(*names) if names else lambda row: ()
+
+
 @define
 class _Table:
     """Rows of one table.
@@ -87,17 +100,30 @@ class _Table:
     """
 
     keys: tuple[str, ...] = ()
+    read_key: Callable[[Mapping[str, Any]], Any] = _key_reader(())
     rows: dict[Key, Row] = field(factory=dict)
     by_symbol: dict[str, set[Key]] = field(factory=dict)
     ready: set[str] = field(factory=set)
     numbers: count[int] = field(factory=count)
 
+    def rekey(self, keys: tuple[str, ...]) -> None:
+        self.keys, self.read_key = keys, _key_reader(keys)
+
     def key_of(self, row: Mapping[str, Any]) -> Key:
-        return tuple(row.get(name) for name in self.keys) if self.keys else (next(self.numbers),)
+        if not self.keys:
+            return (next(self.numbers),)
+        try:
+            return self.read_key(row)  # type: ignore[no-any-return]
+        except KeyError:
+            return tuple(row.get(name) for name in self.keys)
 
     def put(self, key: Key, row: Row) -> None:
         self.rows[key] = row
-        self.by_symbol.setdefault(row.get("symbol") or "", set()).add(key)
+        symbol = row.get("symbol") or ""
+        held = self.by_symbol.get(symbol)
+        if held is None:
+            held = self.by_symbol[symbol] = set()
+        held.add(key)
 
     def drop(self, key: Key) -> Row | None:
         row = self.rows.pop(key, None)
@@ -125,6 +151,7 @@ class Storage:
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
         self._ended: dict[Key, float] = {}
+        self._steps = {"insert": self._insert, "update": self._update, "delete": self._delete}
         self.data: dict[str, dict[Key, Row]] = {}
         self.keys: dict[str, tuple[str, ...]] = {}
 
@@ -171,7 +198,7 @@ class Storage:
         table = self._tables.setdefault(message.table, _Table())
         symbol = str((message.filter or {}).get("symbol") or "")
         table.clear(symbol)
-        table.keys = tuple(message.keys or ())
+        table.rekey(tuple(message.keys or ()))
         table.ready.add(symbol)
         self.data[message.table], self.keys[message.table] = table.rows, table.keys
         for row in message.data:
@@ -181,21 +208,23 @@ class Storage:
         return Applied([self._change(message, row) for row in message.data], [])
 
     def _changes(self, table: _Table, message: TableMessage) -> Applied:
-        applied = Applied([], [])
-        step = {"insert": self._insert, "update": self._update, "delete": self._delete}[message.action]
+        name, action, ready = message.table, message.action, table.ready
+        step = self._steps[action]
+        changes: list[Change] = []
+        gaps: list[Gap] = []
         for row in message.data:
             symbol = row.get("symbol") or ""
-            if not ({"", symbol} & table.ready):
+            if symbol not in ready and "" not in ready:
                 continue
             try:
                 after = step(table, row)
             except KeyError:
-                why = f"an {message.action} for a row that is not there: {[row.get(name) for name in table.keys]}"
-                applied.gaps.append(Gap(message.table, symbol if symbol in table.ready else "", why))
+                why = f"an {action} for a row that is not there: {[row.get(name) for name in table.keys]}"
+                gaps.append(Gap(name, symbol if symbol in ready else "", why))
             else:
                 if after is not None:
-                    applied.changes.append(self._change(message, after))
-        return applied
+                    changes.append(_tuple(Change, (after, after.get("symbol") or "", name, action)))
+        return _tuple(Applied, (changes, gaps))
 
     @staticmethod
     def _change(message: TableMessage, row: Row) -> Change:
