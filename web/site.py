@@ -324,7 +324,9 @@ class ConsoleSite(Site):
 
     async def close_channels(self) -> None:
         """Cut the connections that browsers keep open between two requests."""
-        open_ones = [channel.transport for channel in tuple(self._channels) if channel.transport is not None]
+        channels = (channel.transport for channel in tuple(self._channels))
+        # Those that are gone stay known until they are collected, and a TLS connection that is gone cannot be aborted.
+        open_ones = [transport for transport in channels if getattr(transport, "connected", False)]
         for transport in open_ones:
             # a TLS connection whose handshake failed cannot be shut down again; it is gone already
             with suppress(TLSError):

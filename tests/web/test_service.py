@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool, readBody
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool, ResponseNeverReceived, readBody
 from twisted.web.http_headers import Headers
 
 from ilp.passwords import hash_password
@@ -313,6 +314,19 @@ class TlsTests(Served):
         protocol.transport.write(b"GET / HTTP/1.1\r\n\r\n")
         with self.assertRaises(TLSError):
             await done
+
+    async def test_stopping_does_not_stumble_over_connections_that_are_gone(self) -> None:
+        address = await self.serve(**self.files)
+        gc.disable()  # as when the collector has not come by yet
+        self.addCleanup(gc.enable)
+        pool = HTTPConnectionPool(reactor, persistent=False)
+        agent = Agent(reactor, contextFactory=BrowserLikePolicyForHTTPS(trustRoot=self.root), pool=pool)
+        await readBody(await agent.request(b"GET", f"https://{address}/login".encode()))
+        stranger = Agent(reactor, pool=pool)  # does not trust our authority: its handshake fails
+        with self.assertRaises(ResponseNeverReceived):
+            await stranger.request(b"GET", f"https://{address}/login".encode())
+        await deferLater(reactor, 0.05)
+        await self.service.stop()
 
     async def test_wrong_files_are_one_clear_sentence_each(self) -> None:
         other = self.folder / "other.pem"
