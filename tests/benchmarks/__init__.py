@@ -1,0 +1,1 @@
+"""Of what the benchmarks compute: figures that are published have to be right."""
