@@ -100,7 +100,7 @@ class _Table:
     """
 
     keys: tuple[str, ...] = ()
-    read_key: Callable[[Mapping[str, Any]], Any] = _key_reader(())
+    read_key: Callable[[Mapping[str, Any]], Any] = field(factory=lambda: _key_reader(()))
     rows: dict[Key, Row] = field(factory=dict)
     by_symbol: dict[str, set[Key]] = field(factory=dict)
     ready: set[str] = field(factory=set)

@@ -69,9 +69,10 @@ def scenario_of(settings: Settings, plan: Plan) -> Scenario:
 def _in_one_currency(scenario: Scenario, quote: str, delay: float) -> Scenario:
     """*scenario* with both markets priced in *quote*, a dollar by whatever name, that travels without being converted."""
     currency = Currency(quote, USD.denominator, USD.lot)
+    tick = scenario.venues[0].pair.tick
     venues = tuple(
-        evolve(venue, pair=evolve(venue.pair, ticker=f"{venue.pair.base.ticker}/{quote}", quote=currency, **steps))
-        for venue, steps in zip(scenario.venues, ({}, {"tick": scenario.venues[0].pair.tick}), strict=True)
+        evolve(v, pair=evolve(v.pair, ticker=f"{v.pair.base.ticker}/{quote}", quote=currency, tick=tick))
+        for v in scenario.venues
     )
     coins, out, _ = scenario.routes
     travel = Route(quote, quote, delay / 10, delay * 0.9, out.fixed, quote, out.proportional)
