@@ -140,8 +140,8 @@ class Exchange(Emitter):
         self._addresses: dict[str, str] = {}
         self._since = now()
         self._last_nonce = 0
-        self._ccxt = self._made()  # for `has`, and for what needs no connection
-        self.features = self._known_features()
+        self._spare: Any = self._made()  # tells what it has; used by the first session
+        self.features = self._known_features(self._spare.has)
         self._live: Live | None = None
         backoff = Backoff(choices.backoff_first, choices.backoff_longest)
         self._lifeline = Lifeline(self.name, self._open, reactor, self._random, backoff, self._trouble)
@@ -176,8 +176,7 @@ class Exchange(Emitter):
         self._last_nonce = max(self._last_nonce + 1, nonce)
         return self._last_nonce
 
-    def _known_features(self) -> frozenset[str]:
-        has = self._ccxt.has
+    def _known_features(self, has: Mapping[str, Any]) -> frozenset[str]:
         found = {"cancel_all_after"} if has.get("cancelAllOrdersAfter") is True else set()
         if has.get("createPostOnlyOrder") is True:
             found.add("post_only")
@@ -222,7 +221,7 @@ class Exchange(Emitter):
 
     async def _open(self) -> Deferred[Exception]:
         ended: Deferred[Exception] = Deferred()
-        exchange = self._made()
+        exchange, self._spare = self._spare or self._made(), None
         live = Live(
             self.name, exchange, self._calls, self._quirk, self._options, self._reactor, self._account,
             bool(self._key), self._since, self._tell, self._trouble, lambda reason: self._gone(live, reason, ended),

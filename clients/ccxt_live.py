@@ -194,8 +194,9 @@ class Live:
         await self.calls.ask("connecting the streams", self._connected)
 
     async def _connected(self) -> None:
-        """Every WebSocket that ccxt has begun to open is open, or a moment has passed: some are kept and never opened."""
-        opening = [asyncio.shield(socket.connected) for socket in self.exchange.clients.values()]
+        """Every WebSocket that ccxt is opening is open, or a moment has passed."""
+        sockets = self.exchange.clients.values()
+        opening = [asyncio.shield(socket.connected) for socket in sockets if socket.connecting]
         if opening:
             await asyncio.wait(opening, timeout=_BEGINNING_S)
 
