@@ -247,13 +247,27 @@ class Operator:
         return self._measured[1]
 
     def _audit(self) -> list[Document]:
-        """Changes of state and edits, newest first."""
+        """Changes of state, edits, what people did with transfers, and of this run what they wanted; newest first."""
         states = [
             (entry.at, entry.by, f"{entry.previous} → {entry.state}", entry.reason)
             for entry in self._journal.states_kept()
         ]
         edits = [(entry.at, entry.by, entry.name, f"{entry.old} → {entry.new}") for entry in self._journal.edits_kept()]
-        newest = sorted([*states, *edits], key=lambda line: line[0], reverse=True)[:60]
+        moved = [
+            (entry.since, entry.by, f"{entry.id} → {entry.state}", entry.note)
+            for entry in self.trader.transfers.entries
+            if entry.by != "machine"
+        ]
+        intents = [
+            (
+                entry.at,
+                entry.by,
+                "intent",
+                f"{'trade' if entry.wanted else 'do not trade'}; on pause: {entry.paused or 'nothing'}",
+            )
+            for entry in self._journal.intents_kept()
+        ]
+        newest = sorted([*states, *edits, *moved, *intents], key=lambda line: line[0], reverse=True)[:60]
         return [{"at": when(at), "by": by, "what": what, "why": why} for at, by, what, why in newest]
 
     # --------------------------------------------------------------------------------------------------------- to trade

@@ -279,6 +279,13 @@ class TradingTests(OperatorCase):
         self.assertEqual(self.operator.snapshot()["trader"]["paused"], ["hedges"])
         self.assertEqual(self.done(self.operator.pause("anna", "hedges", False)), {"paused": []})
 
+    def test_who_paused_and_who_proposed_stands_in_the_audit(self) -> None:
+        self.done(self.operator.pause("anna", "hedges", True))
+        self.done(self.operator.propose("bela", "BTC", ("target", "source"), "2", "for the weekend"))
+        audit = [(act["by"], act["why"]) for act in self.operator.snapshot()["audit"]]
+        self.assertIn(("anna", "do not trade; on pause: hedges"), audit)
+        self.assertIn("for the weekend", next(why for by, why in audit if by == "bela"))
+
     def test_what_cannot_be_paused_is_declined(self) -> None:
         self.assertEqual(self.declined(self.operator.pause("anna", "cancels", True)).status, 400)
 

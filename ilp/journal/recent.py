@@ -9,12 +9,19 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from ilp.journal.entries import Entry, FillEntry, HedgeEntry, ParameterEntry, PlanEntry, StateEntry
+from ilp.journal.entries import Entry, FillEntry, HedgeEntry, IntentEntry, ParameterEntry, PlanEntry, StateEntry
 from ilp.journal.interface import Journal
 
 __all__ = ["RecentJournal"]
 
-_KEPT: dict[type, int] = {FillEntry: 500, HedgeEntry: 500, PlanEntry: 50, StateEntry: 200, ParameterEntry: 200}
+_KEPT: dict[type, int] = {
+    FillEntry: 500,
+    HedgeEntry: 500,
+    PlanEntry: 50,
+    StateEntry: 200,
+    ParameterEntry: 200,
+    IntentEntry: 200,
+}
 
 
 class RecentJournal:
@@ -65,6 +72,10 @@ class RecentJournal:
     def states_kept(self) -> tuple[StateEntry, ...]:
         """The newest changes of state, oldest first."""
         return tuple(self._kept[StateEntry])
+
+    def intents_kept(self) -> tuple[IntentEntry, ...]:
+        """The operators' newest intents of this run, oldest first."""
+        return tuple(self._kept[IntentEntry])
 
     def edits_kept(self) -> tuple[ParameterEntry, ...]:
         """The newest edits of parameters, oldest first."""

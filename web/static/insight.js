@@ -1,4 +1,4 @@
-/* What would change the plan: asked for when the tab is in view and its plan is another one; drawn as tables. */
+/* What would change the plan: asked for while the tab is in view, once a minute at most, as it is some tens of optimisations. */
 import { app, redraw } from "./app.js";
 import { h } from "./dom.js";
 import { chart } from "./chart.js";
@@ -60,7 +60,7 @@ const curve = (c) => {
 /** The panels of the tab Optimized. */
 export const insight = () => {
   const stale = !found || found.time !== app.doc.valuation.time;
-  if (!asking && !app.lost && stale && performance.now() - asked > 15000 && app.doc.valuation.base) setTimeout(ask, 0);
+  if (!asking && !app.lost && stale && performance.now() - asked > 60000 && app.doc.valuation.base) setTimeout(ask, 0);
   const again = button(asking ? "Computing…" : "Compute again", ask, { disabled: asking, key: "again" });
   if (!found) return [panel("z-insight", "What would change the plan", 12, problem ? reason("warn", problem) : empty("Computed when there is a plan: every parameter is moved a little and the pool solved again."))];
   const at = h("p", { class: "d", key: "at" }, "For the plan of ", when(found.time, app.doc.time), ". ", problem ? `The newest could not be computed: ${problem}. ` : "", again);

@@ -76,7 +76,7 @@ const terms = () => {
   const largest = Math.max(...["costs", "risk", "deviation"].flatMap((t) => [base[t], plan?.[t] ?? 0].map((v) => Math.abs(Number(v)))), 1e-9);
   const row = (t) => h("tr", { key: t }, h("th", { scope: "row" }, term(t, TERMS.find(([n]) => n === t)[1])),
     h("td", { class: "barc" }, h("span", { class: "barpair" }, bar((Math.abs(Number(base[t])) / largest) * 100), plan ? bar((Math.abs(Number(plan[t])) / largest) * 100, "then") : null)),
-    h("td", { class: "r", "data-l": "Now" }, isNonZero(base[t]) ? "−" : "", amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, plan ? [isNonZero(plan[t]) ? "−" : "", amount(plan[t])] : amount(null)));
+    h("td", { class: "r", "data-l": "Now" }, h("span", {}, isNonZero(base[t]) ? "−" : "", amount(base[t]))), h("td", { class: "r", "data-l": "After the plan" }, h("span", {}, plan ? [isNonZero(plan[t]) ? "−" : "", amount(plan[t])] : amount(null))));
   const whole = (t) => h("tr", { key: t, class: t === "value" ? "eq" : "" }, h("th", { scope: "row" }, t), h("td", { class: "barc" }), h("td", { class: "r", "data-l": "Now" }, amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, amount(plan?.[t])));
   return h("table", { class: "vt" }, h("caption", {}, `in ${numeraire()}; the upper bar is now, the lower one after the plan`), h("thead", {}, h("tr", {}, ["Term", "", "Now", "After the plan"].map((t, i) => h("th", { scope: "col", class: i > 1 ? "r" : "" }, t)))), h("tbody", {}, whole("cash"), ["costs", "risk", "deviation"].map(row), whole("value")));
 };
