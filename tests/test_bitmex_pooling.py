@@ -24,7 +24,11 @@ class Pooling(DaemonCase):
     def text(self) -> str:
         """With any free port for the console, and customers who come often."""
         text = (EXAMPLES / self.file).read_text()
-        return text.replace("port = 8888", "port = 0").replace("customers = 90", "customers = 10")
+        return (
+            text.replace("port = 8888", "port = 0")
+            .replace("customers = 90", "customers = 5")
+            .replace("period = 2", "period = 600")
+        )
 
     def source_core(self, daemon: Any) -> Any:
         """The simulated BitMEX's own books."""
