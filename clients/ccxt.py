@@ -32,6 +32,7 @@ from clients.ccxt_errors import About
 from clients.ccxt_live import Account, Live
 from clients.ccxt_loop import runner_for
 from clients.ccxt_options import Options
+from clients.ccxt_pages import BARS, ROWS, Shape, read_pages
 from clients.ccxt_quirks import quirk_of
 from clients.ccxt_records import (
     TIMEFRAMES,
@@ -73,8 +74,6 @@ from clients.redaction import Redactor, Secret
 
 __all__ = ["Exchange"]
 
-_MOST_PAGES = 200
-_TRADES = 1000
 _DIGITS = 15
 
 
@@ -562,39 +561,35 @@ class Exchange(Emitter):
 
     # ------------------------------------------------------------------------------------------------ histories
 
-    async def _history(
-        self, doing: str, method: str, start: datetime, end: datetime, read: Callable[..., Awaitable[Any]]
+    async def _history(self, doing: str, method: str, start: datetime, end: datetime) -> list[Any]:
+        """Every row of the account between two times, oldest first."""
+        quirk, name = self._quirk, _snake(method)
+
+        async def read(since: int, params: dict[str, Any]) -> list[Any]:
+            call = partial(_call, name, "", since, None, params)
+            rows: list[Any] = await self._ask(doing, method, call, priority=Priority.BULK)
+            return rows
+
+        first, until = millis(start) - 1000 * quirk.stamp_s, millis(end)
+        rows = await read_pages(read, first, until, ROWS, quirk.offset, quirk.page)
+        return [row for row in rows if start <= time_of(row["timestamp"]) <= end]
+
+    async def _market_history(
+        self, doing: str, method: str, since: int, until: int, shape: Shape, *arguments: Any
     ) -> list[Any]:
-        """Every row between two times: pages by number of rows where the exchange pages so, else by time."""
-        since, until = millis(start) - 1000 * self._quirk.stamp_s, millis(end)
-        found: dict[str, Any] = {}
-        offset = 0
-        for _ in range(_MOST_PAGES):
-            params = {self._quirk.offset: offset} if self._quirk.offset and offset else {}
-            rows = await self._ask(doing, method, partial(read, since=since, params=params), priority=Priority.BULK)
-            fresh = [row for row in rows if str(row.get("id")) not in found]
-            found |= {str(row.get("id")): row for row in fresh}
-            if not fresh or (self._quirk.page and len(rows) < self._quirk.page):
-                break
-            if self._quirk.offset:
-                offset += len(rows)
-            else:
-                since = max(int(row["timestamp"] or 0) for row in rows)
-                if since > until:
-                    break
-        inside = [row for row in found.values() if start <= time_of(row["timestamp"]) <= end]
-        return sorted(inside, key=lambda row: row["timestamp"])
+        """Every row of a market; the time comes after the first of *arguments*, or after the second for bars."""
+
+        async def read(since: int, params: dict[str, Any]) -> list[Any]:
+            call = partial(_call, _snake(method), *arguments, since)
+            rows: list[Any] = await self._ask(doing, method, call, priority=Priority.BULK, private=False)
+            return rows
+
+        return await read_pages(read, since, until, shape)
 
     @deferring
     async def getFills(self, start: datetime, end: datetime) -> list[Fill]:
         """See `IExchange`."""
-        rows = await self._history(
-            "reading fills",
-            "fetchMyTrades",
-            start,
-            end,
-            lambda x, since, params: x.fetch_my_trades(None, since, None, params),
-        )
+        rows = await self._history("reading fills", "fetchMyTrades", start, end)
         return [fill_of(row, self._quirk.fill_price) for row in rows]
 
     @deferring
@@ -608,7 +603,7 @@ class Exchange(Emitter):
         found: list[Transfer] = []
         for code in codes:
             for method in methods:
-                read = partial(_call, re.sub(r"([A-Z])", r"_\1", method).lower(), code, first)
+                read = partial(_call, _snake(method), code, first)
                 rows = await self._ask("reading transfers", method, read, priority=Priority.BULK)
                 found += [transfer_of(row, net=self._quirk.withdrawal_net) for row in rows]
         late = millis(end)
@@ -618,13 +613,7 @@ class Exchange(Emitter):
     @deferring
     async def getTransactionHistory(self, start: datetime, end: datetime) -> list[Transaction]:
         """See `IExchange`."""
-        rows = await self._history(
-            "reading the transaction history",
-            "fetchLedger",
-            start,
-            end,
-            lambda x, since, params: x.fetch_ledger(None, since, None, params),
-        )
+        rows = await self._history("reading the transaction history", "fetchLedger", start, end)
         return [line for row in rows for line in transaction_of(row)]
 
     @deferring
@@ -642,18 +631,8 @@ class Exchange(Emitter):
         since, until = millis(start), millis(end)
         self._ready(doing)
         self._market(ticker, doing)
-        found: dict[str, Any] = {}
-        for _ in range(_MOST_PAGES):
-            read = partial(_call, "fetch_trades", ticker, since, _TRADES)
-            rows = await self._ask(doing, "fetchTrades", read, priority=Priority.BULK, private=False)
-            fresh = [row for row in rows if str(row.get("id")) not in found]
-            found |= {str(row.get("id")): row for row in fresh}
-            if not fresh:
-                break
-            since = max(int(row["timestamp"]) for row in fresh)
-            if since > until:
-                break
-        trades = [trade_of(row) for row in sorted(found.values(), key=lambda row: row["timestamp"])]
+        rows = await self._market_history(doing, "fetchTrades", since, until, ROWS, ticker)
+        trades = [trade_of(row) for row in rows]
         return [trade for trade in trades if start <= trade["timestamp"] <= end]
 
     @deferring
@@ -667,16 +646,8 @@ class Exchange(Emitter):
         self._market(ticker, doing)
         if period not in TIMEFRAMES:
             raise Refused(self.name, doing, f"period {period!r} is not allowed; {', '.join(TIMEFRAMES)}")
-        found: dict[int, Any] = {}
-        for _ in range(_MOST_PAGES):
-            read = partial(_call, "fetch_ohlcv", ticker, TIMEFRAMES[period], since)
-            rows = await self._ask(doing, "fetchOHLCV", read, priority=Priority.BULK, private=False)
-            fresh = [row for row in rows if int(row[0]) not in found]
-            found |= {int(row[0]): row for row in fresh}
-            if not fresh or int(fresh[-1][0]) > until:
-                break
-            since = max(int(row[0]) for row in fresh) + 1
-        bars = [bar_of(ticker, period, found[stamp]) for stamp in sorted(found)]
+        rows = await self._market_history(doing, "fetchOHLCV", since, until, BARS, ticker, TIMEFRAMES[period])
+        bars = [bar_of(ticker, period, row) for row in rows]
         wanted = [bar for bar in bars if bar["close_timestamp"] >= start and bar["open_timestamp"] <= end]
         return {bar["open_timestamp"]: bar for bar in wanted}
 
@@ -716,6 +687,11 @@ def _redirected(urls: Any, endpoint: str) -> Any:
     secure = target.scheme == "https"
     kind = ("wss" if secure else "ws") if parts.scheme in ("ws", "wss") else target.scheme
     return f"{kind}://{target.netloc}{parts.path}"
+
+
+def _snake(method: str) -> str:
+    """ccxt's Python name of a method that its `has` calls otherwise: `fetchOHLCV` is `fetch_ohlcv`."""
+    return re.sub(r"(?<=[a-z])([A-Z])", r"_\1", method).lower()
 
 
 def _call(method: str, first: str, *arguments: Any) -> Any:
