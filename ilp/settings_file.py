@@ -173,6 +173,8 @@ def load(file: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     table = _table(reader, tickers)
     web = _web(reader, values)
     if reader.problems or table is None:
+        if table is not None:  # what is wrong elsewhere does not hide what is wrong between the parameters
+            _check_parameters(reader, table)
         raise ConfigurationError(reader.problems)
     settings = _settings(reader, values, connections, tickers, table, web)
     if reader.problems or settings is None:
@@ -279,6 +281,7 @@ def _client(reader: _Reader, role: str, module: str) -> tuple[str, tuple[str, ..
 
 
 def _table(reader: _Reader, tickers: Mapping[str, str | None]) -> Table | None:
+    before = len(reader.problems)
     given: dict[str, str] = {}
     for key in (key for key in KEYS if key.live):
         if reader.value(key) is not None and reader.origins.get(key.full) == "file":
@@ -295,7 +298,8 @@ def _table(reader: _Reader, tickers: Mapping[str, str | None]) -> Table | None:
             if name not in held:
                 reader.fault(section, name, texts[name], f"is not held there; the {role} holds {' and '.join(held)}")
         targets |= {(role, asset): texts.get(asset) for asset in held}
-    return None if reader.problems else Table.of(given, targets)
+    whole = len(reader.problems) == before and None not in tickers.values()
+    return Table.of(given, targets) if whole else None
 
 
 # -------------------------------------------------------------------------------------------------------------- web
@@ -388,6 +392,14 @@ def _settings(
 def _heartbeat(reader: _Reader, values: Mapping[str, Any]) -> Path:
     given: Path | None = values["guardian.heartbeat"]
     return reader.file.resolve().with_suffix(".heartbeat") if given is None else reader.file.parent / given
+
+
+def _check_parameters(reader: _Reader, table: Table) -> None:
+    try:
+        table.parameters()
+    except InvalidParameters as error:
+        for name, message in error.errors:
+            _fault_of_parameter(reader, name, message)
 
 
 def _fault_of_parameter(reader: _Reader, name: str, message: str) -> None:

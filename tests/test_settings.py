@@ -231,6 +231,12 @@ class RefusalTests(_Case):
     def test_a_console_without_users_is_refused(self) -> None:
         self.assert_one_problem(bent(("anna = a-long-password\n", "")), "users", "", "passwd")
 
+    def test_a_fault_elsewhere_does_not_hide_one_between_parameters(self) -> None:
+        text = bent(("edge_to_leave = 1\n", "edge_to_leave = 3\n"), extra="\n[webserver]\nport = x\n")
+        self.assertEqual(
+            {(p.section, p.key) for p in self.problems(text)}, {("webserver", "port"), ("trader", "edge_to_leave")}
+        )
+
     def test_a_user_whose_password_cannot_be_read_is_not_called_nobody(self) -> None:
         text = bent(("anna = a-long-password\n", "anna = env:NOT_THERE\n"))
         self.assert_one_problem(text, "users", "anna", "is not set")
