@@ -214,7 +214,12 @@ def _once(stage: Stage, chance: random.Random, report: Report) -> None:
     began = time.monotonic()
     listening = stage.start_daemon()
     if not _until(lambda: stage.state() in ("READY", "TRADING") or not stage.resting(), 30):
-        report.faults.append(f"kill {report.kills}: {stage.state()!r} with {len(stage.resting())} orders after 30 s")
+        ended = stage.daemon.poll()
+        what = "runs" if ended is None else f"ended with status {ended}"
+        report.faults.append(
+            f"kill {report.kills}: {stage.state()!r} with {len(stage.resting())} orders after 30 s; the daemon {what}: "
+            f"{(stage.folder / 'daemon.log').read_text()[-1500:]}"
+        )
     now = time.monotonic()
     report.safe.append(now - listening)
     report.whole.append(now - began)
