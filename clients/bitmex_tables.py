@@ -210,11 +210,12 @@ class Storage:
     def _changes(self, table: _Table, message: TableMessage) -> Applied:
         name, action, ready = message.table, message.action, table.ready
         step = self._steps[action]
+        everything = "" in ready
         changes: list[Change] = []
         gaps: list[Gap] = []
         for row in message.data:
             symbol = row.get("symbol") or ""
-            if symbol not in ready and "" not in ready:
+            if not everything and symbol not in ready:
                 continue
             try:
                 after = step(table, row)
@@ -222,7 +223,7 @@ class Storage:
                 why = f"an {action} for a row that is not there: {[row.get(name) for name in table.keys]}"
                 gaps.append(Gap(name, symbol if symbol in ready else "", why))
             else:
-                if after is not None:
+                if after is not None:  # a row that is gone already is told to nobody
                     changes.append(_tuple(Change, (after, after.get("symbol") or "", name, action)))
         return _tuple(Applied, (changes, gaps))
 
@@ -239,7 +240,12 @@ class Storage:
 
     @staticmethod
     def _update(table: _Table, row: Row) -> Row:
-        held = table.rows[table.key_of(row)] if table.keys else {}
+        if not table.keys:
+            return dict(row)
+        try:
+            held = table.rows[table.read_key(row)]
+        except KeyError:
+            held = table.rows[table.key_of(row)]
         held.update(row)
         return held
 
