@@ -427,7 +427,9 @@ class Live:
         known = order["id"] in self.account.orders
         if not known and self.account.provisional:
             claimant = next((p for p in self.account.provisional if p.client_id == order.get("client_id")), None)
-            if claimant is not None:
+            # One that ended without a fill may have been a refusal: that is for the answer to say.
+            vanished = order["is_cancelled"] and not order["quantity_filled"]
+            if claimant is not None and not vanished:
                 self.account.settle(claimant, order["id"])
             else:
                 self.account.early.append(order)
