@@ -321,3 +321,56 @@ class BypassTests(GateCase):
             if purpose is Purpose.QUOTE:
                 self.assertLessEqual(self.world.quoted + request.quantity, self.world.size)
                 self.assertLessEqual(self.world.open * (1 if side is Side.BUY else -1), self.limits.exposure)
+
+    @hypothesis_settings(deadline=None, max_examples=60)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([*Purpose, None]),  # None: a withdrawal
+                st.sampled_from(list(Side)),
+                st.decimals("0.1", "0.5", places=1),
+                st.decimals("0", "3", places=1),  # what the holding would be
+                st.decimals("0", "2", places=1),  # what is kept of it
+                st.decimals("0", "200000", places=0),  # what the day has lost
+                st.decimals("0", "0.4", places=1),  # what trades afterwards
+                st.sampled_from(["good", "bad", ""]),
+                st.sampled_from([0, 1, 13]),  # hours
+            ),
+            max_size=12,
+        )
+    )
+    def test_no_order_and_no_withdrawal_leaves_beyond_loss_balance_turnover_or_address(
+        self, requests: list[tuple[object, ...]]
+    ) -> None:
+        self.setUp()
+        traded: list[tuple[datetime, Decimal]] = []
+        left: list[datetime] = []
+        for number, (purpose, side, quantity, holding, kept, loss, fills, address, hours) in enumerate(requests):
+            self.now += timedelta(hours=hours)  # type: ignore[arg-type]
+            self.seconds += 3600
+            self.world.balance = holding  # type: ignore[assignment]
+            self.gate.limits = evolve(self.limits, keep_source={"BTC": kept})
+            self.gate.loss = lambda loss=loss: loss  # type: ignore[misc]
+            before = len(self.venue.sent)
+            if purpose is None:
+                wanted = evolve(WITHDRAWAL, amount=quantity, address=address)
+                self.gate.withdraw(wanted).addErrback(lambda failure: failure.trap(TurnedAway))
+            else:
+                order = evolve(ORDER, key=str(number), purpose=purpose, side=side, quantity=quantity)
+                self.world.size = D(1)
+                self.gate.place(order).addErrback(lambda failure: failure.trap(TurnedAway))
+            if len(self.venue.sent) == before:
+                continue
+            if purpose is None:
+                left.append(self.now)
+                self.assertEqual(address, "good")
+                self.assertLessEqual(len([at for at in left if at > self.now - timedelta(days=1)]), 2)
+            else:
+                day = sum((q for at, q in traded if at > self.now - timedelta(days=1)), D(0))
+                self.assertLessEqual(day + quantity, self.limits.turnover_per_day)  # type: ignore[operator]
+                self.gate.filled(fills, self.now)  # type: ignore[arg-type]
+                traded.append((self.now, fills))  # type: ignore[arg-type]
+            if purpose in (Purpose.QUOTE, Purpose.PLAN):
+                self.assertLessEqual(loss, self.limits.loss_per_day)  # type: ignore[arg-type]
+            if kept and (purpose is None or (purpose is not Purpose.HEDGE and side is Side.SELL)):
+                self.assertGreaterEqual(holding - quantity, kept)  # type: ignore[operator]
