@@ -18,6 +18,7 @@ $(VENV)/.run: requirements/run.txt
 $(VENV)/.test: requirements/test.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/test.txt
+	-@$(RUN) -m tests.tools.axe
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.dev: requirements/dev.txt

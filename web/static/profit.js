@@ -23,7 +23,7 @@ const TRADING = TERMS.slice(0, 5);
 const signed = (text) => amount(text, "", { signed: true });
 
 const split = (pnl) => h("table", { class: "three", key: "split" }, h("caption", {}, `in ${pnl.numeraire}; days are days of UTC`),
-  h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), PERIODS.map(([id, name]) => h("th", { scope: "col", class: "r", key: id }, name)))),
+  h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Part"), PERIODS.map(([id, name]) => h("th", { scope: "col", class: "r", key: id }, name)))),
   h("tbody", {},
     TERMS.map((name) => h("tr", { key: name }, h("th", { scope: "row" }, term(name, HELP[name])), PERIODS.map(([id]) => h("td", { class: "r", key: id }, signed(pnl[id][name]))))),
     [["trading", "Spread, slippage, fees, transfers and the revaluation of what was exposed: what trading itself earned."], ["equity change", "All of the above together."]].map(([name, help]) =>

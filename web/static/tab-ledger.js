@@ -104,5 +104,5 @@ export const transactions = () => {
   const all = Object.entries(app.doc.state.transactions).flatMap(([venue, rows]) => rows.map((t, i) => ({ venue, n: i, ...t })));
   all.sort((a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0));
   const latest = all.slice(0, 300);
-  return [panel("t-list", ["Transactions ", h("small", {}, all.length > 300 ? `the latest 300 of ${group(String(all.length))}` : "")], 12, table("transactions", "The venues' own ledgers of our accounts, latest first", TRANSACTIONS, latest, { key: (t) => `${t.venue}${t.timestamp}${t.contract}${t.type}${t.direction}${t.quantity}${t.note}${t.n}`, none: "No transactions yet. The venues' ledgers appear here as they are read." }), { asof: app.doc.time })];
+  return [panel("t-list", ["The venues’ ledgers ", h("small", {}, all.length > 300 ? `the latest 300 of ${group(String(all.length))}` : "")], 12, table("transactions", "The venues' own ledgers of our accounts, latest first", TRANSACTIONS, latest, { key: (t) => `${t.venue}${t.timestamp}${t.contract}${t.type}${t.direction}${t.quantity}${t.note}${t.n}`, none: "No transactions yet. The venues' ledgers appear here as they are read." }), { asof: app.doc.time })];
 };

@@ -26,7 +26,7 @@ const book = (venue, ticker, b) => {
   return panel(`m-${venue}-${ticker.replace("/", "")}`, [`${ticker} on ${venue} `, h("small", {}, b.age === null ? "no book yet" : `${age(b.age)} old${b.limit ? `, limit ${age(b.limit)}` : ""}`)], 6, [
     b.ok ? null : reason("warn", b.age === null ? "No book yet." : "This book is too old or not sane: what depends on it is pulled."),
     b.bid || b.ask ? h("table", { class: "book" }, h("caption", {}, `Price in ${quote}, quantity in ${base}; asks above, bids below`),
-      h("thead", {}, h("tr", {}, ["Side", "Price", "Quantity", ""].map((t, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "r" : "" }, t)))),
+      h("thead", {}, h("tr", {}, ["Side", "Price", "Quantity", "Whose"].map((t, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "r" : "" }, t)))),
       h("tbody", {}, bookRows(b, "ask", own.filter((o) => o.side === "SELL")).reverse(), bookRows(b, "bid", own.filter((o) => o.side === "BUY")))) : empty("The book appears here as soon as the venue sends it."),
   ], { asof: app.doc.time });
 };

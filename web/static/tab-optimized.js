@@ -1,7 +1,7 @@
 /* Optimized and Valuation: the three columns side by side, every holding and every move, and what the terms mean. */
 import { app } from "./app.js";
 import { chart } from "./chart.js";
-import { h, icon } from "./dom.js";
+import { h, hiddenText, icon } from "./dom.js";
 import { amount, computed, isNonZero, minus, rounded, when } from "./format.js";
 import { bar, empty, list, panel, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
@@ -23,7 +23,7 @@ const numeraire = () => app.doc.data.source_ticker.split("/")[1];
 const columns = () => NAMES.map(([id, name, help]) => ({ id, name, help, column: app.doc.valuation[id] }));
 const noPlan = () => empty("No plan yet: it needs both books, a rate, the balances and the variances. It appears by itself.");
 
-const heads = () => h("tr", {}, h("th", { scope: "col" }, ""), columns().map((c) => h("th", { scope: "col", class: "r", key: c.id, title: c.help }, c.name)));
+const heads = () => h("tr", {}, h("th", { scope: "col" }, hiddenText("What")), columns().map((c) => h("th", { scope: "col", class: "r", key: c.id, title: c.help }, c.name)));
 const line = (key, name, cells, cls = "") => h("tr", { key, class: cls }, h("th", { scope: "row" }, name), cells.map((c, i) => h("td", { class: "r", key: i }, c)));
 
 const three = () => {
@@ -78,7 +78,7 @@ const terms = () => {
     h("td", { class: "barc" }, h("span", { class: "barpair" }, bar((Math.abs(Number(base[t])) / largest) * 100), plan ? bar((Math.abs(Number(plan[t])) / largest) * 100, "then") : null)),
     h("td", { class: "r", "data-l": "Now" }, h("span", {}, isNonZero(base[t]) ? "−" : "", amount(base[t]))), h("td", { class: "r", "data-l": "After the plan" }, h("span", {}, plan ? [isNonZero(plan[t]) ? "−" : "", amount(plan[t])] : amount(null))));
   const whole = (t) => h("tr", { key: t, class: t === "value" ? "eq" : "" }, h("th", { scope: "row" }, t), h("td", { class: "barc" }), h("td", { class: "r", "data-l": "Now" }, amount(base[t])), h("td", { class: "r", "data-l": "After the plan" }, amount(plan?.[t])));
-  return h("table", { class: "vt" }, h("caption", {}, `in ${numeraire()}; the upper bar is now, the lower one after the plan`), h("thead", {}, h("tr", {}, ["Term", "", "Now", "After the plan"].map((t, i) => h("th", { scope: "col", class: i > 1 ? "r" : "" }, t)))), h("tbody", {}, whole("cash"), ["costs", "risk", "deviation"].map(row), whole("value")));
+  return h("table", { class: "vt" }, h("caption", {}, `in ${numeraire()}; the upper bar is now, the lower one after the plan`), h("thead", {}, h("tr", {}, ["Term", "Share", "Now", "After the plan"].map((t, i) => h("th", { scope: "col", class: i > 1 ? "r" : "" }, t)))), h("tbody", {}, whole("cash"), ["costs", "risk", "deviation"].map(row), whole("value")));
 };
 
 const marks = () => table("marks", `Value of one unit in ${numeraire()}, from mid prices`, [
