@@ -72,8 +72,10 @@ class Pace:
         if self._told is not None:
             self._wait.observe(self._turn_began - self._told[1])
 
-    def turn_ends(self) -> None:
-        """What was told has been acted on."""
+    def turn_ends(self, due: bool) -> None:
+        """What was told has been acted on; *due* tells whether exposure is left to hedge: the plan may have kept it."""
+        if not due:
+            self._fill = None
         if self._turn_began is not None:
             self._turn.observe(perf_counter() - self._turn_began)
         self._told = self._turn_began = None

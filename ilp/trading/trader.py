@@ -491,7 +491,7 @@ class Trader:
         except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
             self.log.failure("a turn of the trader failed")
             self.halt(f"a turn of the trader failed: {error!r}", "machine")
-        self.pace.turn_ends()
+        self.pace.turn_ends(bool(self.loop.hedger.closable()))
         self._notify()
         self._arm()
 

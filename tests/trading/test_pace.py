@@ -56,6 +56,19 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(measured.count, 1)
         self.assertLess(measured.worst, 1.0)
 
+    def test_a_fill_that_a_plan_keeps_does_not_make_the_next_one_look_late(self) -> None:
+        self.patch(pace, "perf_counter", self.world.reactor.seconds)
+        self.patch(reading, "perf_counter", self.world.reactor.seconds)
+        trader, measured = self.world.trader, self.world.trader.metrics.histograms["ilp_fill_to_hedge_seconds"]
+        trader.pace.fill_told(True)
+        trader.wake()
+        self.world.advance(5.0)
+        self.assertEqual(measured.count, 0)
+        self.world.take(Side.SELL)
+        self.world.advance(0.5)
+        self.assertEqual(measured.count, 1)
+        self.assertLess(measured.worst, 1.0)
+
     def test_books_that_come_together_wait_for_one_turn(self) -> None:
         before = self.count("ilp_turn_seconds")
         for _ in range(20):
