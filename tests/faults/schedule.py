@@ -138,7 +138,7 @@ class Schedule:
             self.pass_(0.03)
             world.take(self.side)  # before anybody has looked up what was lost
         for _ in range(7):
-            if self.random.random() < 0.8:
+            if self.thin or self.random.random() < 0.8:
                 world.take(self.side, str(self.random.randint(2, 10) / D(100)))
                 if self.thin:
                     world.show_source(world.bid, world.ask, "0.01", 1)
