@@ -28,6 +28,7 @@ __all__ = ["INTERVAL", "STALL", "Probe"]
 INTERVAL = 0.01  # reactor seconds between two beats
 STALL = 0.02  # seconds of lag from which on it is a stall
 QUIET = 10.0  # reactor seconds between two words in the log; every stall is counted
+LONG = 0.1  # seconds of computing from which on a stall is worth a line to everybody
 GRAVE = 0.25  # seconds of computing from which on a stall is a warning; the rest is for who looks into it
 DEPTH = 4  # innermost calls that are named
 GARBAGE = "python_gc_seconds"
@@ -110,7 +111,7 @@ class Probe:
         now = self.clock.seconds()
         if now - self._told_at >= QUIET:
             self._told_at = now
-            level = LogLevel.warn if computed >= GRAVE else LogLevel.info
+            level = LogLevel.warn if computed >= GRAVE else LogLevel.info if computed >= LONG else LogLevel.debug
             self.log.emit(level, "{stall}", stall=self.last)
 
     def _collecting(self, phase: str, info: dict[str, Any]) -> None:

@@ -96,8 +96,9 @@ class _Reader:
         try:
             return self._resolved(text)
         except (OSError, KeyError, UnicodeDecodeError) as error:
+            where = f"the environment variable {text[4:]}" if isinstance(error, KeyError) else f"the file {text[5:]}"
             why = "is not set" if isinstance(error, KeyError) else f"cannot be read: {error}"
-            self.fault(section, key, text, f"names a value elsewhere that {why}")
+            self.fault(section, key, text, f"{where} {why}")
             return None
 
     def _resolved(self, text: str) -> str:
