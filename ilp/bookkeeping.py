@@ -31,7 +31,8 @@ def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
 
     def turned() -> None:
         nonlocal looked
-        if seconds() - looked < EVERY:
+        # until the ledger is open every turn counts: READY may last for one only
+        if journal.books.opened is not None and seconds() - looked < EVERY:
             return  # a turn must stay cheap; the gate asks for the loss with every order besides
         looked = seconds()
         journal.look()
