@@ -320,6 +320,7 @@ class Schedule:
         """The pool's own ledger holds what the venues hold, and its terms add up."""
         world, books = self.world, self.world.books.books
         if books.opened is None:
+            self.bad("the ledger never opened")
             return
         if fault := books.fault():
             self.bad(fault)
