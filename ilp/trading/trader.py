@@ -409,6 +409,8 @@ class Trader:
             self.alarm("halt", reason)
         elif previous is State.HALTED and new is State.DISCONNECTED:
             self.halted = None
+        if new is State.READY:
+            self._notify()  # a trader that resumes is READY for this one instant, in which the ledger opens
         self.wake()
 
     def _withdraw_from_market(self, state: State, reason: str) -> None:

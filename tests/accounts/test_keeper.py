@@ -15,12 +15,12 @@ from ilp.accounts.postings import Term
 from ilp.accounts.report import bookings_csv, pairs_csv
 from ilp.accounts.units import amount_of
 from ilp.bookkeeping import accounted, keep_books
-from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, HedgeEntry, StateEntry, TransferEntry
+from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, HedgeEntry, IntentEntry, StateEntry, TransferEntry
 from ilp.snapshot import pnl
 from ilp.trading.machine import State
 from ilp.trading.trader import Trader
 from tests.trading.test_trader import CALM
-from tests.trading.world import LIMITS, World, settings
+from tests.trading.world import LIMITS, START, World, settings
 
 D = Decimal
 
@@ -241,3 +241,15 @@ class TransferTests(SynchronousTestCase):
         self.assertEqual(world.books.books.since.own, before)
         self.assertEqual(len(world.journal.newest(FlowEntry, "key")), 1)
         self.assertEqual(amount_of(world.books.books.balances["target", "BTC"]), world.truth("target", "BTC"))
+
+
+class AutostartTests(SynchronousTestCase):
+    """A trader that trades by itself after a start of the process is READY for an instant only."""
+
+    def test_the_ledger_is_open_before_the_first_order(self) -> None:
+        world = KeptWorld(config=settings(parameters=CALM, autostart=True))
+        self.addCleanup(world.end)
+        world.journal.record(IntentEntry(True, "anna", START))
+        world.trader.begin().addErrback(lambda failure: failure.raiseException())
+        self.assertTrue(world.until(lambda: world.open_orders()))
+        self.assertIsNotNone(world.books.books.opened)
