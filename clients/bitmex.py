@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
-from uuid import UUID
 
+from attrs import fields
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
@@ -32,7 +32,6 @@ from clients.bitmex_session import Session
 from clients.bitmex_tables import Storage
 from clients.budget import Budget, Priority
 from clients.calls import deferring
-from clients.events import Emitter
 from clients.exchange import (
     OHLCV,
     Book,
@@ -40,7 +39,6 @@ from clients.exchange import (
     Fill,
     IExchange,
     Market,
-    NotAuthorised,
     Order,
     OrderRejected,
     OutcomeUnknown,
@@ -55,14 +53,13 @@ from clients.exchange import (
     Unreachable,
 )
 from clients.http import persistent_client
-from clients.reconnect import Backoff, Lifeline
+from clients.option_values import read_options
 from clients.redaction import Redactor, Secret
+from clients.venue import CLOSING_S, VenueClient, cash_market, decimals_only, utc_now
 from clients.websocket import Line, LineLost, TlsRules, dial
 
 __all__ = ["BitMEX"]
 
-CLOSING_S = 2.0  # for an orderly goodbye
-ALIVE_EVERY_S = 0.5  # between two `alive` events
 _LOGIN_VALID_S = 3600
 _LARGEST_MESSAGE = 64 * 2**20  # a full book is about 1 MB
 _MOST_BARS = 1000
@@ -71,12 +68,8 @@ _ORDER_BURST = 10
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @implementer(IExchange)
-class BitMEX(Emitter):
+class BitMEX(VenueClient[Live]):
     """BitMEX, or whatever speaks its protocol.
 
     :param id: API key; empty for public use: books, trades, histories of the market.
@@ -84,20 +77,9 @@ class BitMEX(Emitter):
     :param endpoint: `mainnet`, `testnet`, or `http(s)://host:port` (or the WebSocket's address).
     :param now: the world's time, aware UTC.
     :param random: jitter of reconnections and client ids.
-    :param tickers: what to follow, with commas; `BTC/USD` means XBTUSD, `X/USDT` the spot pair where there is one, a
-        raw symbol itself, `BTC/USDT=XBTUSDT` that symbol under that ticker.  Empty: BTC/USD and BTC/USDT, if listed.
-    :param book: `orderBookL2` (every level, every change) or `orderBookL2_25` (25 levels, throttled by the venue).
-    :param depth: levels on each side that `book` events tell.
-    :param network: chain of deposits and withdrawals; empty: the asset's first that takes deposits.
-    :param otp: one-time code of withdrawals, where the account wants one.
-    :param dead_man: seconds after which the venue cancels everything if nothing is heard while orders rest; 0 for off.
-    :param deadline: seconds for one call, waiting for the rate budget included.
-    :param connect_deadline: seconds until `connect` reports that there is no connection yet.
-    :param ping_interval: seconds of silence after which the venue is asked; `ping_timeout` seconds later it is given up.
-    :param rate: calls a second, of which `burst` may go at once; `order_rate` those that place, change or cancel.
-    :param reserve: calls of `burst` that are kept for cancels and hedges.
-    :param backoff_first: seconds before the first reconnection; waits double up to `backoff_longest`.
-    :param reread: seconds after which orders and money are read again even if nothing happened.
+    :param options: see `clients.bitmex_options.Options`; text as it comes from a file will do.
+
+    Ready means: logged in, subscribed, every table and book there, orders reconciled.
     """
 
     features: frozenset[str] = frozenset(
@@ -114,6 +96,9 @@ class BitMEX(Emitter):
         }
     )
 
+    option_names = tuple(one.name for one in fields(Options))
+    """Keywords that the constructor takes besides those it names."""
+
     def __init__(
         self,
         *,
@@ -122,70 +107,27 @@ class BitMEX(Emitter):
         endpoint: str = "mainnet",
         reactor: Any,
         name: str = "bitmex",
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         random: Random | None = None,
-        tickers: str | Sequence[str] = "",
-        book: str = "orderBookL2",
-        depth: float | str = 50,
-        network: str = "",
-        otp: str = "",
-        dead_man: float | str = 60.0,
-        deadline: float | str = 10.0,
-        connect_deadline: float | str = 30.0,
-        ping_interval: float | str = 5.0,
-        ping_timeout: float | str = 5.0,
-        rate: float | str = 2.0,
-        burst: float | str = 100.0,
-        order_rate: float | str = 10.0,
-        reserve: float | str = 10.0,
-        backoff_first: float | str = 0.5,
-        backoff_longest: float | str = 30.0,
-        reread: float | str = 60.0,
+        **options: Any,
     ) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name, reactor, has_account=bool(id), now=now, random=random)
         self._hosts = Hosts.parse(endpoint)
-        self._options = options = Options(
-            tickers=tickers,
-            book=book,
-            depth=depth,
-            network=network,
-            otp=otp,
-            dead_man=dead_man,
-            deadline=deadline,
-            connect_deadline=connect_deadline,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            rate=rate,
-            burst=burst,
-            order_rate=order_rate,
-            reserve=reserve,
-            backoff_first=backoff_first,
-            backoff_longest=backoff_longest,
-            reread=reread,
-        )
+        self._options = choices = read_options(Options, options)
         self._key, self._secret = id, Secret(secret)
         self._redactor = Redactor(secret)
-        self._reactor, self._now, self._random = reactor, now, random or Random()
-        http, self._pool = persistent_client(reactor, options.deadline)
-        self._budget = Budget(reactor, options.rate, options.burst, options.kept)
-        self._entry = Budget(reactor, options.order_rate, max(_ORDER_BURST, options.order_rate))
+        http, self._pool = persistent_client(reactor, choices.deadline)
+        self._budget = Budget(reactor, choices.rate, choices.burst, choices.kept)
+        self._entry = Budget(reactor, choices.order_rate, max(_ORDER_BURST, choices.order_rate))
         self._rest = Rest(
             name, self._hosts.rest, id, self._secret, http, reactor, now,
-            self._budget, self._entry, options.deadline, self._redactor,
+            self._budget, self._entry, choices.deadline, self._redactor,
         )  # fmt: skip
         self._account = Account()
-        self._live: Live | None = None  # while ready, and only then
         self._line: Line | None = None
-        self._told_alive = float("-inf")
-        backoff = Backoff(options.backoff_first, options.backoff_longest)
-        self._lifeline = Lifeline(name, self._open, reactor, self._random, backoff, self._trouble)
+        self._stay_connected(choices.connect_deadline, choices.backoff_first, choices.backoff_longest)
 
     # ------------------------------------------------------------------------------------------------ connection
-
-    def connect(self) -> Deferred[None]:
-        """See `IExchange`.  Ready means: logged in, subscribed, every table and book there, orders reconciled."""
-        return self._lifeline.start(self._options.connect_deadline)
 
     @deferring
     async def disconnect(self) -> None:
@@ -210,7 +152,7 @@ class BitMEX(Emitter):
             raise Unreachable(self.name, "connecting", str(error)) from None
         live = Live(
             self.name, self._rest, self._account, self._options, self._reactor, self.announce, self._trouble,
-            bool(self._key),
+            self._has_account,
         )  # fmt: skip
         session = Session(
             self.name, line, self._reactor, self._redactor, self._trouble,
@@ -238,33 +180,13 @@ class BitMEX(Emitter):
         return ended
 
     def _gone(self, reason: LineLost, session: Session, live: Live, ended: Deferred[Exception]) -> None:
-        """The line is lost: first nothing held counts any more, then whoever waits is told, then everybody."""
-        was_ready = self._live is live
-        if was_ready:
-            self._live = self._line = None
-        live.stop()
-        session.lost(reason)
-        if was_ready:
-            self.announce("disconnect", self)
-        if not ended.called:
-            ended.callback(reason)
+        if self._live is live:
+            self._line = None
+        self._lost(live, reason, ended, then=lambda: session.lost(reason))
 
     def _heard(self, session: Session) -> None:
         session.heard()
-        now = self._reactor.seconds()
-        if now - self._told_alive >= ALIVE_EVERY_S and self._live is not None:
-            self._told_alive = now
-            self.announce("alive", self)
-
-    def _trouble(self, error: Exception) -> None:
-        self.announce("error", error)
-
-    def _ready(self, doing: str, private: bool = False) -> Live:
-        if self._live is None:
-            raise Unreachable(self.name, doing, "not connected; nothing was sent")
-        if private and not self._key:
-            raise NotAuthorised(self.name, doing, "this client has no key; give it id and secret")
-        return self._live
+        self._say_alive()
 
     def _market(self, ticker: str, doing: str, error: type[ExchangeError] = Refused) -> Instrument:
         found = self._account.contracts.find(ticker)
@@ -379,7 +301,7 @@ class BitMEX(Emitter):
         contracts = self._contracts(instrument, quantity, price, doing)
         body = {
             "symbol": instrument.symbol,
-            "side": self._side(side, doing),
+            "side": "Buy" if self._way(side, doing) is Side.BUY else "Sell",
             "orderQty": contracts,
             "price": price,
             "ordType": "Limit",
@@ -391,9 +313,7 @@ class BitMEX(Emitter):
 
     def _contracts(self, instrument: Instrument, quantity: Decimal, price: Decimal, doing: str) -> int:
         """The venue's order quantity; refuses what is off the steps or beyond the limits before anything is sent."""
-        for name, value in (("quantity", quantity), ("price", price)):
-            if not isinstance(value, Decimal):
-                raise TypeError(f"{doing}: {name} {value!r} is no Decimal")
+        decimals_only(doing, quantity, price)
         why = ""
         if price <= 0 or price % instrument.tick:
             why = f"the price is no positive multiple of {instrument.tick}"
@@ -409,15 +329,9 @@ class BitMEX(Emitter):
             raise OrderRejected(self.name, doing, f"less than one lot of {instrument.lot} contracts")
         return contracts
 
-    def _side(self, side: Side | str, doing: str) -> str:
-        try:
-            return "Buy" if Side(side) is Side.BUY else "Sell"
-        except ValueError as error:
-            raise OrderRejected(self.name, doing, str(error)) from None
-
     def _client_id(self, given: str | None, doing: str) -> str:
         if given is None:
-            return str(UUID(int=self._random.getrandbits(128), version=4))
+            return self._fresh_client_id()
         if not 0 < len(given) <= _CLIENT_ID:
             raise OrderRejected(self.name, doing, f"client id {given!r}: 1 to {_CLIENT_ID} characters are allowed")
         return given
@@ -458,7 +372,7 @@ class BitMEX(Emitter):
         live = self._ready(doing, private=True)
         instrument = None if ticker is None else self._market(ticker, doing)
         on_their_way = [
-            self._id_of(order)
+            order.fate()
             for order in self._account.provisional.values()
             if instrument is None or order.ticker == instrument.ticker
         ]
@@ -472,13 +386,6 @@ class BitMEX(Emitter):
             if late is not None and late not in cancelled and await self._cancel(late):
                 cancelled.append(late)
         return cancelled
-
-    @staticmethod
-    def _id_of(order: Any) -> Deferred[str | None]:
-        """Fires when the fate of an order on its way is known."""
-        told: Deferred[str | None] = Deferred()
-        order.settled.append(lambda id: told.callback(id) if not told.called else None)
-        return told
 
     @deferring
     async def amendOrder(self, id: str, quantity: Decimal | None = None, price: Decimal | None = None) -> bool:
@@ -515,8 +422,7 @@ class BitMEX(Emitter):
         """See `IExchange`."""
         doing = f"looking up {id if client_id is None else client_id}"
         live = self._ready(doing, private=True)
-        if (id is None) == (client_id is None):
-            raise Refused(self.name, doing, "either id or client_id is wanted")
+        self._either(id, client_id, doing)
         if id is not None:
             self._check_id(id, doing)
         found = await live.find_order(doing, {"orderID": id} if id is not None else {"clOrdID": client_id})
@@ -588,8 +494,7 @@ class BitMEX(Emitter):
         doing = f"reading {period} bars of {ticker}"
         live = self._ready(doing)
         instrument = self._market(ticker, doing)
-        if period not in BINS:
-            raise Refused(self.name, doing, f"period {period!r} is not allowed; {', '.join(BINS)}")
+        self._allowed_period(period, doing, tuple(BINS))
         for at in (start, end):
             wire_time(at)
         query = {
@@ -611,7 +516,10 @@ class BitMEX(Emitter):
         self._ready("reading the markets")
         contracts = self._account.contracts
         markets = {ticker: i.market(self._price(i)) for ticker, i in contracts.tickers().items()}
-        return markets | {code: _cash(asset) for code, asset in contracts.by_code.items()}
+        return markets | {
+            code: cash_market(code, Decimal(1).scaleb(-asset.scale), asset.amount(asset.least_withdrawal))
+            for code, asset in contracts.by_code.items()
+        }
 
     def _price(self, instrument: Instrument) -> Decimal | None:
         """About what it costs now, where it is followed."""
@@ -638,17 +546,3 @@ class BitMEX(Emitter):
             return asset.amount(int(quantity.scaleb(asset.scale)))
         instrument = self._market(ticker, "rounding")
         return instrument.floor_quantity(quantity, self._price(instrument))
-
-
-def _cash(asset: Asset) -> Market:
-    step = Decimal(1).scaleb(-asset.scale)
-    return Market(
-        contract=asset.code,
-        kind="cash",
-        base=None,
-        quote=None,
-        tick_size=step,
-        lot_size=step,
-        min_quantity=asset.amount(asset.least_withdrawal),
-        min_notional=Decimal(0),
-    )

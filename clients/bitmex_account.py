@@ -5,7 +5,7 @@ Pure: fed with rows, asked for records of the uniform interface.  Knows no socke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from attrs import define, field
 from clients.bitmex_contracts import Contracts, Instrument, Kind, exposure, read_time
 from clients.bitmex_tables import TERMINAL
 from clients.exchange import Fill, Order, Position, Side
+from clients.provisional import Provisional
 
 __all__ = ["Account", "Provisional", "Tracked", "fill_of"]
 
@@ -22,19 +23,6 @@ Row = Mapping[str, Any]
 REMEMBERED = 2000  # final orders, so that `getOrder` can answer and late events are recognised; the oldest go first
 _GONE = frozenset({"Canceled", "Rejected", "Expired"})
 _SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
-
-
-@define(eq=False)
-class Provisional:
-    """An order that was sent and has no id yet.
-
-    :ivar settled: each called once, with the id, or with None when the order was refused or its fate is unknown.
-    """
-
-    client_id: str
-    ticker: str
-    order_id: str | None = None
-    settled: list[Callable[[str | None], None]] = field(factory=list)
 
 
 @define(eq=False)
@@ -167,10 +155,7 @@ class Account:
     def settle(self, order: Provisional, order_id: str | None) -> None:
         """The id of *order* is told, by the answer or by the stream, or it will not be told."""
         self.provisional.pop(order.client_id, None)
-        order.order_id = order.order_id or order_id
-        waiting, order.settled = order.settled, []
-        for tell in waiting:
-            tell(order.order_id)
+        order.settle(order_id)
 
     # -- orders
 

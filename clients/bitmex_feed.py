@@ -15,13 +15,14 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from clients.bitmex_options import Hosts, words
+from clients.bitmex_options import Hosts
 from clients.bitmex_session import Session
 from clients.bitmex_tables import Change, Storage, TableMessage
 from clients.calls import deferring, reported
 from clients.deadman import DeadMan
 from clients.events import Emitter
 from clients.exchange import Unreachable
+from clients.option_values import words
 from clients.reconnect import Backoff, Lifeline
 from clients.redaction import Redactor, Secret
 from clients.websocket import Line, LineLost, TlsRules, dial

@@ -15,7 +15,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from clients.bitmex_account import Account, Provisional, Tracked
+from clients.bitmex_account import Account, Tracked
 from clients.bitmex_book import L2Book, L2Message, L2Row
 from clients.bitmex_contracts import Contracts, Instrument, read_time
 from clients.bitmex_errors import About
@@ -27,6 +27,7 @@ from clients.budget import Priority
 from clients.calls import bounded, reported, together
 from clients.deadman import DeadMan
 from clients.exchange import Book, ExchangeError, OrderRejected, OutcomeUnknown, Position, Refused, Trade, Unreachable
+from clients.provisional import Provisional, placed
 from clients.reread import Reread
 
 __all__ = ["Live"]
@@ -419,13 +420,8 @@ class Live:
         Cancelling the Deferred ends the waiting only: what was sent stays sent, and the order is told of by events.
         """
         order = self.account.begin(instrument.ticker, str(body["clOrdID"]))
-        told: Deferred[str] = Deferred()
-        order.settled.append(lambda id: told.callback(id) if id is not None and not told.called else None)
         self.dead_man.watch(True)
-        sending = Deferred.fromCoroutine(self._send(doing, body, order, priority))
-        sending.addErrback(self._failed, order, told)
-        reported(sending, self.trouble)
-        return told
+        return placed(order, self._send(doing, body, order, priority), self.account.settle, self.trouble)
 
     async def _send(self, doing: str, body: Mapping[str, Any], order: Provisional, priority: Priority) -> None:
         try:
@@ -453,15 +449,6 @@ class Live:
             if _never_rested(found.row, body):
                 raise OrderRejected(self.venue, doing, str(found.row.get("text") or "refused"))
             self.account.settle(order, found.id)
-
-    def _failed(self, failure: Failure, order: Provisional, told: Deferred[str]) -> Failure | None:
-        if order.order_id is not None and isinstance(failure.value, OutcomeUnknown):
-            return None
-        self.account.settle(order, None)
-        if told.called:
-            return failure
-        told.errback(failure)
-        return None
 
 
 def _refused(row: Mapping[str, Any]) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
+from clients.option_values import choice, count, not_negative, positive, words
 from clients.websocket import Address
 
-__all__ = ["HOSTS", "Hosts", "Options", "words"]
-
-BOOKS = ("orderBookL2", "orderBookL2_25")
+__all__ = ["HOSTS", "Hosts", "Options"]
 
 
 @frozen
@@ -49,63 +47,43 @@ def _address(url: str) -> Address:
     return Address.parse(url, plain_port=80, tls_port=443, path="/realtime")
 
 
-def words(value: Any) -> tuple[str, ...]:
-    """Names from a text with commas or from any sequence of texts."""
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not a number") from None
-
-
-def _positive(_: object, attribute: Attribute[float], value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{attribute.name} {value} is not allowed; a number above 0 is wanted")
-
-
-def _one_or_more(_: object, attribute: Attribute[int], value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{attribute.name} {value} is not allowed; 1 or more")
-
-
-def _not_negative(_: object, attribute: Attribute[float], value: float) -> None:
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{attribute.name} {value} is not allowed; 0 or a number above it is wanted")
-
-
-def _book(_: object, attribute: Attribute[str], value: str) -> None:
-    if value not in BOOKS:
-        raise ValueError(f"{attribute.name} {value!r} is not allowed; {' or '.join(BOOKS)}")
-
-
-def _whole(value: Any) -> int:
-    return int(_number(value))
-
-
 @frozen
 class Options:
-    """Options of `clients.bitmex.BitMEX`; see there for the meaning and the default of each."""
+    """Further options of `clients.bitmex.BitMEX`.
 
-    tickers: tuple[str, ...] = field(converter=words)
-    book: str = field(validator=_book)
-    depth: int = field(converter=_whole, validator=_one_or_more)
-    network: str
-    otp: str = field(repr=False)
-    dead_man: float = field(converter=_number, validator=_not_negative)
-    deadline: float = field(converter=_number, validator=_positive)
-    connect_deadline: float = field(converter=_number, validator=_positive)
-    ping_interval: float = field(converter=_number, validator=_positive)
-    ping_timeout: float = field(converter=_number, validator=_positive)
-    rate: float = field(converter=_number, validator=_positive)
-    burst: float = field(converter=_number, validator=_positive)
-    order_rate: float = field(converter=_number, validator=_positive)
-    reserve: float = field(converter=_number, validator=_not_negative)
-    backoff_first: float = field(converter=_number, validator=_positive)
-    backoff_longest: float = field(converter=_number, validator=_positive)
-    reread: float = field(converter=_number, validator=_positive)
+    :ivar tickers: what to follow, with commas; `BTC/USD` means XBTUSD, `X/USDT` the spot pair where there is one, a
+        raw symbol itself, `BTC/USDT=XBTUSDT` that symbol under that ticker.  Empty: BTC/USD and BTC/USDT, if listed.
+    :ivar book: `orderBookL2` (every level, every change) or `orderBookL2_25` (25 levels, throttled by the venue).
+    :ivar depth: levels on each side that `book` events tell.
+    :ivar network: chain of deposits and withdrawals; empty: the asset's first that takes deposits.
+    :ivar otp: one-time code of withdrawals, where the account wants one.
+    :ivar dead_man: seconds after which the venue cancels everything if nothing is heard while orders rest; 0 for off.
+    :ivar deadline: seconds for one call, waiting for the rate budget included.
+    :ivar connect_deadline: seconds until `connect` reports that there is no connection yet.
+    :ivar ping_interval: seconds of silence after which the venue is asked; `ping_timeout` seconds later it is given up.
+    :ivar rate, burst: calls a second, of which `burst` may go at once; `order_rate` those that place, change or cancel.
+    :ivar reserve: calls of `burst` that are kept for cancels and hedges.
+    :ivar backoff_first: seconds before the first reconnection; waits double up to `backoff_longest`.
+    :ivar reread: seconds after which orders and money are read again even if nothing happened.
+    """
+
+    tickers: tuple[str, ...] = field(default=(), converter=words)
+    book: str = choice("orderBookL2", ("orderBookL2", "orderBookL2_25"))
+    depth: int = count(50)
+    network: str = ""
+    otp: str = field(default="", repr=False)
+    dead_man: float = not_negative(60.0)
+    deadline: float = positive(10.0)
+    connect_deadline: float = positive(30.0)
+    ping_interval: float = positive(5.0)
+    ping_timeout: float = positive(5.0)
+    rate: float = positive(2.0)
+    burst: float = positive(100.0)
+    order_rate: float = positive(10.0)
+    reserve: float = not_negative(10.0)
+    backoff_first: float = positive(0.5)
+    backoff_longest: float = positive(30.0)
+    reread: float = positive(60.0)
 
     def chosen(self) -> dict[str, str]:
         """The followed tickers with the symbol that was asked for, or an empty text: `BTC/USDT=XBTUSDT` names one."""

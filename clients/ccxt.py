@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
 from importlib import import_module
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from attrs import fields
 from twisted.internet.defer import Deferred
@@ -46,7 +45,6 @@ from clients.ccxt_records import (
     transaction_of,
     transfer_of,
 )
-from clients.events import Emitter
 from clients.exchange import (
     OHLCV,
     Book,
@@ -54,7 +52,6 @@ from clients.exchange import (
     Fill,
     IExchange,
     Market,
-    NotAuthorised,
     Order,
     OrderRejected,
     OutcomeUnknown,
@@ -69,16 +66,12 @@ from clients.exchange import (
     Unreachable,
 )
 from clients.option_values import read_options
-from clients.reconnect import Backoff, Lifeline
 from clients.redaction import Redactor, Secret
+from clients.venue import VenueClient, cash_market, decimals_only, utc_now
 
 __all__ = ["Exchange"]
 
 _DIGITS = 15
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _library() -> Any:
@@ -89,13 +82,15 @@ def _library() -> Any:
 
 
 @implementer(IExchange)
-class Exchange(Emitter):
+class Exchange(VenueClient[Live]):
     """An exchange of ccxt.
 
     :param exchange: name of ccxt's class, for instance `bitso`.
     :param id: API key; empty for public use.
     :param endpoint: empty for the exchange itself; `http(s)://host:port` of something that speaks its protocol.
     :param options: see `clients.ccxt_options.Options`; text as it comes from a file will do.
+
+    Ready means: markets, books, orders and balances read, streams begun.
     """
 
     features: frozenset[str]
@@ -112,12 +107,11 @@ class Exchange(Emitter):
         endpoint: str = "",
         reactor: Any,
         name: str = "",
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         random: Random | None = None,
         **options: Any,
     ) -> None:
-        super().__init__()
-        self.name = name or exchange
+        super().__init__(name or exchange, reactor, has_account=bool(id), now=now, random=random)
         library = _library()
         if exchange not in library.exchanges:
             near = ", ".join(one for one in library.exchanges if one[:2] == exchange[:2]) or "…"
@@ -126,7 +120,6 @@ class Exchange(Emitter):
         self._options = choices = read_options(Options, options)
         self._endpoint, self._key, self._secret = endpoint, id, Secret(secret)
         self._quirk = quirk_of(exchange)
-        self._reactor, self._now, self._random = reactor, now, random or Random()
         redactor = Redactor(secret, choices.password)
         self._runner = runner_for(reactor)
         self._budget = Budget(
@@ -141,9 +134,7 @@ class Exchange(Emitter):
         self._last_nonce = 0
         self._spare: Any = self._made()  # tells what it has; used by the first session
         self.features = self._known_features(self._spare.has)
-        self._live: Live | None = None
-        backoff = Backoff(choices.backoff_first, choices.backoff_longest)
-        self._lifeline = Lifeline(self.name, self._open, reactor, self._random, backoff, self._trouble)
+        self._stay_connected(choices.connect_deadline, choices.backoff_first, choices.backoff_longest)
 
     # ------------------------------------------------------------------------------------------------ ccxt
 
@@ -191,10 +182,6 @@ class Exchange(Emitter):
 
     # ------------------------------------------------------------------------------------------------ connection
 
-    def connect(self) -> Deferred[None]:
-        """See `IExchange`.  Ready means: markets, books, orders and balances read, streams begun."""
-        return self._lifeline.start(self._options.connect_deadline)
-
     @deferring
     async def disconnect(self) -> None:
         """See `IExchange`.  Switches the dead man's switch off: who leaves in order knows what still rests."""
@@ -223,7 +210,7 @@ class Exchange(Emitter):
         exchange, self._spare = self._spare or self._made(), None
         live = Live(
             self.name, exchange, self._calls, self._quirk, self._options, self._reactor, self._account,
-            bool(self._key), self._since, self._tell, self._trouble, lambda reason: self._gone(live, reason, ended),
+            self._has_account, self._since, self._tell, self._trouble, lambda reason: self._gone(live, reason, ended),
         )  # fmt: skip
         try:
             await live.prepare()
@@ -249,27 +236,14 @@ class Exchange(Emitter):
         return ended
 
     def _gone(self, live: Live, reason: Exception, ended: Deferred[Exception]) -> None:
-        if self._live is live:
-            self._live = None
-            live.stop()
-            self.announce("disconnect", self)
+        was_ready = self._live is live
+        self._lost(live, reason, ended)
+        if was_ready:
             self._closed(live.exchange)
-        if not ended.called:
-            ended.callback(reason)
 
     def _tell(self, event: str, *arguments: Any) -> None:
         if self._live is not None:
             self.announce(event, *(arguments or (self,)))
-
-    def _trouble(self, error: Exception) -> None:
-        self.announce("error", error)
-
-    def _ready(self, doing: str, private: bool = False) -> Live:
-        if self._live is None:
-            raise Unreachable(self.name, doing, "not connected; nothing was sent")
-        if private and not self._key:
-            raise NotAuthorised(self.name, doing, "this client has no key; give it id and secret")
-        return self._live
 
     def _market(self, ticker: str, doing: str, error: type[ExchangeError] = Refused) -> Market:
         found = self._markets.get(ticker)
@@ -403,10 +377,7 @@ class Exchange(Emitter):
                 raise NotImplementedError(f"{self.name}: {doing}: this venue has no {feature}")
         live = self._ready(doing, private=True)
         self._check(self._market(ticker, doing, OrderRejected), quantity, price, doing)
-        try:
-            way = Side(side).value.lower()
-        except ValueError as error:
-            raise OrderRejected(self.name, doing, str(error)) from None
+        way = self._way(side, doing).value.lower()
         params: dict[str, Any] = {}
         if post_only:
             params["postOnly"] = True
@@ -414,7 +385,7 @@ class Exchange(Emitter):
             params["timeInForce"] = self._quirk.immediate
         own = client_id or ""
         if "client_id" in self.features:
-            own = own or str(UUID(int=self._random.getrandbits(128), version=4))
+            own = own or self._fresh_client_id()
             try:
                 params["clientOrderId"] = self._quirk.to_wire(own)
             except ValueError as error:
@@ -429,9 +400,7 @@ class Exchange(Emitter):
         return await live.place(ticker, own, send, doing, priority, may_vanish=immediate)
 
     def _check(self, market: Market, quantity: Decimal, price: Decimal, doing: str) -> None:
-        for name, value in (("quantity", quantity), ("price", price)):
-            if not isinstance(value, Decimal):
-                raise TypeError(f"{doing}: {name} {value!r} is no Decimal")
+        decimals_only(doing, quantity, price)
         why = ""
         if price <= 0 or price % market["tick_size"]:
             why = f"the price is no positive multiple of {market['tick_size']}"
@@ -485,9 +454,7 @@ class Exchange(Emitter):
         """See `IExchange`.  One by one; orders still on their way are waited for and cancelled too."""
         doing = f"cancelling all orders{'' if ticker is None else ' of ' + ticker}"
         live = self._ready(doing, private=True)
-        on_their_way = [
-            _id_of(order) for order in self._account.provisional if ticker is None or order.ticker == ticker
-        ]
+        on_their_way = [order.fate() for order in self._account.provisional if ticker is None or order.ticker == ticker]
         late = [id for waiting in on_their_way if (id := await waiting) is not None]
         listed = [o["id"] for o in await live.read_open_orders() if ticker is None or o["contract"] == ticker]
         cancelled: list[str] = []
@@ -644,8 +611,7 @@ class Exchange(Emitter):
         since, until = millis(start), millis(end)
         self._ready(doing)
         self._market(ticker, doing)
-        if period not in TIMEFRAMES:
-            raise Refused(self.name, doing, f"period {period!r} is not allowed; {', '.join(TIMEFRAMES)}")
+        self._allowed_period(period, doing, tuple(TIMEFRAMES))
         rows = await self._market_history(doing, "fetchOHLCV", since, until, BARS, ticker, TIMEFRAMES[period])
         bars = [bar_of(ticker, period, row) for row in rows]
         wanted = [bar for bar in bars if bar["close_timestamp"] >= start and bar["open_timestamp"] <= end]
@@ -657,7 +623,7 @@ class Exchange(Emitter):
     async def getMarkets(self) -> Mapping[str, Market]:
         """See `IExchange`."""
         self._ready("reading the markets")
-        return self._markets | {code: _cash(code, step) for code, step in self._currencies.items()}
+        return self._markets | {code: cash_market(code, step, step) for code, step in self._currencies.items()}
 
     def round_bid(self, ticker: str, price: Decimal) -> Decimal:
         """See `IExchange`."""
@@ -707,23 +673,3 @@ def _number(value: Decimal) -> float:
 
 def _step(row: Mapping[str, Any], mode: int) -> Decimal:
     return step_of(row.get("precision"), mode)
-
-
-def _cash(code: str, step: Decimal) -> Market:
-    return Market(
-        contract=code,
-        kind="cash",
-        base=None,
-        quote=None,
-        tick_size=step,
-        lot_size=step,
-        min_quantity=step,
-        min_notional=Decimal(0),
-    )
-
-
-def _id_of(order: Any) -> Deferred[str | None]:
-    """Fires when the fate of an order on its way is known."""
-    told: Deferred[str | None] = Deferred()
-    order.settled.append(lambda id: told.callback(id) if not told.called else None)
-    return told

@@ -38,6 +38,7 @@ from clients.exchange import (
     UnknownOrder,
     Unreachable,
 )
+from clients.provisional import Provisional, placed
 from clients.reread import Reread
 
 __all__ = ["Account", "Live", "Provisional"]
@@ -45,16 +46,6 @@ __all__ = ["Account", "Live", "Provisional"]
 REMEMBERED = 2000
 _ENOUGH_FILLS = 5000
 _BEGINNING_S = 0.3
-
-
-@define(eq=False)
-class Provisional:
-    """An order that was sent and has no id yet; *settled* are each called once, with the id or None."""
-
-    client_id: str
-    ticker: str
-    order_id: str | None = None
-    settled: list[Callable[[str | None], None]] = field(factory=list)
 
 
 @define(eq=False)
@@ -76,10 +67,7 @@ class Account:
         """The id of *order* is told, or it will not be told."""
         if order in self.provisional:
             self.provisional.remove(order)
-        order.order_id = order.order_id or order_id
-        waiting, order.settled = order.settled, []
-        for tell in waiting:
-            tell(order.order_id)
+        order.settle(order_id)
 
     def merge(self, order: Order) -> Order | None:
         """Take what is newer of *order*; the whole if anything changed, else None."""
@@ -464,14 +452,10 @@ class Live:
         :param may_vanish: an answer that shows it cancelled without a fill is no refusal.
         """
         order = self.account.begin(ticker, client_id)
-        told: Deferred[str] = Deferred()
-        order.settled.append(lambda id: told.callback(id) if id is not None and not told.called else None)
         self.dead_man.watch(True)
-        sending = Deferred.fromCoroutine(self._send(order, work, doing, priority, may_vanish))
-        sending.addErrback(self._failed, order, told)
-        sending.addCallback(lambda _: self.release())
-        reported(sending, self.trouble)
-        return told
+        return placed(
+            order, self._send(order, work, doing, priority, may_vanish), self.account.settle, self.trouble, self.release
+        )
 
     async def _send(
         self, order: Provisional, work: Callable[[], Awaitable[Any]], doing: str, priority: Priority, may_vanish: bool
@@ -506,15 +490,6 @@ class Live:
                 raise doubt
             return
         self.account.settle(order, found["id"])
-
-    def _failed(self, failure: Failure, order: Provisional, told: Deferred[str]) -> Failure | None:
-        if order.order_id is not None and failure.check(OutcomeUnknown):
-            return None
-        self.account.settle(order, None)
-        if told.called:
-            return failure
-        told.errback(failure)
-        return None
 
     # ------------------------------------------------------------------------------------------------ reads
 

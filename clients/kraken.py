@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
-from uuid import UUID
 
 from attrs import fields
 from twisted.internet.defer import Deferred
@@ -25,7 +24,6 @@ from zope.interface import implementer
 
 from clients.budget import Budget, Priority
 from clients.calls import deferring
-from clients.events import Emitter
 from clients.exchange import (
     OHLCV,
     Book,
@@ -73,14 +71,12 @@ from clients.kraken_rights import missing_rights
 from clients.kraken_session import Session
 from clients.kraken_signing import decode_secret
 from clients.option_values import read_options
-from clients.reconnect import Backoff, Lifeline
 from clients.redaction import Redactor, Secret
+from clients.venue import CLOSING_S, VenueClient, decimals_only, utc_now
 from clients.websocket import Address, Line, LineLost, TlsRules, dial
 
 __all__ = ["Kraken"]
 
-CLOSING_S = 2.0  # for an orderly goodbye
-ALIVE_EVERY_S = 0.5  # between two `alive` events
 MOST_BARS = 720  # that the venue tells, however far back one asks
 _LARGEST_MESSAGE = 64 * 2**20
 _SKEW_S = 5.0
@@ -91,12 +87,8 @@ _MOST_TRADES = 1000
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @implementer(IExchange)
-class Kraken(Emitter):
+class Kraken(VenueClient[Live]):
     """Kraken, or whatever speaks its protocol.
 
     :param id: API key; empty for public use: books, trades, histories of the market.
@@ -105,6 +97,9 @@ class Kraken(Emitter):
     :param now: the world's time, aware UTC.
     :param random: jitter of reconnections and client ids.
     :param options: see `clients.kraken_options.Options`; text as it comes from a file will do.
+
+    Ready means: rights checked, subscribed, every book and balance there, orders reconciled.  A key that lacks a right which
+    trading needs is `NotAuthorised`, and the error names the right.
     """
 
     features: frozenset[str]
@@ -120,12 +115,11 @@ class Kraken(Emitter):
         endpoint: str = "mainnet",
         reactor: Any,
         name: str = "kraken",
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         random: Random | None = None,
         **options: Any,
     ) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name, reactor, has_account=bool(id), now=now, random=random)
         has = {"post_only", "client_id", "amend", "cancel_all_after", "trade_id", "order_lookup", "withdrawal_id"}
         self.features = frozenset({*has, "immediate_or_cancel", *(() if id else ("public_only",))})
         self._hosts = Hosts.parse(endpoint)
@@ -134,7 +128,6 @@ class Kraken(Emitter):
         if id:
             decode_secret(secret)
         self._redactor = Redactor(secret, choices.otp)
-        self._reactor, self._now, self._random = reactor, now, random or Random()
         http, self._pool = persistent_client(reactor, choices.deadline)
         limits = choices.limits
         self._budget = Budget(reactor, limits.call_drain, limits.calls, min(3.0, limits.calls - 1))
@@ -149,20 +142,10 @@ class Kraken(Emitter):
         self._last_trades: dict[str, int] = {}
         self._funding = Funding(name, self._rest, self._account, choices)
         self._checked = not choices.check_rights
-        self._live: Live | None = None  # while ready, and only then
         self._lines: list[Line] = []
-        self._told_alive = float("-inf")
-        backoff = Backoff(choices.backoff_first, choices.backoff_longest)
-        self._lifeline = Lifeline(name, self._open, reactor, self._random, backoff, self._trouble)
+        self._stay_connected(choices.connect_deadline, choices.backoff_first, choices.backoff_longest)
 
     # ------------------------------------------------------------------------------------------------ connection
-
-    def connect(self) -> Deferred[None]:
-        """See `IExchange`.  Ready means: rights checked, subscribed, every book and balance there, orders reconciled.
-
-        A key that lacks a right which trading needs is `NotAuthorised`, and the error names the right.
-        """
-        return self._lifeline.start(self._options.connect_deadline)
 
     @deferring
     async def disconnect(self) -> None:
@@ -187,10 +170,10 @@ class Kraken(Emitter):
         try:
             await self._check_clock()
             await live.read_markets()
-            if self._key:
+            if self._has_account:
                 await self._check_rights(live)
             public = await self._dial(self._hosts.public, live, lines, ended)
-            private = await self._dial(self._hosts.private, live, lines, ended) if self._key else None
+            private = await self._dial(self._hosts.private, live, lines, ended) if self._has_account else None
             await live.prepare(public, private)
         except BaseException:  # a cancellation too: nothing may be left open
             live.stop()
@@ -222,18 +205,16 @@ class Kraken(Emitter):
     def _gone(
         self, reason: LineLost, session: Session, live: Live, lines: list[Line], ended: Deferred[Exception]
     ) -> None:
-        """A line is lost: nothing held counts any more, the other line goes too, whoever waits is told, then everybody."""
-        was_ready = self._live is live
-        if was_ready:
-            self._live, self._lines = None, []
-        live.stop()
-        session.lost(reason)
-        for line in lines:
-            line.drop("the other connection is lost")
-        if was_ready:
-            self.announce("disconnect", self)
-        if not ended.called:
-            ended.callback(reason)
+        """A line is lost: the other goes too."""
+        if self._live is live:
+            self._lines = []
+
+        def tell() -> None:
+            session.lost(reason)
+            for line in lines:
+                line.drop("the other connection is lost")
+
+        self._lost(live, reason, ended, then=tell)
 
     async def _check_clock(self) -> None:
         doing = "comparing clocks"
@@ -265,20 +246,7 @@ class Kraken(Emitter):
 
     def _heard(self, session: Session) -> None:
         session.heard()
-        now = self._reactor.seconds()
-        if now - self._told_alive >= ALIVE_EVERY_S and self._live is not None:
-            self._told_alive = now
-            self.announce("alive", self)
-
-    def _trouble(self, error: Exception) -> None:
-        self.announce("error", error)
-
-    def _ready(self, doing: str, private: bool = False) -> Live:
-        if self._live is None:
-            raise Unreachable(self.name, doing, "not connected; nothing was sent")
-        if private and not self._key:
-            raise NotAuthorised(self.name, doing, "this client has no key; give it id and secret")
-        return self._live
+        self._say_alive()
 
     def _pair(self, ticker: str, doing: str, error: type[ExchangeError] = Refused) -> Pair:
         found = self._account.markets.pairs.get(ticker)
@@ -332,13 +300,9 @@ class Kraken(Emitter):
         live = self._ready(doing, private=True)
         pair = self._pair(ticker, doing, OrderRejected)
         self._check(pair, quantity, price, doing)
-        try:
-            way = Side(side)
-        except ValueError as error:
-            raise OrderRejected(self.name, doing, str(error)) from None
         params: dict[str, Any] = {
             "order_type": "limit",
-            "side": way.value.lower(),
+            "side": self._way(side, doing).value.lower(),
             "symbol": pair.ticker,
             "order_qty": quantity,
             "limit_price": price,
@@ -352,16 +316,14 @@ class Kraken(Emitter):
         return await live.place(pair, params, doing)
 
     def _check(self, pair: Pair, quantity: Decimal, price: Decimal, doing: str) -> None:
-        for name, value in (("quantity", quantity), ("price", price)):
-            if not isinstance(value, Decimal):
-                raise TypeError(f"{doing}: {name} {value!r} is no Decimal")
+        decimals_only(doing, quantity, price)
         why = pair.fault(quantity, price)
         if why:
             raise OrderRejected(self.name, doing, why)
 
     def _client_id(self, given: str | None, doing: str) -> str:
         if given is None:
-            return str(UUID(int=self._random.getrandbits(128), version=4))
+            return self._fresh_client_id()
         try:
             return to_wire(given)
         except ValueError as error:
@@ -410,7 +372,7 @@ class Kraken(Emitter):
             self._pair(ticker, doing)
         ours = (ticker,) if ticker is not None else None
         on_their_way = [
-            _id_of(order) for order in self._account.provisional.values() if ours is None or order.ticker in ours
+            order.fate() for order in self._account.provisional.values() if ours is None or order.ticker in ours
         ]
         cancelled: list[str] = []
         problems: list[ExchangeError] = []
@@ -474,16 +436,15 @@ class Kraken(Emitter):
         """See `IExchange`."""
         doing = f"looking up {id if client_id is None else client_id}"
         live = self._ready(doing, private=True)
-        if id is not None and client_id is None:
+        self._either(id, client_id, doing)
+        if id is not None:
             self._check_id(id, doing)
             found = await live.find_order(doing, id)
-        elif client_id is not None and id is None:
+        else:
             try:
-                found = await live.find_by_client_id(doing, to_wire(client_id))
+                found = await live.find_by_client_id(doing, to_wire(client_id or ""))
             except ValueError as error:
                 raise UnknownOrder(self.name, doing, str(error)) from None
-        else:
-            raise Refused(self.name, doing, "either id or client_id is wanted")
         if found is None:
             raise UnknownOrder(self.name, doing, "the venue knows no such order of this account")
         return found.record()
@@ -570,8 +531,7 @@ class Kraken(Emitter):
         doing = f"reading {period} bars of {ticker}"
         live = self._ready(doing)
         pair = self._pair(ticker, doing)
-        if period not in INTERVALS:
-            raise Refused(self.name, doing, f"period {period!r} is not allowed; {', '.join(INTERVALS)}")
+        self._allowed_period(period, doing, tuple(INTERVALS))
         unix(start)
         query = {"pair": pair.altname, "interval": INTERVALS[period]}
         result = await live.rest.public(doing, "OHLC", query, Priority.BULK)
@@ -619,10 +579,3 @@ class Kraken(Emitter):
         if asset is not None:
             return (quantity // asset.step) * asset.step
         return self._pair(ticker, "rounding").floor_quantity(quantity)
-
-
-def _id_of(order: Any) -> Deferred[str | None]:
-    """Fires when the fate of an order on its way is known."""
-    told: Deferred[str | None] = Deferred()
-    order.settled.append(lambda id: told.callback(id) if not told.called else None)
-    return told

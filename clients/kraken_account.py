@@ -5,7 +5,7 @@ Fed with updates out of streams and reads, which may overtake each other; asked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 from clients.exchange import Fill, Order, Position, Side
 from clients.kraken_client_ids import from_wire
 from clients.kraken_markets import Markets
+from clients.provisional import Provisional
 
 __all__ = ["Account", "Provisional", "Tracked", "Update", "fill_of_execution", "of_execution", "of_order", "read_time"]
 
@@ -121,19 +122,6 @@ def fill_of_execution(markets: Markets, row: Row) -> Fill:
 
 
 @define(eq=False)
-class Provisional:
-    """An order that was sent and has no id yet.
-
-    :ivar settled: each called once, with the id, or with None when it was refused or its fate is unknown.
-    """
-
-    client_id: str
-    ticker: str
-    order_id: str | None = None
-    settled: list[Callable[[str | None], None]] = field(factory=list)
-
-
-@define(eq=False)
 class Tracked:
     """An own order as far as the venue has told.
 
@@ -208,12 +196,9 @@ class Account:
     def settle(self, order: Provisional, order_id: str | None) -> None:
         """The id of *order* is told, by the answer or by the stream, or it will not be told."""
         self.provisional.pop(order.client_id, None)
-        order.order_id = order.order_id or order_id
         if order_id is not None and order_id not in self.orders:
             self._placed.add(order_id)
-        waiting, order.settled = order.settled, []
-        for tell in waiting:
-            tell(order.order_id)
+        order.settle(order_id)
 
     def claimant(self, update: Update) -> Provisional | None:
         """The order on its way that *update* is about; an order known before is none, though it may bear the same id."""

@@ -44,6 +44,7 @@ from clients.kraken_markets import Markets, Pair
 from clients.kraken_options import Options
 from clients.kraken_rest import Rest
 from clients.kraken_session import Session
+from clients.provisional import placed
 from clients.redaction import Redactor, Secret
 from clients.reread import Reread
 
@@ -529,13 +530,8 @@ class Live:
         Cancelling the Deferred ends the waiting only: what was sent stays sent, and the order is told of by events.
         """
         order = self.account.begin(pair.ticker, str(params["cl_ord_id"]))
-        told: Deferred[str] = Deferred()
-        order.settled.append(lambda id: told.callback(id) if id is not None and not told.called else None)
         self.dead_man.watch(True)
-        sending = Deferred.fromCoroutine(self._send(doing, params, order))
-        sending.addErrback(self._failed, order, told)
-        reported(sending, self.trouble)
-        return told
+        return placed(order, self._send(doing, params, order), self.account.settle, self.trouble)
 
     async def _send(self, doing: str, params: Mapping[str, Any], order: Provisional) -> None:
         try:
@@ -565,12 +561,3 @@ class Live:
         if found is None and order.order_id is None:
             self._read_orders.request()
             raise doubt
-
-    def _failed(self, failure: Failure, order: Provisional, told: Deferred[str]) -> Failure | None:
-        if order.order_id is not None and isinstance(failure.value, OutcomeUnknown):
-            return None
-        self.account.settle(order, None)
-        if told.called:
-            return failure
-        told.errback(failure)
-        return None

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from attrs import Attribute, Converter, field, fields
 
-__all__ = ["choice", "flag", "not_negative", "path", "positive", "read_options", "whole", "words"]
+__all__ = ["choice", "count", "flag", "not_negative", "path", "positive", "read_options", "whole", "words"]
 
 T = TypeVar("T")
 
@@ -48,13 +48,26 @@ def whole(default: int, allowed: tuple[int, ...]) -> Any:
     return field(default=default, converter=Converter(convert, takes_field=True))
 
 
+def count(default: int) -> Any:
+    """A field for a whole number of 1 or more."""
+
+    def convert(value: Any, attribute: Attribute[int]) -> int:
+        number = int(_number(value, attribute))
+        if number < 1:
+            raise ValueError(f"{attribute.name} {value} is not allowed; 1 or more")
+        return number
+
+    return field(default=default, converter=Converter(convert, takes_field=True))
+
+
 def choice(default: str, allowed: tuple[str, ...]) -> Any:
     """A field for one of a few words."""
 
     def convert(value: Any, attribute: Attribute[str]) -> str:
-        if str(value).lower() not in allowed:
-            raise ValueError(f"{attribute.name} {value!r} is not allowed; one of {', '.join(allowed)}")
-        return str(value).lower()
+        for one in allowed:
+            if str(value).lower() == one.lower():
+                return one
+        raise ValueError(f"{attribute.name} {value!r} is not allowed; one of {', '.join(allowed)}")
 
     return field(default=default, converter=Converter(convert, takes_field=True))
 

@@ -7,7 +7,7 @@ interface but `connect` and `disconnect`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -16,9 +16,7 @@ from twisted.internet.defer import Deferred
 
 from clients.budget import Budget
 from clients.calls import deferring
-from clients.events import Emitter
 from clients.exchange import ExchangeError, NotAuthorised, Refused, Unreachable
-from clients.reconnect import Backoff, Lifeline
 from clients.redaction import Redactor, Secret
 from clients.sputnik_account import Account
 from clients.sputnik_live import Live
@@ -26,22 +24,16 @@ from clients.sputnik_options import Options
 from clients.sputnik_session import SUBPROTOCOL, Credentials, Session
 from clients.sputnik_talk import Talk
 from clients.sputnik_wire import Contracts
+from clients.venue import CLOSING_S, VenueClient, utc_now
 from clients.wamp_login import OneTimeCodes
 from clients.websocket import Address, LineLost, TlsRules, dial
 
-__all__ = ["SputnikConnection", "utc_now"]
+__all__ = ["SputnikConnection"]
 
-CLOSING = 2.0  # seconds for an orderly goodbye
-ALIVE_EVERY = 0.5  # seconds between two `alive` events
 LARGEST = 64 * 2**20  # bytes of one message: sixty days of minute bars are about 20 MB
 
 
-def utc_now() -> datetime:
-    """The real time, for whoever gives no other."""
-    return datetime.now(UTC)
-
-
-class SputnikConnection(Emitter):
+class SputnikConnection(VenueClient[Live]):
     """A Sputnik exchange, connected or on the way to it.
 
     :param id: user name; empty joins anonymously, for market data only.
@@ -50,6 +42,8 @@ class SputnikConnection(Emitter):
     :param now: the world's time, aware UTC; it stamps one-time codes and bounds the search for a withdrawal just made.
     :param random: jitter of reconnections.
     :param options: see `clients.sputnik_options.Options`; text as it comes from a file will do.
+
+    Ready means: logged in, subscribed, and markets, books, orders and holdings read.
     """
 
     features: frozenset[str]
@@ -72,8 +66,7 @@ class SputnikConnection(Emitter):
         random: Random | None = None,
         **options: Any,
     ) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name, reactor, has_account=bool(id), now=now, random=random)
         self.features = frozenset() if id else frozenset({"public_only"})
         self._options = self._read_options(options)
         self._address = self._parse(endpoint)
@@ -81,15 +74,10 @@ class SputnikConnection(Emitter):
         codes = OneTimeCodes(self._options.totp_secret) if self._options.totp_secret else None
         self._credentials = Credentials(id, Secret(secret), codes, Secret(self._options.cookie))
         self._redactor = Redactor(secret, self._options.totp_secret, self._options.cookie)
-        self._reactor = reactor
-        self._now = now
         self._budget = Budget(reactor, self._options.rate, self._options.burst)
         self._account = Account(Contracts({}), int(self._options.fee * 10**6))
-        self._live: Live | None = None  # while ready, and only then
         self._session: Talk | None = None
-        self._told_alive = float("-inf")
-        backoff = Backoff(self._options.backoff_first, self._options.backoff_longest)
-        self._lifeline = Lifeline(name, self._open, reactor, random or Random(), backoff, self._trouble)
+        self._stay_connected(self._options.connect_deadline, self._options.backoff_first, self._options.backoff_longest)
 
     @classmethod
     def _read_options(cls, given: dict[str, Any]) -> Options:
@@ -99,10 +87,6 @@ class SputnikConnection(Emitter):
     def _parse(cls, endpoint: str) -> Address:
         return Address.parse(endpoint, plain_port=8880, tls_port=8443, path="/ws")
 
-    def connect(self) -> Deferred[None]:
-        """See `IExchange`.  Ready means: logged in, subscribed, and markets, books, orders and holdings read."""
-        return self._lifeline.start(self._options.connect_deadline)
-
     @deferring
     async def disconnect(self) -> None:
         """See `IExchange`."""
@@ -110,7 +94,7 @@ class SputnikConnection(Emitter):
         self._budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
         session = self._session
         if session is not None:
-            await session.close(CLOSING)
+            await session.close(CLOSING_S)
 
     async def _open(self) -> Deferred[Exception]:
         limit = self._options.deadline
@@ -140,7 +124,7 @@ class SputnikConnection(Emitter):
             await line.when_gone()
             raise
         self._session, self._live = session, live
-        line.on_heard = self._heard
+        line.on_heard = self._say_alive
         self.announce("connect", self)
         live.announce()
         return ended
@@ -156,32 +140,9 @@ class SputnikConnection(Emitter):
             raise Unreachable(self.name, "logging in", f"{refusal.why}; trying the password") from None
 
     def _gone(self, reason: LineLost, session: Talk, live: Live, ended: Deferred[Exception]) -> None:
-        """The line is lost: first nothing held counts any more, then whoever waits is told, then everybody."""
-        was_ready = self._live is live
-        if was_ready:
-            self._live = self._session = None
-        live.stop()
-        session.lost(reason)
-        if was_ready:
-            self.announce("disconnect", self)
-        if not ended.called:
-            ended.callback(reason)
-
-    def _heard(self) -> None:
-        now = self._reactor.seconds()
-        if now - self._told_alive >= ALIVE_EVERY and self._live is not None:
-            self._told_alive = now
-            self.announce("alive", self)
-
-    def _trouble(self, error: Exception) -> None:
-        self.announce("error", error)
-
-    def _ready(self, doing: str, private: bool = False) -> Live:
-        if self._live is None:
-            raise Unreachable(self.name, doing, "not connected; nothing was sent")
-        if private and not self._live.session.authid:
-            raise NotAuthorised(self.name, doing, "connected without an account; set id and secret")
-        return self._live
+        if self._live is live:
+            self._session = None
+        self._lost(live, reason, ended, then=lambda: session.lost(reason))
 
     def _market(self, ticker: str, doing: str, kind: str, error: type[ExchangeError] = Refused) -> None:
         """Refuse a ticker that the venue does not have, before anything is sent."""

@@ -22,13 +22,13 @@ from clients.http import persistent_client
 from clients.kraken_nonce import Nonces
 from clients.redaction import Secret
 from clients.sputnik import Sputnik
-from clients.sputnik_connection import utc_now
 from clients.sputnik_http import HttpSession
 from clients.sputnik_live import Live
 from clients.sputnik_options import Options
 from clients.sputnik_polling import Marks, PolledLive
 from clients.sputnik_records import ApiCredentials, Profile
 from clients.sputnik_talk import Talk
+from clients.venue import utc_now
 from clients.websocket import Address, LineLost
 
 __all__ = ["RestOptions", "SputnikRest"]
@@ -167,7 +167,7 @@ class SputnikRest(Sputnik):
             session.fail("given up")
             raise
         self._session, self._live = session, live
-        session.on_heard = self._heard
+        session.on_heard = self._say_alive
         self.announce("connect", self)
         live.announce()
         return ended

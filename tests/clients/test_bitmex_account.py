@@ -112,7 +112,7 @@ class OrderTests(SynchronousTestCase):
     def test_an_order_on_its_way_is_settled_once(self) -> None:
         told: list[str | None] = []
         order = self.account.begin("BTC/USDT", "mine")
-        order.settled.append(told.append)
+        order.fate().addCallback(told.append)
         self.assertIs(self.account.claimant(order_row()), order)
         self.account.settle(order, ID)
         self.account.settle(order, "another")

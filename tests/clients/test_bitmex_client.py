@@ -16,7 +16,6 @@ from clients.exchange import (
     OutcomeUnknown,
     RateLimited,
     Refused,
-    Side,
     UnknownOrder,
     Unreachable,
 )
@@ -483,7 +482,3 @@ class OptionTests(ClientCase):
     def test_secrets_do_not_show(self) -> None:
         client, _ = self.client()
         assert "secret-alice" not in repr(vars(client))
-
-    def test_a_sides_text_is_as_good_as_the_side(self) -> None:
-        client, _ = self.client()
-        assert client._side(Side.BUY, "x") == client._side("BUY", "x") == "Buy"
