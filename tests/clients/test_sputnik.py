@@ -363,7 +363,7 @@ class OrderTests(SputnikCase):
     async def test_a_time_out_inside_the_venue_leaves_the_outcome_open(self) -> None:
         client, _ = await self.connected()
         self.fault(drop_events="feeds.user.")
-        self.fault(time_out={"procedure": "rpc.trader.place_order", "effect": True})
+        self.fault(time_out={"call": "rpc.trader.place_order", "effect": True})
         error = await self.failure(self.rest(client), OutcomeUnknown)
         assert error.code == "exceptions/zmq/call-timed-out"
         assert len(await client.getOpenOrders()) == 1
@@ -371,7 +371,7 @@ class OrderTests(SputnikCase):
     @asynchronous
     async def test_an_order_of_unknown_outcome_holds_funds_until_the_venue_was_asked(self) -> None:
         client, _ = await self.connected()
-        self.fault(time_out={"procedure": "rpc.trader.place_order", "effect": False})
+        self.fault(time_out={"call": "rpc.trader.place_order", "effect": False})
         await self.failure(self.rest(client, Side.SELL, lots=5), OutcomeUnknown)
         assert (await client.getPositions())["BTC"]["available"] == D("4.95")
         await client.getOpenOrders()
@@ -508,7 +508,7 @@ class HoldingTests(SputnikCase):
     @asynchronous
     async def test_a_withdrawal_stands_when_its_id_cannot_be_read(self) -> None:
         client, _ = await self.connected(deadline=0.3)
-        self.bench.venue.faults.apply({"lose_answer": {"procedure": "rpc.trader.get_transaction_history"}})
+        self.bench.venue.faults.apply({"lose_answer": {"call": "rpc.trader.get_transaction_history"}})
         assert await client.requestWithdrawal("BTC", D("0.1"), "somewhere") == ""
         assert (await client.getPositions())["BTC"]["position"] == D("4.9")
 

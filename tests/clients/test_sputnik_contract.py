@@ -85,7 +85,7 @@ class SputnikBench(Bench):
         return len(self.world.core.open_orders("alice"))
 
     def refuse(self, error: type[ExchangeError]) -> None:
-        self._fault(refuse={"procedure": PROCEDURES["place"], "code": CODES[error]})
+        self._fault(refuse={"call": PROCEDURES["place"], "code": CODES[error]})
 
     async def stop(self) -> None:
         await self.world.stop()
@@ -100,10 +100,10 @@ class SputnikBench(Bench):
         self._fault(down=on)
 
     def lose_answer(self, call: str, effect: bool) -> None:
-        self._fault(lose_answer={"procedure": PROCEDURES[call], "effect": effect})
+        self._fault(lose_answer={"call": PROCEDURES[call], "effect": effect})
 
     def garble_answer(self, call: str) -> None:
-        self._fault(garble_answer={"procedure": PROCEDURES[call]})
+        self._fault(garble_answer={"call": PROCEDURES[call]})
 
     def repeat_answers(self) -> None:
         self._fault(repeat_answer={"count": 0})

@@ -36,8 +36,8 @@ FAULTS: list[dict[str, Any]] = [
     {"delay_answers": 0.02},
     {"delay_answers": 0},
     {"events_before_answer": True},
-    *[{"lose_answer": {"procedure": uri, "effect": effect}} for uri in PROCEDURES.values() for effect in (True, False)],
-    *[{"garble_answer": {"procedure": uri}} for uri in PROCEDURES.values()],
+    *[{"lose_answer": {"call": uri, "effect": effect}} for uri in PROCEDURES.values() for effect in (True, False)],
+    *[{"garble_answer": {"call": uri}} for uri in PROCEDURES.values()],
     {"repeat_answer": {"count": 5}},
     {"cancel_all": "BTC/HUF"},
 ]

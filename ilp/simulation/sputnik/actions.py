@@ -9,6 +9,7 @@ from typing import Any
 from attrs import define, field
 
 from ilp.simulation.bank import Bank
+from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
 from ilp.simulation.ports import Port
 from ilp.simulation.records import TransferStatus
@@ -16,7 +17,6 @@ from ilp.simulation.rejections import Rejection
 
 from .connections import Connections
 from .exchange import Exchange
-from .faults import BadFault
 from .feeds import Feeds
 from .members import Members
 from .session import INTERNAL_ERROR
@@ -65,7 +65,7 @@ class Actions:
         try:
             self._exchange.mark_to_market(ticker)
         except Rejection as problem:
-            raise BadFault("mark_to_market", str(problem)) from None
+            raise BadRequest("mark_to_market", str(problem)) from None
 
     def settle(self, wanted: tuple[str, Decimal]) -> None:
         """The end of a prediction or future."""
@@ -73,7 +73,7 @@ class Actions:
         try:
             self._exchange.settle(ticker, self._exchange.derivative(ticker).wire_price(price))
         except (Rejection, ValueError) as problem:
-            raise BadFault("settle", str(problem)) from None
+            raise BadRequest("settle", str(problem)) from None
 
     @property
     def _exchange(self) -> Exchange:

@@ -9,7 +9,6 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import asdict
 from autobahn.twisted.resource import WebSocketResource
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import CertificateOptions
@@ -18,7 +17,6 @@ from twisted.web.server import Request
 
 from ilp.clock import WorldClock
 from ilp.simulation.bank import Bank
-from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
 from ilp.simulation.ports import Port
 
@@ -29,7 +27,7 @@ from .codec import CODECS, PACKED, Codec
 from .connections import Connections
 from .contracts import Description
 from .exchange import Exchange
-from .faults import BadFault, Faults
+from .faults import Faults
 from .feeds import Feeds
 from .info import Info
 from .market import Market
@@ -169,7 +167,7 @@ class SputnikVenue:
 
     def open_session(self, peer: Peer, codec: Codec) -> Session:
         """The router's side of a connection to *peer*."""
-        return Session(peer, codec, self._authenticator, self._realm, self.faults.switches)
+        return Session(peer, codec, self._authenticator, self._realm, self.faults)
 
     def _realm(self, name: str) -> Realm:
         # As the original's: any realm can be joined, but only one has procedures.
@@ -181,9 +179,4 @@ class SputnikVenue:
 
     def fault(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Switch misbehaviour; see `faults`.  Answers the switches as they are now."""
-        try:
-            self.faults.apply(wanted)
-        except BadFault as problem:
-            raise BadRequest(problem.key, problem.message) from None
-        shown = asdict(self.faults, filter=lambda attribute, _: attribute.name not in ("actions", "calls"))
-        return shown | {"calls": [rule.kind.value for rule in self.faults.calls], "frozen": self._connections.frozen}
+        return self.faults.apply(wanted) | {"frozen": self._connections.frozen}

@@ -75,14 +75,13 @@ class _Fatal(Exception):
         self.code = code
 
 
-@define
-class Switches:
+class Switches(Protocol):
     """Behaviour of the original that can be had on demand.
 
     :ivar strict_features: refuse role features that the original does not know.
     """
 
-    strict_features: bool = False
+    strict_features: bool
 
 
 @define(eq=False)

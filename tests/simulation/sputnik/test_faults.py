@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from ilp.simulation.bank import Bank, Route
 from ilp.simulation.bodies import BadRequest
 from ilp.simulation.core import Core
-from ilp.simulation.sputnik.faults import BadFault, CallRule, Faults, Kind
+from ilp.simulation.sputnik.faults import Faults
 from ilp.simulation.sputnik.server import SputnikVenue
 from tests.simulation.sputnik.cases import VenueTestCase, asynchronous
 from tests.simulation.sputnik.world import BTC, Closed, order, user_topic
@@ -35,19 +35,19 @@ class SwitchTests(SynchronousTestCase):
             {"lose_answer": {"procedures": "rpc"}},
             {"lose_answer": {"count": True}},
             {"lose_answer": {"code": "x"}},
-            {"refuse": {"procedure": "rpc"}},
+            {"refuse": {"call": "rpc"}},
         ]:
-            self.assertRaises(BadFault, faults.apply, {"drop_events": "feeds", **bad})
+            self.assertRaises(BadRequest, faults.apply, {"drop_events": "feeds", **bad})
         self.assertEqual(faults, Faults())
 
     def test_the_error_names_the_key_and_what_there_is(self) -> None:
-        problem = self.assertRaises(BadFault, Faults().apply, {"nothing": True})
-        self.assertEqual(problem.key, "nothing")
+        problem = self.assertRaises(BadRequest, Faults().apply, {"nothing": True})
+        self.assertEqual(problem.field, "nothing")
         self.assertIn("drop_events", problem.message)
 
     def test_a_rule_counts_the_calls_that_it_concerns(self) -> None:
         faults = Faults()
-        faults.apply({"lose_answer": {"procedure": "rpc.trader", "count": 2}})
+        faults.apply({"lose_answer": {"call": "rpc.trader", "count": 2}})
         taken = [faults.take(uri) for uri in ("rpc.market.x", "rpc.trader.a", "rpc.trader.b", "rpc.trader.c")]
         self.assertEqual([rule is not None for rule in taken], [False, True, True, False])
 
@@ -65,9 +65,14 @@ class SwitchTests(SynchronousTestCase):
         self.assertEqual(faults, Faults())
 
     def test_rules_say_whether_the_operation_happens(self) -> None:
-        self.assertTrue(CallRule.of(Kind.LOSE, {}).effect)
-        self.assertFalse(CallRule.of(Kind.LOSE, {"effect": False}).effect)
-        self.assertFalse(CallRule.of(Kind.REFUSE, {"code": "x"}).effect)
+        for wanted, effect in (
+            ({"lose_answer": {}}, True),
+            ({"lose_answer": {"effect": False}}, False),
+            ({"refuse": {"code": "x"}}, False),
+        ):
+            faults = Faults()
+            faults.apply(wanted)
+            self.assertEqual([rule.effect for rule in faults.calls], [effect], wanted)
 
 
 class FaultTestCase(VenueTestCase):
@@ -85,7 +90,7 @@ class AnswerTests(FaultTestCase):
 
     async def unanswered(self, effect: bool) -> int:
         alice = await self.world.login("alice")
-        self.fault(lose_answer={"procedure": PLACE, "effect": effect})
+        self.fault(lose_answer={"call": PLACE, "effect": effect})
         alice.put(48, 900, {}, PLACE, [BUY])
         await alice.quiet()
         return self.open_orders()
@@ -102,14 +107,14 @@ class AnswerTests(FaultTestCase):
     async def test_a_time_out_says_so_whether_the_order_was_placed_or_not(self) -> None:
         alice = await self.world.login("alice")
         for effect, placed in [(False, 0), (True, 1)]:
-            self.fault(time_out={"procedure": PLACE, "effect": effect})
+            self.fault(time_out={"call": PLACE, "effect": effect})
             self.assertEqual(await alice.error(PLACE, BUY), ["exceptions/zmq/call-timed-out"])
             self.assertEqual(self.open_orders(), placed)
 
     @asynchronous
     async def test_a_call_is_refused_with_the_code_that_was_asked_for_and_the_next_is_not(self) -> None:
         alice = await self.world.login("alice")
-        self.fault(refuse={"procedure": "rpc.trader", "code": "exceptions/accountant/insufficient_margin"})
+        self.fault(refuse={"call": "rpc.trader", "code": "exceptions/accountant/insufficient_margin"})
         self.assertEqual(await alice.error(PLACE, BUY), ["exceptions/accountant/insufficient_margin"])
         await alice.result(PLACE, BUY)
 

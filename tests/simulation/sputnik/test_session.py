@@ -14,8 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.simulation.sputnik.auth import Authenticator, Login
 from ilp.simulation.sputnik.codec import CODECS, Codec
+from ilp.simulation.sputnik.faults import Faults
 from ilp.simulation.sputnik.router import Incoming, Realm, may_subscribe, user_hash, valid
-from ilp.simulation.sputnik.session import Session, Switches
+from ilp.simulation.sputnik.session import Session
 from tests.simulation.sputnik.world import signature
 
 PLAIN, BATCHED = CODECS["wamp.2.json"], CODECS["wamp.2.json.batched"]
@@ -60,7 +61,7 @@ class Router:
         login = Login.with_password("alice", "hunter2", "a1b2c3d4")
         authenticator = Authenticator({"alice": login}.get, lambda: datetime(2026, 3, 1, tzinfo=UTC), Random(2))
         peer = Peer()
-        return Session(peer, codec, authenticator, lambda name: self.realm, Switches()), peer
+        return Session(peer, codec, authenticator, lambda name: self.realm, Faults()), peer
 
 
 def frame(*message: Any) -> bytes:
