@@ -14,7 +14,7 @@ from ilp.clock import WorldClock
 from ilp.guardian import Guardian, needed
 from ilp.heartbeat import pulse
 from ilp.logs import Form, begin
-from ilp.service import client
+from ilp.service import clients_of
 from ilp.settings_file import Loaded
 
 __all__ = ["run"]
@@ -33,10 +33,10 @@ class _Watch:
 
     async def begin(self) -> None:
         settings, clock = self.loaded.settings, WorldClock(self.reactor)
-        found = {role: client(settings.connections[role], role, clock, settings) for role in ("source", "target")}
+        found = clients_of(settings.connections, clock, settings)
         self.venues = {role: venue for role, venue in found.items() if needed(venue)}
         if not self.venues:
-            sys.stdout.write("Both venues have a dead man's switch of their own: no guardian is needed.\n")
+            sys.stdout.write("Every venue has a dead man's switch of its own: no guardian is needed.\n")
             self.reactor.stop()
             return
         path = settings.guardian.heartbeat
@@ -61,6 +61,9 @@ def run(loaded: Loaded, log: Form = "human") -> int:
     """Watch until SIGINT or SIGTERM; the exit status."""
     from twisted.internet import reactor
 
+    if loaded.settings.mode != "live":
+        sys.stdout.write(f"The mode is {loaded.settings.mode}: nothing rests at a real venue, no guardian is needed.\n")
+        return 0
     begin(log)
     watch = _Watch(loaded, reactor)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -48,7 +48,7 @@ from ilp.trading.trader import Trader
 from web.service import CannotServe, WebService
 from web.sessions import Role
 
-__all__ = ["Daemon", "run"]
+__all__ = ["Daemon", "client", "clients_of", "run"]
 
 CONNECT_TIMEOUT = 10.0  # reactor seconds, to where alarms go
 RANDOM = "random"  # a user's password in the file that means: make one anew at each start and print it
@@ -102,6 +102,8 @@ class Daemon(Service):
 
     async def _start(self) -> None:
         settings, reactor = self.loaded.settings, self._reactor
+        if settings.mode == "dry-run":
+            raise InvalidParameters([("mode", "dry-run is not there yet")])
         simulation = settings.simulation
         clock = WorldClock(reactor, simulation.start, simulation.speed) if simulation else WorldClock(reactor)
         books = accounted(await open_journal(settings.database_url, reactor), settings)
@@ -131,16 +133,14 @@ class Daemon(Service):
     ) -> None:
         journal = self._journal
         assert journal is not None  # `_start` opened it
-        venues: dict[str, IExchange] = {
-            role: client(connections[role], role, clock, settings) for role in ("source", "target")
-        }
+        venues = clients_of(connections, clock, settings)
         feed: IRateFeed = client(connections["fiat"], "fiat", clock, settings)
         self.trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
         waiting = self.trader.recorder
         self.metrics.gauges["ilp_journal_waiting"] = "Records that are not written yet.", lambda: float(waiting.waiting)
         assert self._books is not None  # opened with the journal
         keep_books(self.trader, self._books)
-        mode = "paper" if settings.simulation is not None else "live"
+        mode = settings.mode
         self.operator = Operator(
             self.trader,
             settings,
@@ -155,14 +155,16 @@ class Daemon(Service):
         alarms = self.operator.alarms = self._alarms(settings, mode)
         users = _with_random_passwords(settings.web.users)
         roles = {name: Role(role) for name, role in settings.web.roles.items()}
-        self.web = WebService(self.operator, users, self._reactor, roles, metrics=self.metrics)
+        self.web = WebService(
+            self.operator, users, self._reactor, roles, metrics=self.metrics, archive=settings.web.history
+        )
         port = await self.web.listen(settings.web)
         self._greet(settings, port.getHost().port, users)  # type: ignore[attr-defined]
         self.probe.start()
         alarms.start()
         await self.trader.begin()
         self.operator.ledgers.start()
-        if settings.simulation is None:  # what is embedded dies with the daemon, and needs no guardian
+        if mode == "live":  # what is simulated dies with the daemon, and needs no guardian
             self.heartbeat = Heartbeat(settings.guardian.heartbeat, self._reactor, deferToThread)
             self.trader.subscribe(self.heartbeat.turned)
             self.heartbeat.start()
@@ -245,10 +247,19 @@ class Daemon(Service):
         print("Nothing trades before START is pressed there. Ctrl-C stops in order.", file=self._out, flush=True)
 
 
-def client(connection: Connection, role: str, clock: WorldClock, settings: Settings) -> Any:
+def clients_of(connections: Mapping[str, Connection], clock: WorldClock, settings: Settings) -> dict[str, IExchange]:
+    """One client an account, by its name."""
+    return {
+        account: client(connections[roles[0]], account, clock, settings, roles)
+        for account, roles in settings.accounts.items()
+    }
+
+
+def client(connection: Connection, name: str, clock: WorldClock, settings: Settings, roles: Sequence[str] = ()) -> Any:
     """A client of the class that *connection* names, given what its constructor asks for.
 
-    :param role: `source`, `target` or `fiat`; how errors call it where the class takes a name.
+    :param name: how errors call it where the class takes a name.
+    :param roles: `source` and `target` as far as it serves them: the pairs that it follows.
     """
     made: Any = namedAny(connection.module)
     known = _parameters(made)
@@ -258,8 +269,8 @@ def client(connection: Connection, role: str, clock: WorldClock, settings: Setti
         "endpoint": connection.endpoint,
         "reactor": clock.reactor,
         "now": clock.now,
-        "name": role,
-        "tickers": settings.tickers.get(role, ""),
+        "name": name,
+        "tickers": ", ".join(settings.tickers[role] for role in roles or [name] if role in settings.tickers),
         "rate_spread": settings.rate_spread,
         "rate_age_factor": settings.rate_age_factor,
         "max_fixing_age": max(1, int(settings.ages.fixing // 86400)),

@@ -11,12 +11,15 @@ from typing import Literal
 from attrs import field, frozen
 
 __all__ = [
+    "ACCOUNT",
     "Ages",
     "AlarmRules",
     "Connection",
     "Cost",
+    "DryRun",
     "GuardianRules",
     "Limits",
+    "Mode",
     "Parameters",
     "Settings",
     "Simulation",
@@ -25,6 +28,12 @@ __all__ = [
     "VarianceRules",
     "Web",
 ]
+
+ACCOUNT = "account"
+"""How the one account is called on which both pairs are traded."""
+
+Mode = Literal["live", "dry-run", "paper"]
+"""Real orders; real data and orders that only exist here; a simulated world."""
 
 
 @frozen
@@ -93,8 +102,9 @@ class Limits:
 
     def kept(self, venue: str, asset: str) -> Decimal:
         """The smallest balance to keep; 0 where none is given."""
-        kept = {"source": self.keep_source, "target": self.keep_target}.get(venue, {})
-        return kept.get(asset, Decimal(0))
+        halves = {"source": self.keep_source, "target": self.keep_target}
+        chosen = halves.values() if venue == ACCOUNT else [halves.get(venue, {})]
+        return sum((kept.get(asset, Decimal(0)) for kept in chosen), Decimal(0))
 
 
 @frozen
@@ -152,7 +162,10 @@ class VarianceRules:
 
 @frozen
 class Web:
-    """Where the console listens; `users` maps a name to its password hash or cleartext, `roles` to viewer or operator."""
+    """Where the console listens; `users` maps a name to its password hash or cleartext, `roles` to viewer or operator.
+
+    :ivar history: file in which the figures of its pictures outlive the process; None: they do not.
+    """
 
     host: str
     port: int
@@ -162,6 +175,7 @@ class Web:
     ssl_cert_chain: Path | None
     users: Mapping[str, str] = field(repr=False)
     roles: Mapping[str, str] = field(factory=dict)
+    history: Path | None = None
 
 
 @frozen
@@ -223,10 +237,23 @@ class GuardianRules:
 
 
 @frozen
+class DryRun:
+    """What orders are like that only exist here.
+
+    :ivar balances: by role and asset, what the pool begins with; empty: what the account holds, where there is a key.
+    :ivar latency: reactor seconds that a request takes to the venue, and as many back.
+    """
+
+    balances: Mapping[str, Mapping[str, Decimal]] = field(factory=dict)
+    latency: float = 0.1
+
+
+@frozen
 class Settings:
     """Everything; `file` is where it came from.
 
     :ivar connections: `source`, `target` and, where there is one, `fiat`.
+    :ivar one_account: both pairs are traded on the source's account; its connection is the target's too.
     :ivar tickers: `source` and `target` pair, `btc` the base currency.
     :ivar origins: `section.key` to `default` or `file`.
     """
@@ -250,3 +277,25 @@ class Settings:
     origins: Mapping[str, str] = field(factory=dict, repr=False)
     alarms: AlarmRules = AlarmRules()
     guardian: GuardianRules = GuardianRules()
+    mode: Mode = "live"
+    dry_run: DryRun = DryRun()
+    one_account: bool = False
+
+    def account_of(self, role: str) -> str:
+        """How the account is called that `source` or `target` is traded on."""
+        return ACCOUNT if self.one_account else role
+
+    @property
+    def accounts(self) -> Mapping[str, tuple[str, ...]]:
+        """Every account once, with its roles."""
+        return {ACCOUNT: ("source", "target")} if self.one_account else {role: (role,) for role in ("source", "target")}
+
+    def together(self, by_role: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[str, Decimal]]:
+        """Amounts given by role, by account: on one account they add."""
+        found: dict[str, dict[str, Decimal]] = {}
+        for account, roles in self.accounts.items():
+            found[account] = {}
+            for role in roles:
+                for asset, amount in by_role.get(role, {}).items():
+                    found[account][asset] = found[account].get(asset, Decimal(0)) + amount
+        return found

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import configparser
-import difflib
 import inspect
 import ipaddress
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import define, field, frozen
-from twisted.python.reflect import namedAny
+from attrs import evolve, frozen
 
 from ilp import settings_values as kinds
 from ilp.parameters import InvalidParameters, Table
 from ilp.settings import (
+    ACCOUNT,
     Ages,
     AlarmRules,
     Connection,
+    DryRun,
     GuardianRules,
     Limits,
     Settings,
@@ -30,38 +30,13 @@ from ilp.settings import (
     VarianceRules,
     Web,
 )
-from ilp.settings_keys import CONNECTION_KEYS, CONNECTION_SECTIONS, FREE_SECTIONS, KEYS, SECTIONS, Key, find
+from ilp.settings_connections import connections_of, is_one_account, mode_of
+from ilp.settings_keys import CONNECTION_SECTIONS, FREE_SECTIONS, KEYS, SECTIONS, find
+from ilp.settings_reader import ConfigurationError, Problem, Reader, nearest
 
 __all__ = ["ConfigurationError", "Loaded", "Problem", "load"]
 
 T = TypeVar("T")
-_SECRET_SECTIONS = ("users",)
-_SECRETS = tuple(("alarms", key) for key in ("webhook", "telegram_token", "smtp_password", "heartbeat"))
-_SECRET_KEYS = ("id", "secret")
-
-
-@frozen
-class Problem:
-    """One fault: where it is, what stands there (a secret is masked), and the rule it breaks."""
-
-    file: Path
-    section: str
-    key: str
-    value: str
-    rule: str
-
-    def __str__(self) -> str:
-        place = f"[{self.section}] {self.key}".rstrip() if self.section else ""
-        value = f" = {self.value}" if self.value else ""
-        return f"{self.file}: {place}{value}: {self.rule}" if place else f"{self.file}: {self.rule}"
-
-
-class ConfigurationError(Exception):
-    """The file cannot be used; `problems` has every fault in it."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 @frozen
@@ -73,114 +48,34 @@ class Loaded:
     effective: tuple[tuple[str, str, str, str], ...]  # section, key, text (secrets masked), origin
 
 
-@define
-class _Reader:
-    """Takes texts out of the parsed file, remembering faults and origins."""
-
-    file: Path
-    parser: configparser.RawConfigParser
-    environ: Mapping[str, str]
-    problems: list[Problem] = field(factory=list)
-    effective: list[tuple[str, str, str, str]] = field(factory=list)
-    origins: dict[str, str] = field(factory=dict)
-
-    def fault(self, section: str, key: str, value: str, rule: str) -> None:
-        """Remember a fault, without any secret."""
-        self.problems.append(Problem(self.file, section, key, _masked(section, key, value), rule))
-
-    def raw(self, section: str, key: str) -> str | None:
-        """The text of a key after `env:` and `file:`, or None."""
-        if not self.parser.has_option(section, key):
-            return None
-        text: str = self.parser.get(section, key).strip()
-        try:
-            return self._resolved(text)
-        except (OSError, KeyError, UnicodeDecodeError) as error:
-            where = f"the environment variable {text[4:]}" if isinstance(error, KeyError) else f"the file {text[5:]}"
-            why = "is not set" if isinstance(error, KeyError) else f"cannot be read: {error}"
-            self.fault(section, key, text, f"{where} {why}")
-            return None
-
-    def _resolved(self, text: str) -> str:
-        if text.startswith("env:"):
-            return self.environ[text[4:]].strip()
-        if text.startswith("file:"):
-            return (self.file.parent / text[5:]).read_text().strip()
-        return text
-
-    def value(self, key: Key) -> Any:
-        """The value of *key*, or None after remembering why there is none."""
-        text = self.raw(key.section, key.name)
-        origin = "default" if text is None else "file"
-        if text is None:
-            if self.parser.has_option(key.section, key.name):
-                return None
-            text = key.default
-        self.origins[key.full] = origin
-        if text is None:
-            self.fault(key.section, key.name, "", f"is missing; it must be {key.kind.allowed}")
-            return None
-        self.effective.append((key.section, key.name, _masked(key.section, key.name, text), origin))
-        if text.startswith("<"):
-            return None
-        try:
-            return key.kind(text)
-        except ValueError as error:
-            self.fault(key.section, key.name, text, str(error))
-            return None
-
-    def free(self, section: str) -> dict[str, str]:
-        """All texts of a section with free names."""
-        if not self.parser.has_section(section):
-            return {}
-        found = {}
-        for name in self.parser.options(section):
-            text = self.raw(section, name)
-            if text is None:
-                continue
-            self.effective.append((section, name, _masked(section, name, text), "file"))
-            try:
-                FREE_SECTIONS[section](text)
-            except ValueError as error:
-                self.fault(section, name, text, str(error))
-            else:
-                found[name] = text
-        return found
-
-
-def _masked(section: str, key: str, value: str) -> str:
-    secret = (
-        section in _SECRET_SECTIONS
-        or (section, key) in _SECRETS
-        or (section in CONNECTION_SECTIONS and key in _SECRET_KEYS)
-    )
-    return "********" if secret and value and not value.startswith(("env:", "file:")) else value
-
-
 def load(file: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     """Read *file*; `ConfigurationError` lists everything that is wrong with it.
 
     :param environ: where `env:NAME` values are looked up.
     """
-    reader = _Reader(file, _parse(file), environ)
+    reader = Reader(file, _parse(file), environ)
     _refuse_unknown(reader)
     values = {
         key.full: reader.value(key)
         for key in KEYS
         if not key.live and (key.section != "simulation" or reader.parser.has_section("simulation"))
     }
-    connections = _connections(reader, values)
+    connections = connections_of(reader, values)
+    one_account = is_one_account(reader, connections)
+    mode = mode_of(reader, values, connections)
     tickers = {name: values[f"tickers.{name}"] for name in ("source", "target", "btc")}
-    table = _table(reader, tickers)
+    table = _table(reader, tickers, one_account)
     web = _web(reader, values)
     if reader.problems or table is None:
         if table is not None:  # what is wrong elsewhere does not hide what is wrong between the parameters
             _check_parameters(reader, table)
         raise ConfigurationError(reader.problems)
-    settings = _settings(reader, values, connections, tickers, table, web)
+    settings = _settings(reader, values, connections, tickers, table, web, one_account)
     if reader.problems or settings is None:
         raise ConfigurationError(reader.problems)
-    return Loaded(settings, table, tuple(reader.effective))
+    if mode == "dry-run":  # it never touches the journal of what is real
+        settings = evolve(settings, database_url=values["dry_run.database"])
+    return Loaded(evolve(settings, mode=mode), table, tuple(reader.effective))
 
 
 def _parse(file: Path) -> configparser.RawConfigParser:
@@ -209,79 +104,25 @@ def _parse(file: Path) -> configparser.RawConfigParser:
     return parser
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def _refuse_unknown(reader: _Reader) -> None:
+def _refuse_unknown(reader: Reader) -> None:
     if reader.parser.defaults():
         reader.fault("DEFAULT", "", "", "is not a section of this program")
     for section in reader.parser.sections():
         if section not in SECTIONS:
-            reader.fault(section, "", "", f"is not a section of this program{_nearest(section, SECTIONS)}")
+            reader.fault(section, "", "", f"is not a section of this program{nearest(section, SECTIONS)}")
             continue
         if section in FREE_SECTIONS or section in CONNECTION_SECTIONS:
             continue
         known = [key.name for key in KEYS if key.section == section]
         for name in reader.parser.options(section):
             if find(section, name) is None:
-                reader.fault(section, name, reader.parser.get(section, name), f"is not a key{_nearest(name, known)}")
-
-
-# ------------------------------------------------------------------------------------------------------ connections
-
-
-def _connections(reader: _Reader, values: Mapping[str, Any]) -> dict[str, Connection]:
-    return {
-        role: _connection(reader, role, module)
-        for role in ("source", "target", "fiat")
-        if (module := values[f"modules.{role}"]) is not None
-    }
-
-
-def _connection(reader: _Reader, role: str, module: str) -> Connection:
-    section = f"{role}_connection"
-    dotted, known = _client(reader, role, module)
-    texts: dict[str, str] = {}
-    names = reader.parser.options(section) if reader.parser.has_section(section) else []
-    for name in names:
-        text = reader.raw(section, name)
-        if known is not None and name not in known:
-            reader.fault(section, name, text or "", f"is not a key of {module}{_nearest(name, known)}")
-        elif text is not None:
-            texts[name] = text
-            reader.effective.append((section, name, _masked(section, name, text), "file"))
-    credentials = {name: texts.pop(name, "") for name in CONNECTION_KEYS}
-    return Connection(module=dotted, options=texts, **credentials)
-
-
-def _client(reader: _Reader, role: str, module: str) -> tuple[str, tuple[str, ...] | None]:
-    """The full dotted name of a client's class and the keys its connection section may have; faults are remembered."""
-    for dotted in (f"clients.{module}", module):
-        try:
-            client = namedAny(dotted)
-        except Exception as error:  # noqa: BLE001 - an import can fail in any way, and the operator must hear which
-            if isinstance(error, (ImportError, AttributeError)) or type(error).__name__ == "ModuleNotFound":
-                continue
-            reader.fault("modules", role, module, f"cannot be imported: {type(error).__name__}: {error}")
-            return dotted, None
-        if inspect.isclass(client):
-            # What the wiring gives, and what only tests do; the rates' spread and its growth are keys of [data].
-            wired = ("self", "reactor", "now", "name", "options", "random", "http", "rate_spread", "rate_age_factor")
-            options = [name for name in inspect.signature(client).parameters if name not in wired]
-            named = getattr(client, "option_names", ())
-            return dotted, tuple(dict.fromkeys([*CONNECTION_KEYS, *options, *named]))
-    reader.fault(
-        "modules", role, module, "is not a class that can be imported, neither as it stands nor below `clients`"
-    )
-    return module, None
+                reader.fault(section, name, reader.parser.get(section, name), f"is not a key{nearest(name, known)}")
 
 
 # ------------------------------------------------------------------------------------------------------- parameters
 
 
-def _table(reader: _Reader, tickers: Mapping[str, str | None]) -> Table | None:
+def _table(reader: Reader, tickers: Mapping[str, str | None], one_account: bool) -> Table | None:
     before = len(reader.problems)
     given: dict[str, str] = {}
     for key in (key for key in KEYS if key.live):
@@ -298,15 +139,22 @@ def _table(reader: _Reader, tickers: Mapping[str, str | None]) -> Table | None:
         for name in texts:
             if name not in held:
                 reader.fault(section, name, texts[name], f"is not held there; the {role} holds {' and '.join(held)}")
-        targets |= {(role, asset): texts.get(asset) for asset in held}
+        for asset in held:
+            held_at = (ACCOUNT if one_account else role, asset)
+            targets[held_at] = _sum(targets.get(held_at), texts.get(asset))
     whole = len(reader.problems) == before and None not in tickers.values()
     return Table.of(given, targets) if whole else None
+
+
+def _sum(one: str | None, other: str | None) -> str | None:
+    """Two amounts as texts: the halves of a holding that both pairs of one account share."""
+    return f"{Decimal(one) + Decimal(other):f}" if one is not None and other is not None else one or other
 
 
 # -------------------------------------------------------------------------------------------------------------- web
 
 
-def _web(reader: _Reader, values: Mapping[str, Any]) -> Web:
+def _web(reader: Reader, values: Mapping[str, Any]) -> Web:
     problems = len(reader.problems)
     users = reader.free("users")
     if not users and len(reader.problems) == problems:  # who has a faulty password is not nobody
@@ -317,7 +165,7 @@ def _web(reader: _Reader, values: Mapping[str, Any]) -> Web:
     roles = reader.free("roles")
     for name, role in roles.items():
         if name not in users:
-            reader.fault("roles", name, role, f"is nobody of [users]{_nearest(name, users)}")
+            reader.fault("roles", name, role, f"is nobody of [users]{nearest(name, users)}")
     ssl = values["webserver.ssl"]
     for name in ("ssl_key", "ssl_cert", "ssl_cert_chain"):
         path = values[f"webserver.{name}"]
@@ -333,7 +181,27 @@ def _web(reader: _Reader, values: Mapping[str, Any]) -> Web:
         name: reader.file.parent / path if (path := values[f"webserver.{name}"]) is not None else None
         for name in ("ssl_key", "ssl_cert", "ssl_cert_chain")
     }
-    return Web(host=host or "", port=values["webserver.port"] or 0, ssl=bool(ssl), users=users, roles=roles, **paths)
+    return Web(
+        host=host or "",
+        port=values["webserver.port"] or 0,
+        ssl=bool(ssl),
+        users=users,
+        roles=roles,
+        history=_history(reader, values),
+        **paths,
+    )
+
+
+def _history(reader: Reader, values: Mapping[str, Any]) -> Path | None:
+    """Where the pictures' figures are kept: with the journal, in memory when it is."""
+    given: Path | None = values["webserver.history"]
+    if given is not None:
+        return reader.file.parent / given
+    scheme, _, where = (values["database.url"] or "").partition("://")
+    if scheme != "sqlite":
+        return reader.file.resolve().with_suffix(".history")
+    name = where.removeprefix("/").partition("?")[0]
+    return None if name in ("", ":memory:") else Path(name).with_suffix(".history")
 
 
 def _is_loopback(host: str) -> bool:
@@ -347,19 +215,20 @@ def _is_loopback(host: str) -> bool:
 
 
 def _settings(
-    reader: _Reader,
+    reader: Reader,
     values: Mapping[str, Any],
     connections: Mapping[str, Connection],
     tickers: Mapping[str, str],
     table: Table,
     web: Web,
+    one_account: bool,
 ) -> Settings | None:
-    _check_tickers(reader, tickers)
+    _check_tickers(reader, tickers, one_account)
     overrides = _overrides(reader, tickers)
     try:
         size = table.parameters().quote_size
         limits = _limits(values, size)
-        _check_kept(reader, tickers, limits, table.parameters().targets)
+        _check_kept(reader, tickers, limits, table.parameters().targets, one_account)
         parameters = table.parameters(limits)
     except InvalidParameters as error:
         for name, message in error.errors:
@@ -375,7 +244,7 @@ def _settings(
         limits=limits,
         ages=_section(Ages, "ages", values),
         timing=_section(Timing, "trader", values),
-        transfers=_transfers(reader, values),
+        transfers=_transfers(reader, values, one_account),
         variance=VarianceRules(period, window, overrides),
         rate_spread=values["data.rate_spread"],
         rate_age_factor=values["data.rate_age_factor"],
@@ -387,15 +256,30 @@ def _settings(
         origins=dict(reader.origins),
         alarms=_alarms(reader, values),
         guardian=GuardianRules(_heartbeat(reader, values), values["guardian.silence"]),
+        dry_run=DryRun(_dry_balances(reader, values, tickers), values["dry_run.latency"]),
+        one_account=one_account,
     )
 
 
-def _heartbeat(reader: _Reader, values: Mapping[str, Any]) -> Path:
+def _dry_balances(
+    reader: Reader, values: Mapping[str, Any], tickers: Mapping[str, str]
+) -> dict[str, dict[str, Decimal]]:
+    found: dict[str, dict[str, Decimal]] = {}
+    for role in ("source", "target"):
+        found[role] = values[f"dry_run.{role}_balances"]
+        for asset in found[role]:
+            if asset not in tickers[role].split("/"):
+                text, held = reader.raw("dry_run", f"{role}_balances") or "", " and ".join(tickers[role].split("/"))
+                reader.fault("dry_run", f"{role}_balances", text, f"{asset} is not held there; the {role} holds {held}")
+    return found
+
+
+def _heartbeat(reader: Reader, values: Mapping[str, Any]) -> Path:
     given: Path | None = values["guardian.heartbeat"]
     return reader.file.resolve().with_suffix(".heartbeat") if given is None else reader.file.parent / given
 
 
-def _check_parameters(reader: _Reader, table: Table) -> None:
+def _check_parameters(reader: Reader, table: Table) -> None:
     try:
         table.parameters()
     except InvalidParameters as error:
@@ -403,20 +287,23 @@ def _check_parameters(reader: _Reader, table: Table) -> None:
             _fault_of_parameter(reader, name, message)
 
 
-def _fault_of_parameter(reader: _Reader, name: str, message: str) -> None:
+def _fault_of_parameter(reader: Reader, name: str, message: str) -> None:
     key = next((key for key in KEYS if key.name == name), None)
-    section = key.section if key else f"target_balance_{name.split('.')[1]}"
+    section = key.section if key else f"target_balance_{name.split('.')[1].replace(ACCOUNT, 'source')}"
     shown = key.name if key else name.split(".")[2]
     reader.fault(section, shown, reader.raw(section, shown) or "", message)
 
 
-def _check_tickers(reader: _Reader, tickers: Mapping[str, str]) -> None:
+def _check_tickers(reader: Reader, tickers: Mapping[str, str], one_account: bool) -> None:
+    if one_account and tickers["source"] == tickers["target"]:
+        rule = "is the source's pair on the source's account; one account needs two pairs, such as BTC/USD and BTC/EUR"
+        reader.fault("tickers", "target", tickers["target"], rule)
     for role in ("source", "target"):
         if tickers[role].split("/")[0] != tickers["btc"]:
             reader.fault("tickers", role, tickers[role], f"must trade {tickers['btc']}, as tickers.btc says")
 
 
-def _overrides(reader: _Reader, tickers: Mapping[str, str]) -> dict[str, Decimal]:
+def _overrides(reader: Reader, tickers: Mapping[str, str]) -> dict[str, Decimal]:
     base, numeraire = tickers["source"].split("/")
     currency = tickers["target"].split("/")[1]
     allowed = {f"{base}/{numeraire}"}
@@ -436,7 +323,7 @@ def _section(record: Callable[..., T], section: str, values: Mapping[str, Any]) 
     return record(**{name: values[f"{section}.{name}"] for name in names})
 
 
-def _alarms(reader: _Reader, values: Mapping[str, Any]) -> AlarmRules:
+def _alarms(reader: Reader, values: Mapping[str, Any]) -> AlarmRules:
     rules = _section(AlarmRules, "alarms", values)
     together = (
         (("telegram_token", rules.telegram_token), ("telegram_chat", rules.telegram_chat)),
@@ -461,24 +348,29 @@ def _limits(values: Mapping[str, Any], size: Decimal) -> Limits:
 
 
 def _check_kept(
-    reader: _Reader, tickers: Mapping[str, str], limits: Limits, targets: Mapping[tuple[str, str], Decimal]
+    reader: Reader,
+    tickers: Mapping[str, str],
+    limits: Limits,
+    targets: Mapping[tuple[str, str], Decimal],
+    one_account: bool,
 ) -> None:
     """What is to be kept is held there, and is no more than the target balance."""
     for role, kept in (("source", limits.keep_source), ("target", limits.keep_target)):
-        for asset, amount in kept.items():
+        for asset in kept:
             text = reader.raw("limits", f"keep_{role}") or ""
             if asset not in tickers[role].split("/"):
                 held = " and ".join(tickers[role].split("/"))
                 reader.fault("limits", f"keep_{role}", text, f"{asset} is not held there; the {role} holds {held}")
-            elif amount > targets.get((role, asset), amount):
-                most = targets[role, asset]
+            elif limits.kept(account := ACCOUNT if one_account else role, asset) > targets[account, asset]:
+                most = targets[account, asset]
                 reader.fault("limits", f"keep_{role}", text, f"{asset} must be at most its target balance of {most}")
 
 
-def _transfers(reader: _Reader, values: Mapping[str, Any]) -> TransferRules:
+def _transfers(reader: Reader, values: Mapping[str, Any], one_account: bool) -> TransferRules:
     for asset, sender, receiver in values["transfers.automatic"]:
-        if not {sender, receiver} <= {"source", "target"} or sender == receiver:
-            rule = "must name lanes between source and target"
+        lanes = {(ACCOUNT, ACCOUNT)} if one_account else {("source", "target"), ("target", "source")}
+        if (sender, receiver) not in lanes:
+            rule = f"must name lanes {'of the account, account -> account' if one_account else 'between source and target'}"
             reader.fault("transfers", "automatic", f"{asset} {sender} -> {receiver}", rule)
     return _section(
         TransferRules,
@@ -492,7 +384,7 @@ def _transfers(reader: _Reader, values: Mapping[str, Any]) -> TransferRules:
     )
 
 
-def _simulation(reader: _Reader, values: Mapping[str, Any]) -> Simulation | None:
+def _simulation(reader: Reader, values: Mapping[str, Any]) -> Simulation | None:
     if not reader.parser.has_section("simulation"):
         return None
     return Simulation(

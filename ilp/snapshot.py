@@ -35,6 +35,7 @@ from ilp.trading.transfers_machine import actions
 
 __all__ = [
     "data_section",
+    "fill_document",
     "flow_document",
     "needs",
     "parameters_section",
@@ -84,7 +85,7 @@ def trader_section(
                 "minimum": figure(trader.floor.hedge_minimum()),
             }
         },
-        "fills": [_fill(fill) for fill in list(fills)[-_SHOWN_FILLS:]],
+        "fills": [fill_document(fill) for fill in list(fills)[-_SHOWN_FILLS:]],
         "hedges": [_hedge(hedge) for hedge in list(hedges)[-_SHOWN_FILLS:]],
         "rounded": trader.loop.planner.last.rounded if trader.loop.planner.last is not None else None,
         "plan_reason": status.plan_reason or None,
@@ -139,7 +140,8 @@ def _quote(status: QuoteStatus, mark: Decimal | None) -> dict[str, Any]:
     }
 
 
-def _fill(fill: FillEntry) -> dict[str, Any]:
+def fill_document(fill: FillEntry) -> dict[str, Any]:
+    """An own fill."""
     return {
         "key": f"{fill.venue}/{fill.key}",
         "venue": fill.venue,
@@ -179,8 +181,11 @@ def state_section(trader: Trader, transactions: Mapping[str, Iterable[Transactio
     return {
         "holdings": _holdings(trader),
         "books": {
-            pair.venue: {pair.ticker: _book(trader.market.book(pair), inputs.get(f"{pair.venue} book"))}
-            for pair in layout.pairs
+            venue: {
+                pair.ticker: _book(trader.market.book(pair), inputs.get(f"{layout.place(pair)} book"))
+                for pair in layout.at(venue)
+            }
+            for venue in layout.venues
         },
         "rates": _rates(trader, inputs.get("rate")),
         "marks": {asset: figure(marks.get(asset)) for asset in layout.assets},
@@ -190,7 +195,7 @@ def state_section(trader: Trader, transactions: Mapping[str, Iterable[Transactio
         "transfers": [transfer_document(trader, entry) for entry in reversed(trader.transfers.entries[-100:])],
         "flows": [flow_document(flow) for flow in trader.transfers.flows[-50:]],
         "transactions": {
-            pair.venue: [_transaction(line) for line in transactions.get(pair.venue, ())] for pair in layout.pairs
+            venue: [_transaction(line) for line in transactions.get(venue, ())] for venue in layout.venues
         },
         "inputs": [
             {
@@ -250,17 +255,43 @@ def _rates(trader: Trader, status: InputStatus | None) -> dict[str, Any]:
     if not ticker:
         return {}
     known = rate is not None and rate.bid > 0
+    now = trader.clock.now()
+    fixed = rate.fixing if rate is not None else None
     return {
         ticker: {
             # The trader keeps the price of the target's currency; people read it the other way round.
             "bid": figure(1 / rate.ask) if known and rate is not None else None,
             "ask": figure(1 / rate.bid) if known and rate is not None else None,
-            "fixing": when(rate.fixing) if rate is not None else None,
+            "fixing": when(fixed) if fixed is not None else None,
             "age": _seconds(status.age) if status is not None else None,
             "source": rate.source if rate is not None else "",
             "ok": status is not None and status.ok,
             "limit": status.limit if status is not None else None,
+            "fixing_age": _seconds(max((now - fixed).total_seconds(), 0.0)) if fixed is not None else None,
+            "cost": _cost_of_age(trader, rate) if known and rate is not None else None,
+            "feeds": [_said(said) for said in rate.said] if rate is not None else [],
         }
+    }
+
+
+def _cost_of_age(trader: Trader, rate: Rate) -> dict[str, Any]:
+    """What the age adds to either side of the rate, and by how much that moves each quote away from the market."""
+    price = trader.market.reference(trader.layout.target)
+    target = trader.layout.target
+    return {
+        "bp": figure(rate.aged * 10_000),
+        "quote": figure(price * rate.aged) if price is not None else None,
+        "unit": f"{target.quote}/{target.base}",
+    }
+
+
+def _said(said: Said) -> dict[str, Any]:
+    return {
+        "source": said.source,
+        "mid": figure(said.mid) if said.mid is not None else None,
+        "fixing": when(said.fixing) if said.fixing is not None else None,
+        "used": said.used,
+        "why": said.why,
     }
 
 
@@ -281,7 +312,7 @@ def _variances(trader: Trader) -> dict[str, Any]:
 
 
 def _orders(trader: Trader) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {pair.venue: {} for pair in trader.layout.pairs}
+    found: dict[str, dict[str, Any]] = {venue: {} for venue in trader.layout.venues}
     for order in trader.desk.live():
         id = order.order_id or order.key
         compared = trader.audit.compared.get(order.venue)

@@ -69,9 +69,10 @@ def _walk(levels: Levels, size: float) -> float | None:
 
 
 def _hedges(pool: Pool, quote: Quote) -> Iterator[tuple[Trade, Holding, Holding]]:
-    """Trades of the same base on other venues, with the holdings of base and currency there."""
+    """Trades of the same base on other books, with the holdings of base and currency there."""
     for move in pool.moves:
-        if isinstance(move, Trade) and move.base == quote.base and move.venue != quote.venue:
+        other = isinstance(move, Trade) and (move.venue, move.quote) != (quote.venue, quote.quote)
+        if isinstance(move, Trade) and other and move.base == quote.base:
             base = pool.holdings[pool.holding(move.venue, move.base)]
             yield move, base, pool.holdings[pool.holding(move.venue, move.quote)]
 

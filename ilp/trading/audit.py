@@ -89,8 +89,11 @@ class Audit:
             if self.desk.known(venue, id) or (record.get("client_id") or "").startswith(self.desk.prefix)
         ]
 
-    async def adopt(self, venue: str, since: datetime, purpose: Purpose) -> None:
-        """Take in fills since then of orders of ours that nobody remembers: their entries were lost with the process."""
+    async def adopt(self, venue: str, since: datetime, purpose: Purpose, ticker: str | None = None) -> None:
+        """Take in fills since then of orders of ours that nobody remembers: their entries were lost with the process.
+
+        :param ticker: of this pair only; of all by default.
+        """
         client = self.desk.venues[venue]
         try:
             fills = await client.getFills(since, self.desk.now() + MARGIN)
@@ -99,6 +102,8 @@ class Audit:
         sums = sum_fills(fills)
         for fill in fills:
             id = fill["order_id"]
+            if ticker not in (None, fill["contract"]):
+                continue
             if id in sums and self._unknown(venue, id) and await self._is_ours(client, id):
                 self.desk.adopt(venue, fill, *sums[id], purpose)
 
@@ -144,11 +149,16 @@ class Audit:
         ]
         local = frozenset(order.key for order in missing)
         self.compared[venue] = Compared(self.desk.now(), local, tuple(strange))
-        if missing:
-            fills = await self._fills(client, missing)
+        unpriced = [
+            order for order in self.desk.live(venue) if order.order_id in resting and order.unpriced > order.filled
+        ]
+        if missing or unpriced:
+            fills = await self._fills(client, [*missing, *unpriced])
             for order in missing:
                 if not order.final and order.touched <= began:
                     await self._absent(client, order, fills, began_at)
+            for order in unpriced:
+                self.desk.looked_up(order, sum_fills(fills))
         self._report_strange(venue, strange)
 
     def _present(self, venue: str, record: Order, began: int) -> OwnOrder | None:
@@ -178,7 +188,7 @@ class Audit:
 
     async def _absent(self, client: Reader, order: OwnOrder, fills: list[Fill], began_at: float) -> None:
         """Settle an order that rests no more."""
-        if "order_lookup" in client.features and await self._looked_up(client, order):
+        if "order_lookup" in client.features and await self._looked_up(client, order, fills):
             return
         by_name = {"order_lookup", "client_id"} <= client.features
         if order.order_id is None and not by_name:
@@ -188,7 +198,7 @@ class Audit:
             return
         self._settle(order, sum_fills(fills))
 
-    async def _looked_up(self, client: Reader, order: OwnOrder) -> bool:
+    async def _looked_up(self, client: Reader, order: OwnOrder, fills: list[Fill]) -> bool:
         try:
             if order.order_id is not None:
                 record = await client.getOrder(order.order_id)
@@ -201,6 +211,9 @@ class Audit:
         if order.order_id is None:
             self.desk.name_by_fill(order, record["id"])
         self.desk.take(order, record, read=True)
+        if order.unpriced > order.filled:
+            self.desk.looked_up(order, sum_fills(fills))
+            self.desk.take(order, record, read=True)
         if not order.final and not is_final(record):
             order.check_at = self.desk.seconds() + AGAIN
         return True
@@ -232,9 +245,7 @@ class Audit:
             order.check_at = self.desk.seconds() + AGAIN
 
     def _settle(self, order: OwnOrder, sums: Mapping[str, tuple[Decimal, Decimal, dict[str, Decimal]]]) -> None:
-        if order.order_id is not None and order.order_id in sums:
-            quantity, average, fees = sums[order.order_id]
-            self.desk.filled(order, quantity, average, fees)
+        self.desk.looked_up(order, sums)
         self.desk.finish(order, OrderState.FINAL)
 
     def _report_strange(self, venue: str, strange: list[Order]) -> None:

@@ -27,25 +27,27 @@ def wanted(
 ) -> WantedTransfer:
     """The transfer of *amount* of *asset* on *way*, from a venue to the other one or, with an empty name, to the bank.
 
+    Where both pairs are on one account its money goes from there to there, and becomes the other currency.
+
     :raise Unlikely: for an asset or venue that the pool does not have, and where the charges eat all of it.
     """
     from_venue, to_venue = way
-    pairs = {pair.venue: pair for pair in layout.pairs}
-    if from_venue not in pairs:
-        raise Unlikely("from", f"must be {' or '.join(pairs)}; {from_venue!r} is not")
-    sender = pairs[from_venue]
-    if asset not in (sender.base, sender.quote):
-        raise Unlikely("asset", f"{from_venue} holds {sender.base} and {sender.quote}; {asset!r} is neither")
-    if to_venue not in pairs and (to_venue or (from_venue, asset) != (layout.source.venue, layout.source.quote)):
+    venues = layout.venues
+    if from_venue not in venues:
+        raise Unlikely("from", f"must be {' or '.join(venues)}; {from_venue!r} is not")
+    held = [name for venue, name in layout.holdings if venue == from_venue]
+    if asset not in held:
+        raise Unlikely("asset", f"{from_venue} holds {' and '.join(held)}; {asset!r} is none of them")
+    if to_venue not in venues and (to_venue or (from_venue, asset) != (layout.source.venue, layout.source.quote)):
         raise Unlikely(
             "to", f"must be the other venue; only {layout.source.quote} of {layout.source.venue} goes to a bank"
         )
-    if to_venue == from_venue:
+    if to_venue == from_venue and not (layout.one_account and asset != layout.base):
         raise Unlikely("to", f"is {to_venue}, where it comes from")
     charge, expected = _terms(layout, parameters, rate, asset, way, amount)
     if expected <= 0:
         raise Unlikely("amount", f"the charge of {charge:f} {asset} leaves nothing of {amount:f}")
-    to_asset = asset if not to_venue or asset == sender.base else pairs[to_venue].quote
+    to_asset = layout.arrives_as((asset, from_venue, to_venue))
     return WantedTransfer(asset, from_venue, to_venue, to_asset, amount, _fine(charge), _fine(expected))
 
 
@@ -66,7 +68,7 @@ def _terms(
         return charge, amount - charge
     if rate is None:
         raise Unlikely("asset", f"there is no rate yet at which {asset} could be converted")
-    if way[0] == source.venue:
+    if asset == source.quote:
         charge = _charge(cost, amount)
         return charge, (amount - charge) / rate.ask
     charge = _charge(Cost(cost.fixed / rate.bid, cost.proportional), amount)

@@ -83,10 +83,13 @@ class Caretaker:
 
     def _sweep(self) -> None:
         """Compare own orders, books and balances with the venues'."""
-        for pair in self.floor.layout.pairs:
-            if self.floor.market.connected.get(pair.venue, False):
-                for kind in (ORDERS, BOOK, BALANCES):
-                    self.links.read(kind, pair.venue)
+        layout = self.floor.layout
+        for venue in layout.venues:
+            if self.floor.market.connected.get(venue, False):
+                self.links.read(ORDERS, venue)
+                for pair in layout.at(venue):
+                    self.links.read(BOOK, layout.place(pair))
+                self.links.read(BALANCES, venue)
 
     async def _send_waiting(self) -> None:
         await self.transfers.send_waiting()
@@ -104,12 +107,12 @@ class Caretaker:
 
     def _set_switches(self, now: float) -> None:
         """Tell venues that have a dead man's switch that we live."""
-        for pair in self.floor.layout.pairs:
-            reader = self.floor.venues[pair.venue]
-            due = now - self._armed.get(pair.venue, -DEAD_MAN_AGAIN) >= DEAD_MAN_AGAIN
+        for venue in self.floor.layout.venues:
+            reader = self.floor.venues[venue]
+            due = now - self._armed.get(venue, -DEAD_MAN_AGAIN) >= DEAD_MAN_AGAIN
             if due and "cancel_all_after" in reader.features:
-                self._armed[pair.venue] = now
-                self.own(self._set_switch(pair.venue, DEAD_MAN))
+                self._armed[venue] = now
+                self.own(self._set_switch(venue, DEAD_MAN))
 
     async def _set_switch(self, venue: str, seconds: float) -> None:
         try:

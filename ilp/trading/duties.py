@@ -58,8 +58,8 @@ class Duties:
         era = self._era
         while True:
             try:
-                for pair in self.floor.layout.pairs:
-                    await self._prepare(pair.venue)
+                for venue in self.floor.layout.venues:
+                    await self._prepare(venue)
                 self.lost_since = None
                 await self.links.read_rate()
                 await self.variances.renew()
@@ -78,13 +78,13 @@ class Duties:
         while True:
             self._still(era)
             remaining: list[str] = []
-            for pair in self.floor.layout.pairs:
-                if self.floor.market.connected.get(pair.venue, False):
-                    remaining += await self._left(pair.venue)
+            for venue in self.floor.layout.venues:
+                if self.floor.market.connected.get(venue, False):
+                    remaining += await self._left(venue)
             self._still(era)
             if not remaining and not self.floor.desk.live():
                 # A venue that cannot be asked has confirmed nothing, though nothing of ours is in doubt there.
-                asked = all(self.floor.market.connected.get(pair.venue, False) for pair in self.floor.layout.pairs)
+                asked = all(self.floor.market.connected.get(venue, False) for venue in self.floor.layout.venues)
                 confirmed(Confirmation(self.floor.now() if asked else None))
                 return
             live = [f"{order.venue}/{order.order_id or order.key}" for order in self.floor.desk.live()]
@@ -101,9 +101,11 @@ class Duties:
         while await self._audit.clear(venue) or floor.desk.live(venue):
             await self._sleep(AGAIN)
         if self.lost_since is not None:
-            purpose = Purpose.HEDGE if venue == floor.layout.source.venue else Purpose.QUOTE
-            await self._audit.adopt(venue, self.lost_since, purpose)
-        for reading in (self.links.read_balances(venue), self.links.read_book(venue)):
+            for pair in floor.layout.at(venue):
+                purpose = Purpose.HEDGE if pair == floor.layout.source else Purpose.QUOTE
+                await self._audit.adopt(venue, self.lost_since, purpose, pair.ticker)
+        books = [self.links.read_book(floor.layout.place(pair)) for pair in floor.layout.at(venue)]
+        for reading in (self.links.read_balances(venue), *books):
             if not await reading and not floor.market.connected.get(venue, False):
                 raise ConnectionError(f"{venue} was lost")
 

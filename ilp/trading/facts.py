@@ -14,7 +14,7 @@ from ilp.trading.exposure import Exposure
 from ilp.trading.floor import held_by
 from ilp.trading.layout import Layout
 from ilp.trading.machine import State
-from ilp.trading.market import BALANCES, BOOK, ORDERS, Market
+from ilp.trading.market import Market
 from ilp.trading.own import OwnOrder
 from ilp.trading.pauses import Pause, paused_by
 from ilp.trading.permissions import Act, Leave, permission
@@ -63,20 +63,22 @@ class GateFacts:
         if not self.market.connected.get(venue, False):
             return False
         if act is Act.HEDGE:
-            return not any(self.market.trouble(kind, venue) for kind in (BOOK, ORDERS, BALANCES))
+            return not self.market.closing_trouble()
         return act in (Act.CANCEL, Act.TRANSFER) or not trouble
 
     def reference(self, venue: str, ticker: str) -> Decimal | None:
         """The last good price."""
-        for pair in self.layout.pairs:
-            if (pair.venue, pair.ticker) == (venue, ticker):
-                return self.market.reference(pair)
-        return None
+        try:
+            return self.market.reference(self.layout.pair(venue, ticker))
+        except KeyError:
+            return None
 
     def resting(self, venue: str, ticker: str, side: Side, but: str) -> tuple[int, Decimal]:
         """Own orders that may rest there: how many, and what the quotes among them hold."""
-        live = [order for order in self.live(venue, side) if order.key != but and order.left > 0]
-        quotes = (order.left for order in live if order.purpose is Purpose.QUOTE and order.ticker == ticker)
+        live = [
+            order for order in self.live(venue, side) if order.key != but and order.left > 0 and order.ticker == ticker
+        ]
+        quotes = (order.left for order in live if order.purpose is Purpose.QUOTE)
         return len(live), sum(quotes, ZERO)
 
     def left(self, venue: str, asset: str, but: str) -> Decimal:
@@ -95,10 +97,9 @@ class GateFacts:
 
     def addresses(self, lane: Lane) -> frozenset[str]:
         """Where a withdrawal on that lane may go: what the receiving client gave, and what the configuration lists."""
-        asset, _, to_venue = lane
+        to_venue = lane[2]
         if not to_venue:
             return frozenset({self.rules.out_address} - {""})
-        pair = self.layout.source if to_venue == self.layout.source.venue else self.layout.target
-        to_asset = asset if asset == pair.base else pair.quote
+        to_asset = self.layout.arrives_as(lane)
         given = self.readers[to_venue].given.get(to_asset, set())
         return frozenset(given) | frozenset(self.rules.addresses.get((to_venue, to_asset), ()))

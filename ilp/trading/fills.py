@@ -46,7 +46,9 @@ class Fills:
 
     def take(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """An own order traded *growth* more."""
-        pair = self.layout.source if order.venue == self.layout.source.venue else self.layout.target
+        pairs = self.layout.at(order.venue)
+        # An order of an earlier run may have been of a pair that the configuration no longer names.
+        pair = next((pair for pair in pairs if pair.ticker == order.ticker), pairs[0])
         fees = growth.fees or self._usual_fee(growth, pair)
         received = signed(order.side, growth.quantity) - fees.get(pair.base, ZERO)
         paid = signed(order.side, growth.quantity * growth.price) + fees.get(pair.quote, ZERO)

@@ -130,7 +130,7 @@ class Floor:
         if marks is None or not self.variances:
             return None
         source = self.layout.source
-        books = {pair.venue: self.others(pair) for pair in self.layout.pairs}
+        books = {self.layout.place(pair): self.others(pair) for pair in self.layout.pairs}
         return View(
             self.layout,
             self.parameters,
@@ -141,7 +141,7 @@ class Floor:
             self.variances,
             self.market.rules,
             self.exposure.net,
-            self._hedge_prices(books[source.venue]),
+            self._hedge_prices(books[self.layout.place(source)]),
             self.holdings.blocked(),
             self.settings.transfers.payout != "off",
         )
@@ -164,10 +164,10 @@ class Floor:
 
     def _held(self, venue: str, asset: str, purpose: Purpose) -> Decimal:
         orders = (order for order in self.desk.live(venue) if order.purpose is purpose)
-        return sum((held_by(order, asset, self._fee(venue)) for order in orders), ZERO)
+        return sum((held_by(order, asset, self._fee(order)) for order in orders), ZERO)
 
-    def _fee(self, venue: str) -> Decimal:
-        source = venue == self.layout.source.venue
+    def _fee(self, order: OwnOrder) -> Decimal:
+        source = (order.venue, order.ticker) == (self.layout.source.venue, self.layout.source.ticker)
         return (self.parameters.source_fee if source else self.parameters.target_fee).proportional
 
 

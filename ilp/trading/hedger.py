@@ -15,7 +15,6 @@ from ilp.journal.entries import Purpose
 from ilp.trading.floor import Floor
 from ilp.trading.gate import OrderRequest
 from ilp.trading.hedging import Funds, closing, kept_by_plan, open_part
-from ilp.trading.market import BALANCES, BOOK, ORDERS
 from ilp.trading.own import OwnOrder
 from ilp.trading.permissions import Act, Leave
 
@@ -143,9 +142,8 @@ class Hedger:
         floor, venue = self.floor, self.floor.layout.source.venue
         if not floor.permit(Act.HEDGE, venue, by):
             return (by is Leave.MACHINE and floor.paused(Act.HEDGE)) or "hedges may not be sent in this state"
-        for kind in (BOOK, ORDERS, BALANCES):
-            if trouble := floor.market.trouble(kind, venue):
-                return trouble
+        if trouble := floor.market.closing_trouble():
+            return trouble
         if waiting := self.orders():
             for order in waiting:
                 if order.purpose is not Purpose.HEDGE:

@@ -28,6 +28,8 @@ class Pair:
 class Layout:
     """The smallest pool: liquidity is taken from `source` and offered on `target`.
 
+    Both may be pairs of one account: then there is one venue, with one holding of the base.
+
     :ivar source: where fills are hedged; its quote currency is the numeraire.
     :ivar target: where quotes rest.
     """
@@ -38,6 +40,8 @@ class Layout:
     def __attrs_post_init__(self) -> None:
         if self.source.base != self.target.base:
             raise ValueError(f"tickers: {self.source.ticker} and {self.target.ticker} trade different things")
+        if self.source == self.target:
+            raise ValueError(f"tickers: {self.source.ticker} twice on {self.source.venue}; two pairs are needed")
 
     @property
     def numeraire(self) -> str:
@@ -55,9 +59,43 @@ class Layout:
         return self.source, self.target
 
     @property
+    def venues(self) -> tuple[str, ...]:
+        """Every account once, the source's first."""
+        return tuple(dict.fromkeys(pair.venue for pair in self.pairs))
+
+    @property
+    def one_account(self) -> bool:
+        """Whether both pairs are traded on one account."""
+        return self.source.venue == self.target.venue
+
+    def at(self, venue: str) -> tuple[Pair, ...]:
+        """The pool's pairs on an account."""
+        return tuple(pair for pair in self.pairs if pair.venue == venue)
+
+    def pair(self, venue: str, ticker: str) -> Pair:
+        """The pool's pair of that name; `KeyError` where it has none."""
+        for pair in self.pairs:
+            if (pair.venue, pair.ticker) == (venue, ticker):
+                return pair
+        raise KeyError((venue, ticker))
+
+    def place(self, pair: Pair) -> str:
+        """How the book of a pair is called: by its account, and by its pair too where the account has both books."""
+        return f"{pair.venue} {pair.ticker}" if self.one_account else pair.venue
+
+    @property
     def holdings(self) -> tuple[tuple[str, str], ...]:
         """Every (venue, asset) that the pool counts, in the order of the pool document."""
-        return tuple((pair.venue, asset) for pair in self.pairs for asset in (pair.quote, pair.base))
+        return tuple(dict.fromkeys((pair.venue, asset) for pair in self.pairs for asset in (pair.quote, pair.base)))
+
+    def arrives_as(self, lane: tuple[str, str, str]) -> str:
+        """What money becomes on a lane (asset, from venue, to venue): the base stays, a currency becomes the other's."""
+        asset, _, to_venue = lane
+        if asset == self.base or not to_venue:
+            return asset
+        if self.one_account:
+            return self.target.quote if asset == self.source.quote else self.source.quote
+        return next(pair.quote for pair in self.pairs if pair.venue == to_venue)
 
     @property
     def assets(self) -> tuple[str, ...]:

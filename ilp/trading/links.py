@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from clients.exchange import Book, ExchangeError, Fill, IRateFeed, NotAuthorised, Order, Position
@@ -23,7 +23,7 @@ from ilp.trading.reader import VenueReader
 
 __all__ = ["Links", "Owner", "Treasury"]
 
-ONE = Decimal(1)
+ZERO, ONE = Decimal(0), Decimal(1)
 
 
 class Treasury(Protocol):
@@ -81,9 +81,9 @@ class Links:
 
     def open(self) -> Deferred[Any]:
         """Subscribe and connect everything; fires when all first tries have ended, fails like the first refusal."""
-        for pair in self.layout.pairs:
-            self._listen_to(pair.venue, pair.ticker)
-        connecting = [self.venues[pair.venue].connect() for pair in self.layout.pairs]
+        for venue in self.layout.venues:
+            self._listen_to(venue)
+        connecting = [self.venues[venue].connect() for venue in self.layout.venues]
         if self.feed is not None:
             for event, f in (
                 ("connect", lambda _: self._feed_connected()),
@@ -101,7 +101,7 @@ class Links:
         for emitter, event, f in self._listening:
             emitter.remove_listener(event, f)
         self._listening.clear()
-        leaving = [self.venues[pair.venue].disconnect() for pair in self.layout.pairs]
+        leaving = [self.venues[venue].disconnect() for venue in self.layout.venues]
         if self.feed is not None:
             leaving.append(self.feed.disconnect())
         return gatherResults(leaving, consumeErrors=True)
@@ -121,13 +121,13 @@ class Links:
         emitter.on(event, f)
         self._listening.append((emitter, event, f))
 
-    def _listen_to(self, venue: str, ticker: str) -> None:
-        emitter = self.venues[venue]
+    def _listen_to(self, venue: str) -> None:
+        emitter, followed = self.venues[venue], {pair.ticker for pair in self.layout.at(venue)}
         for event, f in (
             ("connect", lambda _: self._connected(venue)),
             ("disconnect", lambda _: self._lost(venue)),
             ("alive", lambda _: self.market.on_alive(venue)),
-            ("book", lambda told, book: self._on_book(venue, told, book) if told == ticker else None),
+            ("book", lambda told, book: self._on_book(venue, told, book) if told in followed else None),
             ("order", lambda order: self._on_order(venue, order)),
             ("fill", lambda fill: self._on_fill(venue, fill)),
             ("position", lambda _, position: self._on_position(venue, position)),
@@ -147,7 +147,7 @@ class Links:
         self.owner.lost(venue)
 
     def _on_book(self, venue: str, ticker: str, book: Book) -> None:
-        pair = next(pair for pair in self.layout.pairs if (pair.venue, pair.ticker) == (venue, ticker))
+        pair = self.layout.pair(venue, ticker)
         before = self.market.book(pair)
         self.market.on_book(pair, book)
         self.owner.book_told(pair, before)
@@ -179,19 +179,19 @@ class Links:
         """Read balances and transfers of one moment; fires with whether the venue answered."""
         return self._once(BALANCES, venue, self._balances)
 
-    def read_book(self, venue: str) -> Deferred[bool]:
-        """Read the book again."""
-        return self._once(BOOK, venue, self._book)
+    def read_book(self, place: str) -> Deferred[bool]:
+        """Read the book at a place (`Layout.place`) again."""
+        return self._once(BOOK, place, self._book)
 
-    def read(self, kind: str, venue: str) -> Deferred[bool]:
-        """Read one input again."""
+    def read(self, kind: str, where: str) -> Deferred[bool]:
+        """Read one input again; *where* is a venue, or the place of a book."""
         if kind == ORDERS:
-            return self.audit.read(venue).addCallback(lambda _: True)
-        return self.read_book(venue) if kind == BOOK else self.read_balances(venue)
+            return self.audit.read(where).addCallback(lambda _: True)
+        return self.read_book(where) if kind == BOOK else self.read_balances(where)
 
     def read_everything(self) -> Deferred[bool]:
         """Read the balances of every venue; fires with whether all answered."""
-        readings = [self.read_balances(pair.venue) for pair in self.layout.pairs]
+        readings = [self.read_balances(venue) for venue in self.layout.venues]
         return gatherResults(readings, consumeErrors=True).addCallback(all)
 
     def _once(self, kind: str, venue: str, work: Callable[[str], Any]) -> Deferred[bool]:
@@ -225,9 +225,9 @@ class Links:
     async def _balances(self, venue: str) -> None:
         self.market.on_positions(venue, await self.treasury.refresh(venue))
 
-    async def _book(self, venue: str) -> None:
-        pair = next(pair for pair in self.layout.pairs if pair.venue == venue)
-        book: Book = await self.venues[venue].getOrderBook(pair.ticker)
+    async def _book(self, place: str) -> None:
+        pair = next(pair for pair in self.layout.pairs if self.layout.place(pair) == place)
+        book: Book = await self.venues[pair.venue].getOrderBook(pair.ticker)
         self.market.on_book(pair, book)
 
     # ---------------------------------------------------------------------------------------------------------- rates
@@ -245,7 +245,7 @@ class Links:
         """A feed that tells when it fetched speaks for itself; of another one an answer is all the news there is."""
         if self.market.rate is not None and not hasattr(self.feed, "rate"):
             rate = self.market.rate
-            self.market.on_rate(Rate(rate.bid, rate.ask, rate.fixing, self.now(), rate.source))
+            self.market.on_rate(evolve(rate, fetched=self.now()))
             self.owner.wake()
 
     def _told(self, ticker: str) -> Any:
@@ -269,6 +269,10 @@ class Links:
                 getattr(told, "fixing", None),
                 getattr(told, "fetched", None) or self.now(),
                 getattr(told, "source", ""),
+                getattr(told, "error", None),
+                getattr(told, "aged", ZERO),
+                getattr(told, "doubt", ""),
+                getattr(told, "said", ()),
             )
         )
         self.owner.wake()

@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from clients.exchange import Book, BookRow, Position, Side
 from clients.exchange import Market as Rules
+from clients.rates_arithmetic import Said
 from ilp.settings import Ages
 from ilp.trading.balances import Balances
 from ilp.trading.freshness import InputStatus, Watch
@@ -35,6 +36,10 @@ class Rate:
 
     :ivar fixing: the date that the rate was fixed for, None where the feed does not tell.
     :ivar fetched: when the feed last delivered it (world time).
+    :ivar error: what the market has typically moved since the fixing, as a fraction; None where the feed does not tell.
+    :ivar aged: fraction by which its age moves bid and ask away from the mid, each.
+    :ivar doubt: why the feed itself does not trust it; empty when it does.
+    :ivar said: what each of several feeds says.
     """
 
     bid: Decimal
@@ -42,6 +47,10 @@ class Rate:
     fixing: datetime | None
     fetched: datetime
     source: str = ""
+    error: Decimal | None = None
+    aged: Decimal = Decimal(0)
+    doubt: str = ""
+    said: tuple[Said, ...] = ()
 
     @property
     def mid(self) -> Decimal:
@@ -81,9 +90,10 @@ class Market:
     good_mid: Decimal | None = None
     good_rate: Decimal | None = None
     connected: dict[str, bool] = field(factory=dict)
-    _books: dict[str, Book] = field(factory=dict)
-    _others: dict[str, tuple[list[tuple[Side, Decimal, Decimal]], Sides]] = field(factory=dict)
+    _books: dict[Pair, Book] = field(factory=dict)
+    _others: dict[Pair, tuple[list[tuple[Side, Decimal, Decimal]], Sides]] = field(factory=dict)
     _watches: dict[tuple[str, str], Watch] = field(init=False)
+    _venues: dict[str, str] = field(init=False)  # by the place of a book, and by its own name
     _cross: Watch = field(init=False)
     _since: datetime = field(init=False)
     _bests: deque[tuple[datetime, Decimal | None, Decimal | None]] = field(factory=lambda: deque(maxlen=REMEMBERED))
@@ -93,23 +103,26 @@ class Market:
         self._since = self.now()  # world seconds are counted from here: watches keep floats
         source, target = self.layout.pairs
         needed, ages = self.ages.fresh_updates, self.ages
+        place, other = self.layout.place(source), self.layout.place(target)
         self._watches = {
-            (BOOK, source.venue): Watch(f"{source.venue} book", ages.source_book, needed),
-            (BOOK, target.venue): Watch(f"{target.venue} book", ages.target_book, needed),
+            (BOOK, place): Watch(f"{place} book", ages.source_book, needed),
+            (BOOK, other): Watch(f"{other} book", ages.target_book, needed),
             (RATE, ""): Watch("rate", ages.rate, needed),
         }
         self._cross = Watch("rate", float("inf"), needed, 0.0)
-        for pair in self.layout.pairs:
-            self._watches[BALANCES, pair.venue] = Watch(f"{pair.venue} balances", ages.balances, needed)
-            self._watches[ORDERS, pair.venue] = Watch(f"{pair.venue} orders", ages.orders, needed)
+        self._venues = {"": "", place: source.venue, other: target.venue}
+        for venue in self.layout.venues:
+            self._venues[venue] = venue
+            self._watches[BALANCES, venue] = Watch(f"{venue} balances", ages.balances, needed)
+            self._watches[ORDERS, venue] = Watch(f"{venue} orders", ages.orders, needed)
 
     # ------------------------------------------------------------------------------------------------- what is told
 
     def on_book(self, pair: Pair, book: Book) -> None:
         """Take a book; a source's must have both sides, a target's may be empty: others are only kept behind it."""
-        watch, at = self._watches[BOOK, pair.venue], self.seconds()
-        self._books[pair.venue] = book
-        self._others.pop(pair.venue, None)
+        watch, at = self._watches[BOOK, self.layout.place(pair)], self.seconds()
+        self._books[pair] = book
+        self._others.pop(pair, None)
         if book["bids"] and book["asks"] and book["bids"][0]["price"] >= book["asks"][0]["price"]:
             watch.insane(at, f"crossed: bid {book['bids'][0]['price']}, ask {book['asks'][0]['price']}")
             return
@@ -139,6 +152,9 @@ class Market:
         if not 0 < rate.bid <= rate.ask:
             watch.insane(at, f"bid {rate.bid}, ask {rate.ask}: not a rate")
             return
+        if rate.doubt:
+            watch.insane(at, rate.doubt)
+            return
         self.good_rate = rate.mid
         self._compare()
         if previous is not None and previous.mid > 0 and abs(rate.mid / previous.mid - ONE) > self.ages.mark_jump:
@@ -164,7 +180,7 @@ class Market:
         """Whatever the venue last reported is still true."""
         at = self.seconds()
         for (_, where), watch in self._watches.items():
-            if where == venue:
+            if self._venues[where] == venue:
                 watch.confirm(at)
 
     def on_connected(self, venue: str) -> None:
@@ -174,11 +190,12 @@ class Market:
     def on_lost(self, venue: str) -> None:
         """Nothing that the venue said before is valid any more."""
         self.connected[venue] = False
-        self._books.pop(venue, None)
-        self._others.pop(venue, None)
+        for pair in self.layout.at(venue):
+            self._books.pop(pair, None)
+            self._others.pop(pair, None)
         self.balances.forget(venue)
         for (_, where), watch in self._watches.items():
-            if where == venue:
+            if self._venues[where] == venue:
                 watch.forget()
 
     # --------------------------------------------------------------------------------------------------- what holds
@@ -194,23 +211,33 @@ class Market:
 
     def book(self, pair: Pair) -> Book:
         """The last book; empty before the first."""
-        return self._books.get(pair.venue, _EMPTY)
+        return self._books.get(pair, _EMPTY)
 
     def others(self, pair: Pair) -> Sides:
         """The last book, our own orders taken out: asked for many times a turn, made once."""
         own = list(self.own(pair))
-        made = self._others.get(pair.venue)
+        made = self._others.get(pair)
         if made is None or made[0] != own:
-            made = self._others[pair.venue] = own, book_without(self.book(pair), own)
+            made = self._others[pair] = own, book_without(self.book(pair), own)
         return made[1]
 
-    def trouble(self, kind: str, venue: str = "") -> str:
-        """Why an input does not count now, with its numbers; empty when it does."""
+    def trouble(self, kind: str, where: str = "") -> str:
+        """Why an input does not count now, with its numbers; empty when it does.
+
+        :param where: the venue, or of a book its place (`Layout.place`).
+        """
         if kind == RATE:
             return self._rate_trouble()
+        venue = self._venues[where]
         if not self.connected.get(venue, False):
             return f"{venue}: not connected"
-        return self._watches[kind, venue].trouble(self.seconds())
+        return self._watches[kind, where].trouble(self.seconds())
+
+    def closing_trouble(self) -> str:
+        """Why exposure cannot be closed on the source now; empty when its book, orders and balances count."""
+        source = self.layout.source
+        inputs = ((BOOK, self.layout.place(source)), (ORDERS, source.venue), (BALANCES, source.venue))
+        return next(filter(None, (self.trouble(*one) for one in inputs)), "")
 
     def troubles(self) -> tuple[str, ...]:
         """Everything that does not count now."""
@@ -240,7 +267,7 @@ class Market:
         return min(times, default=None)
 
     def ageing(self) -> tuple[tuple[str, str], ...]:
-        """Inputs (kind, venue) of connected venues to be read again: unconfirmed for half their limit, or in a bad spell."""
+        """Inputs (kind, place) of connected venues to be read again: unconfirmed for half their limit, or in a bad spell."""
         at = self.seconds()
         return tuple(key for key, again in self._again() if again is None or again <= at)
 
@@ -250,9 +277,9 @@ class Market:
         return min((again - at for _, again in self._again() if again is not None and again > at), default=None)
 
     def _again(self) -> Iterable[tuple[tuple[str, str], float | None]]:
-        for (kind, venue), watch in self._watches.items():
-            if kind != RATE and self.connected.get(venue, False):
-                yield (kind, venue), watch.read_again()
+        for (kind, where), watch in self._watches.items():
+            if kind != RATE and self.connected.get(self._venues[where], False):
+                yield (kind, where), watch.read_again()
 
     def rate_expires(self) -> float | None:
         """In how many world seconds the rate becomes too old."""

@@ -230,7 +230,7 @@ def _pricing(view: View) -> Pool:
 
 def _elsewhere(view: View, factor: float) -> View:
     """The view if the mark of the base, and with it the source's book, stood *factor* times as high."""
-    by, source = Decimal(repr(factor)), view.layout.source.venue
+    by, source = Decimal(repr(factor)), view.layout.place(view.layout.source)
 
     def rows(side: tuple[tuple[Decimal, Decimal], ...]) -> tuple[tuple[Decimal, Decimal], ...]:
         return tuple((price * by, size) for price, size in side)

@@ -74,7 +74,7 @@ class Refusal(Exception):
 
 
 class Trader:
-    """One pool on one pair of venues.
+    """One pool on two venues, or on two pairs of one.
 
     :param venues: clients by the names of the layout; the gate alone keeps their placing methods.
     :param feed: rates; None where both venues use one currency.
@@ -98,7 +98,9 @@ class Trader:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.layout = Layout(Pair("source", settings.tickers["source"]), Pair("target", settings.tickers["target"]))
+        self.layout = Layout(
+            *(Pair(settings.account_of(role), settings.tickers[role]) for role in ("source", "target"))
+        )
         self._journal = journal
         self._seconds = clock.reactor.seconds
         self._ids = _ids(clock.now())
@@ -269,7 +271,7 @@ class Trader:
             return ()
         live = (f"{order.venue}/{order.order_id or order.key}" for order in self.desk.live())
         found = tuple(dict.fromkeys([*self.confirmation.remaining, *live]))
-        return found or tuple(f"{pair.venue}: not confirmed" for pair in self.layout.pairs)
+        return found or tuple(f"{venue}: not confirmed" for venue in self.layout.venues)
 
     def _close(self) -> None:
         self._closed = True
@@ -455,7 +457,7 @@ class Trader:
 
     def _step(self) -> None:
         """What the machine does of its own accord."""
-        connected = [self.market.connected.get(pair.venue, False) for pair in self.layout.pairs]
+        connected = [self.market.connected.get(venue, False) for venue in self.layout.venues]
         if self.links.feed is not None:
             connected.append(self.market.connected.get("", False))
         if self.life.state is State.DISCONNECTED and all(connected):
@@ -551,7 +553,7 @@ class Trader:
                 self.loop.hedger.refused(order)
         elif order.final and order.purpose is Purpose.HEDGE and order.filled < order.quantity:
             self.loop.hedger.unfilled(order)
-            self.links.read_book(order.venue)
+            self.links.read_book(self.layout.place(self.layout.source))
         self.wake()
 
     def order_strange(self, venue: str, record: Order) -> None:

@@ -50,7 +50,7 @@ class View:
     """Everything a decision rests on.
 
     :ivar marks: value of one unit of each asset in the numeraire.
-    :ivar books: by venue.
+    :ivar books: by place (`Layout.place`).
     :ivar variances: of one period's change of price, by asset, in numeraire².
     :ivar rules: steps and minima by (venue, contract).
     :ivar exposure: base received on the target and not closed yet; negative when it was given.
@@ -80,7 +80,7 @@ class View:
 
     def book(self, pair: Pair) -> Sides:
         """The book of a pair; empty where there is none."""
-        return self.books.get(pair.venue, Sides())
+        return self.books.get(self.layout.place(pair), Sides())
 
 
 def trade_minimum(rules: Market | None, price: Decimal) -> Decimal:
@@ -169,7 +169,7 @@ def _moves(view: View) -> Iterable[Move]:
         _fee(parameters.btc_fee),
         float(max(parameters.min_coin_transfer, _withdrawal_minimum(view, layout.base))),
     )
-    if _travels(view, coin):
+    if not layout.one_account and _travels(view, coin):
         yield from _open_ways(view, coin, 1.0)
     rate = view.rate
     if rate is not None or source.quote == target.quote:

@@ -1,0 +1,145 @@
+"""Which class reaches each venue and with what, whether both pairs are on one account, and whether that is real.
+
+Imports client classes to know their options; makes none and opens no connection.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.python.reflect import namedAny
+
+from ilp.settings import Connection, Mode
+from ilp.settings_keys import CONNECTION_KEYS
+from ilp.settings_reader import Reader, masked, nearest
+
+__all__ = ["connections_of", "is_one_account", "mode_of"]
+
+EMBEDDED = "embedded"  # the endpoint of a venue that the daemon itself runs
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def connections_of(reader: Reader, values: Mapping[str, Any]) -> dict[str, Connection]:
+    """How to reach each role; a target on the source's account has the source's connection."""
+    found: dict[str, Connection] = {}
+    for role in ("source", "target", "fiat"):
+        if (module := values[f"modules.{role}"]) is not None:
+            shared = role == "target" and _names_the_source(reader, module, values["modules.source"])
+            found[role] = found["source"] if shared and "source" in found else _connection(reader, role, module)
+    return found
+
+
+def _names_the_source(reader: Reader, module: str, source: str | None) -> bool:
+    """Whether the target's section says that it has no account of its own."""
+    section = "target_connection"
+    if not reader.parser.has_option(section, "account"):
+        return False
+    if (text := reader.raw(section, "account") or "") != "source":
+        reader.fault(section, "account", text, "must be source, or not be there: the target then has its own account")
+    if source is not None and module.removeprefix("clients.") != source.removeprefix("clients."):
+        reader.fault("modules", "target", module, f"must be {source}, as [target_connection] account = source says")
+    for name in reader.parser.options(section):
+        if name != "account":
+            reader.fault(section, name, reader.raw(section, name) or "", "must not stand beside account = source")
+    reader.effective.append((section, "account", text, "file"))
+    return True
+
+
+def is_one_account(reader: Reader, connections: Mapping[str, Connection]) -> bool:
+    """Whether source and target are one account: said so, or the same key at the same venue.
+
+    Two clients of one account would draw from one nonce and one budget without knowing of each other.
+    """
+    if not {"source", "target"} <= connections.keys():
+        return False
+    source, target = connections["source"], connections["target"]
+    if source is target:
+        return True
+    if not target.id or _address(source) != _address(target):
+        return False
+    if source != target:
+        names = {"secret"} if source.secret != target.secret else set()
+        names |= {name for name in {*source.options, *target.options} if _differ(name, source, target)}
+        for name in sorted(names):
+            given = target.secret if name == "secret" else target.options.get(name, "")
+            rule = "is another one than the source's, though the account is the same; write account = source alone"
+            reader.fault("target_connection", name, given, rule)
+    return True
+
+
+def _address(connection: Connection) -> tuple[str, ...]:
+    return connection.module, connection.endpoint, connection.options.get("exchange", ""), connection.id
+
+
+def _differ(name: str, one: Connection, other: Connection) -> bool:
+    return one.options.get(name) != other.options.get(name)
+
+
+def mode_of(reader: Reader, values: Mapping[str, Any], connections: Mapping[str, Connection]) -> Mode:
+    """What is real: it must be said where a venue is."""
+    said: Mode | None = values["trader.mode"]
+    simulated = reader.parser.has_section("simulation")
+    if said == "live" and simulated:
+        reader.fault("trader", "mode", said, "is for real venues, and [simulation] is none; leave one of them out")
+    if said is not None or simulated:
+        return said or "paper"
+    real = [role for role in ("source", "target") if role in connections and _is_real(connections[role])]
+    if real and not reader.parser.has_option("trader", "mode"):
+        rule = (
+            f"is missing, and the {' and the '.join(real)} may be real: it must be live (orders are sent) or dry-run "
+            "(real data; orders and balances exist here only)"
+        )
+        reader.fault("trader", "mode", "", rule)
+    return "live"
+
+
+def _is_real(connection: Connection) -> bool:
+    """Whether it may reach more than this machine."""
+    if connection.endpoint:
+        return connection.endpoint != EMBEDDED and urlsplit(connection.endpoint).hostname not in LOOPBACK
+    try:
+        endpoint = inspect.signature(namedAny(connection.module)).parameters.get("endpoint")
+    except Exception:  # noqa: BLE001  a class that cannot be imported is a fault that was reported already
+        return False
+    return endpoint is not None and endpoint.default is not inspect.Parameter.empty
+
+
+def _connection(reader: Reader, role: str, module: str) -> Connection:
+    section = f"{role}_connection"
+    dotted, known = _client(reader, role, module)
+    texts: dict[str, str] = {}
+    names = reader.parser.options(section) if reader.parser.has_section(section) else []
+    for name in names:
+        text = reader.raw(section, name)
+        if known is not None and name not in known:
+            reader.fault(section, name, text or "", f"is not a key of {module}{nearest(name, known)}")
+        elif text is not None:
+            texts[name] = text
+            reader.effective.append((section, name, masked(section, name, text), "file"))
+    credentials = {name: texts.pop(name, "") for name in CONNECTION_KEYS}
+    return Connection(module=dotted, options=texts, **credentials)
+
+
+def _client(reader: Reader, role: str, module: str) -> tuple[str, tuple[str, ...] | None]:
+    """The full dotted name of a client's class and the keys its connection section may have; faults are remembered."""
+    for dotted in (f"clients.{module}", module):
+        try:
+            client = namedAny(dotted)
+        except Exception as error:  # noqa: BLE001 - an import can fail in any way, and the operator must hear which
+            if isinstance(error, (ImportError, AttributeError)) or type(error).__name__ == "ModuleNotFound":
+                continue
+            reader.fault("modules", role, module, f"cannot be imported: {type(error).__name__}: {error}")
+            return dotted, None
+        if inspect.isclass(client):
+            # What the wiring gives, and what only tests do; the rates' spread and its growth are keys of [data].
+            wired = ("self", "reactor", "now", "name", "options", "random", "http", "rate_spread", "rate_age_factor")
+            options = [name for name in inspect.signature(client).parameters if name not in wired]
+            named = getattr(client, "option_names", ())
+            return dotted, tuple(dict.fromkeys([*CONNECTION_KEYS, *options, *named]))
+    reader.fault(
+        "modules", role, module, "is not a class that can be imported, neither as it stands nor below `clients`"
+    )
+    return module, None

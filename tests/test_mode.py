@@ -1,0 +1,76 @@
+"""What is real has to be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from ilp.settings import Settings
+from ilp.settings_file import ConfigurationError, load
+from tests.configurations import bent, written
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "ilp_example_config"
+ELSEWHERE = ("ws://127.0.0.1:1/ws", "wss://source.example.org/ws")
+
+
+def said(mode: str) -> tuple[str, str]:
+    """The change that says it."""
+    return "[trader]\n", f"[trader]\nmode = {mode}\n"
+
+
+class ModeTests(SynchronousTestCase):
+    """`[trader] mode`."""
+
+    def loaded(self, *changes: tuple[str, str], extra: str = "") -> Settings:
+        """What a configuration becomes."""
+        return load(written(self.mktemp(), bent(*changes, extra=extra))).settings
+
+    def test_a_venue_that_may_be_real_needs_the_mode_and_both_ways_are_named(self) -> None:
+        why = str(self.assertRaises(ConfigurationError, self.loaded, ELSEWHERE))
+        self.assertIn("[trader] mode", why)
+        for word in ("live (orders are sent)", "dry-run (real data"):
+            self.assertIn(word, why)
+
+    def test_a_client_that_knows_its_venue_needs_the_mode_without_an_address(self) -> None:
+        changes = (
+            ("source = tests.configurations.Venue", "source = kraken.Kraken"),
+            ("endpoint = ws://127.0.0.1:1/ws", ""),
+        )
+        self.assertIn("[trader] mode", str(self.assertRaises(ConfigurationError, self.loaded, *changes)))
+
+    def test_said_it_is_what_was_said(self) -> None:
+        for mode in ("live", "dry-run"):
+            self.assertEqual(self.loaded(ELSEWHERE, said(mode)).mode, mode)
+
+    def test_venues_on_this_machine_need_no_word(self) -> None:
+        self.assertEqual(self.loaded().mode, "live")
+
+    def test_another_word_is_refused(self) -> None:
+        why = str(self.assertRaises(ConfigurationError, self.loaded, said("wet-run")))
+        self.assertIn("[trader] mode = wet-run: must be one of live, dry-run", why)
+
+    def test_a_simulation_is_paper_and_cannot_be_live(self) -> None:
+        world = "[simulation]\nstart = 2019-08-01T17:00:00+00:00\n"
+        self.assertEqual(self.loaded(extra=world).mode, "paper")
+        why = str(self.assertRaises(ConfigurationError, self.loaded, said("live"), extra=world))
+        self.assertIn("is for real venues, and [simulation] is none", why)
+
+    def test_demonstrations_are_paper_and_examples_for_real_venues_say_what_they_are(self) -> None:
+        environ = {"ILP_KRAKEN_SECRET": "c2VjcmV0"}
+        for file in EXAMPLES.glob("*.ini"):
+            text = file.read_text()
+            names = {word.split()[0].rstrip(":") for word in text.split("env:")[1:]}
+            settings = load(file, dict.fromkeys(names, "value") | environ).settings
+            self.assertEqual(settings.mode, "paper" if "[simulation]" in text else "live", file.name)
+
+    def test_a_dry_run_never_touches_the_journal_of_what_is_real(self) -> None:
+        database = "[database]\nurl = sqlite:///real.sqlite\n"
+        self.assertEqual(self.loaded(said("dry-run"), extra=database).database_url, "sqlite://")
+        own = database + "[dry_run]\ndatabase = sqlite:///dry.sqlite\n"
+        self.assertEqual(self.loaded(said("dry-run"), extra=own).database_url, "sqlite:///dry.sqlite")
+        self.assertEqual(self.loaded(extra=own).database_url, "sqlite:///real.sqlite")
+
+    def test_a_dry_run_begins_with_what_the_venues_hold(self) -> None:
+        why = self.assertRaises(ConfigurationError, self.loaded, extra="[dry_run]\ntarget_balances = USD 5\n")
+        self.assertIn("USD is not held there; the target holds BTC and HUF", str(why))
