@@ -1,6 +1,7 @@
-"""Rate feeds: the ECB's euro reference rates, the same by Frankfurter, and rates that an operator writes down (`Fixed`).
+"""Rate feeds: the ECB's euro reference rates, the same by Frankfurter, rates within the day (`OpenExchangeRates`, `Yahoo`),
+and rates that an operator writes down (`Fixed`).
 
-This module owns where the two web feeds find their documents; what feeds have in common, formats, arithmetic and the
+This module owns where the two feeds of fixings find their documents; what feeds have in common, formats, arithmetic and the
 network are the modules `rates_*` beside it.  Any two currencies of one fixing make a rate, whatever the pair.
 """
 
@@ -13,9 +14,21 @@ from clients.rates_arithmetic import Rate, age_in_days, legs
 from clients.rates_feed import HISTORY_BYTES, RateFeed, between
 from clients.rates_fixed import Fixed
 from clients.rates_formats import BadRates, Fixings, parse_csv, parse_frankfurter, parse_xml, unzip
+from clients.rates_intraday import IntradayFeed, OpenExchangeRates, Yahoo
 from clients.rates_polled import Document, Payload, PolledFeed
 
-__all__ = ["ECB", "Fixed", "Frankfurter", "Payload", "PolledFeed", "Rate", "RateFeed"]
+__all__ = [
+    "ECB",
+    "Fixed",
+    "Frankfurter",
+    "IntradayFeed",
+    "OpenExchangeRates",
+    "Payload",
+    "PolledFeed",
+    "Rate",
+    "RateFeed",
+    "Yahoo",
+]
 
 _ECB = Document("ECB", "/stats/eurofxref/eurofxref-daily.xml", {}, parse_xml)
 _FRANKFURTER = Document("ECB by Frankfurter", "/v1/latest", {"base": "EUR"}, parse_frankfurter)

@@ -13,7 +13,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from clients.calls import deferring
 from clients.events import Emitter
 from clients.exchange import OHLCV, Book, ExchangeError, IRateFeed, Period, Refused, Unreachable
 from clients.rates_arithmetic import (
@@ -26,16 +25,22 @@ from clients.rates_arithmetic import (
     fixing_time,
     half_spread,
     legs,
+    standard_error,
     two_sided,
 )
 from clients.rates_formats import BadRates, Fixings
 
-__all__ = ["HISTORY_BYTES", "RateFeed", "between", "option", "utc_now"]
+__all__ = ["HISTORY_BYTES", "RateFeed", "bar", "between", "option", "utc_now"]
 
 #: The largest history that is read: 1.9 MB as CSV in 2026, about 7 MB as XML.
 HISTORY_BYTES = 2**24
 _HELD = 8  # fixings: more than can be younger than any sensible limit of age
 _MICROSECOND = timedelta(microseconds=1)
+_LENGTHS: dict[Period, timedelta] = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
 
 
 def utc_now() -> datetime:
@@ -112,7 +117,7 @@ class RateFeed(Emitter):
 
     def getOrderBook(self, ticker: str) -> Deferred[Book]:
         """Bid and ask of any two currencies that are fixed together, now; `Refused` for what this feed does not have."""
-        return self._book(ticker)
+        return Deferred.fromCoroutine(self._book_now(ticker))
 
     def getOHLCVHistory(
         self, ticker: str, period: Period, start: datetime, end: datetime
@@ -121,7 +126,7 @@ class RateFeed(Emitter):
 
         Days only, else `NotImplementedError`; a day without a fixing (weekend, holiday) has no bar.
         """
-        return self._bars(ticker, period, start, end)
+        return Deferred.fromCoroutine(self._bars_now(ticker, period, start, end))
 
     def rate(self, ticker: str) -> Rate:
         """The rate as it is now: `Refused` where there is none, `Unreachable` while not connected or when it is too old."""
@@ -137,13 +142,17 @@ class RateFeed(Emitter):
                     doing,
                     f"the last fixing is of {fixing.day}, {days} days old; at most {self._max_age} are allowed",
                 )
-            age = max(now - fixing.at, timedelta(0))
-            mid, bid, ask = two_sided(fixing, ticker, half_spread(ticker, age, self._spread, self._factor))
+            error = self._error(ticker, max(now - fixing.at, timedelta(0)))
+            mid, bid, ask = two_sided(fixing, ticker, half_spread(ticker, error, self._spread, self._factor))
         except NoRate as e:
             raise Refused(self.name, doing, str(e)) from e
-        return Rate(ticker, mid, bid, ask, fixing.at, fixing.fetched, fixing.source)
+        return Rate(ticker, mid, bid, ask, fixing.at, fixing.fetched, fixing.source, error, self._factor * error)
 
     # ---------------------------------------------------------------------------------------------------- for feeds
+
+    def _error(self, ticker: str, age: timedelta) -> Decimal:
+        """How far, as a fraction, the market has typically moved since a fixing of that age."""
+        return standard_error(ticker, age)
 
     def _fixing_for(self, ticker: str) -> Fixing:
         """The newest fixing whose legs are both trusted; a currency that the newest lacks has no rate at all."""
@@ -163,8 +172,7 @@ class RateFeed(Emitter):
         others = [held for held in self._fixings if held.day != fixing.day]
         self._fixings = sorted([fixing, *others], key=lambda held: held.day, reverse=True)[:_HELD]
 
-    @deferring
-    async def _book(self, ticker: str) -> Book:
+    async def _book_now(self, ticker: str) -> Book:
         book = self._book_of(self.rate(ticker))
         if ticker not in self._told:
             self._told.append(ticker)
@@ -196,8 +204,7 @@ class RateFeed(Emitter):
             except ExchangeError as e:
                 self.announce("error", e)
 
-    @deferring
-    async def _bars(self, ticker: str, period: Period, start: datetime, end: datetime) -> dict[datetime, OHLCV]:
+    async def _bars_now(self, ticker: str, period: Period, start: datetime, end: datetime) -> dict[datetime, OHLCV]:
         doing = f"history of {ticker}"
         if period != "day":
             raise NotImplementedError(f"{self.name}: {doing} by the {period}: fixings are made once a day")
@@ -220,8 +227,8 @@ class RateFeed(Emitter):
                 raise BadRates(f"a fixing of {day}, which is in the future")
             fixing = Fixing(day, fixing_time(day), self._base, fixings[day], now, self.name)
             if all(map(fixing.has, legs(ticker))):
-                bar = _bar(ticker, day, cross(fixing, ticker))
-                bars[bar["open_timestamp"]] = bar
+                opened = datetime.combine(day, time(), UTC)
+                bars[opened] = bar(ticker, "day", opened, cross(fixing, ticker))
         if fixings and not bars:
             raise NoRate(f"none of the {len(fixings)} fixings of that time has both currencies")
         return bars
@@ -231,11 +238,11 @@ class RateFeed(Emitter):
         return "EUR"
 
 
-def _bar(ticker: str, day: date, close: Decimal) -> OHLCV:
-    opened = datetime.combine(day, time(), UTC)
+def bar(ticker: str, period: Period, opened: datetime, close: Decimal) -> OHLCV:
+    """A bar of which the close alone is known."""
     return {
         "contract": ticker,
-        "period": "day",
+        "period": period,
         "open": close,
         "high": close,
         "low": close,
@@ -243,7 +250,7 @@ def _bar(ticker: str, day: date, close: Decimal) -> OHLCV:
         "volume": Decimal(0),
         "vwap": close,
         "open_timestamp": opened,
-        "close_timestamp": opened + timedelta(days=1) - _MICROSECOND,
+        "close_timestamp": opened + _LENGTHS[period] - _MICROSECOND,
     }
 
 

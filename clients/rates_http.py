@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -49,6 +49,8 @@ class Door:
     :ivar endpoint: scheme, host and, where needed, port and the first part of the path; without a slash at the end.
     :ivar timeout: reactor seconds for request and body together.
     :ivar max_bytes: a larger body is refused; counted after decompression.
+    :ivar headers: sent with every request; never named in an error.
+    :ivar sort: makes an error of an answer that is none of rates, where the server has its own ways of saying no.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Door:
     http: Requester
     timeout: float
     max_bytes: int
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    sort: Callable[[Answer, str], Exception | None] | None = None
     _tagged: OrderedDict[str, tuple[str, bytes]] = field(factory=OrderedDict, init=False, repr=False)
 
     async def get(self, path: str, doing: str, query: Mapping[str, str] | None = None) -> Reply:
@@ -69,7 +73,7 @@ class Door:
 
     async def _round_trip(self, url: str, doing: str) -> Reply:
         tag, kept = self._tagged.get(url, ("", b""))
-        headers = {"User-Agent": USER_AGENT} | ({"If-None-Match": tag} if tag else {})
+        headers = {"User-Agent": USER_AGENT, **self.headers} | ({"If-None-Match": tag} if tag else {})
         try:
             answer = await exchange(self.http, "GET", url, headers=headers, limit=self.max_bytes)
         except Broken as e:
@@ -78,6 +82,8 @@ class Door:
             raise Refused(self.name, doing, f"{url!r} is not an address that can be asked: {e}") from e
         if answer.status == 304 and tag:
             return Reply(url, kept)
+        if self.sort is not None and (error := self.sort(answer, doing)) is not None:
+            raise error
         if answer.status != 200:
             raise self._failure(answer, url, doing)
         self._keep(url, answer)

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import asdict
 
 from clients.exchange import Book, Order, Side, Transaction
+from clients.rates_arithmetic import Said
 from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.report import pnl_section
 from ilp.bookkeeping import told_balances
@@ -27,6 +28,7 @@ from ilp.trading.audit import Compared
 from ilp.trading.freshness import InputStatus
 from ilp.trading.layout import Layout
 from ilp.trading.machine import State
+from ilp.trading.market import Rate
 from ilp.trading.own import OwnOrder
 from ilp.trading.quotes import QuoteStatus
 from ilp.trading.strategy import Optimum

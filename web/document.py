@@ -170,8 +170,29 @@ class Book(TypedDict):
     asks: NotRequired[list[list[Money]]]
 
 
+class CostOfAge(TypedDict):
+    """What the age of a rate adds to either side of it, in basis points, and to the distance of each quote, in `unit`."""
+
+    bp: Money
+    quote: Money | None
+    unit: str
+
+
+class SaidByFeed(TypedDict):
+    """What one of several feeds says of a pair; `why` tells why it says nothing, or what is wrong with it."""
+
+    source: str
+    mid: Money | None
+    fixing: When | None
+    used: bool
+    why: str
+
+
 class Rate(TypedDict):
-    """A rate of exchange; `fixing` is the date of the fixing, `age` the seconds since it was last fetched."""
+    """A rate of exchange; `fixing` is when the market had it, `fixing_age` the seconds of the world since then.
+
+    `age` is the seconds since it was last fetched.
+    """
 
     bid: Money | None
     ask: Money | None
@@ -180,6 +201,9 @@ class Rate(TypedDict):
     source: str
     ok: NotRequired[bool]
     limit: NotRequired[float]
+    fixing_age: NotRequired[float | None]
+    cost: NotRequired[CostOfAge | None]
+    feeds: NotRequired[list[SaidByFeed]]
 
 
 class Input(TypedDict):

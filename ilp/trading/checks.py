@@ -85,7 +85,7 @@ def _transfers(uncertain: tuple[TransferEntry, ...]) -> Check:
 def _edges(floor: Floor) -> Check:
     """Never refuses: tells when the edge is thinner than what the market has typically moved since the fixing.
 
-    It asks the measured table itself: a small `rate_age_factor` narrows the quotes, not what the rate is off by.
+    It asks for the measured error itself: a small `rate_age_factor` narrows the quotes, not what the rate is off by.
     """
     rate, mark = floor.market.rate, floor.market.good_mid
     if rate is None or mark is None or not rate.mid:
@@ -97,7 +97,9 @@ def _edges(floor: Floor) -> Check:
 
 
 def _typical_error(floor: Floor, rate: Rate) -> Decimal:
-    """As a fraction; half the feed's own spread where it does not tell when the rate was fixed."""
+    """As a fraction: what the feed tells, else by the fixing's age, else half the feed's own spread."""
+    if rate.error is not None:
+        return rate.error
     if rate.fixing is None:
         return (rate.ask - rate.bid) / 2 / rate.mid
     age = max(floor.clock.now() - rate.fixing, timedelta(0))

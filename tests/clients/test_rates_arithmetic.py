@@ -170,10 +170,10 @@ class HalfSpreadTests(SynchronousTestCase):
     """`half_spread`"""
 
     def test_the_configured_spread_and_the_ageing_error_add_up(self) -> None:
-        self.assertEqual(half_spread("USD/HUF", hours(2), D("0.0003"), D(2)), D("0.0113"))
+        self.assertEqual(half_spread("USD/HUF", D("0.0055"), D("0.0003"), D(2)), D("0.0113"))
 
     def test_a_currency_costs_nothing_against_itself(self) -> None:
-        self.assertEqual(half_spread("USD/USD", hours(2), D("0.0003"), D(2)), 0)
+        self.assertEqual(half_spread("USD/USD", D("0.0055"), D("0.0003"), D(2)), 0)
 
 
 class TimeTests(SynchronousTestCase):
