@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 
 from clients.exchange import ExchangeError, Refused, Side
 
-__all__ = ["DAY", "Bench", "ContractCase", "Recorder", "asynchronous", "eventually", "pause", "tells"]
+__all__ = ["DAY", "Bench", "ContractCase", "Recorder", "SimulatedBench", "asynchronous", "eventually", "pause", "tells"]
 
 EVENTS = ("connect", "disconnect", "alive", "book", "trade", "order", "fill", "position", "error")
 DAY = timedelta(days=1)
@@ -179,6 +179,75 @@ class Bench(ABC):
     def events_first(self) -> None:
         """Events about an order come before the answer to the call that caused them."""
         raise NotImplementedError
+
+
+class SimulatedBench(Bench):
+    """A simulated venue behind its own wire protocol; alice is under test and bob trades with her.
+
+    :ivar calls: how the venue's faults name the calls `place`, `cancel`, `withdraw` and `read`.
+    :ivar own_events: how they name what tells of an account, `all_events` what tells of anything.
+    """
+
+    calls: ClassVar[Mapping[str, str]]
+    own_events: ClassVar[str]
+    all_events: ClassVar[str] = ""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.venue = world.venue
+
+    def now(self) -> datetime:
+        now: datetime = self.world.clock.now()
+        return now
+
+    def deposit(self, ticker: str, amount: Decimal, address: str) -> None:
+        self.world.core.deposit(ticker, self.world.core.currency(ticker).units(amount), address)
+
+    def withdraw_liquidity(self, id: str) -> None:
+        self.world.core.cancel("bob", int(id))
+
+    def orders_at_venue(self) -> int:
+        return len(self.world.core.open_orders("alice"))
+
+    async def stop(self) -> None:
+        await self.world.stop()
+
+    def drop_line(self) -> None:
+        self.fault(disconnect=True)
+
+    def freeze(self, on: bool) -> None:
+        self.fault(freeze=on)
+
+    def down(self, on: bool) -> None:
+        self.fault(down=on)
+
+    def lose_answer(self, call: str, effect: bool) -> None:
+        self.fault(lose_answer={"call": self.calls[call], "effect": effect})
+
+    def garble_answer(self, call: str) -> None:
+        self.fault(garble_answer={"call": self.calls[call]})
+
+    def repeat_answers(self) -> None:
+        self.fault(repeat_answer={"count": 0})
+
+    def delay_answers(self, seconds: float) -> None:
+        self.fault(delay_answers=seconds)
+
+    def garbage(self) -> None:
+        self.fault(garbage=True)
+
+    def drop_events(self, on: bool) -> None:
+        self.fault(drop_events=self.own_events if on else None)
+
+    def repeat_events(self) -> None:
+        self.fault(repeat_events=self.all_events)
+
+    def events_first(self) -> None:
+        self.fault(events_first=True)
+
+    def fault(self, **wanted: Any) -> None:
+        """Switch misbehaviour."""
+        self.venue.fault(wanted)
 
 
 class ContractCase:

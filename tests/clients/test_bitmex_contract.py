@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +18,10 @@ from clients.exchange import (
     Side,
     Unreachable,
 )
-from tests.clients.bench import Bench, asynchronous
+from tests.clients.bench import Bench, SimulatedBench, asynchronous
 from tests.clients.contract import ExchangeContract
 from tests.clients.contract_line import ConnectionContract, WireContract
-from tests.simulation.bitmex.world import World, make_world
+from tests.simulation.bitmex.world import make_world
 
 QUICK: dict[str, Any] = {
     "ping_interval": 0.1,
@@ -51,8 +50,8 @@ REFUSALS: dict[type[ExchangeError], dict[str, Any]] = {
 }
 
 
-class BitmexBench(Bench):
-    """The venue of `tests.simulation.bitmex.world`; alice is under test and bob trades with her."""
+class BitmexBench(SimulatedBench):
+    """The venue of `tests.simulation.bitmex.world`."""
 
     pair = "BTC/USDT"
     base = "BTC"
@@ -61,9 +60,8 @@ class BitmexBench(Bench):
     lot = Decimal("0.0001")
     symbol = "XBT_USDT"
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.venue = world.venue
+    calls = CALLS
+    own_events = "order,execution"
 
     def client(self, **options: Any) -> BitMEX:
         return self._client("secret-alice", self.venue.endpoint, **options)
@@ -79,62 +77,17 @@ class BitmexBench(Bench):
             id="key-alice", secret=secret, endpoint=endpoint, reactor=reactor, now=self.now, **{**QUICK, **options}
         )
 
-    def now(self) -> datetime:
-        return self.world.clock.now()
-
     def trade(self, side: Side, quantity: Decimal, price: Decimal) -> str:
         return str(self.world.place("bob", self.symbol, side, str(price), int(quantity * 10**8)))
 
-    def withdraw_liquidity(self, id: str) -> None:
-        self.world.core.cancel("bob", int(id))
-
-    def deposit(self, ticker: str, amount: Decimal, address: str) -> None:
-        self.world.core.deposit(ticker, int(amount * 10**8), address)
-
-    def orders_at_venue(self) -> int:
-        return len(self.world.core.open_orders("alice"))
-
     def refuse(self, error: type[ExchangeError]) -> None:
-        self._fault(**REFUSALS[error])
-
-    async def stop(self) -> None:
-        await self.world.stop()
-
-    def drop_line(self) -> None:
-        self._fault(disconnect=True)
-
-    def freeze(self, on: bool) -> None:
-        self._fault(freeze=on)
-
-    def down(self, on: bool) -> None:
-        self._fault(down=on)
-
-    def lose_answer(self, call: str, effect: bool) -> None:
-        self._fault(lose_answer={"call": CALLS[call], "effect": effect})
-
-    def garble_answer(self, call: str) -> None:
-        self._fault(garble_answer={"call": CALLS[call]})
+        self.fault(**REFUSALS[error])
 
     def repeat_answers(self) -> None:
         """HTTP gives one answer to a request: there is nothing to repeat."""
 
-    def delay_answers(self, seconds: float) -> None:
-        self._fault(delay_answers=seconds)
-
-    def garbage(self) -> None:
-        self._fault(garbage=True)
-
-    def drop_events(self, on: bool) -> None:
-        self._fault(drop_events="order,execution" if on else None)
-
-    def repeat_events(self) -> None:
-        self._fault(repeat_events="")
-
     def events_first(self) -> None:
-        self._fault(delay_answers=0.05)
-
-    def _fault(self, **wanted: Any) -> None:
-        self.venue.fault(wanted)
+        self.fault(delay_answers=0.05)
 
 
 class BitmexContract(ExchangeContract, TestCase):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,10 +20,10 @@ from clients.exchange import (
 )
 from clients.kraken import Kraken
 from ilp.simulation.kraken.ids import number_of, order_id
-from tests.clients.bench import Bench
+from tests.clients.bench import Bench, SimulatedBench
 from tests.clients.contract import ExchangeContract
 from tests.clients.contract_line import ConnectionContract, WireContract
-from tests.simulation.kraken.world import World, make_world
+from tests.simulation.kraken.world import make_world
 
 QUICK: dict[str, Any] = {
     "ping_interval": 0.1,
@@ -49,16 +48,16 @@ TEXTS: dict[type[ExchangeError], str] = {
 WRONG = base64.b64encode(b"w" * 64).decode()
 
 
-class KrakenBench(Bench):
-    """The venue of `tests.simulation.kraken.world`; alice is under test and bob trades with her."""
+class KrakenBench(SimulatedBench):
+    """The venue of `tests.simulation.kraken.world`."""
 
     pair = "BTC/USD"
     quote = "USD"
     tick = Decimal("0.1")
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.venue = world.venue
+    calls = CALLS
+    own_events = "executions,balances"
+    all_events = "executions,balances,trade,book"
 
     def client(self, **options: Any) -> Kraken:
         return self._client(self.world.keys["alice"].secret, self.venue.rest, **options)
@@ -73,9 +72,6 @@ class KrakenBench(Bench):
         key = self.world.keys["alice"].id
         return Kraken(id=key, secret=secret, endpoint=endpoint, reactor=reactor, now=self.now, **{**QUICK, **options})
 
-    def now(self) -> datetime:
-        return self.world.clock.now()
-
     def trade(self, side: Side, quantity: Decimal, price: Decimal) -> str:
         return order_id(self.world.place("bob", side, price, quantity))
 
@@ -84,54 +80,8 @@ class KrakenBench(Bench):
         assert number is not None
         self.world.core.cancel("bob", number)
 
-    def deposit(self, ticker: str, amount: Decimal, address: str) -> None:
-        self.world.core.deposit(ticker, self.world.core.currency(ticker).units(amount), address)
-
-    def orders_at_venue(self) -> int:
-        return len(self.world.core.open_orders("alice"))
-
     def refuse(self, error: type[ExchangeError]) -> None:
         self.fault(refuse={"call": CALLS["place"], "text": TEXTS[error]})
-
-    async def stop(self) -> None:
-        await self.world.stop()
-
-    def drop_line(self) -> None:
-        self.fault(disconnect=True)
-
-    def freeze(self, on: bool) -> None:
-        self.fault(freeze=on)
-
-    def down(self, on: bool) -> None:
-        self.fault(down=on)
-
-    def lose_answer(self, call: str, effect: bool) -> None:
-        self.fault(lose_answer={"call": CALLS[call], "effect": effect})
-
-    def garble_answer(self, call: str) -> None:
-        self.fault(garble_answer={"call": CALLS[call]})
-
-    def repeat_answers(self) -> None:
-        self.fault(repeat_answer={"count": 0})
-
-    def delay_answers(self, seconds: float) -> None:
-        self.fault(delay_answers=seconds)
-
-    def garbage(self) -> None:
-        self.fault(garbage=True)
-
-    def drop_events(self, on: bool) -> None:
-        self.fault(drop_events="executions,balances" if on else None)
-
-    def repeat_events(self) -> None:
-        self.fault(repeat_events="executions,balances,trade,book")
-
-    def events_first(self) -> None:
-        self.fault(events_first=True)
-
-    def fault(self, **wanted: Any) -> None:
-        """Switch misbehaviour."""
-        self.venue.faults.apply(wanted)
 
 
 class KrakenContract(ExchangeContract, TestCase):

@@ -452,7 +452,7 @@ class HoldingTests(SputnikCase):
     @asynchronous
     async def test_a_fill_is_booked_once_however_it_is_told(self) -> None:
         client, recorder = await self.connected()
-        self.fault(duplicate_events="feeds.user.transactions")
+        self.fault(repeat_events="feeds.user.transactions")
         await self.rest(client, Side.SELL, lots=1)
         self.bench.trade(Side.BUY, D("0.01"), D(70000))
         await recorder.until("fill")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +18,10 @@ from clients.exchange import (
     Unreachable,
 )
 from clients.sputnik import Sputnik
-from tests.clients.bench import Bench
+from tests.clients.bench import Bench, SimulatedBench
 from tests.clients.contract import ExchangeContract
 from tests.clients.contract_line import ConnectionContract, WireContract
-from tests.simulation.sputnik.world import World, make_world
+from tests.simulation.sputnik.world import make_world
 
 QUICK = {
     "ping_interval": 0.1,
@@ -48,12 +47,12 @@ CODES: dict[type[ExchangeError], str] = {
 }
 
 
-class SputnikBench(Bench):
-    """The venue of `tests.simulation.sputnik.world`; alice is under test and bob trades with her."""
+class SputnikBench(SimulatedBench):
+    """The venue of `tests.simulation.sputnik.world`."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.venue = world.venue
+    calls = PROCEDURES
+    own_events = "feeds.user."
+    all_events = "feeds."
 
     def client(self, **options: Any) -> Sputnik:
         return self._client("secret-alice", self.venue.endpoint, **options)
@@ -69,62 +68,14 @@ class SputnikBench(Bench):
             id="alice", secret=secret, endpoint=endpoint, reactor=reactor, now=self.now, **{**QUICK, **options}
         )
 
-    def now(self) -> datetime:
-        return self.world.clock.now()
-
     def trade(self, side: Side, quantity: Decimal, price: Decimal) -> str:
         return str(self.world.place("bob", self.pair, side, int(price * 100), int(quantity * 10**8)))
 
-    def withdraw_liquidity(self, id: str) -> None:
-        self.world.core.cancel("bob", int(id))
-
-    def deposit(self, ticker: str, amount: Decimal, address: str) -> None:
-        self.world.core.deposit(ticker, int(amount * 10**8), address)
-
-    def orders_at_venue(self) -> int:
-        return len(self.world.core.open_orders("alice"))
-
     def refuse(self, error: type[ExchangeError]) -> None:
-        self._fault(refuse={"call": PROCEDURES["place"], "code": CODES[error]})
-
-    async def stop(self) -> None:
-        await self.world.stop()
+        self.fault(refuse={"call": PROCEDURES["place"], "code": CODES[error]})
 
     def drop_line(self) -> None:
-        self._fault(disconnect=1006)
-
-    def freeze(self, on: bool) -> None:
-        self._fault(freeze=on)
-
-    def down(self, on: bool) -> None:
-        self._fault(down=on)
-
-    def lose_answer(self, call: str, effect: bool) -> None:
-        self._fault(lose_answer={"call": PROCEDURES[call], "effect": effect})
-
-    def garble_answer(self, call: str) -> None:
-        self._fault(garble_answer={"call": PROCEDURES[call]})
-
-    def repeat_answers(self) -> None:
-        self._fault(repeat_answer={"count": 0})
-
-    def delay_answers(self, seconds: float) -> None:
-        self._fault(delay_answers=seconds)
-
-    def garbage(self) -> None:
-        self._fault(garbage=True)
-
-    def drop_events(self, on: bool) -> None:
-        self._fault(drop_events="feeds.user." if on else None)
-
-    def repeat_events(self) -> None:
-        self._fault(duplicate_events="feeds.")
-
-    def events_first(self) -> None:
-        self._fault(events_before_answer=True)
-
-    def _fault(self, **wanted: Any) -> None:
-        self.venue.faults.apply(wanted)
+        self.fault(disconnect=1006)
 
 
 class SputnikContract(ExchangeContract, TestCase):

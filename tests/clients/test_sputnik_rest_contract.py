@@ -45,7 +45,7 @@ class RestBench(SputnikBench):
         self._returning = reactor.callLater(OUTAGE, self.down, False)  # type: ignore[attr-defined]
 
     def garbage(self) -> None:
-        self._fault(garble_answer={"call": "rpc.market.get_order_book"})
+        self.fault(garble_answer={"call": "rpc.market.get_order_book"})
 
     async def stop(self) -> None:
         if self._returning is not None and self._returning.active():

@@ -8,7 +8,7 @@ may be left out (every procedure, one call; a count of 0 means until cleared).
 key                       value              what happens
 ========================= ================== =========================================================================
 `drop_events`             topic prefix, null events of these topics are not sent
-`duplicate_events`        topic prefix, null events of these topics are sent twice
+`repeat_events`           topic prefix, null events of these topics are sent twice
 `delay_answers`           seconds            every RESULT comes that much later; the operation is done at once
 `lose_answer`             call rule          no answer; `"effect": false` in the rule: the operation is not done either
 `time_out`                call rule          `exceptions/zmq/call-timed-out`; `effect` as above
@@ -19,7 +19,7 @@ key                       value              what happens
 `disconnect`              1006 or 1011       every connection ends now: dropped, or closed with that code
 `down`                    boolean            connections are dropped and refused until it is false again
 `freeze`                  boolean            nothing is read or sent, no pong either; what was held back follows at the end
-`events_before_answer`    boolean            order and fill events come before the answer to `place_order`
+`events_first`            boolean            order and fill events come before the answer to `place_order`
 `cancel_all`              ticker, or true    all orders of the contract (of all) are cancelled uninvited
 `restart`                 true               orders cancelled, connections dropped, books unknown until the next publication
 `hold_withdrawals`        boolean            withdrawals stay pending
@@ -107,9 +107,9 @@ class Faults(Misbehaviour):
     done: ClassVar[frozenset[Any]] = frozenset(Kind) - {Kind.REFUSE}
     lasting: ClassVar[Mapping[str, Reader]] = {
         "drop_events": prefixes,
-        "duplicate_events": prefixes,
+        "repeat_events": prefixes,
         "delay_answers": seconds,
-        "events_before_answer": flag,
+        "events_first": flag,
         "strict_features": flag,
         "strict_totp": flag,
         "silent_schema_errors": flag,
@@ -138,9 +138,9 @@ class Faults(Misbehaviour):
     }
 
     drop_events: tuple[str, ...] = ()
-    duplicate_events: tuple[str, ...] = ()
+    repeat_events: tuple[str, ...] = ()
     delay_answers: float = 0.0
-    events_before_answer: bool = False
+    events_first: bool = False
     strict_features: bool = False
     strict_totp: bool = False
     silent_schema_errors: bool = False
@@ -150,4 +150,4 @@ class Faults(Misbehaviour):
         """How often an event of *topic* is sent: 0, 1 or 2 times."""
         if topic.startswith(self.drop_events):
             return 0
-        return 2 if topic.startswith(self.duplicate_events) else 1
+        return 2 if topic.startswith(self.repeat_events) else 1

@@ -83,7 +83,7 @@ class Trader:
             raise Refusal(Code.ZERO_PRICE_QUANTITY)
 
         def accepted(event: Event) -> None:
-            if isinstance(event, OrderAccepted) and not self.faults.events_before_answer:
+            if isinstance(event, OrderAccepted) and not self.faults.events_first:
                 request.succeed(event.order.id)
 
         stop = self.core.subscribe(accepted)

@@ -170,7 +170,7 @@ class AnswerTests(FaultTestCase):
         self.world.place("bob", "BTC/HUF", "SELL", 6000000, 1000000)
         alice = await self.world.login("alice")
         await alice.subscribe(user_topic("orders", "alice"), user_topic("fills", "alice"))
-        self.fault(events_before_answer=True)
+        self.fault(events_first=True)
         alice.put(48, 900, {}, PLACE, [BUY])
         kinds = [topic.split(".")[2] for topic, _ in await alice.events(3)]
         self.assertEqual(kinds, ["orders", "orders", "fills"])
@@ -198,7 +198,7 @@ class EventTests(FaultTestCase):
         alice = await self.world.login("alice")
         topic = user_topic("orders", "alice")
         await alice.subscribe(topic)
-        self.fault(duplicate_events="feeds.user")
+        self.fault(repeat_events="feeds.user")
         await alice.result(PLACE, BUY)
         first, second = await alice.events(2)
         self.assertEqual(first, second)
