@@ -28,7 +28,7 @@ from clients.exchange import (
 )
 from ilp.journal.entries import FillEntry, OrderEntry, OrderState, Purpose
 from ilp.trading.gate import Gate, OrderRequest, TurnedAway
-from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill, sum_by_order
+from ilp.trading.own import Growth, OwnOrder, is_final, is_priced, reported_fill, sum_by_order
 from ilp.trading.reader import Reader
 
 __all__ = ["MARGIN", "Desk", "Listener"]
@@ -416,7 +416,14 @@ class Desk:
         :param read: the record was asked for.  Price and quantity, which an amendment changes back and forth, are believed
             from such a record only: an event may be older than what we know.
         """
-        self.filled(order, reported_fill(record), record.get("average_price"), record.get("fees", {}))
+        filled = reported_fill(record)
+        if order.earlier and filled > order.filled and not is_priced(record):
+            # Nobody waits for it as for a fill of now: the records of the venue tell what it cost, and no one has to guess.
+            order.unpriced = max(order.unpriced, filled)
+            order.check_at = self.seconds()
+            self._touch(order)
+            return
+        self.filled(order, filled, record.get("average_price"), record.get("fees", {}))
         if order.final:
             return
         self._touch(order)
@@ -430,6 +437,13 @@ class Desk:
         """Take a cumulative quantity; one that is not larger than what is known says nothing."""
         if filled > order.filled:
             self._grown(order, order.grow(filled, None, average, fees), None)
+
+    def looked_up(self, order: OwnOrder, sums: Mapping[str, tuple[Decimal, Decimal, Mapping[str, Decimal]]]) -> None:
+        """Take what the venue's records tell of an order's fills, *sums* by order id; what they leave out is assumed."""
+        if order.order_id is not None and order.order_id in sums:
+            self.filled(order, *sums[order.order_id])
+        order.earlier = False
+        self.filled(order, order.unpriced, None, {})
 
     def finish(self, order: OwnOrder, state: OrderState, note: str = "") -> None:
         """Nothing more can happen to the order."""

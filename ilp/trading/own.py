@@ -12,7 +12,7 @@ from clients.exchange import Fill, Order, Side
 from ilp.journal.entries import FINAL_ORDER_STATES, FillEntry, OrderEntry, OrderState, Purpose
 from ilp.trading.steps import plain
 
-__all__ = ["Growth", "OwnOrder", "Traded", "is_final", "reported_fill", "sum_by_order", "sum_fills"]
+__all__ = ["Growth", "OwnOrder", "Traded", "is_final", "is_priced", "reported_fill", "sum_by_order", "sum_fills"]
 
 ZERO = Decimal(0)
 
@@ -29,6 +29,8 @@ class OwnOrder:
     :ivar check_at: reactor seconds at which the venue's records are to be asked, None while there is no doubt.
     :ivar expires: reactor seconds at which what is left is to be cancelled.
     :ivar misses: complete readings of the venue's records that did not contain it.
+    :ivar earlier: of an earlier run, and its fills meanwhile were not looked up yet; `unpriced`: how far it was filled then,
+        as a record without price or fee told.
     :ivar lost: given up because it left no trace there; should it turn up after all, it is still ours.
     :ivar sent: reactor seconds when it was sent; `slow`: its answer is late, what the venue tells may speak of it already.
     :ivar happened: the venue's own time of the newest fill that it told one by one.
@@ -59,6 +61,8 @@ class OwnOrder:
     check_at: float | None = None
     expires: float | None = None
     misses: int = 0
+    earlier: bool = False
+    unpriced: Decimal = ZERO
     lost: bool = False
     sent: float = 0.0
     slow: bool = False
@@ -123,6 +127,7 @@ class OwnOrder:
             fees={} if known is None else dict(known.fees),
             check_at=seconds,
             since_unknown=seconds,
+            earlier=True,
             note="found in the journal",
         )
 
@@ -201,6 +206,11 @@ def reported_fill(record: Order) -> Decimal:
 def is_final(record: Order) -> bool:
     """Whether the venue says that nothing more can happen to the order."""
     return record.get("final", record["is_cancelled"] or record["quantity_left"] <= 0)
+
+
+def is_priced(record: Order) -> bool:
+    """Whether the venue says what the filled quantity cost."""
+    return record.get("average_price") is not None or bool(record.get("fees"))
 
 
 def sum_fills(fills: Iterable[Fill]) -> dict[str, tuple[Decimal, Decimal, dict[str, Decimal]]]:
