@@ -5,7 +5,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot test check accept cover faults mutate-config kill lock clean
+.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot test check accept cover faults mutate-config kill conformance-bitmex lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
@@ -62,10 +62,15 @@ mutate-config: $(VENV)/.run ## spoil configurations in every way: none may be ac
 kill: $(VENV)/.run ## kill the daemon N times (default 1,000) at random moments: nothing may be lost, doubled or left
 	$(RUN) -m tests.tools.kill $(or $(N),1000)
 
+conformance-bitmex: $(VENV)/.test ## BitMEX's sample market maker against the simulated venue, in an environment of its own
+	test -x .venv-bitmex/bin/python || $(PYTHON) -m venv .venv-bitmex
+	.venv-bitmex/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/conformance-bitmex.txt
+	$(RUN) -m twisted.trial tests.simulation.bitmex.test_foreign.MarketMakerTests
+
 lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
-	cd requirements && for part in run test dev; do \
+	cd requirements && for part in run test dev conformance-bitmex; do \
 	  ../$(RUN) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --upgrade -q $$part.in -o $$part.txt || exit 1; done
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) _trial_temp* .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-bitmex _trial_temp* .mypy_cache .ruff_cache .hypothesis build *.egg-info
