@@ -44,6 +44,7 @@ class Tracked:
 
     @property
     def id(self) -> str:
+        """The venue's id."""
         return str(self.row["orderID"])
 
     @property

@@ -56,7 +56,8 @@ class Administered(Protocol):
     """A venue as its administrator sees it."""
 
     @property
-    def core(self) -> Core: ...
+    def core(self) -> Core:
+        """The exchange behind it."""
 
     def fault(self, wanted: Mapping[str, Any]) -> Document:
         """Switch misbehaviour on or off; the switches as they are then.  Raises `BadRequest`."""

@@ -39,22 +39,27 @@ class ListedAsset:
 
     @property
     def code(self) -> str:
+        """What the core and WebSocket v2 call it: `BTC`."""
         return self.currency.ticker
 
     @property
     def altname(self) -> str:
+        """What REST calls it in pairs: `XBT`."""
         return _ALTNAMES.get(self.code, self.code)
 
     @property
     def id(self) -> str:
+        """What REST calls it in ledgers and balances: `XXBT`."""
         return f"Z{self.code}" if self.code in _OLD_FIAT else _OLD_CRYPTO.get(self.code, self.code)
 
     @property
     def decimals(self) -> int:
+        """Decimals of its smallest unit."""
         return _decimals(self.currency.amount(1))
 
     @property
     def is_fiat(self) -> bool:
+        """Money of a bank, not of a chain."""
         return self.code in FIAT
 
     def text(self, units: int) -> str:
@@ -96,51 +101,64 @@ class ListedPair:
 
     @property
     def symbol(self) -> str:
+        """`BTC/USD`."""
         return self.pair.ticker
 
     @property
     def altname(self) -> str:
+        """`XBTUSD`."""
         return f"{self.base.altname}{self.quote.altname}"
 
     @property
     def wsname(self) -> str:
+        """`XBT/USD`, as WebSocket v1 wrote it."""
         return f"{self.base.altname}/{self.quote.altname}"
 
     @property
     def id(self) -> str:
+        """`XXBTZUSD`, the key of REST answers."""
         return f"{self.base.id}{self.quote.id}"
 
     @property
     def tick(self) -> Decimal:
+        """Step of prices."""
         return self.pair.price(self.pair.tick)
 
     @property
     def price_decimals(self) -> int:
+        """Decimals of its prices."""
         return _decimals(self.tick)
 
     @property
     def lot_decimals(self) -> int:
+        """Decimals of its volumes."""
         return _decimals(self.pair.quantity(self.pair.lot))
 
     @property
     def minimum(self) -> Decimal:
+        """Least volume of an order."""
         return self.pair.quantity(max(self.pair.min_quantity, self.pair.lot))
 
     @property
     def least_value(self) -> Decimal:
+        """Least value of an order, in the quote."""
         return self.pair.quote.amount(self.pair.min_value)
 
     @property
     def status(self) -> str:
+        """`online`, or `cancel_only` when it is switched off."""
         return "online" if self.pair.active else "cancel_only"
 
     def price_text(self, wire: int) -> str:
+        """A price as REST writes it."""
         return f"{self.pair.price(wire):.{self.price_decimals}f}"
 
     def volume_text(self, wire: int) -> str:
+        """A volume as REST writes it."""
         return f"{self.pair.quantity(wire):.8f}"
 
     def cost_text(self, units: int) -> str:
+        """An amount of the quote as REST writes it."""
         return f"{self.pair.quote.amount(units):.5f}"
 
     def document(self) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Info:
         calls.register("rpc.private.foobar", lambda _request, x: x, Parameter("x", string))
 
     def get_exchange_info(self, _request: Request) -> dict[str, str]:
+        """What the exchange says of itself."""
         return {
             "exchange_name": self.core.venue,
             "corporate_name": "Simulated Exchange",
@@ -54,6 +55,7 @@ class Info:
         }
 
     def get_audit(self, _request: Request) -> dict[str, Any]:
+        """Assets and liabilities, as the exchange publishes them."""
         stamp = micros(self.core.now())
         house = self.core.house()
         liabilities: dict[str, dict[str, int]] = {name: held for name, held in house.items() if name != CASH}

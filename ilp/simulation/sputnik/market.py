@@ -65,14 +65,17 @@ class Market:
             raise Refusal(Code.NO_SUCH_TICKER, ticker)
 
     def get_markets(self, _request: Request) -> dict[str, Any]:
+        """Every contract by ticker."""
         return {contract.ticker: contract.wire() for contract in self.contracts()}
 
     def get_order_book(self, _request: Request, ticker: str) -> dict[str, Any]:
+        """The book of one contract, aggregated."""
         self._known(ticker)
         book = self.feeds.published.get(ticker, BookSnapshot(ticker, (), ()))
         return book_document(book, self.feeds.shuffler)
 
     def get_trade_history(self, _request: Request, ticker: str, start: int | None, end: int | None) -> list[Any]:
+        """Trades between two times; without them those of the last hour."""
         self._known(ticker)
         now = self.core.now()
         first, last = instant(start or None, now - timedelta(hours=1)), instant(end or None, now + _AHEAD)
@@ -81,6 +84,7 @@ class Market:
     def get_ohlcv_history(
         self, _request: Request, ticker: str, period: str, start: int | None, end: int | None
     ) -> dict[str, Any]:
+        """Bars between two times, by their opening."""
         self._known(ticker)
         now = self.core.now()
         first, last = instant(start or None, now - timedelta(days=60)), instant(end or None, now + _AHEAD)
@@ -88,6 +92,7 @@ class Market:
         return {str(bar["open_timestamp"]): bar for bar in bars}
 
     def get_safe_prices(self, _request: Request, tickers: list[str] | None) -> dict[str, int]:
+        """The prices that margins are reckoned with."""
         safe = self.feeds.safe_prices
         wanted = list(safe) if tickers is None else tickers
         if any(ticker not in safe for ticker in wanted):

@@ -47,9 +47,11 @@ class Registrar:
         return username
 
     def get_reset_token(self, _request: Request, username: str) -> None:
+        """Make the token that the original mails to the user; it allows a new password."""
         self.members.issue_reset(username)
 
     def change_password_token(self, _request: Request, username: str, stored: str, token: str) -> None:
+        """Set a password with such a token."""
         if username not in self.members:
             raise Refusal(Code.NO_SUCH_USER)
         member = self.members[username]

@@ -36,10 +36,12 @@ class Caller(Protocol):
     """Who is asking."""
 
     @property
-    def authid(self) -> str: ...
+    def authid(self) -> str:
+        """Who calls."""
 
     @property
-    def authrole(self) -> str: ...
+    def authrole(self) -> str:
+        """In which role."""
 
 
 class Subscriber(Protocol):
@@ -55,16 +57,20 @@ class Incoming(Protocol):
     """One CALL that waits for its answer."""
 
     @property
-    def procedure(self) -> str: ...
+    def procedure(self) -> str:
+        """Its URI."""
 
     @property
-    def caller(self) -> Caller: ...
+    def caller(self) -> Caller:
+        """Who called."""
 
     @property
-    def args(self) -> list[Any]: ...
+    def args(self) -> list[Any]:
+        """Positional arguments."""
 
     @property
-    def kwargs(self) -> dict[str, Any]: ...
+    def kwargs(self) -> dict[str, Any]:
+        """Named arguments."""
 
     def answer(self, envelope: object) -> None:
         """Send the RESULT with that one argument; nothing happens when the session is gone."""

@@ -45,6 +45,7 @@ class Token:
         calls.register("rpc.token.disable_totp", self.disable_totp, Parameter("otp", string))
 
     def get_cookie(self, request: Request) -> str:
+        """A text that logs in again without the password."""
         login = self.members[request.username].login
         if login.cookie is None:
             login.cookie = self.authenticator.token()
@@ -55,12 +56,14 @@ class Token:
         self.members[request.username].login.cookie = None
 
     def change_password(self, request: Request, old: str, new: str) -> None:
+        """Set another password; wants the old one."""
         login = self.members[request.username].login
         if login.stored != old:
             raise Refusal(Code.PASSWORD_MISMATCH)
         login.stored = new
 
     def get_new_api_credentials(self, request: Request, expiration: int | None, otp: str | None) -> dict[str, Any]:
+        """A fresh key and secret; the old pair is void."""
         if otp is None:
             raise Refusal(Code.GENERIC)
         check_otp(self.members, self.faults, request.username, otp)
@@ -69,6 +72,7 @@ class Token:
         return {"key": pair.key, "secret": pair.secret, "expiration": micros(expires)}
 
     def enable_totp(self, request: Request) -> str:
+        """Begin with one-time codes: their secret."""
         login = self.members[request.username].login
         if login.totp_active:
             raise Refusal(Code.TOTP_ALREADY_ENABLED)
@@ -76,6 +80,7 @@ class Token:
         return login.totp
 
     def verify_totp(self, request: Request, otp: str) -> bool:
+        """Prove that the codes are right; they are wanted from now on."""
         login = self.members[request.username].login
         if login.totp_active:
             raise Refusal(Code.TOTP_ALREADY_ENABLED)
@@ -85,6 +90,7 @@ class Token:
         return login.totp_active
 
     def disable_totp(self, request: Request, otp: str) -> bool:
+        """No more one-time codes."""
         login = self.members[request.username].login
         if not login.totp_active:
             raise Refusal(Code.TOTP_NOT_ENABLED)

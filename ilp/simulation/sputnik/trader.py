@@ -99,9 +99,11 @@ class Trader:
         return placed.id
 
     def cancel_order(self, request: Request, id: int) -> bool:
+        """Take an own order off the book."""
         return self.core.cancel(request.username, id)
 
     def get_open_orders(self, request: Request) -> dict[str, Any]:
+        """Own orders that rest, by id."""
         if request.username not in self.core.accounts:
             return {}  # logged in by the name of an API key
         return {str(order.id): order_document(order) for order in self.core.open_orders(request.username)}
@@ -109,6 +111,7 @@ class Trader:
     # ------------------------------------------------------------------------------------------------------ holdings
 
     def get_positions(self, request: Request) -> dict[str, Any]:
+        """What the account holds, by contract."""
         if request.username not in self.core.accounts:
             return {}
         holdings = self.core.holdings(request.username)
@@ -118,6 +121,7 @@ class Trader:
         }
 
     def get_transaction_history(self, request: Request, start: int | None, end: int | None) -> list[dict[str, Any]]:
+        """The account's bookings between two times."""
         now = self.core.now()
         first, last = instant(start, now - timedelta(days=30)), instant(end, now)
         return [history_document(line) for line in self.core.postings(request.username, first, last)]
@@ -125,16 +129,20 @@ class Trader:
     # --------------------------------------------------------------------------------------------------------- money
 
     def get_current_address(self, request: Request, ticker: str) -> str:
+        """Where deposits of a currency go now."""
         return self.core.current_address(request.username, ticker)
 
     def get_new_address(self, request: Request, ticker: str) -> str:
+        """A fresh address; the old one is retired."""
         return self.core.new_address(request.username, ticker)
 
     def get_deposit_instructions(self, _request: Request, ticker: str) -> str:
+        """What a depositor is told."""
         self.core.currency(ticker)
         return "<p>Please deposit to this address</p>"
 
     def request_withdrawal(self, request: Request, ticker: str, amount: int, address: str, otp: str | None) -> bool:
+        """Ask for money to be sent; it leaves the account at once."""
         if amount <= 0:
             raise Refusal(Code.INVALID_WITHDRAWAL_AMOUNT)
         check_otp(self.members, self.faults, request.username, otp)
@@ -147,6 +155,7 @@ class Trader:
     # ------------------------------------------------------------------------------------------------------- oneself
 
     def get_permissions(self, request: Request) -> dict[str, Any]:
+        """What the account may do, under the original's name for it."""
         account = self.core.account(request.username)
         name = "Full" if account.may_trade else "NoTrade" if account.may_withdraw else "Default"
         return {
@@ -159,6 +168,7 @@ class Trader:
         }
 
     def get_profile(self, request: Request) -> dict[str, Any]:
+        """Name, address and settings of the user."""
         member = self.members[request.username]
         return {
             "email": member.profile.email,
