@@ -22,7 +22,7 @@ from clients.exchange import OHLCV, Book, BookRow, ExchangeError, IExchange, IRa
 from clients.rates_arithmetic import NoRate, Rate, around, drift, legs
 from clients.rates_feed import bar, option, utc_now
 
-__all__ = ["Peg", "VenueOptions", "VenueRates", "is_venue"]
+__all__ = ["Peg", "VenueOptions", "VenueRates", "chain", "is_venue"]
 
 _ONE = Decimal(1)
 _MOVED = Decimal("0.0001")  # told at once; smaller moves at the next look
@@ -133,7 +133,7 @@ class VenueRates(Emitter):
         self._reactor, self._now, self._options = reactor, now, options or VenueOptions()
         self._factor = option("rate_age_factor", rate_age_factor, 0, 10)
         self._ticker = ticker
-        self._chain, self._off = _chain(ticker, self._options)
+        self._chain, self._off = chain(ticker, self._options)
         self._books: dict[str, tuple[Book, float, datetime]] = {}
         self._connected = False
         self._told: Decimal | None = None
@@ -301,7 +301,7 @@ class VenueRates(Emitter):
 # --------------------------------------------------------------------------------------------------------- arithmetic
 
 
-def _chain(ticker: str, options: VenueOptions) -> tuple[tuple[_Step, ...], Decimal]:
+def chain(ticker: str, options: VenueOptions) -> tuple[tuple[_Step, ...], Decimal]:
     """The way through the pairs, and what its pegs may be off by together; `ValueError` where there is none."""
     base, quote = legs(ticker)
     pegs = {peg.coin: peg for peg in options.pegs}

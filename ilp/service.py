@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.reflect import namedAny
 from twisted.web.client import HTTPConnectionPool
 
-from clients.exchange import ExchangeError, IExchange, IRateFeed
+from clients.exchange import ExchangeError, IExchange
 from clients.http import persistent_client
 from ilp.accounts.keeper import AccountedJournal
 from ilp.alarms.channels import channels
@@ -31,6 +31,7 @@ from ilp.alarms.outbox import Outbox
 from ilp.alarms.watch import Watch
 from ilp.bookkeeping import accounted, keep_books
 from ilp.clock import WorldClock
+from ilp.feeds import feed_of
 from ilp.heartbeat import Heartbeat
 from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
@@ -42,7 +43,8 @@ from ilp.parameters import InvalidParameters, Table, restored
 from ilp.probe import Probe
 from ilp.settings import Connection, Settings
 from ilp.settings_file import Loaded
-from ilp.simulation.embedded import EMBEDDED, Embedded
+from ilp.simulation.embedded import EMBEDDED, embed
+from ilp.simulation.embedded_kraken import CannotEmbed
 from ilp.simulation.recordings import RecordingError
 from ilp.trading.trader import Trader
 from web.service import CannotServe, WebService
@@ -54,7 +56,16 @@ CONNECT_TIMEOUT = 10.0  # reactor seconds, to where alarms go
 RANDOM = "random"  # a user's password in the file that means: make one anew at each start and print it
 HISTORY = timedelta(days=7)
 # What an operator can mend: said in one sentence, without a traceback.
-EXPECTED = (JournalError, ExchangeError, CannotServe, CannotListenError, RecordingError, InvalidParameters, OSError)
+EXPECTED = (
+    JournalError,
+    ExchangeError,
+    CannotServe,
+    CannotListenError,
+    CannotEmbed,
+    RecordingError,
+    InvalidParameters,
+    OSError,
+)
 
 
 class Daemon(Service):
@@ -75,7 +86,7 @@ class Daemon(Service):
         self.operator: Operator | None = None
         self.trader: Trader | None = None
         self.web: WebService | None = None
-        self.embedded: Embedded | None = None
+        self.embedded: Any = None  # an `Embedded` or an `EmbeddedKraken`
         self.heartbeat: Heartbeat | None = None
         self._journal: RecentJournal | None = None
         self._books: AccountedJournal | None = None
@@ -116,8 +127,8 @@ class Daemon(Service):
         settings = evolve(settings, parameters=table.parameters(settings.limits))
         connections: Mapping[str, Connection] = settings.connections
         if any(connection.endpoint == EMBEDDED for connection in connections.values()):
-            self.embedded = await Embedded.begin(settings, clock)
-            connections = self.embedded.connections(connections)
+            self.embedded = await embed(settings, clock)
+            connections = self.embedded.connections(settings)
             for line in self.embedded.lines():
                 print(line, file=self._out, flush=True)
         await self._start_trading(settings, connections, clock, table, version, notices)
@@ -134,7 +145,7 @@ class Daemon(Service):
         journal = self._journal
         assert journal is not None  # `_start` opened it
         venues = clients_of(connections, clock, settings)
-        feed: IRateFeed = client(connections["fiat"], "fiat", clock, settings)
+        feed = feed_of(connections, clock, settings, feed_client(clock, settings))
         self.trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
         waiting = self.trader.recorder
         self.metrics.gauges["ilp_journal_waiting"] = "Records that are not written yet.", lambda: float(waiting.waiting)
@@ -255,12 +266,26 @@ def clients_of(connections: Mapping[str, Connection], clock: WorldClock, setting
     }
 
 
-def client(connection: Connection, name: str, clock: WorldClock, settings: Settings, roles: Sequence[str] = ()) -> Any:
+def feed_client(clock: WorldClock, settings: Settings) -> Callable[[Connection, str, str], Any]:
+    """What makes a feed's client; see `ilp.feeds`."""
+    return lambda connection, role, tickers: client(connection, role, clock, settings, tickers=tickers)
+
+
+def client(
+    connection: Connection,
+    name: str,
+    clock: WorldClock,
+    settings: Settings,
+    roles: Sequence[str] = (),
+    tickers: str | None = None,
+) -> Any:
     """A client of the class that *connection* names, given what its constructor asks for.
 
     :param name: how errors call it where the class takes a name.
     :param roles: `source` and `target` as far as it serves them: the pairs that it follows.
+    :param tickers: those pairs, where they are others.
     """
+    followed = ", ".join(settings.tickers[role] for role in roles or [name] if role in settings.tickers)
     made: Any = namedAny(connection.module)
     known = _parameters(made)
     given: dict[str, Any] = {
@@ -270,7 +295,7 @@ def client(connection: Connection, name: str, clock: WorldClock, settings: Setti
         "reactor": clock.reactor,
         "now": clock.now,
         "name": name,
-        "tickers": ", ".join(settings.tickers[role] for role in roles or [name] if role in settings.tickers),
+        "tickers": followed if tickers is None else tickers,
         "rate_spread": settings.rate_spread,
         "rate_age_factor": settings.rate_age_factor,
         "max_fixing_age": max(1, int(settings.ages.fixing // 86400)),

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 __all__ = [
     "ACCOUNT",
+    "EMBEDDED",
     "Ages",
     "AlarmRules",
     "Connection",
@@ -29,6 +30,8 @@ __all__ = [
     "Web",
 ]
 
+EMBEDDED = "embedded"
+"""The endpoint of a venue that the daemon itself runs."""
 ACCOUNT = "account"
 """How the one account is called on which both pairs are traded."""
 
@@ -279,6 +282,8 @@ class Settings:
     guardian: GuardianRules = GuardianRules()
     mode: Mode = "live"
     dry_run: DryRun = DryRun()
+    rate_stale: float = 7200.0  # world seconds
+    rate_band: Decimal = Decimal("0.005")
     one_account: bool = False
 
     def account_of(self, role: str) -> str:

@@ -6,30 +6,79 @@ Imports client classes to know their options; makes none and opens no connection
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.python.reflect import namedAny
 
-from ilp.settings import Connection, Mode
-from ilp.settings_keys import CONNECTION_KEYS
+from clients.option_values import read_options
+from clients.rates_venue import VenueOptions, chain, is_venue
+from ilp.feeds import rate_ticker
+from ilp.settings import EMBEDDED, Connection, Mode
+from ilp.settings_keys import CONNECTION_KEYS, FEED_SECTIONS
 from ilp.settings_reader import Reader, masked, nearest
 
-__all__ = ["connections_of", "is_one_account", "mode_of"]
+__all__ = ["connections_of", "is_one_account", "mode_of", "section_of"]
 
-EMBEDDED = "embedded"  # the endpoint of a venue that the daemon itself runs
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def connections_of(reader: Reader, values: Mapping[str, Any]) -> dict[str, Connection]:
     """How to reach each role; a target on the source's account has the source's connection."""
     found: dict[str, Connection] = {}
-    for role in ("source", "target", "fiat"):
+    for role in ("source", "target"):
         if (module := values[f"modules.{role}"]) is not None:
             shared = role == "target" and _names_the_source(reader, module, values["modules.source"])
             found[role] = found["source"] if shared and "source" in found else _connection(reader, role, module)
+    return found | _feeds(reader, values["modules.fiat"] or (), values)
+
+
+def _feeds(reader: Reader, modules: Sequence[str], values: Mapping[str, Any]) -> dict[str, Connection]:
+    """How to reach each feed of rates: `fiat`, `fiat_2`, … in order of trust."""
+    found: dict[str, Connection] = {}
+    for module, section in zip(modules, FEED_SECTIONS, strict=False):
+        role = section.replace("_connection", "")
+        found[role] = _connection(reader, role, module)
+        _check_feed(reader, section, module, found[role], values, alone=len(modules) == 1)
+    for section in FEED_SECTIONS[max(len(modules), 1) :]:
+        if modules and reader.parser.has_section(section):
+            reader.fault(section, "", "", f"is for a feed that [modules] fiat does not name; it names {len(modules)}")
     return found
+
+
+def _check_feed(
+    reader: Reader, section: str, module: str, connection: Connection, values: Mapping[str, Any], *, alone: bool
+) -> None:
+    kind: Any = _class(connection.module)
+    if kind is None:
+        return
+    if not is_venue(kind):
+        if not alone and not hasattr(kind, "rate"):
+            reader.fault(
+                "modules", "fiat", module, "tells of no age of its rates; it can be the only feed, not one of several"
+            )
+        return
+    if connection.endpoint == EMBEDDED:
+        reader.fault(section, "endpoint", EMBEDDED, "is for feeds; a venue as a feed has an address of its own")
+    tickers = {role: values[f"tickers.{role}"] for role in ("source", "target")}
+    try:
+        choices = read_options(
+            VenueOptions, {name: text for name, text in connection.options.items() if name in VenueOptions.names()}
+        )
+        if None not in tickers.values() and (ticker := rate_ticker(tickers)):
+            chain(ticker, choices)
+    except ValueError as error:
+        name, _, rule = str(error).partition(": ")
+        reader.fault(section, name, connection.options.get(name, ""), rule)
+
+
+def _class(dotted: str) -> Any:
+    """The class of that name; None where there is none, which is a fault that was told already."""
+    try:
+        return namedAny(dotted)
+    except Exception:  # noqa: BLE001  an import can fail in any way
+        return None
 
 
 def _names_the_source(reader: Reader, module: str, source: str | None) -> bool:
@@ -107,8 +156,14 @@ def _is_real(connection: Connection) -> bool:
     return endpoint is not None and endpoint.default is not inspect.Parameter.empty
 
 
+def section_of(role: str) -> str:
+    """The section that says how a role is reached: `fiat_connection_2` for `fiat_2`."""
+    name, _, number = role.partition("_")
+    return f"{name}_connection" + (f"_{number}" if number else "")
+
+
 def _connection(reader: Reader, role: str, module: str) -> Connection:
-    section = f"{role}_connection"
+    section = section_of(role)
     dotted, known = _client(reader, role, module)
     texts: dict[str, str] = {}
     names = reader.parser.options(section) if reader.parser.has_section(section) else []
@@ -131,15 +186,25 @@ def _client(reader: Reader, role: str, module: str) -> tuple[str, tuple[str, ...
         except Exception as error:  # noqa: BLE001 - an import can fail in any way, and the operator must hear which
             if isinstance(error, (ImportError, AttributeError)) or type(error).__name__ == "ModuleNotFound":
                 continue
-            reader.fault("modules", role, module, f"cannot be imported: {type(error).__name__}: {error}")
+            reader.fault(
+                "modules", role.partition("_")[0], module, f"cannot be imported: {type(error).__name__}: {error}"
+            )
             return dotted, None
         if inspect.isclass(client):
             # What the wiring gives, and what only tests do; the rates' spread and its growth are keys of [data].
             wired = ("self", "reactor", "now", "name", "options", "random", "http", "rate_spread", "rate_age_factor")
             options = [name for name in inspect.signature(client).parameters if name not in wired]
-            named = getattr(client, "option_names", ())
+            named = (*getattr(client, "option_names", ()), *_of_feeds(role, client))
             return dotted, tuple(dict.fromkeys([*CONNECTION_KEYS, *options, *named]))
     reader.fault(
-        "modules", role, module, "is not a class that can be imported, neither as it stands nor below `clients`"
+        "modules",
+        role.partition("_")[0],
+        module,
+        "is not a class that can be imported, neither as it stands nor below `clients`",
     )
     return module, None
+
+
+def _of_feeds(role: str, client: Any) -> tuple[str, ...]:
+    """What a venue is told besides where it serves as a feed of rates."""
+    return VenueOptions.names() if role.startswith("fiat") and is_venue(client) else ()

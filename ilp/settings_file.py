@@ -258,6 +258,8 @@ def _settings(
         guardian=GuardianRules(_heartbeat(reader, values), values["guardian.silence"]),
         dry_run=DryRun(_dry_balances(reader, values, tickers), values["dry_run.latency"]),
         one_account=one_account,
+        rate_stale=values["data.rate_stale"],
+        rate_band=values["data.rate_band"],
     )
 
 

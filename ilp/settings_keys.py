@@ -7,7 +7,7 @@ from attrs import frozen
 from ilp import settings_values as kinds
 from ilp.settings_values import Kind
 
-__all__ = ["FREE_SECTIONS", "KEYS", "SECTIONS", "Key", "find"]
+__all__ = ["FEED_SECTIONS", "FREE_SECTIONS", "KEYS", "SECTIONS", "Key", "find"]
 
 
 @frozen
@@ -41,7 +41,14 @@ _SEVERITY = kinds.choice(("info", "warning", "critical"))
 KEYS: tuple[Key, ...] = (
     Key("modules", "source", kinds.dotted, None, "", "Class of the venue that liquidity is taken from."),
     Key("modules", "target", kinds.dotted, None, "", "Class of the venue that liquidity is offered on."),
-    Key("modules", "fiat", kinds.dotted, None, "", "Class of the feed of fiat rates."),
+    Key(
+        "modules",
+        "fiat",
+        kinds.dotted_several,
+        None,
+        "",
+        "Class of the feed of fiat rates, or of a venue that lists the pair; several in order of trust.",
+    ),
     Key("tickers", "source", kinds.ticker, None, "", "Pair on the source; its quote currency is the numeraire."),
     Key("tickers", "target", kinds.ticker, None, "", "Pair on the target."),
     Key("tickers", "btc", kinds.asset, "BTC", "", "Base currency of both pairs."),
@@ -74,6 +81,22 @@ KEYS: tuple[Key, ...] = (
         "<paper with a section [simulation]; else it must be said, unless both venues are on this machine>",
         "",
         "Whether orders are sent, or only exist here while the data are real.",
+    ),
+    Key(
+        "data",
+        "rate_stale",
+        kinds.seconds(1, 864_000),
+        "2 h",
+        "world s",
+        "A feed's price that is older gives way to a younger one of a feed behind it.",
+    ),
+    Key(
+        "data",
+        "rate_band",
+        kinds.number("0", "0.5"),
+        "0.005",
+        "fraction",
+        "How far feeds may be apart besides what their ages explain; beyond it the quotes are pulled.",
     ),
     Key("trader", "quote_size", _POSITIVE, None, "base", "Size of a quote.", True),
     Key("trader", "edge_to_enter", _POSITIVE, None, "numeraire/base", "Edge at which a new quote is placed.", True),
@@ -320,7 +343,9 @@ FREE_SECTIONS: dict[str, Kind] = {
 }
 
 # A connection's keys: these three, and the further keyword arguments of its client's class.
-CONNECTION_SECTIONS = ("source_connection", "target_connection", "fiat_connection")
+FEEDS = 5  # the most feeds of rates; the sections of those behind the first are fiat_connection_2 and so on
+FEED_SECTIONS = ("fiat_connection", *(f"fiat_connection_{number}" for number in range(2, FEEDS + 1)))
+CONNECTION_SECTIONS = ("source_connection", "target_connection", *FEED_SECTIONS)
 CONNECTION_KEYS = ("endpoint", "id", "secret")
 
 SECTIONS: tuple[str, ...] = tuple(dict.fromkeys([*(key.section for key in KEYS), *FREE_SECTIONS, *CONNECTION_SECTIONS]))

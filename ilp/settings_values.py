@@ -232,6 +232,16 @@ def _dotted(raw: str) -> str:
 
 dotted = Kind("a dotted class name, such as clients.sputnik.Sputnik", _dotted)
 
+
+def _dotted_several(raw: str) -> tuple[str, ...]:
+    names = tuple(_dotted(name.strip()) for name in raw.replace("\n", ",").split(",") if name.strip())
+    if not 0 < len(names) <= 5:
+        raise ValueError(raw)
+    return names
+
+
+dotted_several = Kind("one to five dotted class names such as rates.ECB, separated by commas", _dotted_several)
+
 path = Kind("the path of a file, or empty", lambda raw: Path(raw) if raw else None)
 
 

@@ -36,7 +36,7 @@ from ilp.simulation.bodies import BadRequest
 from ilp.simulation.embedded import ACCOUNT
 from ilp.simulation.embedded import scenario_of as embedded_scenario
 from ilp.simulation.kraken.world import KrakenUser, KrakenWorld
-from ilp.simulation.rates import Fault, RateServer
+from ilp.simulation.rates import SERVICES, Fault, RateServer
 from ilp.simulation.recordings import RecordingError, load_fixings
 from ilp.simulation.scenario import Recorded, Scenario, User, Venue, demo
 from ilp.simulation.serving import Servers, announcement, serve
@@ -262,7 +262,8 @@ class _Rates:
     admin: Admin
 
     def announcements(self) -> list[dict[str, Any]]:
-        return [announcement("rates", self.admin.url, rest=self.server.endpoint)]
+        accounts = [{"id": self.server.app_id}]  # of Open Exchange Rates; the others ask for none
+        return [announcement("rates", self.admin.url, rest=self.server.endpoint, accounts=accounts)]
 
     def stop(self) -> Deferred[None]:
         async def stop() -> None:
@@ -297,11 +298,18 @@ def to_the_present(clock: WorldClock) -> dict[date, Mapping[str, Decimal]]:
 
 
 def switch_rates(server: RateServer, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"stale": true, …}` switches faults on and off, `{"clear": true}` all off; answers those that are on."""
+    """`{"stale": true, …}` switches faults on and off, `{"clear": true}` all off; answers those that are on.
+
+    `{"only": ["oxr"]}` confines them to services.
+    """
     known = {fault.value for fault in Fault}
+    only = wanted.get("only")
+    if only is not None and not (isinstance(only, list) and set(only) <= SERVICES.keys()):
+        raise BadRequest("only", f"{only!r} is not a list of {', '.join(SERVICES)}")
+    wanted = {name: on for name, on in wanted.items() if name != "only"}
     for name, on in wanted.items():
         if name not in known | {"clear"}:
-            raise BadRequest(name, f"no such fault; there are {', '.join(sorted(known))} and clear")
+            raise BadRequest(name, f"no such fault; there are {', '.join(sorted(known))}, only and clear")
         if not isinstance(on, bool):
             raise BadRequest(name, f"{on!r} is not true or false")
     for name, on in wanted.items():
@@ -311,4 +319,7 @@ def switch_rates(server: RateServer, wanted: Mapping[str, Any]) -> dict[str, Any
             server.faults.add(name)
         else:
             server.faults.discard(name)
-    return {"faults": [fault.value for fault in server.faults]}
+    if only is not None:
+        server.faults.only = frozenset(only)
+    confined = {"only": sorted(server.faults.only)} if server.faults.only else {}
+    return {"faults": [fault.value for fault in server.faults], **confined}

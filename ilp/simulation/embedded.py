@@ -1,42 +1,40 @@
 """The venues and the rate server that the daemon runs within itself for a demonstration, on real sockets of loopback.
 
 Makes the scenario out of the daemon's own settings: the fees that it expects are the fees that it is charged.  Where the
-source is BitMEX one is begun beside the world, on its clock and its bank, at the price of the world's source.
+source is BitMEX one is begun beside the world, on its clock and its bank, at the price of the world's source.  Where both
+venues speak Kraken's protocol there is no such world: see `ilp.simulation.embedded_kraken`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
-from decimal import Decimal
 
 from attrs import define, evolve
 from twisted.internet.defer import Deferred
 from twisted.python.reflect import namedAny
 
 from ilp.clock import WorldClock
-from ilp.settings import Connection, Settings
+from ilp.settings import EMBEDDED, Connection, Settings
 from ilp.settings import Simulation as Plan
 from ilp.simulation.bank import Route
 from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
 from ilp.simulation.contracts import Currency
+from ilp.simulation.embedded_kraken import CannotEmbed, EmbeddedKraken, speaks_kraken
 from ilp.simulation.rates import RateServer
-from ilp.simulation.scenario import USD, Scenario, User, demo
+from ilp.simulation.scenario import INSIDERS, USD, Scenario, User, demo
 from ilp.simulation.serving import Servers, announcement, serve
 from ilp.simulation.simulated_world import World
 from ilp.simulation.takers import Appetite
 
-__all__ = ["EMBEDDED", "Embedded", "scenario_of"]
+__all__ = ["EMBEDDED", "Embedded", "embed", "scenario_of"]
 
-EMBEDDED = "embedded"  # the endpoint of a connection to a venue that the daemon itself runs
 ACCOUNT = "pool"
 BITMEX = "clients.bitmex.BitMEX"
 # Calls a minute and orders a second of the reactor: the venue's own limits are for a world that runs no faster than ours.
 UNHURRIED = (10**6, 10**6, 10**6)
 KEYS_LAST = timedelta(days=3650)  # of the world's time: longer than any demonstration
-# They know the next twenty minutes: recorded moves are small beside what a quote leaves between itself and the market.
-INSIDERS = Appetite(lead=1200.0, attention=Decimal("0.1"), most=Decimal("0.05"), margin=Decimal("0.0002"))
 
 
 def scenario_of(settings: Settings, plan: Plan) -> Scenario:
@@ -79,6 +77,13 @@ def _in_one_currency(scenario: Scenario, quote: str, delay: float) -> Scenario:
     return evolve(scenario, venues=venues, routes=(coins, travel))
 
 
+def embed(settings: Settings, clock: WorldClock) -> Deferred[Embedded] | Deferred[EmbeddedKraken]:
+    """Start whatever *settings* call embedded."""
+    if all(speaks_kraken(settings.connections[role]) for role in ("source", "target")):
+        return EmbeddedKraken.begin(settings, clock)
+    return Embedded.begin(settings, clock)
+
+
 def _is_bitmex(connection: Connection) -> bool:
     return connection.module == BITMEX and connection.endpoint == EMBEDDED
 
@@ -101,6 +106,9 @@ class Embedded:
     async def _begin(cls, settings: Settings, clock: WorldClock) -> Embedded:
         if settings.simulation is None:
             raise ValueError(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
+        for role, connection in settings.connections.items():
+            if speaks_kraken(connection):
+                raise CannotEmbed(f"{settings.file}: a simulated Kraken as {role} needs the other venue to be one, too")
         world = World(scenario_of(settings, settings.simulation), clock)
         found = cls(world, await serve(world), RateServer(clock))
         try:
@@ -126,16 +134,16 @@ class Embedded:
         await self.servers.stop()
         await self.rates.stop()
 
-    def connections(self, wanted: Mapping[str, Connection]) -> dict[str, Connection]:
-        """*wanted* with the addresses and credentials of what is embedded filled in."""
+    def connections(self, settings: Settings) -> dict[str, Connection]:
+        """The connections of *settings* with the addresses and credentials of what is embedded filled in."""
         return {
             role: self._filled(role, connection) if connection.endpoint == EMBEDDED else connection
-            for role, connection in wanted.items()
+            for role, connection in settings.connections.items()
         }
 
     def _filled(self, role: str, connection: Connection) -> Connection:
-        if role == "fiat":
-            return evolve(connection, endpoint=self.rates.endpoint)
+        if role.startswith("fiat"):
+            return evolve(connection, endpoint=self.rates.endpoint, id=connection.id or self.rates.app_id)
         if self.bitmex is not None and role == "source":
             key, venue = ACCOUNT, self.bitmex.venue
             return evolve(connection, endpoint=venue.endpoint, id=key, secret=self.bitmex.accounts[key])

@@ -1,7 +1,9 @@
-"""A server of euro reference rates in the ECB's and in Frankfurter's formats, over recorded fixings, at the world's time.
+"""A server of euro reference rates in the ECB's and in Frankfurter's formats, over recorded fixings, at the world's time;
+and of what markets say between the fixings, in the formats of Open Exchange Rates and of Yahoo's charts.
 
 Owns addresses, the hour of publication, caching headers and faults that can be switched on; what the documents look like
-is `rates_documents`.  A fixing of the recording is served from 16:00 in Frankfurt on its day, the one before until then.
+is `rates_documents` and `rates_intraday`.  A fixing of the recording is served from 16:00 in Frankfurt on its day, the one
+before until then.
 """
 
 from __future__ import annotations
@@ -36,9 +38,14 @@ from ilp.simulation.rates_documents import (
     rebased,
     zipped,
 )
+from ilp.simulation.rates_intraday import APP_ID, QUOTA, Document, IntradayMarket, oxr, yahoo
 from ilp.simulation.recordings import RecordingError, load_fixings
 
-__all__ = ["Fault", "Faults", "RateServer"]
+__all__ = ["SERVICES", "Fault", "Faults", "RateServer"]
+
+#: What is served, and where.
+SERVICES = {"ecb": "/stats/", "frankfurter": "/v1/", "oxr": "/api/", "yahoo": "/v8/finance/chart/"}
+_AT_THE_ROOT = ("/latest.json", "/usage.json", "/historical/")  # of Open Exchange Rates, for clients given no path
 
 _LOOK_BACK = timedelta(days=14)  # how far Frankfurter goes back from a day without a fixing
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -62,6 +69,7 @@ class Fault(StrEnum):
     ZERO = "zero"  # HUF of the newest fixing is 0
     COMMA = "comma"  # decimal commas, as of a file saved again by a spreadsheet
     DOCTYPE = "doctype"  # XML with entities
+    RESTRICTED = "restricted"  # Open Exchange Rates: the quota is used up
     OVERSIZED = "oversized"  # 32 MiB of blanks after the document
     CUT = "cut"  # half of the document, then the connection is closed
 
@@ -78,10 +86,16 @@ _ERROR_PAGES = {
 
 @define
 class Faults:
-    """The faults that are on."""
+    """The faults that are on.
+
+    :ivar only: services that they are of (`SERVICES`); all where it is empty.
+    :ivar answering: the service that is being asked just now.
+    """
 
     _now: Callable[[], datetime]
     _since: dict[Fault, datetime] = field(factory=dict)
+    only: frozenset[str] = field(default=frozenset(), init=False)
+    answering: str = field(default="", init=False)
 
     def add(self, fault: Fault | str) -> None:
         """Switch a fault on; `ValueError` for a name that is not one."""
@@ -92,11 +106,12 @@ class Faults:
         self._since.pop(Fault(fault), None)
 
     def clear(self) -> None:
-        """Switch all off."""
+        """Switch all off, for all services."""
         self._since.clear()
+        self.only = frozenset()
 
     def __contains__(self, fault: object) -> bool:
-        return fault in self._since
+        return fault in self._since and (not self.only or not self.answering or self.answering in self.only)
 
     def __iter__(self) -> Any:
         return iter([fault for fault in Fault if fault in self._since])
@@ -114,6 +129,7 @@ class RateServer:
     :param style: how XML is written.
     :ivar faults: what is to go wrong.
     :ivar requests: the last 1000 paths asked for, newest last.
+    :ivar app_id: what it takes for an account with Open Exchange Rates.
     :ivar resource: the whole server as a resource, for in-memory tests.
     """
 
@@ -128,6 +144,9 @@ class RateServer:
             raise RecordingError("the rate server was given no fixings to serve")
         self._days = list(self._fixings)
         self._published = [published_at(day) for day in self._days]
+        self._market = IntradayMarket(self._fixings)
+        self._used: dict[tuple[int, int], int] = {}
+        self.app_id = APP_ID
         self.style = style
         self.faults = Faults(clock.now)
         self.requests: deque[str] = deque(maxlen=1000)
@@ -168,6 +187,26 @@ class RateServer:
         fixings = [(day, self._fixings[day]) for day in reversed(days)]
         return [self._spoilt(*fixings[0]), *fixings[1:]]
 
+    def now(self) -> datetime:
+        """The time that markets have got to, faults included."""
+        return self.faults.since(Fault.STALE) if Fault.STALE in self.faults else self._clock.now()
+
+    def intraday(self, path: str, arguments: Mapping[str, str], token: str) -> Document:
+        """What Open Exchange Rates would answer; every request but those for the usage counts."""
+        now = self.now()
+        if path != "usage.json":
+            self._used[now.year, now.month] = self._used.get((now.year, now.month), 0) + 1
+        used = QUOTA + 1 if Fault.RESTRICTED in self.faults else self._used.get((now.year, now.month), 0)
+        awake = self._market.awake(now)
+        stamp = awake.replace(minute=0, second=0, microsecond=0)
+        day, rates = self._spoilt(stamp.date(), self._market.rates(stamp))
+        stamp += day - stamp.date()
+        return oxr(path, arguments, token, used, now, rates, stamp, self._market)
+
+    def chart(self, path: str, arguments: Mapping[str, str], agent: str) -> Document:
+        """What Yahoo would answer."""
+        return yahoo(path, arguments, agent, self.now(), _Spoilt(self._market, self._spoilt))
+
     def _spoilt(self, day: date, rates: Rates) -> tuple[date, Rates]:
         if Fault.FUTURE in self.faults:
             day += timedelta(days=3)
@@ -179,6 +218,16 @@ class RateServer:
             elif Fault.ZERO in self.faults:
                 rates = {**rates, "HUF": Decimal(0)}
         return day, rates
+
+
+class _Spoilt(IntradayMarket):
+    """The market as faults let it look."""
+
+    def __init__(self, market: IntradayMarket, spoil: Callable[[date, Rates], tuple[date, Rates]]) -> None:
+        self._market, self._spoil = market, spoil
+
+    def rates(self, at: datetime) -> dict[str, Decimal]:
+        return dict(self._spoil(at.date(), self._market.rates(at))[1])
 
 
 # ---------------------------------------------------------------------------------------------------------- documents
@@ -292,6 +341,7 @@ class _Root(Resource):
         path = request.path.decode("ascii", "replace")
         self._server.requests.append(path)
         faults = self._server.faults
+        faults.answering = _service(path)
         if Fault.SILENT in faults:
             return NOT_DONE_YET
         for fault, (code, title) in _ERROR_PAGES.items():
@@ -304,13 +354,18 @@ class _Root(Resource):
         if path.startswith("/stats/eurofxref/"):
             return _ecb_document(self._server, path.removeprefix("/stats/eurofxref/"))
         if path.startswith("/v1/"):
-            arguments = {
-                k.decode("ascii", "replace"): v[-1].decode("ascii", "replace") for k, v in request.args.items()
-            }
             try:
-                return _frankfurter_document(self._server, path.removeprefix("/v1/"), arguments)
+                return _frankfurter_document(self._server, path.removeprefix("/v1/"), _arguments(request))
             except _NoAnswer as e:
                 return e.answer
+        service, arguments = _service(path), _arguments(request)
+        if service == "oxr":
+            authorization = request.getHeader("Authorization") or ""
+            token = arguments.get("app_id") or authorization.removeprefix("Token ")
+            return _as_answer(self._server.intraday(path.removeprefix("/api").removeprefix("/"), arguments, token))
+        if service == "yahoo":
+            chart = path.removeprefix(SERVICES["yahoo"])
+            return _as_answer(self._server.chart(chart, arguments, request.getHeader("User-Agent") or ""))
         return None
 
     def _send(self, request: Request, answer: _Answer) -> bytes | int:
@@ -334,6 +389,20 @@ class _Root(Resource):
             request.channel.loseConnection()
             return NOT_DONE_YET
         return body
+
+
+def _service(path: str) -> str:
+    if path.startswith(_AT_THE_ROOT):
+        return "oxr"
+    return next((name for name, prefix in SERVICES.items() if path.startswith(prefix)), "")
+
+
+def _arguments(request: Request) -> dict[str, str]:
+    return {k.decode("ascii", "replace"): v[-1].decode("ascii", "replace") for k, v in request.args.items()}
+
+
+def _as_answer(document: Document) -> _Answer:
+    return _Answer(document.body, document.type, document.code)
 
 
 def _page(request: Request, code: int, title: bytes) -> bytes:
