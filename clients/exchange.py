@@ -200,10 +200,14 @@ class Transfer(TypedDict):
 
 
 class Market(TypedDict):
-    """What can be ordered: steps and minima of a pair (`kind` pair) or of withdrawals (`kind` cash)."""
+    """What can be ordered: steps and minima of a pair (`kind` pair) or of withdrawals (`kind` cash).
+
+    A market of `kind` rate trades interest: its price is an annual rate, a fraction; `base` is the token that is lent and
+    borrowed, and there is no `quote`, because a trade has no cash leg in another currency.
+    """
 
     contract: str
-    kind: Literal["cash", "pair", "prediction", "futures"]
+    kind: Literal["cash", "pair", "prediction", "futures", "rate"]
     base: str | None
     quote: str | None
     tick_size: Decimal

@@ -10,7 +10,6 @@ import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import IntEnum
-from functools import total_ordering
 from typing import Any, NamedTuple, Self
 
 __all__ = [
@@ -48,7 +47,7 @@ class Code(IntEnum):
 
     text: str
 
-    def __new__(cls, value: int, text: str) -> Self:
+    def __new__(cls, value: int, text: str = "") -> Self:
         self = int.__new__(cls, value)
         self._value_ = value
         self.text = text
@@ -256,7 +255,6 @@ class Instrument(NamedTuple):
 # --------------------------------------------------------------------------------------------------------- measures
 
 
-@total_ordering
 class Measure:
     """A decimal number of one kind.  Kinds add and compare with their own only; `value` is the way out.
 
@@ -322,6 +320,15 @@ class Measure:
 
     def __lt__(self, other: Self) -> bool:
         return self.value < self._own(other)
+
+    def __le__(self, other: Self) -> bool:
+        return self.value <= self._own(other)
+
+    def __gt__(self, other: Self) -> bool:
+        return self.value > self._own(other)
+
+    def __ge__(self, other: Self) -> bool:
+        return self.value >= self._own(other)
 
     def __hash__(self) -> int:
         return hash((type(self), self.value))
