@@ -5,7 +5,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot test check accept cover faults mutate-config kill conformance-bitmex lock clean
+.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot demo-kraken test check accept cover faults mutate-config kill conformance-bitmex lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
@@ -14,6 +14,11 @@ $(VENV)/.run: requirements/run.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
 	@touch $@
+
+$(VENV)/.ccxt: requirements/ccxt.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/ccxt.txt
+	@touch $@ $(VENV)/.run
 
 $(VENV)/.test: requirements/test.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -24,7 +29,7 @@ $(VENV)/.test: requirements/test.txt
 $(VENV)/.dev: requirements/dev.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@touch $@ $(VENV)/.test $(VENV)/.run
+	@touch $@ $(VENV)/.test $(VENV)/.run $(VENV)/.ccxt
 
 demo: $(VENV)/.run ## make a market on simulated venues, with the console in the browser
 	$(RUN) ilp.py --config ilp_example_config/demo.ini
@@ -37,6 +42,9 @@ demo-bitmex: $(VENV)/.run ## with the liquidity of a simulated BitMEX: its inver
 
 demo-bitmex-spot: $(VENV)/.run ## the same with BitMEX's spot pair
 	$(RUN) ilp.py --config ilp_example_config/bitmex-spot-demo.ini
+
+demo-kraken: $(VENV)/.ccxt ## pesos for Kraken's bitcoin: simulated venues, one of them through the bridge to ccxt
+	$(RUN) ilp.py --config ilp_example_config/kraken-bitso-demo.ini
 
 test: $(VENV)/.test ## run all tests; ends with `N passed, N failed`
 	$(RUN) -m tests.tools.run
@@ -68,7 +76,7 @@ conformance-bitmex: $(VENV)/.test ## BitMEX's sample market maker against the si
 	$(RUN) -m twisted.trial tests.simulation.bitmex.test_foreign.MarketMakerTests
 
 lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
-	cd requirements && for part in run test dev conformance-bitmex; do \
+	cd requirements && for part in run test dev conformance-bitmex ccxt; do \
 	  ../$(RUN) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --upgrade -q $$part.in -o $$part.txt || exit 1; done
 

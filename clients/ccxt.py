@@ -74,11 +74,17 @@ __all__ = ["Exchange"]
 _DIGITS = 15
 
 
-def _library() -> Any:
+def _class_of(exchange: str) -> Any:
+    """ccxt's class of that name: the one with streams where there is one, else the one that can only be asked."""
     try:
-        return import_module("ccxt.pro")
+        streaming, asking = import_module("ccxt.pro"), import_module("ccxt.async_support")
     except ImportError:
         raise ValueError("the ccxt library is not installed; install it with: pip install 'ilp[ccxt]'") from None
+    for library in (streaming, asking):
+        if exchange in library.exchanges:
+            return getattr(library, exchange)
+    near = ", ".join(one for one in asking.exchanges if one[:2] == exchange[:2]) or "…"
+    raise ValueError(f"ccxt has no exchange {exchange!r}; it has {near}")
 
 
 @implementer(IExchange)
@@ -112,11 +118,7 @@ class Exchange(VenueClient[Live]):
         **options: Any,
     ) -> None:
         super().__init__(name or exchange, reactor, has_account=bool(id), now=now, random=random)
-        library = _library()
-        if exchange not in library.exchanges:
-            near = ", ".join(one for one in library.exchanges if one[:2] == exchange[:2]) or "…"
-            raise ValueError(f"ccxt has no exchange {exchange!r} with streams; it has {near}")
-        self._class = getattr(library, exchange)
+        self._class = _class_of(exchange)
         self._options = choices = read_options(Options, options)
         self._endpoint, self._key, self._secret = endpoint, id, Secret(secret)
         self._quirk = quirk_of(exchange)

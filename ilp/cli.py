@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ilp.reactors import install_for
 from ilp.settings_file import ConfigurationError, Loaded, load
 
 __all__ = ["main"]
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that *argv* (default: the process's own arguments) names; returns the exit status."""
     options = _parser().parse_args(argv)
     command: _Command = options.command
+    if "config" in options:
+        install_for(options.config)  # before anything imports a client, and with it a reactor
     try:
         return command(options)
     except ConfigurationError as error:

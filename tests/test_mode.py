@@ -57,12 +57,14 @@ class ModeTests(SynchronousTestCase):
         self.assertIn("is for real venues, and [simulation] is none", why)
 
     def test_demonstrations_are_paper_and_examples_for_real_venues_say_what_they_are(self) -> None:
+        dry = {"kraken-bitso.ini", "kraken-kraken.ini"}
         environ = {"ILP_KRAKEN_SECRET": "c2VjcmV0"}
         for file in EXAMPLES.glob("*.ini"):
             text = file.read_text()
             names = {word.split()[0].rstrip(":") for word in text.split("env:")[1:]}
             settings = load(file, dict.fromkeys(names, "value") | environ).settings
-            self.assertEqual(settings.mode, "paper" if "[simulation]" in text else "live", file.name)
+            real = "dry-run" if file.name in dry else "live"
+            self.assertEqual(settings.mode, "paper" if "\n[simulation]" in text else real, file.name)
 
     def test_a_dry_run_never_touches_the_journal_of_what_is_real(self) -> None:
         database = "[database]\nurl = sqlite:///real.sqlite\n"

@@ -82,15 +82,16 @@ def _enough(available: float, needed: float) -> bool:
 
 
 def hedge_prices(pool: Pool, quote: Quote) -> tuple[float | None, float | None]:
-    """(hedge bid, hedge ask): the best at which a fill of the whole size can be closed on another venue, fees included."""
+    """(hedge bid, hedge ask): the best at which a fill of the whole size can be closed on another book, fees included."""
     q, f0, f1 = quote.size, quote.fee.fixed, quote.fee.proportional
     bids, asks = [], []
     own_bid, own_ask = _feed(pool, quote.quote)
     for trade, base, currency in _hedges(pool, quote):
         bid, ask = _feed(pool, trade.quote)
         same = trade.quote == quote.quote
+        bought_there = trade.venue == quote.venue  # one account: what a bid buys is what closes it
         earned = _walk(trade.bids, q)
-        if earned is not None and _enough(base.available, q):
+        if earned is not None and (bought_there or _enough(base.available, q)):
             each = (earned * (1 - trade.fee.proportional) - trade.fee.fixed) / q
             bids.append(each * (1.0 if same else bid / own_ask))
         spent = _walk(trade.asks, q)
@@ -105,12 +106,15 @@ def hedge_prices(pool: Pool, quote: Quote) -> tuple[float | None, float | None]:
 
 
 def hedgeable(pool: Pool, quote: Quote) -> tuple[float, float]:
-    """Largest sizes, in base units, that (a filled bid, a filled ask) could be closed for on one other venue; 0 where none.
+    """Largest sizes, in base units, that (a filled bid, a filled ask) could be closed for on one other book; 0 where none.
 
     The trader cuts a quote to it where there is no hedge price for the whole size, and asks again with
     :func:`quote_price`.
     """
-    sold = [min(_depth(trade.bids), max(0.0, base.available)) for trade, base, _ in _hedges(pool, quote)]
+    sold = [
+        _depth(trade.bids) if trade.venue == quote.venue else min(_depth(trade.bids), max(0.0, base.available))
+        for trade, base, _ in _hedges(pool, quote)
+    ]
     bought = [_affordable(trade, max(0.0, currency.available)) for trade, _, currency in _hedges(pool, quote)]
     return max(sold, default=0.0), max(bought, default=0.0)
 

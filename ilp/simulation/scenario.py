@@ -21,7 +21,21 @@ from ilp.simulation.rules import FeeFactors
 from ilp.simulation.sputnik.derivatives import Derivative
 from ilp.simulation.takers import Appetite
 
-__all__ = ["BTC", "HUF", "USD", "Following", "Invented", "Recorded", "Scenario", "User", "Venue", "demo", "pair"]
+__all__ = [
+    "BTC",
+    "HUF",
+    "INSIDERS",
+    "THIN",
+    "USD",
+    "Following",
+    "Invented",
+    "Recorded",
+    "Scenario",
+    "User",
+    "Venue",
+    "demo",
+    "pair",
+]
 
 BTC = Currency("BTC", 10**8, lot=10_000)
 USD = Currency("USD", 10**4, lot=100)
@@ -32,7 +46,9 @@ _AFTERWARDS = Synthetic(volatility=Decimal("0.03"))
 _ORDINARY = Synthetic()
 _BOOK = Ladder()
 _DEEP = Ladder(levels=12, half_spread=Decimal("0.0001"), step=Decimal("0.0003"), size=Decimal("1.2"))
-_THIN = Ladder(levels=4, half_spread=Decimal("0.02"), step=Decimal("0.005"), size=Decimal("0.2"))
+THIN = Ladder(levels=4, half_spread=Decimal("0.02"), step=Decimal("0.005"), size=Decimal("0.2"))
+# They know the next twenty minutes: recorded moves are small beside what a quote leaves between itself and the market.
+INSIDERS = Appetite(lead=1200.0, attention=Decimal("0.1"), most=Decimal("0.05"), margin=Decimal("0.0002"))
 _CUSTOMERS = Appetite(every=120.0, tolerance=Decimal("0.012"))
 _INSIDERS = Appetite(lead=2.0, attention=Decimal("0.2"), most=Decimal("0.05"))
 
@@ -173,7 +189,7 @@ def demo(
         pair("BTC/HUF", BTC, HUF, lot, huf_tick, target_fee),
         Following("source"),
         target_users,
-        _THIN,
+        THIN,
         uninformed,
         informed,
     )

@@ -91,6 +91,13 @@ class Funding:
             return [self._address(made[-1])]
         return [self._address(one) for one in made]
 
+    def deposit_address(self, account: str, asset: str) -> str:
+        """The address that the web site shows to the owner of an account; made where there is none."""
+        made = self._made[account, asset]
+        if not made:
+            made.append(self.core.new_address(account, asset))
+        return made[-1]
+
     def _address(self, address: str) -> dict[str, Any]:
         return {"address": address, "expiretm": "0", **({} if self._used(address) else {"new": True})}
 

@@ -149,6 +149,10 @@ class KrakenVenue:
             self.entries.open(account, self.core.postings(account, from_micros(0), self.core.now()))
         return self.keys.add(account, id, secret)
 
+    def deposit_address(self, account: str, asset: str) -> str:
+        """The address for deposits that the owner of an account sees on the web site."""
+        return self.funding.deposit_address(account, asset)
+
     def save_address(self, account: str, asset: str, key: str, address: str) -> None:
         """What the owner of an account does on the web site before anything can be withdrawn to an address."""
         self.funding.save(SavedAddress(account, asset, key, address))
