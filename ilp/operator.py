@@ -115,6 +115,9 @@ class Console(Protocol):
     def test_alarms(self, user: str) -> Deferred[Document]:
         """Send a test alarm by every channel: `{"channels": [{"name", "ok", "message"}]}`."""
 
+    def fills(self) -> Document:
+        """The newest own fills, more of them than in the snapshot, oldest first: `{"fills": [...]}`."""
+
     def insight(self) -> Deferred[Document]:
         """What would change the plan: `{"time", "sensitivities", "shadow_prices", "why_off"}`."""
 
@@ -208,6 +211,10 @@ class Operator:
     def plans(self) -> Document:
         """See `Console`."""
         return {"plans": [_plan(plan) for plan in self._journal.plans_kept() if plan.rounded]}
+
+    def fills(self) -> Document:
+        """See `Console`."""
+        return {"fills": [snapshot.fill_document(fill) for fill in self._journal.fills_kept()]}
 
     def test_alarms(self, user: str) -> Deferred[Document]:
         """See `Console`."""

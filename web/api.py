@@ -54,6 +54,10 @@ class Api:
         """The newest executed plans with the pools they were computed from."""
         return _asked(self.console.plans)
 
+    def fills(self) -> Document:
+        """Own fills of the past."""
+        return _asked(self.console.fills)
+
     async def insight(self) -> Document:
         """What would change the plan."""
         try:

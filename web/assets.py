@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from web.replies import Reply, refusal
+from web.replies import FOR_EVER, Reply, refusal
 
 __all__ = ["Asset", "Assets"]
 
@@ -18,7 +18,6 @@ _TYPES = {
     ".js": b"text/javascript; charset=utf-8",
     ".svg": b"image/svg+xml",
 }
-_FOR_EVER = (b"Cache-Control", b"public, max-age=31536000, immutable")
 
 
 @frozen
@@ -59,8 +58,8 @@ class Assets:
         if asset is None or digest != self.digest:
             raise refusal(404, "there is no such file")
         if "gzip" not in accepts:
-            return Reply(200, asset.body, asset.content_type, (_FOR_EVER, (b"Vary", b"Accept-Encoding")))
-        headers = (_FOR_EVER, (b"Vary", b"Accept-Encoding"), (b"Content-Encoding", b"gzip"))
+            return Reply(200, asset.body, asset.content_type, (FOR_EVER, (b"Vary", b"Accept-Encoding")))
+        headers = (FOR_EVER, (b"Vary", b"Accept-Encoding"), (b"Content-Encoding", b"gzip"))
         return Reply(200, asset.compressed, asset.content_type, headers)
 
 

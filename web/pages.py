@@ -9,6 +9,7 @@ from attrs import asdict, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from web.assets import Assets
+from web.library import GLOBAL_STYLE, Library
 from web.replies import Reply
 
 __all__ = ["TABS", "VERSION", "ConsolePage", "LoginPage", "MessagePage", "Pages", "Tab"]
@@ -79,7 +80,7 @@ class MessagePage:
 class Pages:
     """Renders the contexts above; the templates are read once."""
 
-    def __init__(self, assets: Assets) -> None:
+    def __init__(self, assets: Assets, library: Library) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -89,6 +90,8 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals["static"] = assets.url
+        self._environment.globals["library"] = library
+        self._environment.globals["GLOBAL_STYLE"] = GLOBAL_STYLE
 
     def console(self, page: ConsolePage) -> Reply:
         """The console."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from attrs import field, frozen
+from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
-__all__ = ["JSON", "Refused", "Reply", "json_reply", "refusal", "send"]
+__all__ = ["FOR_EVER", "JSON", "InWorker", "Refused", "Reply", "compressed", "json_reply", "refusal", "send"]
 
 JSON = b"application/json"
 
 Header = tuple[bytes, bytes]
+InWorker = Callable[..., Deferred[Any]]  # runs a slow function off the reactor's thread
+
+_WORTH_IT = 16_384  # bytes; less is not compressed
+
+FOR_EVER: Header = (b"Cache-Control", b"public, max-age=31536000, immutable")  # for what has its digest in its address
 
 _CSP = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -62,6 +70,15 @@ def refusal(status: int, reason: str, *headers: Header) -> Refused:
 def json_reply(document: Any, status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
     """*document* as JSON, never cached."""
     return Reply(status, msgspec.json.encode(document), JSON, headers)
+
+
+async def compressed(reply: Reply, accepts: str, in_worker: InWorker) -> Reply:
+    """*reply* as *accepts*, the header Accept-Encoding, allows it, compressed in a worker when that is worth it."""
+    if "gzip" not in accepts or len(reply.body) < _WORTH_IT:
+        return reply
+    body: bytes = await in_worker(gzip.compress, reply.body, 5)
+    headers = (*reply.headers, (b"Content-Encoding", b"gzip"), (b"Vary", b"Accept-Encoding"))
+    return Reply(reply.status, body, reply.content_type, headers)
 
 
 def send(request: Request, reply: Reply) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -25,12 +27,15 @@ from ilp.passwords import PasswordChecker, cleartext_users
 from ilp.settings import Web
 from web.access import Access, Checker
 from web.api import Api
+from web.archive import Archive
 from web.assets import Assets
 from web.exposition import Exposition
 from web.feed import Feed
 from web.history import History
+from web.library import Library, NoLibrary, installed
 from web.pages import Pages
 from web.reading import read
+from web.replies import InWorker
 from web.sessions import Role, Sessions
 from web.site import ConsoleSite, Parts, Root
 from web.socket import PageFactory
@@ -53,6 +58,8 @@ class WebService:
     :ivar reactor: with sockets, time and a thread pool.
     :ivar roles: by user; whoever is not listed is an operator.
     :ivar metrics: what the daemon counts, for `/metrics`.
+    :ivar archive: file in which the figures of pictures outlive the process; without one they do not.
+    :ivar in_worker: runs slow functions off the reactor's thread; by default in the reactor's threads.
     :ivar checker: checks passwords; by default those of `users` in the reactor's threads.
     """
 
@@ -62,6 +69,8 @@ class WebService:
     roles: Mapping[str, Role] = field(factory=dict)
     checker: Checker | None = None
     metrics: Metrics | None = None
+    in_worker: InWorker | None = None
+    archive: Path | None = None
     sessions: Sessions = field(init=False)
     feed: Feed = field(init=False)
     history: History = field(init=False)
@@ -75,7 +84,9 @@ class WebService:
     def __attrs_post_init__(self) -> None:
         self.sessions = Sessions(self.reactor)
         self.feed = Feed(self.console, self.reactor)
-        self.history = History(self.console, self.reactor)
+        if self.in_worker is None:
+            self.in_worker = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
+        self.history = History(self.console, self.reactor, Archive(self.archive), self.in_worker)
 
     def listen(self, web: Web) -> Deferred[IListeningPort]:
         """Serve as *web* says; fires with the port once it accepts connections.  Fails with `CannotServe`."""
@@ -87,7 +98,7 @@ class WebService:
 
     def site(self, secure: bool, port: int) -> ConsoleSite:
         """The site without a port, as tests and `listen` use it."""
-        assets = Assets.read(_STATIC)
+        assets, library = Assets.read(_STATIC), self._library()
         checker = self.checker or PasswordChecker(self.reactor, self.users)
         access = Access(
             self.reactor, checker, self.sessions, Throttle(self.reactor), self.roles, cookie=f"ilp-session-{port}"
@@ -96,10 +107,17 @@ class WebService:
         pages = self._pages
         exposition = Exposition(lambda: read(self.console), self.metrics, lambda: len(pages.pages), self.reactor)
         socket = WebSocketResource(pages)
-        parts = Parts(Api(self.console), access, Pages(assets), assets, socket, self.history, exposition)
+        pages_of = Pages(assets, library)
+        parts = Parts(Api(self.console), access, pages_of, assets, library, socket, self.history, exposition)
         self.root = Root(parts, self._mode)
         self._site = ConsoleSite(self.root, self.reactor)
         return self._site
+
+    def _library(self) -> Library:
+        try:
+            return Library(installed(), self.history.in_worker)
+        except NoLibrary as missing:
+            raise CannotServe(f"the console's pictures cannot be served: {missing}") from None
 
     def _mode(self) -> str:
         if not self._known_mode:
@@ -154,7 +172,7 @@ class WebService:
         if port is not None:
             await _as_deferred(port.stopListening())
         self.feed.stop()
-        self.history.stop()
+        await self.history.stop()
         if self._pages is not None:
             await self._pages.close_all()
         self.sessions.end_all()

@@ -32,9 +32,10 @@ from web.api import ACTS, READ_ONLY_ACTS, Api
 from web.assets import Assets
 from web.bodies import invalid
 from web.exposition import CONTENT_TYPE, Exposition
-from web.history import History
+from web.history import LONGEST, SHORTEST, History
+from web.library import Library
 from web.pages import VERSION, ConsolePage, LoginPage, MessagePage, Pages
-from web.replies import JSON, Refused, Reply, json_reply, refusal, send
+from web.replies import JSON, Refused, Reply, compressed, json_reply, refusal, send
 
 __all__ = ["MAX_BODY", "BoundedRequest", "ConsoleSite", "Root"]
 
@@ -83,6 +84,7 @@ class Parts:
     access: Access
     pages: Pages
     assets: Assets
+    library: Library
     socket: WebSocketResource
     history: History
     exposition: Exposition
@@ -150,6 +152,8 @@ class Root(Resource):
         methods = self.routes.get(path)
         if methods is None and path.startswith("/static/"):
             methods = {b"GET": self._static}
+        if methods is None and path.startswith("/library/"):
+            methods = {b"GET": self._library}
         if path == "/ws":
             raise refusal(426, "this is a WebSocket", (b"Upgrade", b"websocket"))
         if methods is None:
@@ -234,6 +238,11 @@ class Root(Resource):
     async def _static(self, request: Request, credentials: Credentials) -> Reply:
         return self.parts.assets.reply(request.path.decode("latin-1"), request.getHeader("accept-encoding") or "")
 
+    async def _library(self, request: Request, credentials: Credentials) -> Reply:
+        return await self.parts.library.reply(
+            request.path.decode("latin-1"), request.getHeader("accept-encoding") or ""
+        )
+
     async def _icon(self, request: Request, credentials: Credentials) -> Reply:
         return Reply(303, b"", b"text/plain", ((b"Location", self.parts.assets.url("icon.svg").encode()),))
 
@@ -266,7 +275,11 @@ class Root(Resource):
 
     async def _history(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
-        return json_reply(self.parts.history.document())
+        span = _span(request)
+        history = self.parts.history
+        document = history.latest() if span is None else await history.past(span)
+        reply = json_reply({**document, **self.parts.api.fills()})
+        return await compressed(reply, request.getHeader("accept-encoding") or "", history.in_worker)
 
     async def _metrics(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
@@ -289,6 +302,21 @@ class Root(Resource):
         if kind.encode() != JSON:
             raise invalid("Content-Type", f"is {kind or 'missing'}; {JSON.decode()} is needed")
         return json_reply(await self.parts.api.act(name, caller.user, _body(request)))
+
+
+def _span(request: Request) -> float | None:
+    """Seconds of the world that pictures are wanted of; None where nothing is said."""
+    given = (request.args or {}).get(b"span")
+    if given is None:
+        return None
+    text = given[0].decode("latin-1")
+    try:
+        span = float(text)
+    except ValueError:
+        span = math.nan
+    if not SHORTEST <= span <= LONGEST:
+        raise invalid("span", f"must be a number of seconds from {SHORTEST:g} to {LONGEST:g}; {text[:40]!r} is not")
+    return span
 
 
 def _body(request: Request) -> bytes:

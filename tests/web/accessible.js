@@ -39,7 +39,7 @@
   /* names: every control and picture says what it is */
   const named = (e) => e.innerText?.trim() || e.getAttribute("aria-label") || e.labels?.length || e.getAttribute("aria-labelledby") || e.title;
   for (const e of document.querySelectorAll("button, a[href], input:not([type=hidden]), select, textarea")) if (visible(e) && !named(e)) found.add(`no name: ${where(e)}`);
-  for (const e of document.querySelectorAll("svg")) if (!e.closest("[aria-hidden=true]") && !e.getAttribute("aria-label")) found.add(`picture without words: ${e.getAttribute("class")}`);
+  for (const e of document.querySelectorAll("svg")) if (!e.closest("[aria-hidden=true], [role=img][aria-label]") && !e.getAttribute("aria-label")) found.add(`picture without words: ${e.getAttribute("class")}`);
   for (const e of document.querySelectorAll("table")) if (visible(e) && !e.caption) found.add(`table without a caption: ${where(e)}`);
   for (const e of document.querySelectorAll("thead th")) if (!e.scope) found.add(`heading without scope: ${where(e)}`);
 

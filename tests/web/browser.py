@@ -103,6 +103,7 @@ class Browser:
         self._session = ""
         self._context = ""
         self._number = 0
+        self._held = 0  # mouse buttons
 
     @classmethod
     async def start(cls, reactor: Any) -> Browser:
@@ -173,6 +174,15 @@ class Browser:
         """Replace the text of a field as a person would."""
         await self.run(f"document.querySelector({json.dumps(selector)}).focus(); document.activeElement.select()")
         await self._call("Input.insertText", text=text)
+
+    async def mouse(self, kind: str, x: float, y: float) -> None:
+        """Move, press or release the mouse (`mouseMoved`, `mousePressed`, `mouseReleased`) at a point of the window."""
+        held = 0 if kind == "mouseReleased" else self._held
+        self._held = 1 if kind == "mousePressed" else held
+        button = "none" if kind == "mouseMoved" and not self._held else "left"
+        await self._call(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=self._held, clickCount=1
+        )
 
     async def before(self, script: str) -> None:
         """Run *script* in every page loaded from now on, before its own."""

@@ -35,6 +35,9 @@ class FakeConsole:
             raise Declined(503, {"reasons": ["there is no pool yet"]})
         return {"numeraire": "USD", "marks": {"USD": "1", "BTC": "67776.5", "HUF": "0.002745"}, "holdings": []}
 
+    def fills(self) -> Document:
+        return {"fills": list(reversed(self.document["trader"]["fills"]))}
+
     def plans(self) -> Document:
         return {"plans": []}
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from attrs import define, field, frozen
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
@@ -70,7 +70,7 @@ class Harness:
     site: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.service = WebService(self.console, USERS, self.clock, self.roles, self.checker)
+        self.service = WebService(self.console, USERS, self.clock, self.roles, self.checker, in_worker=maybeDeferred)
         self.site = self.service.site(False, 8000)
 
     def visitor(self, address: str = "127.0.0.1") -> Visitor:

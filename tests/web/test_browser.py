@@ -4,71 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
 
-from ilp.settings import Web
-from tests.web.browser import Browser, chromium
 from tests.web.fake_console import FakeConsole
-from tests.web.harness import FakeChecker
-from web.history import sample
+from tests.web.page import ACCESSIBLE, USERS, PageCase
 from web.pages import TABS
-from web.service import WebService
-from web.sessions import Role
 
-USERS = {"anna": "a good one", "bela": "another", "vera": "only looks"}
-ACCESSIBLE = Path(__file__).with_name("accessible.js").read_text()
 TRADE = "document.querySelector('#state .word').innerText.includes"
 
 
-class PageTests(TestCase):
+class PageTests(PageCase):
     """One browser for each test; nothing is shared between them."""
-
-    timeout = 60
-    if chromium() is None:
-        skip = "no Chromium is installed: the page was not tried in a browser"
-
-    async def open(self, scene: str = "ready", user: str = "anna") -> Browser:
-        """Serve *scene* and sign in."""
-        self.console = FakeConsole(scene)
-        self.service = WebService(self.console, USERS, reactor, {"vera": Role.VIEWER}, FakeChecker(USERS))
-        web = Web(host="127.0.0.1", port=0, ssl=False, ssl_key=None, ssl_cert=None, ssl_cert_chain=None, users={})
-        port = await self.service.listen(web)
-        self.url = f"http://127.0.0.1:{port.getHost().port}"
-        self.addCleanup(self.service.stop)
-        self.browser = await Browser.start(reactor)
-        self.addCleanup(_deferred(self.browser.stop))
-        await self.browser.size(1440, 1000)
-        await self.sign_in(user, USERS[user])
-        return self.browser
-
-    async def sign_in(self, user: str, password: str) -> None:
-        """Through the login page."""
-        await self.browser.go(f"{self.url}/login")
-        await self.browser.type("#u", user)
-        await self.browser.type("#p", password)
-        await self.browser.click("form button")
-        if password == USERS[user]:
-            await self.browser.until("document.querySelector('#state time')")
-
-    async def dialog(self, said: str, confirm: bool = True) -> str:
-        """Wait for the dialog that says so, confirm it, and return its words."""
-        await self.browser.until(f"document.querySelector('dialog[open]')?.innerText.includes({json.dumps(said)})")
-        words = await self.browser.text("dialog[open]")
-        if confirm:
-            await self.browser.click("dialog[open] footer button:last-child")
-            await self.browser.until("!document.querySelector('dialog[open]')")
-        return words
-
-    async def edit(self, label: str, value: str) -> None:
-        """Type into the field of a parameter."""
-        await self.browser.type(f'[aria-label="{label}"]', value)
 
     async def test_a_wrong_password_says_so_and_the_right_one_opens_the_console(self) -> None:
         browser = await self.open()
@@ -317,7 +265,7 @@ class PageTests(TestCase):
         await browser.run("location.hash = 'optimized'")
         await browser.until("document.querySelector('#z-insight')?.innerText.includes('target of BTC on source')")
         self.assertIn("it would cost 162.00 and gain 11.20", await browser.text("#z-off"))
-        await browser.until("document.querySelector('#z-curves .mbid')")
+        await browser.until("document.querySelector('#z-curves .js-plotly-plot')")
         self.assertEqual(browser.complaints(), [])
 
     async def test_a_test_alarm_tells_how_each_channel_took_it(self) -> None:
@@ -326,20 +274,6 @@ class PageTests(TestCase):
         await browser.click("#p-alarms .acts2 button")
         await self.dialog("Send a test alarm?")
         await browser.until("document.querySelector('#toasts').innerText.includes('mail: taken')")
-
-    async def test_a_part_of_a_picture_is_looked_at_closer_and_all_of_it_again(self) -> None:
-        browser = await self.open("trading")
-        await browser.run("location.hash = 'optimized'")
-        await browser.until("document.querySelector('#z-curves svg[role=img]')")
-        press = (
-            "document.querySelector('#z-curves svg[role=img]').dispatchEvent(new KeyboardEvent('keydown', {key: '%s'}))"
-        )
-        ticks = "[...document.querySelectorAll('#z-curves svg text')].map((t) => t.textContent).join(' ')"
-        before = await browser.run(ticks)
-        await browser.run(press % "+")
-        await browser.until(f"{ticks} !== {json.dumps(before)}")
-        await browser.run(press % "0")
-        await browser.until(f"{ticks} === {json.dumps(before)}")
 
     async def test_a_viewer_sees_everything_and_can_press_nothing(self) -> None:
         browser = await self.open("trading", "vera")
@@ -386,21 +320,6 @@ class PageTests(TestCase):
         await browser.run("document.querySelector('#act-stop').focus()")
         self.assertEqual(await browser.run("document.activeElement.id"), "act-stop")
 
-    async def test_the_picture_of_prices_tells_exact_values_to_the_keyboard(self) -> None:
-        browser = await self.open("trading")
-        samples = [sample(self.console.snapshot()) for _ in range(3)]
-        for n, taken in enumerate(samples):
-            taken["at"] = f"2026-03-02T11:59:4{n + 4}Z"
-        self.service.history._samples.extend(samples)
-        await browser.go(self.url + "/?again")
-        await browser.until("document.querySelector('#p-price svg[role=img]')")
-        self.assertEqual(await browser.run("document.querySelectorAll('#p-price .mbid').length"), 1)
-        key = "new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true})"
-        await browser.run(f"document.querySelector('#p-price svg[role=img]').dispatchEvent({key})")
-        await browser.until("document.querySelector('#p-price .readout').innerText.includes('our bid 24,576,900 HUF')")
-        self.assertEqual(await browser.run(ACCESSIBLE), [])
-        self.assertEqual(browser.complaints(), [])
-
     async def test_an_event_is_usually_seen_within_a_fifth_of_a_second(self) -> None:
         browser = await self.open("trading")
         await browser.run(
@@ -446,7 +365,3 @@ class PageTests(TestCase):
         calls = ", ".join(f"f.{call}" for call in expected)
         answers = await browser.run(f"import({json.dumps(base)}).then((f) => JSON.stringify([{calls}]))")
         self.assertEqual(dict(zip(expected, json.loads(answers), strict=True)), expected)
-
-
-def _deferred(f: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Any]:
-    return lambda: Deferred.fromCoroutine(f())

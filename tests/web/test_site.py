@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from typing import Any
 
@@ -14,6 +15,7 @@ from ilp.passwords import Busy
 from tests.web.fake_console import FakeConsole
 from tests.web.harness import HOST, USERS, Harness, basic
 from web.api import ACTS, READ_ONLY_ACTS
+from web.history import sample
 from web.site import MAX_BODY
 
 BODIES: dict[str, Any] = {
@@ -182,7 +184,29 @@ class ActTests(SiteTestCase):
         self.assertEqual(self.anna.get("/api/pool").status, 503)
 
     def test_the_samples_of_the_pictures_can_be_read(self) -> None:
-        self.assertEqual(self.anna.get("/api/history").json(), {"every": 2.0, "samples": []})
+        answer = self.anna.get("/api/history").json()
+        self.assertEqual((answer["every"], answer["samples"]), (2.0, []))
+
+    def test_fills_come_with_the_samples(self) -> None:
+        sides = [fill["side"] for fill in self.anna.get("/api/history").json()["fills"]]
+        self.assertEqual(sides, [fill["side"] for fill in reversed(self.console.document["trader"]["fills"])])
+
+    def test_pictures_of_a_longer_time_can_be_asked_for(self) -> None:
+        self.harness.service.history.archive.add(sample(self.console.document))
+        self.harness.service.history._samples.append(sample(self.console.document))
+        self.assertEqual(len(self.anna.get("/api/history?span=86400").json()["samples"]), 2)
+
+    def test_a_time_that_is_none_is_refused_with_what_is_allowed(self) -> None:
+        for span in ("0", "-1", "nan", "1e99", "a%20day", ""):
+            answer = self.anna.get(f"/api/history?span={span}")
+            self.assertEqual(answer.status, 400, span)
+            self.assertIn("must be a number of seconds from 60 to", answer.json()["errors"][0]["message"])
+
+    def test_long_answers_are_compressed_for_who_can_read_that(self) -> None:
+        self.harness.service.history._samples.extend(sample(self.console.document) for _ in range(40))
+        answer = self.anna.get("/api/history", Accept_Encoding="gzip")
+        self.assertEqual(answer.headers["content-encoding"], "gzip")
+        self.assertEqual(json.loads(gzip.decompress(answer.body)), self.anna.get("/api/history").json())
 
     def test_executed_plans_can_be_read(self) -> None:
         self.assertEqual(self.anna.get("/api/plans").json(), {"plans": []})

@@ -1,114 +1,174 @@
-/* Lines over time, drawn as SVG: exact values under the pointer or the arrow keys, gaps where there was nothing.
-   Numbers become coordinates here and nowhere else; what is read is the text they came as. */
+/* Pictures: lines over time or over an amount, and bars, drawn by plotly; exact values under the pointer or the arrow keys,
+   a part looked at closer, and the same figures as a table. Numbers become coordinates here and nowhere else; what is read is
+   the text they came as. */
 import { app, redraw } from "./app.js";
 import { h, icon } from "./dom.js";
 import { amount, group, when } from "./format.js";
+import { library } from "./library.js";
+import { CONFIG, colour, faint, fillOf, layoutOf, lineOf, theme } from "./looks.js";
+import { button, table } from "./parts.js";
 
-const PAD = { left: 76, right: 12, top: 8, bottom: 22 };
-const hover = {}; // chart → ms of the world
-const zoom = {}; // chart → [from, to] that is looked at; all of it where there is none
-const drag = {}; // chart → where the pointer went down
+const views = new Map(); // picture → {from, to, at, hidden, open, made, stamp}: what the operator looks at, and what was made of it last
+let Plotly = null, problem = "";
 
-const zoomed = (spec) => {
-  const range = zoom[spec.id];
-  if (!range) return spec;
-  const series = spec.series.map((s) => ({ ...s, points: s.points.filter(([t]) => t >= range[0] && t <= range[1]) }));
-  if (series[0].points.length > 1) return { ...spec, series };
-  delete zoom[spec.id]; // what was looked at is too old, or there is nothing between
-  return spec;
-};
+const view = (id) => { if (!views.has(id)) views.set(id, { hidden: new Set() }); return views.get(id); };
+const touch = matchMedia("(pointer: coarse)");
+const load = () => library().then((found) => { Plotly = found; problem = ""; redraw(); }, (error) => { problem = error.message; setTimeout(redraw, 5000); redraw(); });
 
-const nice = (low, high, count) => {
-  const raw = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].find((m) => m * power >= raw) * power;
-  const ticks = [];
-  for (let y = Math.ceil(low / step) * step; y <= high + step / 1e6; y += step) ticks.push(y);
-  return { ticks, decimals: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
-};
-
-const path = (points, x, y, step) => {
-  let d = "", drawn = false, before = 0;
-  for (const [t, value] of points) {
-    if (value === null) { drawn = false; continue; }
-    const px = x(t).toFixed(1), py = y(value).toFixed(1);
-    d += !drawn ? `M${px} ${py}` : step ? `H${px}V${py}` : `L${px} ${py}`;
-    drawn = true;
-    before = px;
-  }
-  return before === 0 ? "" : d;
-};
-
-const area = (low, high, x, y) => {
-  const up = low.map(([t, v], i) => [t, v, high[i]?.[1]]).filter(([, a, b]) => a !== null && b !== null && b !== undefined);
-  if (up.length < 2) return "";
-  return `M${up.map(([t, a]) => `${x(t).toFixed(1)} ${y(a).toFixed(1)}`).join("L")}L${up.reverse().map(([t, , b]) => `${x(t).toFixed(1)} ${y(b).toFixed(1)}`).join("L")}Z`;
-};
-
-const nearest = (points, t) => points.reduce((best, p) => (Math.abs(p[0] - t) < Math.abs(best[0] - t) ? p : best), points[0]);
-
-const readout = (spec, at) => {
-  if (at === undefined) return h("p", { class: "readout", key: "readout" }, spec.hint ?? "Point at the picture, or focus it and use the arrow keys, for exact values. Drag over a part, or press +, to look closer; double-click, or press 0, for all of it.");
-  const [t] = nearest(spec.series[0].points, at);
-  const near = spec.markers.filter((m) => Math.abs(m.t - t) <= spec.near);
-  return h("p", { class: "readout", key: "readout" }, spec.across ? spec.across(t) : when(new Date(t).toISOString(), app.doc.time), spec.series.map((s) => {
-    const point = nearest(s.points, t);
-    return [" · ", h("span", { class: s.text ?? "" }, s.name), " ", point[2] === null ? h("span", { class: "none" }, "none") : amount(point[2], spec.unit)];
-  }), near.map((m) => [" · ", m.text]));
-};
-
-/** A chart. `spec`: `{id, label, unit, height, series: [{name, cls, text, step, loose, points: [[ms, number or null, text]]}],
-    A loose series does not stretch the picture; it leaves it at the edge.
-    bands: [{cls, low, high}] (indices of series), markers: [{t, y, cls, text}], across: words of an x that is no time}`. */
-export const chart = (whole) => {
-  const spec = zoomed(whole), { id, height = 240 } = spec;
-  const box = document.getElementById(`chart-${id}`);
-  const width = Math.max(260, box?.clientWidth ?? 800);
-  if (!box) setTimeout(redraw, 0); // its width is known once it stands on the page
-  const times = spec.series[0].points.map(([t]) => t), [from, to] = [times[0], times.at(-1)];
-  const markers = spec.markers.filter((m) => m.t >= from && m.t <= to);
-  const values = [...spec.series.filter((s) => !s.loose).flatMap((s) => s.points.map((p) => p[1])), ...markers.map((m) => m.y)].filter((v) => v !== null);
-  if (!values.length) return h("p", { class: "empty", key: id }, icon("none"), "There was nothing to draw in this time: no prices, no amounts.");
+const visible = (v, spec) => spec.series.filter((s) => !v.hidden.has(s.name));
+const within = (v, points) => (v.from === undefined ? points : points.filter(([x]) => x >= v.from && x <= v.to));
+const spread = (values) => {
   const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.06 || Math.abs(high) * 0.01 || 1;
-  const x = (t) => PAD.left + ((t - from) / (to - from || 1)) * (width - PAD.left - PAD.right);
-  const y = (v) => PAD.top + ((high + room - v) / (high - low + 2 * room)) * (height - PAD.top - PAD.bottom);
-  const { ticks, decimals } = nice(low - room, high + room, 4);
-  const every = Math.max(1, Math.floor((width - PAD.left) / 110));
-  const move = (at) => { hover[id] = at; redraw(); };
-  const place = (event) => {
-    const rect = event.currentTarget.getBoundingClientRect();
-    return from + ((event.clientX - rect.left - PAD.left) / (rect.width - PAD.left - PAD.right)) * (to - from);
-  };
-  const pointed = (event) => move(place(event));
-  const look = (range) => { if (range) zoom[id] = range; else delete zoom[id]; redraw(); };
-  const pressed = (event) => { drag[id] = place(event); };
-  const released = (event) => {
-    const range = [drag[id], place(event)].sort((a, b) => a - b);
-    delete drag[id];
-    if (range[1] - range[0] > (to - from) / 50) look(range);
-  };
-  const keyed = (event) => {
-    const middle = hover[id] ?? (from + to) / 2, quarter = (to - from) / 4;
-    if (event.key === "+") return look([middle - quarter, middle + quarter]);
-    if (event.key === "-" || event.key === "0") return look(null);
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!by) return;
-    event.preventDefault();
-    const at = times.indexOf(nearest(spec.series[0].points, hover[id] ?? to)[0]);
-    move(times[Math.min(times.length - 1, Math.max(0, at + by))]);
-  };
-  const text = (px, py, anchor, words) => h("text", { x: px, y: py, "text-anchor": anchor }, words);
-  const near = { ...spec, markers, near: (to - from) / 100 };
-  return h("figure", { class: "figure", key: id },
-    readout(near, hover[id]),
-    h("div", { class: "plot", id: `chart-${id}` },
-      h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": spec.label, onmousemove: pointed, onmousedown: pressed, onmouseup: released, ondblclick: () => look(null), onmouseleave: () => { delete drag[id]; move(undefined); }, onkeydown: keyed },
-        ticks.map((v) => [h("line", { class: "g", key: `y${v}`, x1: PAD.left, x2: width - PAD.right, y1: y(v), y2: y(v) }), text(PAD.left - 6, y(v) + 4, "end", group(v.toFixed(decimals)))]),
-        (spec.across ? nice(from, to, Math.min(6, every)).ticks : Array.from({ length: every + 1 }, (_, i) => from + ((to - from) * i) / every)).map((t, i) => text(x(t), height - 6, i === 0 ? "start" : t === to ? "end" : "middle", spec.across ? spec.across(t) : new Date(t).toLocaleTimeString("en-GB"))),
-        h("svg", { x: PAD.left, y: PAD.top, width: width - PAD.left - PAD.right, height: height - PAD.top - PAD.bottom, viewBox: `${PAD.left} ${PAD.top} ${width - PAD.left - PAD.right} ${height - PAD.top - PAD.bottom}`, "aria-hidden": "true" },
-        (spec.bands ?? []).map((b) => h("path", { class: b.cls, d: area(spec.series[b.low].points, spec.series[b.high].points, x, y) })),
-        spec.series.map((s) => h("path", { class: `l ${s.cls}`, key: s.name, d: path(s.points, x, y, s.step) })),
-        markers.map((m, i) => h("path", { class: m.cls, key: `m${i}`, d: `M${x(m.t).toFixed(1)} ${y(m.y).toFixed(1)}m0 ${m.up ? -6 : 6}l6 ${m.up ? 10 : -10}h-12Z` }))),
-        hover[id] === undefined ? null : h("line", { class: "cross", x1: x(nearest(spec.series[0].points, hover[id])[0]), x2: x(nearest(spec.series[0].points, hover[id])[0]), y1: PAD.top, y2: height - PAD.bottom }))),
-    zoom[id] ? h("p", { class: "row acts2", key: "zoom" }, h("button", { type: "button", class: "btn small", onclick: () => look(null) }, "Show all of it")) : null,
-    h("ul", { class: "legend" }, spec.series.filter((s) => !s.quiet).map((s) => h("li", { key: s.name }, h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${s.cls}`, d: "M0 5H18" })), s.name)), markers.length && !spec.across ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null, spec.unit ? h("li", { key: "unit", class: "unit" }, spec.unit) : null));
+  return [low - room, high + room];
+};
+const moment = (spec, x) => (spec.across ? x : new Date(x)); // it shows dates in the zone of this browser
+const back = (spec, x) => (spec.across ? Number(x) : typeof x === "string" ? new Date(x.replace(" ", "T")).getTime() : +x);
+const escaped = (text) => String(text).replaceAll("<", "‹").replaceAll(">", "›");
+const exact = (text, unit) => (text === null || text === undefined ? "none" : `${group(text)}${unit ? ` ${unit}` : ""}`);
+
+const lineTraces = (v, spec) => [
+  ...visible(v, spec).map((s) => ({
+    type: "scatter", mode: "lines", name: s.name, x: s.points.map(([x]) => moment(spec, x)), y: s.points.map((p) => p[1]), customdata: s.points.map((p) => exact(p[2], spec.unit)),
+    connectgaps: false, hovertemplate: `${escaped(s.name)}: %{customdata}<extra></extra>`, line: { ...lineOf(s.cls), shape: s.step ? "hv" : "linear" },
+    ...(s.stack ? { stackgroup: "all", fillcolor: faint(s.stack, 0.35) } : s.fill ? { fill: "tonexty", fillcolor: colour("--sunken") } : {}),
+  })),
+  ...["up", "down"].map((way) => (spec.markers ?? []).filter((m) => (way === "up") === Boolean(m.up))).filter((some) => some.length).map((some) => ({
+    type: "scatter", mode: "markers", name: some[0].kind, x: some.map((m) => moment(spec, m.x)), y: some.map((m) => m.y), customdata: some.map((m) => escaped(m.text)), hovertemplate: "%{customdata}<extra></extra>",
+    marker: { symbol: some[0].up ? "triangle-up" : "triangle-down", size: 11, color: colour(some[0].up ? "--bid" : "--ask"), line: { width: 1, color: colour("--surface") } },
+  })),
+];
+
+const lineLayout = (v, spec, layout) => {
+  const xs = spec.series[0].points.map(([x]) => x);
+  const [from, to] = v.from === undefined ? [xs[0], xs.at(-1)] : [v.from, v.to];
+  const stacked = spec.series.some((s) => s.stack);
+  const seen = visible(v, spec);
+  const counted = seen.some((s) => !s.loose) ? seen.filter((s) => !s.loose) : seen;
+  const values = [...counted.flatMap((s) => within(v, s.points).map((p) => p[1])), ...(spec.markers ?? []).filter((m) => m.x >= from && m.x <= to).map((m) => m.y)].filter((y) => y !== null);
+  Object.assign(layout, { hovermode: "x unified", dragmode: touch.matches ? false : "zoom" });
+  Object.assign(layout.xaxis, { range: [moment(spec, from), moment(spec, to)], type: spec.across ? "linear" : "date", showspikes: true, spikemode: "across", spikesnap: "cursor", spikethickness: 1, spikedash: "dot", spikecolor: colour("--ink-3"), ticksuffix: spec.across ? ` ${spec.across}` : "", hoverformat: spec.across ? "" : "%Y-%m-%d %H:%M:%S" });
+  if (!values.length) layout.annotations = [{ text: "There was nothing to draw in this time.", x: 0.5, y: 0.5, xref: "paper", yref: "paper", showarrow: false, font: { size: 12, color: colour("--ink-3") } }];
+  if (stacked) layout.yaxis.rangemode = "tozero";
+  else if (values.length) layout.yaxis.range = spread(values);
+};
+
+const barTraces = (v, spec) => visible(v, spec).map((s) => ({
+  type: "bar", name: s.name, orientation: spec.across ? "h" : "v", marker: s.colours ? { color: s.colours.map(colour) } : fillOf(s.cls), customdata: s.values.map(([, text]) => exact(text, spec.unit)),
+  [spec.across ? "y" : "x"]: spec.names, [spec.across ? "x" : "y"]: s.values.map(([y]) => y), hovertemplate: spec.across ? "%{y}: %{customdata}<extra></extra>" : `${escaped(s.name)}: %{customdata}<extra></extra>`,
+}));
+const barLayout = (v, spec, layout) => {
+  Object.assign(layout, { barmode: "relative", bargap: 0.35, hovermode: spec.across ? "closest" : "x unified", dragmode: false });
+  const [names, numbers] = spec.across ? [layout.yaxis, layout.xaxis] : [layout.xaxis, layout.yaxis];
+  Object.assign(names, { type: "category", fixedrange: true, showgrid: false, ...(spec.across ? { autorange: "reversed", nticks: spec.names.length } : {}) });
+  Object.assign(numbers, { fixedrange: true, rangemode: "tozero" });
+  layout.annotations = (spec.notes ?? []).map((text, i) => ({ x: i, y: 1, yref: "paper", yanchor: "bottom", text: escaped(text), showarrow: false, font: { size: 11, color: colour("--ink-2") } }));
+  if (layout.annotations.length) layout.margin.t = 24;
+};
+
+/* The pointer's place is kept while new figures come in, so that what is read does not vanish under it. */
+const axial = (spec, x) => (spec.across ? x : x - new Date(x).getTimezoneOffset() * 60000); // where an axis of dates has it
+const point = (node, v, spec) => {
+  const at = v.at === undefined ? v.pointed : axial(spec, v.at);
+  if (at !== undefined && !spec.names) Plotly.Fx.hover(node, { xval: at }, "xy");
+};
+
+const listen = (node, id) => {
+  node.on("plotly_relayout", (change) => {
+    const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+    if (from !== undefined) look(id, back(view(id).made, from), back(view(id).made, to));
+  });
+  node.on("plotly_doubleclick", () => look(id));
+  node.on("plotly_hover", (event) => { if (event.event) view(id).pointed = event.xvals?.[0]; });
+  node.on("plotly_unhover", () => { view(id).pointed = undefined; });
+};
+const look = (id, from, to) => { Object.assign(view(id), { from, to }); redraw(); };
+
+const paint = (node, { id, stamp, height = 240 }, make) => {
+  node.style.height = `${height}px`;
+  if (!Plotly) { if (!problem) load(); node.textContent = problem || "The picture is on its way."; return; }
+  const v = view(id), width = node.clientWidth;
+  const mark = `${stamp} ${theme()} ${width} ${height} ${v.from} ${v.to} ${[...v.hidden]}`;
+  if (!width || node.__mark === mark) return;
+  const first = node.__mark === undefined;
+  node.__mark = mark;
+  const spec = v.stamp === stamp && v.made ? v.made : make();
+  Object.assign(v, { made: spec, stamp });
+  if (first) node.replaceChildren();
+  const layout = layoutOf(width, height);
+  if (spec.names) barLayout(v, spec, layout); else lineLayout(v, spec, layout);
+  const { pointed } = v;
+  Plotly.react(node, spec.names ? barTraces(v, spec) : lineTraces(v, spec), layout, CONFIG);
+  if (first) {
+    listen(node, id);
+    document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true"); // where it measures texts
+  }
+  if (node.matches(":hover")) v.pointed = pointed;
+  if (!spec.names) point(node, v, spec);
+};
+
+const xs = (spec) => spec.series[0].points.map(([x]) => x);
+const nearest = (points, x) => points.reduce((best, p) => (Math.abs(p[0] - x) < Math.abs(best[0] - x) ? p : best), points[0]);
+const place = (spec, x) => (spec.across ? `${group(String(Number(x.toPrecision(6))))} ${spec.across}` : when(new Date(x).toISOString(), app.doc.time));
+
+/* What the arrow keys are at, in words: also for whoever cannot see the picture. */
+const readout = (v, spec) => (v.at === undefined || !spec?.series[0].points ? "" : [place(spec, v.at), visible(v, spec).map((s) => {
+  const p = nearest(s.points, v.at);
+  return [" · ", s.name, " ", p[2] === null ? "none" : amount(p[2], spec.unit)];
+})]);
+
+const closer = (id, by) => {
+  const v = view(id), all = xs(v.made), [from, to] = [v.from ?? all[0], v.to ?? all.at(-1)];
+  const middle = v.at ?? (from + to) / 2, half = ((to - from) / 2) * by;
+  if (middle - half <= all[0] && middle + half >= all.at(-1)) look(id);
+  else look(id, Math.max(all[0], middle - half), Math.min(all.at(-1), middle + half));
+};
+const keyed = (id) => (event) => {
+  const v = view(id);
+  if (!v.made?.series[0].points) return;
+  if (event.key === "+") return closer(id, 0.5);
+  if (event.key === "-") return closer(id, 2);
+  if (event.key === "0") return look(id);
+  const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -1e9, End: 1e9 }[event.key];
+  if (by === undefined) return;
+  event.preventDefault();
+  const all = xs(v.made).filter((x) => v.from === undefined || (x >= v.from && x <= v.to));
+  const now = v.at === undefined ? all.length : all.indexOf(nearest(all.map((x) => [x]), v.at)[0]);
+  v.at = all[Math.min(all.length - 1, Math.max(0, now + by))];
+  point(event.currentTarget, v, v.made);
+  redraw();
+};
+const left = (id) => (event) => { const v = view(id); if (v.at === undefined) return; v.at = undefined; if (Plotly && event.currentTarget.__mark) Plotly.Fx.unhover(event.currentTarget); redraw(); };
+
+const ROWS = 200; // of the table beside a picture; the CSV has the same
+const figures = (id, label, spec) => {
+  if (spec.names) return table(`fig-${id}`, label, [{ name: "What", head: true, cell: (i) => spec.names[i], raw: (i) => spec.names[i] }, ...spec.series.map((s) => ({ name: s.name, right: true, cell: (i) => amount(s.values[i][1], spec.unit), raw: (i) => s.values[i][1] }))], spec.names.map((_, i) => i), { key: (i) => i, first: 12 });
+  const all = xs(spec).map((_, i) => i).reverse(), every = Math.ceil(all.length / ROWS);
+  const at = (s, i) => s.points[i]?.[2] ?? null;
+  return table(`fig-${id}`, label, [
+    { name: spec.across ? "Amount" : "Time", head: true, cell: (i) => place(spec, spec.series[0].points[i][0]), raw: (i) => (spec.across ? String(spec.series[0].points[i][0]) : new Date(spec.series[0].points[i][0]).toISOString()) },
+    ...spec.series.map((s) => ({ name: s.name, right: true, cell: (i) => amount(at(s, i), spec.unit), raw: (i) => at(s, i) })),
+  ], all.filter((_, n) => n % every === 0), { key: (i) => spec.series[0].points[i][0], first: 12 });
+};
+
+const swatch = (cls) => h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${cls}`, d: "M0 5H18" }));
+const turn = (id, name) => () => { const { hidden } = view(id); if (!hidden.delete(name)) hidden.add(name); redraw(); };
+const legend = (id, { series, markers, unit }) => h("ul", { class: "legend", key: "legend" },
+  series.map((s) => h("li", { key: s.name }, h("button", { type: "button", class: "key", "aria-pressed": view(id).hidden.has(s.name) ? "false" : "true", title: "Show or hide", onclick: turn(id, s.name) }, s.cls ? swatch(s.cls) : null, s.name))),
+  markers ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null,
+  unit ? h("li", { key: "unit", class: "unit" }, unit) : null);
+
+/** A picture. `about`: `{id, label, unit, height, stamp, keys, series: [{name, cls}], markers, bars}` is cheap; `make()` is called
+    when `stamp` has changed, and gives either lines, `{unit, across, series: [{name, cls, step, loose, fill, stack, points: [[x, number or null, text]]}],
+    markers: [{x, y, up, text}]}`, where x is ms of the world or, with `across`, an amount in that unit, or bars,
+    `{unit, names, series: [{name, cls, values: [[number, text]]}], notes}`, on their side with `across`.  A loose line does not stretch the
+    picture; it leaves it at the edge. */
+export const chart = (about, make) => {
+  const { id, label } = about, v = view(id), zoomed = v.from !== undefined;
+  const made = v.made && v.stamp !== undefined ? v.made : null;
+  return h("figure", { class: `figure ${about.bars ? "bars" : ""}`, key: id },
+    h("div", { class: "plot", id: `chart-${id}`, role: "img", tabindex: "0", "aria-label": label, paint: (node) => paint(node, about, make), onkeydown: keyed(id), onblur: left(id) }),
+    h("p", { class: "readout", role: "status", key: "readout" }, readout(v, made)),
+    h("div", { class: "row under", key: "under" }, legend(id, about),
+      about.bars ? null : [button("Closer", () => closer(id, 0.5), { cls: "small ghost", key: "in" }), zoomed ? [button("Wider", () => closer(id, 2), { cls: "small ghost", key: "out" }), button("All", () => look(id), { cls: "small ghost", key: "all" })] : null]),
+    h("details", { key: "figures", ontoggle: (event) => { v.open = event.currentTarget.open; redraw(); } }, h("summary", {}, "The figures as a table"), v.open ? figures(id, label, (made && v.stamp === about.stamp ? made : make())) : null));
 };

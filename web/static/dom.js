@@ -1,10 +1,16 @@
 /* Describes elements as plain objects and brings the page to them in place: nothing moves that did not change, focus and
    what is being typed stay. Knows nothing of the pool. */
 
+const APART = new Set(["key", "flash", "keep", "paint"]); // props that are no attributes
+const painted = []; // what waits until the page is laid out
+
+/** Fill what others draw; to be called when all is in its place. */
+export const paintAll = () => { for (const paint of painted.splice(0)) paint(); };
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Describe an element. Handlers are props that begin with "on"; `key` tells elements of a list apart; `flash` marks a
-    changed text for a moment; `value` of a field is not set while somebody types in it, unless `keep(typed)` is false. */
+    changed text for a moment; `paint(node)` fills an element whose inside belongs to somebody else; `value` of a field is not set while somebody types in it, unless `keep(typed)` is false. */
 export const h = (tag, props, ...children) => ({ tag, props: props || {}, children: children.flat(Infinity) });
 
 /** One of the icons at the head of the page. */
@@ -51,12 +57,13 @@ const update = (node, wanted) => {
     return true;
   }
   const before = node.__props;
-  for (const name of Object.keys(before)) if (!(name in wanted.props) && !["key", "flash", "keep"].includes(name)) setProp(node, name, null);
+  for (const name of Object.keys(before)) if (!(name in wanted.props) && !APART.has(name)) setProp(node, name, null);
   for (const [name, value] of Object.entries(wanted.props)) {
-    if (name === "key" || name === "flash" || name === "keep") continue;
+    if (APART.has(name)) continue;
     if (before[name] !== value || name === "value") setProp(node, name, value, wanted.props);
   }
   node.__props = wanted.props;
+  if (wanted.props.paint) { painted.push(() => wanted.props.paint(node)); return false; }
   const changed = patch(node, wanted.children);
   if (changed && wanted.props.flash && before.flash) flash(node);
   return changed;

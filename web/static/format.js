@@ -30,6 +30,15 @@ export const minus = (a, b) => {
   return difference < 0n ? `-${text}` : text;
 };
 
+/** a × b, exactly; null when one of them is no plain number. */
+export const times = (a, b) => {
+  if (!plain(a) || !plain(b)) return null;
+  const n = places(a) + places(b), product = scaled(a, places(a)) * scaled(b, places(b));
+  const digits = String(product < 0n ? -product : product).padStart(n + 1, "0");
+  const text = n ? `${digits.slice(0, -n)}.${digits.slice(-n)}`.replace(/\.?0+$/, "") : digits;
+  return product < 0n ? `-${text}` : text;
+};
+
 /** *text* to so many decimals, half away from zero; what is no plain number stays as it is. */
 export const rounded = (text, decimals) => {
   if (!plain(text) || places(text) <= decimals) return text;

@@ -48,13 +48,19 @@ const OFF = [
 /* What each move costs by its amount, and where the plan stands on it. */
 const curve = (c) => {
   const chosen = Number(c.chosen), at = c.points.reduce((best, p) => (Math.abs(Number(p[0]) - chosen) < Math.abs(Number(best[0]) - chosen) ? p : best), c.points[0]);
-  return h("div", { key: `${c.move}.${c.direction}` }, h("h4", {}, c.label), chart({
-    id: `cost-${c.move}-${c.direction}`, unit: number(), height: 150, label: `Cost of ${c.label} by its amount; chosen: ${c.chosen} ${c.asset}`,
-    hint: chosen > 0 ? `The plan takes ${group(c.chosen)} ${c.asset}. Point at the picture for exact values.` : "The plan leaves it out. Point at the picture for exact values.",
-    across: (x) => `${group(String(Number(x.toPrecision(5))))} ${c.asset}`,
-    series: [{ name: "cost", cls: "s1", points: c.points.map(([x, y]) => [Number(x), Number(y), y]) }],
-    markers: chosen > 0 ? [{ t: chosen, y: Number(at[1]), up: true, cls: "mbid", text: "chosen" }] : [],
-  }));
+  const label = `Cost of ${c.label} by its amount; chosen: ${group(c.chosen)} ${c.asset}`;
+  return h("div", { key: `${c.move}.${c.direction}` }, h("h4", {}, c.label), h("p", { class: "d" }, chosen > 0 ? `The plan takes ${group(c.chosen)} ${c.asset}.` : "The plan leaves it out."), chart(
+    { id: `cost-${c.move}-${c.direction}`, unit: number(), height: 180, stamp: found.time, label, series: [{ name: "cost", cls: "s1" }] },
+    () => ({ unit: number(), across: c.asset, series: [{ name: "cost", cls: "s1", points: c.points.map(([x, y]) => [Number(x), Number(y), y]) }], markers: chosen > 0 ? [{ x: chosen, y: Number(at[1]), up: true, text: `chosen: ${group(c.chosen)} ${c.asset}` }] : [] })));
+};
+
+/* The parameters that matter most, by how much the best plan would be worth more or less. */
+const MOST = 12;
+const weights = () => {
+  const most = [...found.sensitivities].filter((s) => Number(s.value)).sort((a, b) => Math.abs(Number(b.value)) - Math.abs(Number(a.value))).slice(0, MOST);
+  if (!most.length) return null;
+  return chart({ id: "weights", bars: true, unit: number(), height: 60 + 24 * most.length, stamp: found.time, label: `Change of the best plan's value when each parameter is moved a little, the ${most.length} that matter most.`, series: [{ name: "change of value", cls: "s1" }] },
+    () => ({ unit: number(), across: "bars", names: most.map((s) => s.label), series: [{ name: "change of value", cls: "s1", colours: most.map((s) => (Number(s.value) < 0 ? "--ask" : "--bid")), values: most.map((s) => [Number(s.value), s.value]) }] }));
 };
 
 /** The panels of the tab Optimized. */
@@ -65,7 +71,7 @@ export const insight = () => {
   if (!found) return [panel("z-insight", "What would change the plan", 12, problem ? reason("warn", problem) : empty("Computed when there is a plan: every parameter is moved a little and the pool solved again."))];
   const at = h("p", { class: "d", key: "at" }, "For the plan of ", when(found.time, app.doc.time), ". ", problem ? `The newest could not be computed: ${problem}. ` : "", again);
   return [
-    panel("z-insight", "What would change the plan", 12, [at, table("sensitivities", `Each parameter moved a little, the pool solved again; value in ${number()}`, SENSITIVITIES, found.sensitivities, { key: (s) => s.parameter, first: 12, none: "No parameter matters now." })]),
+    panel("z-insight", "What would change the plan", 12, [at, weights(), table("sensitivities", `Each parameter moved a little, the pool solved again; value in ${number()}`, SENSITIVITIES, found.sensitivities, { key: (s) => s.parameter, first: 12, none: "No parameter matters now." })]),
     found.curves.length ? panel("z-curves", "What each move costs by its amount", 12, h("div", { class: "multi" }, found.curves.map(curve))) : null,
     panel("z-prices", "What one unit more is worth where", 6, table("shadow-prices", "Shadow prices beside the marks", PRICES, found.shadow_prices, { key: (p) => `${p.venue}${p.asset}`, tools: false })),
     panel("z-off", "Why a move is off", 6, table("why-off", `Moves that the best plan leaves out, in ${number()}`, OFF, found.why_off, { key: (m) => `${m.move}.${m.direction}`, tools: false, none: "Every move is on." })),

@@ -2,7 +2,7 @@
 import { app, redraw } from "./app.js";
 import { keys } from "./acts.js";
 import { edits, follow, toggleTray, tray } from "./edits.js";
-import { patch } from "./dom.js";
+import { paintAll, patch } from "./dom.js";
 import { drawHeader } from "./header.js";
 import { remember } from "./history.js";
 import { Link } from "./link.js";
@@ -32,6 +32,7 @@ const draw = () => {
   if (!box.hidden) patch(box, tray());
   document.body.classList.toggle("editing", !box.hidden);
   if (app.doc) patch(document.getElementById(`grid-${app.tab}`), TABS[app.tab]().flat(Infinity));
+  paintAll();
   keepInSight(box);
 };
 
@@ -52,7 +53,7 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]") || typing(event.target)) return;
   const tab = Object.keys(TABS)[Number(event.key) - 1];
   if (tab) location.hash = tab;
-  else if (event.key === "t") globalThis.nextTheme();
+  else if (event.key === "t") { globalThis.nextTheme(); redraw(); }
   else if (event.key === "u") toggleTray();
   else if (event.key === "?") keys();
   else if (event.key === "/") {
@@ -72,9 +73,11 @@ const help = (event) => {
 };
 for (const name of ["mouseover", "focusin"]) addEventListener(name, help);
 
+document.querySelector("[data-theme-toggle]").addEventListener("click", redraw); // the pictures take the new colours
 document.querySelector("[data-act=keys]").addEventListener("click", keys);
 addEventListener("hashchange", show);
 addEventListener("resize", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 history.scrollRestoration = "manual";
 
 app.draw = draw;

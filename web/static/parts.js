@@ -3,10 +3,10 @@ import { app, redraw } from "./app.js";
 import { h, icon } from "./dom.js";
 import { when } from "./format.js";
 
-/** A card with a heading; `span` columns of twelve on a wide screen. */
-export const panel = (id, title, span, body, { asof, extra, cls = "" } = {}) =>
+/** A card with a heading; `span` columns of twelve on a wide screen; says as of when, which is the document's time unless told. */
+export const panel = (id, title, span, body, { asof = app.doc.time, extra, cls = "" } = {}) =>
   h("section", { class: `panel s${span} ${cls}`, id, key: id, "aria-labelledby": `${id}-h` },
-    h("header", { class: "ph" }, h("h3", { id: `${id}-h` }, title), asof ? h("p", { class: "asof" }, "as of ", when(asof)) : null, extra ?? null),
+    h("header", { class: "ph" }, h("h3", { id: `${id}-h` }, title), h("p", { class: "asof" }, asof ? ["as of ", when(asof, app.doc.time)] : "nothing yet"), extra ?? null),
     h("div", { class: "pb" }, body));
 
 /** What stands where there is nothing yet: says what will appear and when. */

@@ -2,8 +2,8 @@
 import { app } from "./app.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
-import { amount, percent, when } from "./format.js";
-import { enough, points } from "./history.js";
+import { amount, group, percent, when } from "./format.js";
+import { changes, firstTime, overTime, spans } from "./history.js";
 import { bar, empty, panel, reason, table, term } from "./parts.js";
 
 const PERIODS = [["today", "Today"], ["week", "Seven days"], ["since", "Since opened"]];
@@ -20,6 +20,7 @@ const HELP = {
 };
 const TERMS = Object.keys(HELP);
 const TRADING = TERMS.slice(0, 5);
+const PER_DAY = [...TRADING, "base revaluation", "fiat revaluation", "interest and funding"];
 const signed = (text) => amount(text, "", { signed: true });
 
 const split = (pnl) => h("table", { class: "three", key: "split" }, h("caption", {}, `in ${pnl.numeraire}; days are days of UTC`),
@@ -47,13 +48,21 @@ export const profitCard = () => {
     h("p", { class: "d", key: "equity" }, "Equity ", amount(pnl.equity, pnl.numeraire), " · since ", when(pnl.opened, app.doc.time), ": ", signed(pnl.since.trading)),
     h("p", { class: "row acts2", key: "more" }, h("a", { class: "btn small", href: "#valuation" }, "Where it came from")),
   ];
-  return panel("p-pnl", "Profit and loss", 3, body, { asof: app.doc.time });
+  return panel("p-pnl", "Profit and loss", 3, body);
 };
 
-const overTime = () => (enough() ? chart({
-  id: "pnl", unit: app.doc.pnl.numeraire, height: 220, label: "Parts of today's profit and loss over time; the table above has the figures.",
-  series: [...TRADING, "trading"].map((name, i) => ({ name, cls: name === "trading" ? "hold" : `s${i + 1}`, step: true, points: points((s) => s.profit?.[name]) })), markers: [],
-}) : empty("The picture begins with the first samples, a few seconds from now."));
+const look = (name) => (name === "trading" ? "hold" : `s${(TERMS.indexOf(name) % 6) + 1}`);
+const inTime = () => [spans(), overTime({
+  id: "pnl", unit: app.doc.pnl.numeraire, height: 280, label: "Profit and loss in its parts over time, each as its change since the left edge.",
+  series: [...TRADING, "base revaluation", "fiat revaluation", "trading"].map((name) => ({ name, cls: look(name), step: true, pick: () => changes((s) => s.profit?.[name]) })),
+}), h("p", { class: "d", key: "from" }, "Each line is what its part has brought since the left edge, ", when(firstTime(), app.doc.time), ".")];
+
+/* Each day's parts one upon the other, what cost below the line. */
+const dayBars = (days) => {
+  const rows = days.slice(-60);
+  return chart({ id: "days", bars: true, unit: app.doc.pnl.numeraire, height: 260, stamp: JSON.stringify(rows), label: "Profit and loss by day, its parts stacked, what cost below the line.", series: PER_DAY.map((name) => ({ name, cls: look(name) })) },
+    () => ({ unit: app.doc.pnl.numeraire, names: rows.map((d) => d.day), notes: rows.length < 15 ? rows.map((d) => group(d.trading, true)) : [], series: PER_DAY.map((name) => ({ name, cls: look(name), values: rows.map((d) => [Number(d[name] ?? 0), d[name]]) })) }));
+};
 
 /** The panels of the tab Valuation. */
 export const profitPanels = () => {
@@ -65,8 +74,8 @@ export const profitPanels = () => {
       pnl.identity ? reason("bad", "The ledger does not add up: ", pnl.identity) : null,
       split(pnl),
       pnl.differences.map((d) => h("div", { key: `${d.venue}${d.asset}` }, reason("warn", `${d.venue} says that it holds `, amount(d.told, d.asset), ", the ledger has ", amount(d.ledger, d.asset), ": something moved that nobody has explained yet."))),
-    ], { asof: app.doc.time }),
-    panel("v-pnltime", "Today's parts over time", 5, overTime(), { asof: app.doc.time }),
-    panel("v-days", "Profit and loss by day", 12, table("pnl-days", `Each day's parts in ${pnl.numeraire}`, DAYS, [...pnl.days].reverse(), { key: (d) => d.day, first: 7, none: "No day is over yet." })),
+    ]),
+    panel("v-pnltime", "Its parts over time", 5, inTime()),
+    panel("v-days", "Profit and loss by day", 12, [pnl.days.length ? dayBars(pnl.days) : null, table("pnl-days", `Each day's parts in ${pnl.numeraire}`, DAYS, [...pnl.days].reverse(), { key: (d) => d.day, first: 7, none: "No day is over yet." })]),
   ];
 };

@@ -55,8 +55,8 @@ export const transits = () => {
   const moving = all.filter((t) => !FINAL.includes(t.state) && !needsYou(t));
   return [
     waiting.length ? h("div", { class: "cards3 s12", key: "cards" }, waiting.map(card)) : null,
-    moving.length ? panel("x-moving", "Under way", 12, moving.map((t) => h("div", { class: "way", key: t.id }, h("p", {}, h("b", {}, t.id), " ", amount(t.amount, t.asset), ` ${t.from} → ${t.to || "bank"}`, t.due ? [", expected ", when(t.due, app.doc.time)] : "", t.overdue ? [" ", h("span", { class: "tag warn" }, "overdue")] : null), steps(t))), { asof: app.doc.time }) : null,
-    panel("x-list", "All transfers", 12, table("transfers", "Every transfer, its amounts and where it stands", TRANSFERS, all, { key: (t) => t.id, cls: "big xfers", none: "No transfers yet. The optimizer plans them; what it cannot do alone waits here for you." }), { asof: app.doc.time }),
+    moving.length ? panel("x-moving", "Under way", 12, moving.map((t) => h("div", { class: "way", key: t.id }, h("p", {}, h("b", {}, t.id), " ", amount(t.amount, t.asset), ` ${t.from} → ${t.to || "bank"}`, t.due ? [", expected ", when(t.due, app.doc.time)] : "", t.overdue ? [" ", h("span", { class: "tag warn" }, "overdue")] : null), steps(t)))) : null,
+    panel("x-list", "All transfers", 12, table("transfers", "Every transfer, its amounts and where it stands", TRANSFERS, all, { key: (t) => t.id, cls: "big xfers", none: "No transfers yet. The optimizer plans them; what it cannot do alone waits here for you." })),
     flows(),
     parameterPanel("transits", "Charges and minima", 12),
   ];
@@ -86,7 +86,7 @@ export const orders = () => {
     all.length ? table("orders", "Own open orders, as the venues last told", ORDERS, all, { key: (o) => `${o.venue}${o.id}`, cls: "big", mark: (o) => (o.flag ? "diff warn" : "") }) : empty("No open orders. Quotes, hedges and trades of the plan appear here while they rest."),
     h("p", { class: "d", key: "compared" }, Object.entries(app.doc.state.compared ?? {}).map(([venue, at], i) => [i ? " · " : "Compared with ", `${venue}'s own list `, when(at, app.doc.time)])),
     h("div", { class: "row acts2" }, venues.flatMap((v) => [sideButton(v, "BUY"), sideButton(v, "SELL")])),
-  ], { asof: app.doc.time })];
+  ])];
 };
 
 const TRANSACTIONS = [
@@ -104,5 +104,5 @@ export const transactions = () => {
   const all = Object.entries(app.doc.state.transactions).flatMap(([venue, rows]) => rows.map((t, i) => ({ venue, n: i, ...t })));
   all.sort((a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0));
   const latest = all.slice(0, 300);
-  return [panel("t-list", ["The venues’ ledgers ", h("small", {}, all.length > 300 ? `the latest 300 of ${group(String(all.length))}` : "")], 12, table("transactions", "The venues' own ledgers of our accounts, latest first", TRANSACTIONS, latest, { key: (t) => `${t.venue}${t.timestamp}${t.contract}${t.type}${t.direction}${t.quantity}${t.note}${t.n}`, none: "No transactions yet. The venues' ledgers appear here as they are read." }), { asof: app.doc.time })];
+  return [panel("t-list", ["The venues’ ledgers ", h("small", {}, all.length > 300 ? `the latest 300 of ${group(String(all.length))}` : "")], 12, table("transactions", "The venues' own ledgers of our accounts, latest first", TRANSACTIONS, latest, { key: (t) => `${t.venue}${t.timestamp}${t.contract}${t.type}${t.direction}${t.quantity}${t.note}${t.n}`, none: "No transactions yet. The venues' ledgers appear here as they are read." }))];
 };

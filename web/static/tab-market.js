@@ -1,10 +1,9 @@
 /* Market and State: the books with our own quotes marked, the rates, and what the pool holds where. */
 import { app, canAct } from "./app.js";
 import { openOrders, propose } from "./acts.js";
-import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
-import { age, amount, computed, group, isNonZero, same } from "./format.js";
-import { enough, points } from "./history.js";
+import { age, amount, computed, group, isNonZero, same, times } from "./format.js";
+import { overTime, spans } from "./history.js";
 import { button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
@@ -28,7 +27,7 @@ const book = (venue, ticker, b) => {
     b.bid || b.ask ? h("table", { class: "book" }, h("caption", {}, `Price in ${quote}, quantity in ${base}; asks above, bids below`),
       h("thead", {}, h("tr", {}, ["Side", "Price", "Quantity", "Whose"].map((t, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "r" : "" }, t)))),
       h("tbody", {}, bookRows(b, "ask", own.filter((o) => o.side === "SELL")).reverse(), bookRows(b, "bid", own.filter((o) => o.side === "BUY")))) : empty("The book appears here as soon as the venue sends it."),
-  ], { asof: app.doc.time });
+  ]);
 };
 
 const ruler = () => {
@@ -54,9 +53,10 @@ const rates = () => table("rates", "Rates of exchange", [
 
 /** The tab Market. */
 export const market = () => [
-  panel("m-ruler", "Our prices against the target's", 6, ruler(), { asof: app.doc.time }),
-  panel("m-rates", "Rates", 6, rates(), { asof: app.doc.time }),
+  panel("m-ruler", "Our prices against the target's", 6, ruler()),
+  panel("m-rates", "Rates", 6, rates()),
   Object.entries(app.doc.state.books).flatMap(([venue, books]) => Object.entries(books).map(([ticker, b]) => book(venue, ticker, b))),
+  panel("m-open", "What fills left open, over time", 12, [spans(), overTime({ id: "exposure", unit: app.doc.data.btc_ticker, height: 180, label: "Unhedged exposure over time; positive when long.", series: [{ name: "unhedged", cls: "hold", step: true, pick: () => (s) => s.exposure }] })]),
   parameterPanel("market", "Fees", 12),
 ];
 
@@ -98,28 +98,29 @@ const totals = () => {
   return list(assets.map((a) => [a, app.doc.state.holdings.filter((x) => x.asset === a && isNonZero(x.in_transit)).length ? [amount(app.doc.state.marks[a], numeraire()), " each, some in transit"] : [amount(app.doc.state.marks[a], numeraire()), " each"]]));
 };
 
-/* Each holding against its target over the last half hour. */
-const overTime = () => (enough() ? h("div", { class: "multi" }, app.doc.state.holdings.map((x) => {
+/* Each holding against its target and the band in which being away from it costs nothing. */
+const ofTarget = (name, factor) => () => (s) => { const target = s.holdings[name]?.[1]; return target === null || target === undefined ? null : times(target, factor); };
+const timeline = () => [spans(), h("div", { class: "multi", key: "each" }, app.doc.state.holdings.map((x) => {
   const name = `${x.venue} ${x.asset}`;
-  return h("div", { key: name }, h("h4", {}, name), chart({
-    id: `hold-${x.venue}-${x.asset}`, unit: x.asset, height: 150, label: `Total of ${name} and its target over time`, hint: "Point at it for exact values.",
+  return h("div", { key: name }, h("h4", {}, name), overTime({
+    id: `hold-${x.venue}-${x.asset}`, unit: x.asset, height: 180, label: `Total of ${name}, its target, and the band around it that costs nothing, over time.`,
     series: [
-      { name: "total", cls: "hold", step: true, points: points((s) => s.holdings[name]?.[0]) }, { name: "target", cls: "other", points: points((s) => s.holdings[name]?.[1]) },
-      ...[["75 % of target", 0.75], ["125 % of target", 1.25]].map(([share, factor]) => ({ name: share, cls: "edgeline", step: true, points: points((s) => s.holdings[name]?.[1]).map(([t, v]) => [t, v === null ? null : v * factor, v === null ? null : String(Number((v * factor).toPrecision(8)))]) })),
-    ], bands: [{ cls: "free", low: 2, high: 3 }], markers: [],
+      { name: "75 % of target", cls: "edgeline", pick: ofTarget(name, "0.75") }, { name: "125 % of target", cls: "edgeline", fill: true, pick: ofTarget(name, "1.25") },
+      { name: "target", cls: "other", pick: ofTarget(name, "1") }, { name: "total", cls: "hold", step: true, pick: () => (s) => s.holdings[name]?.[0] },
+    ],
   }));
-})) : empty("The pictures begin with the first samples, a few seconds from now."));
+}))];
 
 /** The tab State. */
 export const holdings = () => [
-  panel("s-hold", "Holdings", 12, app.doc.state.holdings.length ? table("holdings", "What the pool holds; total = free + held + on its way here", HOLDINGS, app.doc.state.holdings, { key: (x) => `${x.venue}${x.asset}`, cls: "big" }) : empty("No balances yet: they are read when a venue is connected."), { asof: app.doc.time }),
-  panel("s-time", "Holdings over time", 12, overTime(), { asof: app.doc.time }),
+  panel("s-hold", "Holdings", 12, app.doc.state.holdings.length ? table("holdings", "What the pool holds; total = free + held + on its way here", HOLDINGS, app.doc.state.holdings, { key: (x) => `${x.venue}${x.asset}`, cls: "big" }) : empty("No balances yet: they are read when a venue is connected.")),
+  panel("s-time", "Holdings against their targets and bands", 12, app.doc.state.holdings.length ? timeline() : empty("No balances yet: they are read when a venue is connected.")),
   panel("s-inputs", "Inputs", 6, table("inputs", "What the trader relies on, and how old it is", [
     { name: "Input", head: true, cell: (i) => i.name, raw: (i) => i.name },
     { name: "Age", help: "Time since the input was last confirmed, not since it last changed.", right: true, cell: (i) => age(i.age), raw: (i) => i.age },
     { name: "Limit", help: "Older than this, and the quotes that depend on it are pulled.", right: true, cell: (i) => age(i.limit), raw: (i) => i.limit },
     { name: "State", cell: (i) => h("span", { class: i.ok ? "" : "c-bad" }, icon(i.ok ? "ok" : "bad"), i.ok ? "fresh" : i.message || "not usable"), raw: (i) => (i.ok ? "fresh" : "stale") },
   ], app.doc.state.inputs ?? [], { key: (i) => i.name, tools: false })),
-  panel("s-marks", "Marks", 6, app.doc.state.holdings.length ? totals() : empty("No marks yet."), { asof: app.doc.time }),
+  panel("s-marks", "Marks", 6, app.doc.state.holdings.length ? totals() : empty("No marks yet.")),
   parameterPanel("state", "Target balances", 12),
 ];

@@ -2,10 +2,10 @@
 import { app } from "./app.js";
 import { chart } from "./chart.js";
 import { h, hiddenText, icon } from "./dom.js";
-import { amount, computed, isNonZero, minus, rounded, when } from "./format.js";
+import { amount, computed, group, isNonZero, minus, rounded, when } from "./format.js";
 import { bar, empty, list, panel, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
-import { enough, points } from "./history.js";
+import { overTime, spans } from "./history.js";
 import { insight } from "./insight.js";
 import { moveKey, moveName } from "./plan.js";
 import { profitPanels } from "./profit.js";
@@ -89,22 +89,35 @@ const variances = () => table("variances", "Variance of one period's change, in 
   { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
 ], Object.entries(app.doc.state.variances), { key: ([p]) => p, tools: false, none: "No variances yet: histories are still being loaded." });
 
-/* What is taken off the cash, one upon the other: the whole height is what the pool as it stands is charged with. */
-const termsOverTime = () => {
-  if (!enough()) return empty("The picture begins with the first samples, a few seconds from now.");
-  const upTo = (names) => points((s) => (s.terms ? String(names.reduce((sum, n) => sum + Number(s.terms[n]), 0).toFixed(2)) : null));
-  return chart({
-    id: "terms", unit: numeraire(), height: 200, label: "Risk and deviation of the pool as it stands, stacked, over time; the table beside has the figures.",
-    series: [{ name: "nothing", cls: "other", quiet: true, points: upTo([]) }, { name: "risk", cls: "s3", step: true, points: upTo(["risk"]) }, { name: "risk and deviation", cls: "s2", step: true, points: upTo(["risk", "deviation"]) }],
-    bands: [{ cls: "a1", low: 0, high: 1 }, { cls: "a2", low: 1, high: 2 }], markers: [],
-  });
+/* Now, optimized and rounded side by side: all have the same cash, so what differs is what is taken off it. */
+const takenOff = () => {
+  const all = columns().filter(({ column }) => column);
+  if (!all.length) return noPlan();
+  const series = [["deviation", "s2"], ["risk", "s3"], ["costs", "s5"]].map(([name, cls]) => ({ name, cls, values: all.map(({ column }) => [Number(column[name]), column[name]]) }));
+  return [
+    chart({ id: "columns", bars: true, unit: numeraire(), height: 260, stamp: JSON.stringify(series), label: "What is taken off the cash now, by the exact optimum and by the rounded plan: deviation, risk and costs, stacked.", series },
+      () => ({ unit: numeraire(), names: all.map((c) => c.name), notes: all.map(({ column }) => `value ${group(column.value)}`), series })),
+    h("p", { class: "d", key: "cash" }, "The value is the cash, ", amount(all[0].column.cash, numeraire()), " in every column, less the bar."),
+  ];
 };
+
+/* What is taken off the cash, one upon the other: the whole height is what the pool as it stands is charged with. */
+const termsOverTime = () => [spans(), overTime({
+  id: "terms", unit: numeraire(), height: 220, label: "Deviation and risk of the pool as it stands, stacked, over time.",
+  series: [["deviation", "s2", "--s2"], ["risk", "s3", "--s3"]].map(([name, cls, stack]) => ({ name, cls, stack, step: true, pick: () => (s) => s.terms?.[name] })),
+})];
+const valueOverTime = () => [spans(), overTime({
+  id: "value", unit: numeraire(), height: 220, label: "Value of the pool as it stands, and its cash, over time.",
+  series: [{ name: "cash", cls: "other", step: true, loose: true, pick: () => (s) => s.terms?.cash }, { name: "value", cls: "hold", step: true, pick: () => (s) => s.value }],
+})];
 
 /** The tab Valuation. */
 export const valuation = () => [
   panel("v-terms", "What the value is made of", 7, terms(), { asof: app.doc.valuation.time }),
-  panel("v-marks", "Marks and variances", 5, [marks(), variances()].map((t, i) => h("div", { key: i }, t)), { asof: app.doc.time }),
-  panel("v-time", "What the pool is charged with, over time", 12, termsOverTime(), { asof: app.doc.valuation.time }),
+  panel("v-marks", "Marks and variances", 5, [marks(), variances()].map((t, i) => h("div", { key: i }, t))),
+  panel("v-columns", "Now, optimized and rounded", 4, takenOff(), { asof: app.doc.valuation.time }),
+  panel("v-time", "What the pool is charged with, over time", 4, termsOverTime()),
+  panel("v-value", "Its value over time", 4, valueOverTime()),
   profitPanels(),
   parameterPanel("valuation", "How it is valued", 12),
 ];

@@ -1,11 +1,11 @@
 /* Trader: exposure, the quotes with one reason each, what needs a person, acts, fills, limits, parameters. */
-import { app, canAct } from "./app.js";
+import { app, canAct, redraw } from "./app.js";
 import { cancel, check, hedge, openOrders, pause, testAlarms } from "./acts.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
 import { age, amount, between, computed, group, isNonZero, percent, rounded, when, words } from "./format.js";
-import { enough, points } from "./history.js";
+import { fillsInView, overTime, spans } from "./history.js";
 import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
@@ -29,7 +29,7 @@ const exposure = () => {
   const entries = Object.entries(app.doc.trader.exposure);
   const open = entries.some(([, e]) => isNonZero(e.quantity));
   return panel("p-exp", "Unhedged exposure", 3, entries.length ? [entries.map(exposureOf), h("div", { class: "row" }, button("Hedge now…", hedge, { disabled: !open || !canAct() }), open ? null : h("small", {}, "nothing to hedge"))]
-    : empty("No fills yet. Every fill on the target shows here until the source has closed it."), { asof: app.doc.time });
+    : empty("No fills yet. Every fill on the target shows here until the source has closed it."));
 };
 
 const edgeBand = (q) => {
@@ -60,7 +60,7 @@ const side = (q) => {
 
 const quotes = () => {
   const groups = Map.groupBy ? Map.groupBy(allQuotes(app.doc.trader.quotes), (q) => `${q.ticker} on ${q.venue}`) : new Map([["", allQuotes(app.doc.trader.quotes)]]);
-  return panel("p-quotes", "Quotes", 6, groups.size ? [...groups].map(([name, pair]) => h("div", { key: name }, h("p", { class: "d" }, name), h("div", { class: "sides" }, pair.map(side)))) : empty("No quotes yet: prices appear when both books and the rate are fresh."), { asof: app.doc.time });
+  return panel("p-quotes", "Quotes", 6, groups.size ? [...groups].map(([name, pair]) => h("div", { key: name }, h("p", { class: "d" }, name), h("div", { class: "sides" }, pair.map(side)))) : empty("No quotes yet: prices appear when both books and the rate are fresh."));
 };
 
 const needs = () => {
@@ -74,24 +74,23 @@ const needs = () => {
 const UNITS = { exposure: "base", largest_order: "base", largest_coin_transfer: "base", turnover_per_day: "base", largest_fiat_transfer: "numeraire", loss_per_day: "numeraire", price_band: "fraction" };
 const limitUnit = (name) => ({ base: app.doc.data.btc_ticker, numeraire: numeraire(), fraction: "of the reference" })[UNITS[name]] ?? "";
 
-/* Our quotes between the target's best prices and their references, with the fills on them. */
+/* The price that the source implies against the target's book, with our quotes and fills on it. */
 const prices = () => {
-  const all = allQuotes(app.doc.trader.quotes);
-  const [first] = all;
-  if (!first || !enough()) return panel("p-price", "Price, quotes and fills", 12, empty("The picture begins with the first samples, a few seconds from now."));
-  const [bid, ask] = ["bid", "ask"].map((side) => `${first.venue} ${first.ticker} ${side}`), book = `${first.venue} ${first.ticker}`;
-  const fillsHere = app.doc.trader.fills.filter((f) => f.venue === first.venue && f.ticker === first.ticker);
-  return panel("p-price", ["Price, quotes and fills ", h("small", {}, `${first.ticker} on ${first.venue}, the last half hour at most`)], 12, chart({
-    id: "price", unit: first.ticker.split("/")[1], height: 280,
-    label: `Own quotes of ${first.ticker} on ${first.venue}, their references, the best prices of the book and own fills over time; the tables below have the fills.`,
+  const [first] = allQuotes(app.doc.trader.quotes);
+  if (!first) return panel("p-price", "Price, quotes and fills", 12, empty("No quotes yet: the picture begins when both books and the rate are fresh."));
+  const [base, unit] = first.ticker.split("/"), book = `${first.venue} ${first.ticker}`;
+  const ofQuote = (side, part) => () => (s) => s.quotes[`${book} ${side}`]?.[part];
+  const fills = fillsInView((f) => f.venue === first.venue && f.ticker === first.ticker);
+  return panel("p-price", ["Price, quotes and fills ", h("small", {}, `${first.ticker} on ${first.venue}`)], 12, [spans(), overTime({
+    id: "price", unit, height: 320, stamp: String(fills.length), markers: true,
+    label: `The price of ${first.ticker} that the source implies, the best prices on ${first.venue}, our own quotes, their references and own fills over time; the table below has the figures.`,
     series: [
-      { name: "best bid", cls: "other", loose: true, points: points((s) => s.books[book]?.[0]) }, { name: "best ask", cls: "other", loose: true, points: points((s) => s.books[book]?.[1]) },
-      { name: "reference bid", cls: "ref", points: points((s) => s.quotes[bid]?.[1]) }, { name: "reference ask", cls: "ref", points: points((s) => s.quotes[ask]?.[1]) },
-      { name: "our bid", cls: "bid", text: "c-bid", step: true, points: points((s) => s.quotes[bid]?.[0]) }, { name: "our ask", cls: "ask", text: "c-ask", step: true, points: points((s) => s.quotes[ask]?.[0]) },
+      { name: "best bid", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[0] }, { name: "best ask", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[1] },
+      { name: "source-implied bid", cls: "s1", pick: ofQuote("bid", 2) }, { name: "source-implied ask", cls: "s2", pick: ofQuote("ask", 2) },
+      { name: "reference bid", cls: "ref", pick: ofQuote("bid", 1) }, { name: "reference ask", cls: "ref", pick: ofQuote("ask", 1) },
+      { name: "our bid", cls: "bid", step: true, pick: ofQuote("bid", 0) }, { name: "our ask", cls: "ask", step: true, pick: ofQuote("ask", 0) },
     ],
-    bands: [{ cls: "between", low: 2, high: 3 }],
-    markers: fillsHere.map((f) => ({ t: Date.parse(f.at), y: Number(f.price), up: f.side === "BUY", cls: f.side === "BUY" ? "mbid" : "mask", text: [f.side === "BUY" ? "bought " : "sold ", amount(f.quantity, f.ticker.split("/")[0]), " at ", amount(f.price)] })),
-  }), { asof: app.doc.time });
+  }, () => ({ markers: fills.map((f) => ({ x: f.t, y: Number(f.price), up: f.side === "BUY", text: `${f.side === "BUY" ? "bought" : "sold"} ${group(f.quantity)} ${base} at ${group(f.price)}` })) }))]);
 };
 
 const CHANNELS = [
@@ -110,7 +109,7 @@ const alarms = () => {
     told ? h("details", { key: "channels" }, h("summary", {}, told.channels.length ? `Told to ${told.channels.map((c) => c.name).join(", ")}` : "Nobody is told: [alarms] names no channel"),
       told.channels.length ? table("channels", "Who is told while nobody looks", CHANNELS, told.channels, { key: (c) => c.name, tools: false }) : null,
       h("p", { class: "row acts2" }, button("Send a test…", testAlarms, { disabled: !canAct() || !told.channels.length, key: "test" }), h("small", {}, told.heartbeat.on ? `heartbeat: taken ${told.heartbeat.taken} times${told.heartbeat.error ? `, the last was not: ${told.heartbeat.error}` : ""}` : "no heartbeat"))) : null,
-  ], { asof: app.doc.time });
+  ]);
 };
 
 /* Each part of the machine with whether it may act by itself. */
@@ -149,7 +148,7 @@ const COLUMNS = [
   { name: "Fees", right: true, cell: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => amount(a, c)), raw: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => `${a} ${c}`).join(" ") },
 ];
 
-const fills = () => panel("p-last", "Fills", 6, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }), { asof: app.doc.time });
+const fills = () => panel("p-last", "Fills", 6, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }));
 
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
@@ -180,11 +179,16 @@ const ACTS = [
 const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.why}`, first: 12, none: "Nobody has done anything yet." })) : null);
 
 const ms = (seconds) => amount((seconds * 1000).toPrecision(3).replace(/e.*/, ""), "ms");
-const bars = (s) => {
-  const most = Math.max(...s.counts, 1), wide = 100 / s.counts.length;
-  const upTo = (i) => (i < s.bounds.length ? `up to ${s.bounds[i] * 1000} ms` : `above ${s.bounds.at(-1) * 1000} ms`);
-  return h("svg", { class: "bars", role: "img", "aria-label": `${s.help} ${s.counts.map((n, i) => (n ? `${upTo(i)}: ${n}` : "")).filter(Boolean).join(", ")}` },
-    s.counts.map((n, i) => h("rect", { class: "mv", key: i, x: `${i * wide}%`, width: `${wide * 0.8}%`, y: 20 - (n ? Math.max(1, (20 * n) / most) : 0), height: n ? Math.max(1, (20 * n) / most) : 0 }, h("title", {}, `${upTo(i)}: ${n}`))));
+/* How often something took how long: a bar for each stretch of time, of the latency that is picked. */
+const spreadOf = (all) => {
+  const one = all.find((s) => s.name === app.speed) ?? all[0];
+  if (!one) return null;
+  const upTo = (i) => (i < one.bounds.length ? `≤ ${Number((one.bounds[i] * 1000).toPrecision(3))} ms` : `> ${one.bounds.at(-1) * 1000} ms`);
+  return [
+    h("div", { class: "spans", role: "group", "aria-label": "Latency that the picture shows", key: "which" }, "Show ", all.map((s) => h("button", { type: "button", class: "btn small", key: s.name, title: s.help, "aria-pressed": s === one ? "true" : "false", onclick: () => { app.speed = s.name; redraw(); } }, words(s.name.replace(/_seconds$/, ""))))),
+    chart({ id: "speeds", bars: true, height: 200, stamp: `${one.name} ${one.counts}`, label: `${one.help} How many took how long.`, series: [{ name: "how many", cls: "s1" }] },
+      () => ({ unit: "", names: one.counts.map((_, i) => upTo(i)), series: [{ name: "how many", cls: "s1", values: one.counts.map((n) => [n, String(n)]) }] })),
+  ];
 };
 const SPEEDS = [
   { name: "What", head: true, cell: (s) => h("span", { class: "term", "data-help": s.name, tabindex: "0" }, s.help), raw: (s) => s.name },
@@ -193,9 +197,8 @@ const SPEEDS = [
   { name: "99 % within", right: true, cell: (s) => ms(s.p99), raw: (s) => s.p99 },
   { name: "Worst", help: "Since the daemon was started.", right: true, cell: (s) => ms(s.worst), raw: (s) => s.worst },
   { name: "Count", right: true, cell: (s) => amount(String(s.count)), raw: (s) => s.count },
-  { name: "Spread", help: "How many took how long, quick ones left, slow ones right.", wide: true, cell: bars },
 ];
-const speeds = () => (app.doc.speeds ? panel("p-speeds", "How fast it reacts", 12, table("speeds", "Latencies of this daemon, in milliseconds", SPEEDS, app.doc.speeds, { key: (s) => s.name, tools: false, none: "Nothing was measured yet." }), { asof: app.doc.time }) : null);
+const speeds = () => (app.doc.speeds ? panel("p-speeds", "How fast it reacts", 12, [table("speeds", "Latencies of this daemon, in milliseconds", SPEEDS, app.doc.speeds, { key: (s) => s.name, tools: false, none: "Nothing was measured yet." }), spreadOf(app.doc.speeds)]) : null);
 
 /** The tab. */
 export const trader = () => [exposure(), quotes(), needs(), prices(), control(), profitCard(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), speeds(), audit()];
