@@ -2,10 +2,11 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+INFINITY_PYTHON ?= $(PYTHON)
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot demo-kraken test check accept cover faults mutate-config kill conformance-bitmex lock clean
+.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot demo-kraken test check accept cover faults mutate-config kill conformance-bitmex conformance-infinity lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
@@ -75,10 +76,22 @@ conformance-bitmex: $(VENV)/.test ## BitMEX's sample market maker against the si
 	.venv-bitmex/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/conformance-bitmex.txt
 	$(RUN) -m twisted.trial tests.simulation.bitmex.test_foreign.MarketMakerTests
 
+conformance-infinity: $(VENV)/.test .venv-infinity/.ready ## python-infinity 0.0.7, unchanged, against the simulated venue
+	$(RUN) -m tests.tools.conformance_infinity .venv-infinity/bin/python
+
+# Its metadata asks for a Python below 3.11.6; its code runs on every 3.11.  INFINITY_PYTHON says which one it is to be.
+.venv-infinity/.ready: requirements/conformance-infinity.txt
+	test -x .venv-infinity/bin/python || $(INFINITY_PYTHON) -m venv .venv-infinity
+	.venv-infinity/bin/python -m pip install -q --disable-pip-version-check --ignore-requires-python --require-hashes \
+	  -r requirements/conformance-infinity.txt
+	@touch $@
+
 lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
 	cd requirements && for part in run test dev conformance-bitmex ccxt; do \
 	  ../$(RUN) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --upgrade -q $$part.in -o $$part.txt || exit 1; done
+	cd requirements && ../$(RUN) -m uv pip compile --universal --python-version 3.11.5 --generate-hashes --no-emit-index-url \
+	  --no-header --upgrade -q conformance-infinity.in -o conformance-infinity.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-bitmex _trial_temp* .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-bitmex .venv-infinity _trial_temp* .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -405,6 +405,14 @@ class Core(Treasury):
         self._deliver()
         return trade
 
+    def open_market(self, pair: Pair) -> None:
+        """Trade *pair* from now on; ValueError when there is one of its ticker."""
+        if pair.ticker in self.pairs:
+            raise ValueError(f"{pair.ticker} is traded already")
+        self.pairs[pair.ticker] = pair
+        self._books[pair.ticker] = OrderBook()
+        self._tape.open(pair.ticker)
+
     def switch(self, contract: str, *, active: bool) -> None:
         """Switch a market on or off; off refuses new orders and leaves the resting ones."""
         self.pairs[contract] = evolve(self.pairs[contract], active=active)

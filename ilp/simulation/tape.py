@@ -21,10 +21,16 @@ class Tape:
 
     def __init__(self, contracts: Iterable[str], history: int) -> None:
         names = tuple(contracts)
+        self._history = history
         self._bars = {name: Bars(name) for name in names}
         self._trades: dict[str, deque[Trade]] = {name: deque(maxlen=history) for name in names}
         self._fills: dict[str, deque[Fill]] = defaultdict(lambda: deque(maxlen=history))
         self._last_trade = 0
+
+    def open(self, contract: str) -> None:
+        """Begin the history of a market that was not there from the start."""
+        self._bars[contract] = Bars(contract)
+        self._trades[contract] = deque(maxlen=self._history)
 
     def limit(self, account: str, history: int) -> None:
         """Remember so many fills of one account."""
