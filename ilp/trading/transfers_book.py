@@ -133,11 +133,15 @@ class TransferBook:
         return (after, *self._claimed(flow, id, by))
 
     def said_sent(self, id: str, event: Event, amount: Decimal, note: str, by: str, **more: Any) -> tuple[Change, ...]:
-        """The operator sent *amount*; a withdrawal that waits for an explanation is taken for it."""
+        """The operator sent *amount*; a withdrawal that waits for an explanation is taken for it.
+
+        What was converted within one account is no withdrawal to the venue: it is debited when the operator says so.
+        """
         after = self.apply(id, event, note, by, amount=amount, **more)
         record, flow = self._unexplained(after.from_venue, "withdrawal", after.asset, -amount)
         if record is None and flow is None:
-            return (after,)
+            within = after.from_venue == after.to_venue
+            return (self._debited(after, amount, None, None, note) if within else after,)
         debited = -(record.change if record is not None else flow.quantity)  # type: ignore[union-attr]
         withdrawal = record.id if record is not None else _record_id(flow)
         after = self._debited(after, debited, withdrawal, None, note)

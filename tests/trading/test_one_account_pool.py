@@ -256,7 +256,7 @@ class OneAccountPool(SynchronousTestCase):
         self.assertEqual(purposes, {str(Purpose.QUOTE)})
         pool.end()
 
-    def test_money_is_converted_on_the_account_by_hand_and_the_books_follow(self) -> None:
+    def test_money_that_was_converted_on_the_account_by_hand_is_owed_to_nobody(self) -> None:
         pool = self.pool().ready()
         proposals: list[Any] = []
         move = wanted(
@@ -271,4 +271,15 @@ class OneAccountPool(SynchronousTestCase):
         pool.trader.transfers.propose("anna", move, "").addCallback(proposals.append)
         pool.reactor.advance(1)
         self.assertTrue(proposals[0].manual)
+        for action, amount in (("sent", D(1000)), ("arrived", D(890))):
+            pool.trader.transfers.act("anna", proposals[0].id, action, amount, None).addErrback(self.fail)
+            pool.until(lambda: False, 1)
+        pool.trader.links.read_everything()
+        pool.until(lambda: False, 1)
+        (entry,) = pool.trader.transfers.entries
+        self.assertEqual((str(entry.state), entry.debited, entry.arrived), ("ARRIVED", D(1000), D(890)))
+        for asset in ("USD", "EUR"):
+            owed = pool.trader.transfers.outstanding(ACCOUNT, asset)
+            self.assertEqual((owed.requested_undebited, owed.inbound), (0, 0), asset)
+        self.assertEqual(pool.journal.books.fault(), "")
         pool.end()
