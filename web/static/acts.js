@@ -148,7 +148,8 @@ export const pause = (what, on) => ask({
 
 /** Propose a transfer by hand; it waits for approval like every other. */
 export const propose = (holding) => {
-  const others = [...new Set(app.doc.state.holdings.map((x) => x.venue))].filter((v) => v !== holding.venue);
+  const venues = [...new Set(app.doc.state.holdings.map((x) => x.venue))];
+  const others = venues.length > 1 ? venues.filter((v) => v !== holding.venue) : venues; // one account: money is converted there
   const toBank = `${holding.venue}` === Object.keys(app.doc.state.books)[0] && holding.asset === app.doc.data.source_ticker.split("/")[1];
   ask({
     title: `Propose a transfer of ${holding.asset}?`, confirm: "Propose",
