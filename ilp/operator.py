@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from clients.exchange import Side
 from ilp import snapshot
 from ilp.accounts.keeper import AccountedJournal
+from ilp.acts import Acts, audit_lines, flow_in_words, orders_in_words, transfer_in_words
 from ilp.alarms.watch import Watch
 from ilp.figures import amount, figure, when
 from ilp.insight import insight_document
@@ -165,6 +166,7 @@ class Operator:
         self._subscribers: list[Callable[[], None]] = []
         readers = trader.floor.venues
         self.ledgers = Ledgers(readers, trader.clock, lambda v: trader.market.connected.get(v, False), self._changed)
+        self._acts = Acts(trader)
         self._unsubscribe = trader.subscribe(self._changed)
 
     def close(self) -> None:
@@ -222,6 +224,7 @@ class Operator:
         async def test() -> Document:
             if self.alarms is None or not self.alarms.outboxes:
                 raise Declined(409, {"reasons": ["no channel is configured: see the section [alarms] of the file"]})
+            self._acts.note(user, "test alarm")
             return await self.alarms.test(user)
 
         return Deferred.fromCoroutine(test())
@@ -254,50 +257,38 @@ class Operator:
         return self._measured[1]
 
     def _audit(self) -> list[Document]:
-        """Changes of state, edits, what people did with transfers, and of this run what they wanted; newest first."""
-        states = [
-            (entry.at, entry.by, f"{entry.previous} → {entry.state}", entry.reason)
-            for entry in self._journal.states_kept()
-        ]
-        edits = [(entry.at, entry.by, entry.name, f"{entry.old} → {entry.new}") for entry in self._journal.edits_kept()]
-        moved = [
-            (entry.since, entry.by, f"{entry.id} → {entry.state}", entry.note)
-            for entry in self.trader.transfers.entries
-            if entry.by != "machine"
-        ]
-        intents = [
-            (
-                entry.at,
-                entry.by,
-                "intent",
-                f"{'trade' if entry.wanted else 'do not trade'}; on pause: {entry.paused or 'nothing'}",
-            )
-            for entry in self._journal.intents_kept()
-        ]
-        newest = sorted([*states, *edits, *moved, *intents], key=lambda line: line[0], reverse=True)[:60]
-        return [{"at": when(at), "by": by, "what": what, "why": why} for at, by, what, why in newest]
+        journal = self._journal
+        return audit_lines(journal.states_kept(), journal.edits_kept(), journal.acts_kept())
 
     # --------------------------------------------------------------------------------------------------------- to trade
 
     def start(self, user: str) -> Deferred[Document]:
         """See `Console`."""
-        return self._act(lambda: self.trader.start(user))
+        return self._act(user, "START", lambda: self.trader.start(user))
 
     def stop(self, user: str) -> Deferred[Document]:
         """See `Console`."""
-        return self._act(lambda: self.trader.stop(user))
+        return self._act(user, "STOP", lambda: self.trader.stop(user))
 
     def halt(self, user: str, reason: str) -> Deferred[Document]:
         """See `Console`."""
-        return self._act(lambda: self.trader.halt(reason.strip() or "halted by hand", user))
+        why = reason.strip() or "halted by hand"
+        return self._act(user, "HALT", lambda: self.trader.halt(why, user), why)
 
     def reset(self, user: str, note: str) -> Deferred[Document]:
         """See `Console`."""
-        return self._act(lambda: self.trader.reset(note, user))
+        return self._act(user, "RESET", lambda: self.trader.reset(note, user), note)
 
     def hedge(self, user: str) -> Deferred[Document]:
         """See `Console`."""
-        return self._act(lambda: self.trader.hedge(user))
+
+        async def hedge() -> Document:
+            before = self._acts.exposure()
+            _or_declined(lambda: self.trader.hedge(user))
+            self._acts.note(user, "hedge now", self.trader.layout.source.ticker, before, "a hedge was asked for")
+            return self._standing()
+
+        return Deferred.fromCoroutine(hedge())
 
     def cancel(self, user: str, venue: str, id: str | None, side: str | None) -> Deferred[Document]:
         """See `Console`."""
@@ -309,16 +300,26 @@ class Operator:
             if side not in (None, "BUY", "SELL"):
                 raise _invalid("side", f"must be BUY or SELL; {side!r} is not")
             with_side = None if side is None else Side(side)
-            return {"cancelled": _or_declined(lambda: self.trader.cancel(venue, user, id, with_side))}
+            meant = [o for o in self.trader.desk.live(venue, side=with_side) if id in (None, o.order_id, o.key)]
+            words = orders_in_words(meant)  # before the act: afterwards they may be gone
+            cancelled = _or_declined(lambda: self.trader.cancel(venue, user, id, with_side))
+            which = f"order {id}" if id else f"{'bids' if side == 'BUY' else 'asks'}" if side else "all orders"
+            self._acts.note(user, "cancel", f"{which} on {venue}", words, f"a cancel of {cancelled} was asked for")
+            return {"cancelled": cancelled}
 
         return Deferred.fromCoroutine(cancel())
 
-    def _act(self, act: Callable[[], None]) -> Deferred[Document]:
+    def _act(self, user: str, what: str, act: Callable[[], None], why: str = "") -> Deferred[Document]:
         async def done() -> Document:
+            before = self._acts.standing()
             _or_declined(act)
-            return {"state": str(self.trader.life.state), "wanted": self.trader.wanted}
+            self._acts.note(user, what, "", before, self._acts.standing(), why)
+            return self._standing()
 
         return Deferred.fromCoroutine(done())
+
+    def _standing(self) -> Document:
+        return {"state": str(self.trader.life.state), "wanted": self.trader.wanted}
 
     # -------------------------------------------------------------------------------------------------------- transfers
 
@@ -327,12 +328,15 @@ class Operator:
 
         async def act() -> Document:
             size = None if amount in (None, "") else _number("amount", str(amount))
+            before = next((str(known.state) for known in self.trader.transfers.entries if known.id == id), "")
             try:
                 entry = await self.trader.transfers.act(user, id, action, size, note)
             except TransferError as error:
                 raise Declined(409, {"reasons": [str(error)]}) from None
             except JournalError as error:
                 raise Declined(503, {"reasons": [str(error)]}) from None
+            after = str(entry.state) if size is None else f"{entry.state}, {size:f}"
+            self._acts.note(user, action, transfer_in_words(entry), before, after, note or "")
             self._changed()
             return snapshot.transfer_document(self.trader, entry)
 
@@ -355,6 +359,7 @@ class Operator:
                 raise Declined(409, {"reasons": [str(error)]}) from None
             except JournalError as error:
                 raise Declined(503, {"reasons": [str(error)]}) from None
+            self._acts.note(user, "propose", transfer_in_words(entry), "", str(entry.state), note or "")
             self._changed()
             return snapshot.transfer_document(trader, entry)
 
@@ -364,10 +369,11 @@ class Operator:
         """See `Console`."""
 
         async def pause() -> Document:
-            try:
-                self.trader.pause(Pause(what), on, user)
-            except ValueError:
-                raise _invalid("what", f"must be {', '.join(Pause)}; {what!r} is not") from None
+            if what not in tuple(Pause):
+                raise _invalid("what", f"must be {', '.join(Pause)}; {what!r} is not")
+            before = self._acts.standing()
+            self.trader.pause(Pause(what), on, user)
+            self._acts.note(user, "pause" if on else "go on", what, before, self._acts.standing())
             return {"paused": sorted(self.trader.facts.pauses)}
 
         return Deferred.fromCoroutine(pause())
@@ -376,12 +382,14 @@ class Operator:
         """See `Console`."""
 
         async def classify() -> Document:
+            before = next((known.classified for known in self.trader.transfers.flows if known.key == key), "")
             try:
                 entry = await self.trader.transfers.classify(user, key, text)
             except TransferError as error:
                 raise Declined(409, {"reasons": [str(error)]}) from None
             except JournalError as error:
                 raise Declined(503, {"reasons": [str(error)]}) from None
+            self._acts.note(user, "say what it was", flow_in_words(entry), before, entry.classified)
             self._changed()
             return snapshot.flow_document(entry)
 

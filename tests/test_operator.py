@@ -5,74 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.defer import fail
 
 from clients.exchange import Side
 from ilp.figures import amount
 from ilp.journal.interface import JournalError
-from ilp.journal.recent import RecentJournal
-from ilp.operator import Declined, Operator
+from ilp.operator import Operator
 from ilp.parameters import Table
 from ilp.pool.document import parse_pool
 from ilp.pool.optimizer import answer_document, solve
 from ilp.trading.audit import Compared
 from ilp.trading.machine import State
+from tests.operator_case import GIVEN, TARGETS, OperatorCase
 from tests.trading.world import BTC, D, World
 from web.document import problems
-
-GIVEN = {
-    "deviation_penalty": "50",
-    "risk_aversion": "0.01",
-    "source_fee": "[0, 0.01]",
-    "target_fee": "[0, 0.005]",
-    "fiat_exchange_cost": "[150, 0.1]",
-    "btc_fee": "[0.0001, 0]",
-    "quote_size": "0.1",
-    "edge_to_enter": "2",
-    "edge_to_leave": "1",
-}
-TARGETS = {
-    ("source", "USD"): "6000",
-    ("source", "BTC"): "6",
-    ("target", "HUF"): "1626000",
-    ("target", "BTC"): "6",
-}
-
-
-class OperatorCase(SynchronousTestCase):
-    """A pool in virtual time that is READY, and its operator."""
-
-    def setUp(self) -> None:
-        self.world = World()
-        self.journal = RecentJournal(self.world.journal)
-        self.world.journal = self.journal  # type: ignore[assignment]  # it passes everything on to the one that was there
-        self.world.trader = self.world.new_trader()
-        self.world.ready()
-        self.operator = Operator(
-            self.world.trader, self.world.settings, Table.of(GIVEN, dict(TARGETS)), self.journal, mode="paper"
-        )
-
-    def tearDown(self) -> None:
-        self.operator.close()
-        self.world.end()
-
-    def done(self, act: Deferred[Any]) -> Any:
-        """What an act answers, once time has passed."""
-        results: list[Any] = []
-        act.addBoth(results.append)
-        self.assertTrue(self.world.until(lambda: bool(results)), "no answer")
-        error = getattr(results[0], "value", None)
-        if isinstance(error, BaseException):
-            raise error
-        return results[0]
-
-    def declined(self, act: Deferred[Any]) -> Declined:
-        """How an act is declined."""
-        return self.assertRaises(Declined, self.done, act)
-
-    def moves(self) -> Any:
-        return self.operator.snapshot()["valuation"]["rounded"]["moves"]
 
 
 class SnapshotTests(OperatorCase):
@@ -278,13 +224,6 @@ class TradingTests(OperatorCase):
         self.assertEqual(self.done(self.operator.pause("anna", "hedges", True)), {"paused": ["hedges"]})
         self.assertEqual(self.operator.snapshot()["trader"]["paused"], ["hedges"])
         self.assertEqual(self.done(self.operator.pause("anna", "hedges", False)), {"paused": []})
-
-    def test_who_paused_and_who_proposed_stands_in_the_audit(self) -> None:
-        self.done(self.operator.pause("anna", "hedges", True))
-        self.done(self.operator.propose("bela", "BTC", ("target", "source"), "2", "for the weekend"))
-        audit = [(act["by"], act["why"]) for act in self.operator.snapshot()["audit"]]
-        self.assertIn(("anna", "do not trade; on pause: hedges"), audit)
-        self.assertIn("for the weekend", next(why for by, why in audit if by == "bela"))
 
     def test_what_cannot_be_paused_is_declined(self) -> None:
         self.assertEqual(self.declined(self.operator.pause("anna", "cancels", True)).status, 400)

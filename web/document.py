@@ -461,11 +461,14 @@ class Need(TypedDict):
 
 
 class Act(TypedDict):
-    """One line of the audit log: what somebody did and why; of an edit the parameter's name and `old → new`."""
+    """One line of the audit log: who did what to what, how it stood before and after, and why; of an edit its parameter."""
 
     at: When
     by: str
     what: str
+    about: str
+    before: str
+    after: str
     why: str
 
 

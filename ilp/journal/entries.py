@@ -19,6 +19,7 @@ from clients.exchange import Side
 __all__ = [
     "FINAL_ORDER_STATES",
     "FINAL_TRANSFER_STATES",
+    "ActEntry",
     "BookingEntry",
     "Entry",
     "FillEntry",
@@ -257,6 +258,23 @@ class IntentEntry:
 
 
 @frozen
+class ActEntry:
+    """What a person did that no other entry tells with its user: a cancel, a hedge, an approval, a pause, a word on a flow.
+
+    :ivar what: the act; `about` is what it was done to, `before` and `after` how that stood, each in words, or empty.
+    :ivar note: why, as far as the person said it.
+    """
+
+    what: str
+    about: str
+    before: str
+    after: str
+    note: str
+    by: str
+    at: datetime
+
+
+@frozen
 class BookingEntry:
     """One booking of the pool's own double-entry ledger; never changed.
 
@@ -290,4 +308,5 @@ Entry = (
     | StateEntry
     | IntentEntry
     | BookingEntry
+    | ActEntry
 )

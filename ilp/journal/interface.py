@@ -10,6 +10,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from ilp.journal.entries import (
+    ActEntry,
     BookingEntry,
     Entry,
     FillEntry,
@@ -79,6 +80,9 @@ class Journal(Protocol):
 
     def edits(self, since: datetime) -> Deferred[Sequence[ParameterEntry]]:
         """Parameter edits since then, oldest first."""
+
+    def acts(self, since: datetime) -> Deferred[Sequence[ActEntry]]:
+        """What people did since then, oldest first."""
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""

@@ -16,6 +16,7 @@ from ilp.journal import schema
 from ilp.journal.entries import (
     FINAL_ORDER_STATES,
     FINAL_TRANSFER_STATES,
+    ActEntry,
     BookingEntry,
     FillEntry,
     FlowEntry,
@@ -51,6 +52,7 @@ _ORDER: dict[type, tuple[ColumnElement[Any], ...]] = {
     ParameterEntry: (schema.parameters.c.seq,),
     StateEntry: (schema.states.c.seq,),
     IntentEntry: (schema.intents.c.seq,),
+    ActEntry: (schema.acts.c.seq,),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from ilp.journal.entries import Entry, FillEntry, HedgeEntry, IntentEntry, ParameterEntry, PlanEntry, StateEntry
+from ilp.journal.entries import ActEntry, Entry, FillEntry, HedgeEntry, ParameterEntry, PlanEntry, StateEntry
 from ilp.journal.interface import Journal
 
 __all__ = ["RecentJournal"]
@@ -20,7 +20,7 @@ _KEPT: dict[type, int] = {
     PlanEntry: 50,
     StateEntry: 200,
     ParameterEntry: 200,
-    IntentEntry: 200,
+    ActEntry: 200,
 }
 
 
@@ -48,7 +48,7 @@ class RecentJournal:
 
     async def _load(self, since: datetime) -> None:
         journal = self._journal
-        for reading in (journal.fills, journal.hedges, journal.plans, journal.states, journal.edits):
+        for reading in (journal.fills, journal.hedges, journal.plans, journal.states, journal.edits, journal.acts):
             self._keep(await reading(since))
 
     def _keep(self, entries: Iterable[Entry]) -> None:
@@ -73,9 +73,9 @@ class RecentJournal:
         """The newest changes of state, oldest first."""
         return tuple(self._kept[StateEntry])
 
-    def intents_kept(self) -> tuple[IntentEntry, ...]:
-        """The operators' newest intents of this run, oldest first."""
-        return tuple(self._kept[IntentEntry])
+    def acts_kept(self) -> tuple[ActEntry, ...]:
+        """What people did of late, oldest first."""
+        return tuple(self._kept[ActEntry])
 
     def edits_kept(self) -> tuple[ParameterEntry, ...]:
         """The newest edits of parameters, oldest first."""

@@ -13,6 +13,7 @@ from sqlalchemy import Row, Table
 from clients.exchange import Side
 from ilp.journal import schema
 from ilp.journal.entries import (
+    ActEntry,
     BookingEntry,
     Entry,
     FillEntry,
@@ -71,6 +72,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("parameter", ParameterEntry, schema.parameters, (), label=("name",)),
     Kind("state", StateEntry, schema.states, (), label=("state",)),
     Kind("intent", IntentEntry, schema.intents, (), label=("wanted",)),
+    Kind("act", ActEntry, schema.acts, (), label=("what",)),
 )
 
 _BY_TYPE: Mapping[type, Kind] = {kind.entry: kind for kind in KINDS}

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Ta
 from ilp.journal.columns import Document, Instant, Money
 
 __all__ = [
+    "acts",
     "bookings",
     "fills",
     "flows",
@@ -175,7 +176,7 @@ bookings = Table(
     Index("bookings_by_time", "at"),
 )
 
-# These three are not replaced under a key: each entry is a new row.
+# These four are not replaced under a key: each entry is a new row.
 
 parameters = Table(
     "parameters",
@@ -209,4 +210,18 @@ intents = Table(
     _text("by"),
     _instant("at"),
     Column("paused", Text, nullable=False, server_default=""),
+)
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    _text("what"),
+    _text("about"),
+    _text("before"),
+    _text("after"),
+    _text("note"),
+    _text("by"),
+    _instant("at"),
+    Index("acts_by_time", "at"),
 )

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from ilp.journal import reads, schema
 from ilp.journal.database import Database, address, explained
 from ilp.journal.entries import (
+    ActEntry,
     BookingEntry,
     Entry,
     FillEntry,
@@ -121,6 +122,10 @@ class DatabaseJournal:
     def edits(self, since: datetime) -> Deferred[Sequence[ParameterEntry]]:
         """Parameter edits since then, oldest first."""
         return self._read(reads.since, ParameterEntry, since)
+
+    def acts(self, since: datetime) -> Deferred[Sequence[ActEntry]]:
+        """What people did since then, oldest first."""
+        return self._read(reads.since, ActEntry, since)
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""

@@ -7,6 +7,7 @@ from decimal import Decimal as D
 
 from clients.exchange import Side
 from ilp.journal.entries import (
+    ActEntry,
     BookingEntry,
     Entry,
     FillEntry,
@@ -131,6 +132,11 @@ def intent(wanted: bool, seconds: float = 0) -> IntentEntry:
     return IntentEntry(wanted, "alice", at(seconds))
 
 
+def act(what: str = "cancel", seconds: float = 0) -> ActEntry:
+    """Something that a person did."""
+    return ActEntry(what, "target", "buy 0.1 at 24576900", "1 cancelled", "too near", "alice", at(seconds))
+
+
 def booking(key: str = "0000000001", seconds: float = 0) -> BookingEntry:
     """The opening of the pool's own ledger, in numbers that no float keeps."""
     lines = ((":outside", "HUF", -(10**17) - 1), ("target", "HUF", 10**17 + 1))
@@ -151,4 +157,5 @@ def one_of_each() -> tuple[Entry, ...]:
         state("READY", "INITIALIZING"),
         intent(True),
         booking(),
+        act(),
     )

@@ -195,6 +195,13 @@ class UpgradeTests(SynchronousTestCase):
         found = self.successResultOf(journal.recovered())
         self.assertEqual((found.wanted, found.paused), (True, ""))
 
+    def test_a_journal_of_before_acts_were_kept_has_none_and_takes_them(self) -> None:
+        journal = memory_journal(f"sqlite:///{self.dumped('0004')}")
+        self.addCleanup(journal.close)
+        self.assertEqual(list(self.successResultOf(journal.acts(samples.NOON))), [])
+        self.successResultOf(journal.record(samples.act()))
+        self.assertEqual(list(self.successResultOf(journal.acts(samples.NOON))), [samples.act()])
+
     def test_upgrading_leaves_a_copy_of_the_old_file(self) -> None:
         file = self.dumped("0001")
         memory_journal(f"sqlite:///{file}").close()
@@ -209,7 +216,7 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_a_reader_does_not_upgrade(self) -> None:
         file = self.dumped("0001")
-        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0004; start the daemon once"):
+        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0005; start the daemon once"):
             Database(f"sqlite:///{file}", exclusive=False).open()
 
     def test_a_newer_schema_is_refused(self) -> None:
@@ -217,7 +224,7 @@ class UpgradeTests(SynchronousTestCase):
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
-        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0004"):
+        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0005"):
             Database(f"sqlite:///{file}").open()
 
     def test_a_migration_that_fails_changes_nothing(self) -> None:

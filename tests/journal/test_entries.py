@@ -36,6 +36,7 @@ class RoundTripTests(Databases, SynchronousTestCase):
             (self.journal.flows, samples.flow()),
             (self.journal.states, samples.state("READY", "INITIALIZING")),
             (self.journal.edits, samples.edit()),
+            (self.journal.acts, samples.act()),
             (self.journal.fills, samples.fill()),
             (self.journal.bookings, samples.booking()),
             (self.journal.transfers, samples.transfer()),

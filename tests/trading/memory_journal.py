@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from ilp.journal.entries import (
     FINAL_ORDER_STATES,
     FINAL_TRANSFER_STATES,
+    ActEntry,
     BookingEntry,
     Entry,
     FillEntry,
@@ -120,6 +121,9 @@ class MemoryJournal:
 
     def edits(self, since: datetime) -> Deferred[Sequence[ParameterEntry]]:
         return succeed([])
+
+    def acts(self, since: datetime) -> Deferred[Sequence[ActEntry]]:
+        return succeed(self.of(ActEntry))
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         return succeed(self.newest(FlowEntry, "key"))

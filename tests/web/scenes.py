@@ -591,15 +591,22 @@ def trading() -> Document:
     d["state"] |= {"orders": orders(), "transfers": transfers(), "flows": flows()}
     d["state"]["compared"] = {"source": at(12), "target": at(12)}
     d["audit"] = [
-        {"at": at(3600), "by": "anna", "what": "READY → TRADING", "why": "start"},
-        {"at": at(3700), "by": "bela", "what": "target_balance.target.BTC", "why": "2 → 3"},
-        {"at": at(3800), "by": "bela", "what": "target_fee", "why": "[0, 0.003] → [0, 0.002]"},
+        act(3599, "anna", "START", "", "READY, not to trade", "READY, to trade"),
+        act(3600, "anna", "state", "", "READY", "TRADING", "start"),
+        act(3650, "anna", "cancel", "order 17 on target", "BUY 0.1 at 24576900 (17)", "a cancel of 1 was asked for"),
+        act(3700, "bela", "target_balance.target.BTC", "", "2", "3"),
+        act(3800, "bela", "target_fee", "", "[0, 0.003]", "[0, 0.002]"),
     ]
     d["needs_you"] = [
         {"level": "bad", "text": "T-10: 0.5000 BTC from target to source is UNCERTAIN for 50 min", "tab": "transits"},
         {"level": "warn", "text": "T-11: send 24807.00 USD from source to target by bank", "tab": "transits"},
     ]
     return d
+
+
+def act(ago: float, by: str, what: str, about: str, before: str, after: str, why: str = "") -> Document:
+    """A line of the audit log."""
+    return {"at": at(ago), "by": by, "what": what, "about": about, "before": before, "after": after, "why": why}
 
 
 def stale() -> Document:

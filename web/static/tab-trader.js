@@ -162,21 +162,22 @@ const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {},
 
 const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), v && typeof v === "object" ? amount(v.value, v.unit) : amount(v === null ? null : String(v), limitUnit(name))])) : empty("No limits are known yet."));
 
-/* An edit's line names the parameter and says `old → new`; a cost is written `[fixed, proportional]`. */
+/* An edit's line names the parameter; a cost is written `[fixed, proportional]`. */
 const oldValue = (x) => {
   if (!app.doc.trader.parameters[x.what]) return null;
-  const [before] = x.why.split(" → ");
-  const pair = /^\[(.*),(.*)\]$/.exec(before);
-  return pair ? [pair[1].trim(), pair[2].trim()] : before || null;
+  const pair = /^\[(.*),(.*)\]$/.exec(x.before);
+  return pair ? [pair[1].trim(), pair[2].trim()] : x.before || null;
 };
 const ACTS = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
   { name: "By", cell: (x) => x.by, raw: (x) => x.by },
-  { name: "What", cell: (x) => (app.doc.trader.parameters[x.what] ? words(x.what) : x.what), raw: (x) => x.what },
-  { name: "Why, or old and new", wide: true, cell: (x) => x.why, raw: (x) => x.why },
+  { name: "What", cell: (x) => (app.doc.trader.parameters[x.what] ? words(x.what) : [h("b", {}, x.what), x.about ? ` ${x.about}` : ""]), raw: (x) => `${x.what} ${x.about}`.trim() },
+  { name: "Before", cell: (x) => x.before || "–", raw: (x) => x.before },
+  { name: "After", cell: (x) => x.after || "–", raw: (x) => x.after },
+  { name: "Why", wide: true, cell: (x) => x.why, raw: (x) => x.why },
   { name: "Acts", cell: (x) => (oldValue(x) === null ? "" : button([icon("back"), "revert"], () => revert(x.what, oldValue(x)), { cls: "small ghost", key: "revert", disabled: !canAct(), title: "Puts the old value among the edits; UPDATE applies it" })) },
 ];
-const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.why}`, first: 12, none: "Nobody has done anything yet." })) : null);
+const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.about}${x.after}`, first: 12, none: "Nobody has done anything yet." })) : null);
 
 const ms = (seconds) => amount((seconds * 1000).toPrecision(3).replace(/e.*/, ""), "ms");
 /* How often something took how long: a bar for each stretch of time, of the latency that is picked. */

@@ -1,0 +1,74 @@
+"""The audit log: who did what and when, and how things stood before and after.  Writes and tells; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from attrs import define
+
+from ilp.figures import amount, when
+from ilp.journal.entries import ActEntry, FlowEntry, ParameterEntry, StateEntry, TransferEntry
+from ilp.trading.own import OwnOrder
+from ilp.trading.pauses import write
+from ilp.trading.trader import Trader
+
+__all__ = ["Acts", "audit_lines", "flow_in_words", "orders_in_words", "transfer_in_words"]
+
+_SHOWN = 100  # lines
+_NAMED = 5  # orders of a cancel that are named one by one
+
+
+@define(eq=False)
+class Acts:
+    """Writes down what people do; an entry that cannot be written now is kept and tried again by the trader's recorder."""
+
+    trader: Trader
+
+    def standing(self) -> str:
+        """What START, STOP, HALT, RESET and pauses change: the state, the wish and what is on pause."""
+        trader = self.trader
+        wish = "to trade" if trader.wanted else "not to trade"
+        return f"{trader.life.state}, {wish}, on pause: {write(trader.facts.pauses) or 'nothing'}"
+
+    def exposure(self) -> str:
+        """What fills left open."""
+        return f"{amount(self.trader.floor.exposure.net)} {self.trader.layout.base} open"
+
+    def note(self, user: str, what: str, about: str = "", before: str = "", after: str = "", why: str = "") -> None:
+        """Keep one act of *user*."""
+        self.trader.recorder.record(ActEntry(what, about, before, after, why, user, self.trader.clock.now()))
+
+
+def orders_in_words(orders: Iterable[OwnOrder]) -> str:
+    """Orders as the log names them: the first few, and how many more."""
+    found = list(orders)
+    named = [f"{o.side} {amount(o.quantity - o.filled)} at {amount(o.price)} ({o.order_id or o.key})" for o in found]
+    more = len(found) - _NAMED
+    return "; ".join(named[:_NAMED]) + (f"; and {more} more" if more > 0 else "") if found else "no orders"
+
+
+def transfer_in_words(entry: TransferEntry) -> str:
+    """A transfer as the log names it."""
+    return f"{entry.id}: {amount(entry.amount)} {entry.asset}, {entry.from_venue} to {entry.to_venue or 'the bank'}"
+
+
+def flow_in_words(flow: FlowEntry) -> str:
+    """A deposit or withdrawal as the log names it."""
+    came = "+" if flow.quantity > Decimal(0) else ""
+    return f"{came}{amount(flow.quantity)} {flow.asset} at {flow.venue}, {flow.reference or 'without a reference'}"
+
+
+def audit_lines(
+    states: Iterable[StateEntry], edits: Iterable[ParameterEntry], acts: Iterable[ActEntry]
+) -> list[dict[str, Any]]:
+    """The newest lines, newest first: `{at, by, what, about, before, after, why}`; of an edit `what` is the parameter."""
+    lines = [
+        *((s.at, s.by, "state", "", s.previous, s.state, s.reason) for s in states),
+        *((e.at, e.by, e.name, "", e.old, e.new, "") for e in edits),
+        *((a.at, a.by, a.what, a.about, a.before, a.after, a.note) for a in acts),
+    ]
+    newest = sorted(lines, key=lambda line: line[0])[: -_SHOWN - 1 : -1]  # of one instant, too, the last comes first
+    names = ("by", "what", "about", "before", "after", "why")
+    return [{"at": when(at), **dict(zip(names, rest, strict=True))} for at, *rest in newest]
