@@ -92,7 +92,9 @@ def _solve_options(parser: argparse.ArgumentParser) -> None:
 
 def _venue_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
-    parser.add_argument("name", choices=("sputnik", "bitmex", "kraken", "rates"), help="which protocol to speak")
+    parser.add_argument(
+        "name", choices=("sputnik", "bitmex", "kraken", "infinity", "rates"), help="which protocol to speak"
+    )
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
 
 

@@ -7,7 +7,8 @@ with its clock, seed and accounts and the bank between its venues: the venue who
 (the source if none does), the others on the ports of their endpoints where these are on this machine. `rates` serves
 recorded fixings. `bitmex` is one exchange for XBTUSD, XBTUSDT and XBT_USDT on the same recorded prices, with two
 accounts whose keys it prints; `kraken`
-likewise is one for BTC/USD and BTC/EUR.
+likewise is one for BTC/USD and BTC/EUR, and `infinity` one for rates of five tokens, whose accounts are wallets and whose
+secrets are their private keys.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
 from ilp.simulation.bodies import BadRequest
 from ilp.simulation.embedded import ACCOUNT
 from ilp.simulation.embedded import scenario_of as embedded_scenario
+from ilp.simulation.infinity.world import InfinityUser, InfinityWorld
 from ilp.simulation.kraken.world import KrakenUser, KrakenWorld
 from ilp.simulation.rates import SERVICES, Fault, RateServer
 from ilp.simulation.recordings import RecordingError, load_fixings
@@ -69,7 +71,7 @@ def main(name: str, port: int, config: Path | None, out: TextIO = sys.stdout, er
     from twisted.internet import reactor
 
     settings = None if config is None else load(config).settings
-    start = {"sputnik": _sputnik, "rates": _rates, "bitmex": _bitmex, "kraken": _kraken}[name]
+    start = {"sputnik": _sputnik, "rates": _rates, "bitmex": _bitmex, "kraken": _kraken, "infinity": _infinity}[name]
     return _run(reactor, lambda end: start(reactor, settings, port, end), out, err)
 
 
@@ -249,6 +251,32 @@ def _kraken(reactor: Any, settings: Settings | None, port: int, end: Callable[[]
         world = KrakenWorld(_clock(reactor, settings), users, customers=Appetite(every=20.0))
         await world.begin(port, end)
         return _KrakenWorld(world)
+
+    return Deferred.fromCoroutine(start())
+
+
+# ----------------------------------------------------------------------------------------------------------- infinity
+
+
+@define
+class _InfinityWorld:
+    world: InfinityWorld
+
+    def announcements(self) -> list[dict[str, Any]]:
+        return [self.world.announcement()]
+
+    def stop(self) -> Deferred[None]:
+        return self.world.stop()
+
+
+def _infinity(reactor: Any, settings: Settings | None, port: int, end: Callable[[], None]) -> Deferred[_Running]:
+    async def start() -> _Running:
+        trading = {"ETH": Decimal(100), "WBTC": Decimal(5), "USDT": Decimal(200_000), "USDC": Decimal(200_000)}
+        users = [InfinityUser(name, trading, {"ETH": Decimal(10)}) for name in ("alice", "bob")]
+        wishes = Appetite(every=15.0, least=Decimal("0.05"), most=Decimal(1))
+        world = InfinityWorld(_clock(reactor, settings), users, customers=wishes)
+        await world.begin(port, end)
+        return _InfinityWorld(world)
 
     return Deferred.fromCoroutine(start())
 

@@ -35,6 +35,7 @@ from ilp.simulation.infinity.listings import (
     traded_tokens,
 )
 from ilp.simulation.ledger import Leg, credit, debit
+from ilp.simulation.meddling import TAKER
 from ilp.simulation.records import (
     Change,
     Deposit,
@@ -63,7 +64,7 @@ class RateRules(Rules):
     :ivar unlimited: accounts that need none, for instance those of the house.
     """
 
-    unlimited: set[str] = field(factory=set)
+    unlimited: set[str] = field(factory=lambda: {TAKER})
 
     def hold(self, pair: Pair, account: Account, order: Order) -> Need:
         """See `Rules`."""

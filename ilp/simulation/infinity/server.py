@@ -60,6 +60,7 @@ class InfinityVenue:
     :param seed: what nonces and the secret of tokens are drawn from.
     :param settles_after: world seconds until a withdrawal has left; None: until somebody completes it.
     :param tls: certificate to serve `https` and `wss` with; None for plain connections.
+    :ivar gateway: what every call ends in, for whoever does without a socket.
     """
 
     def __init__(
@@ -91,14 +92,15 @@ class InfinityVenue:
         self._connections = Connections(self.reactor, self)
         self._timers: set[IDelayedCall] = set()
         self._roll: IDelayedCall | None = None
-        self._port = Port(_Root(Api(self._gateway()), WebSocketResource(self._connections)), self.reactor, tls)
+        self.gateway = self._make_gateway()
+        self._port = Port(_Root(Api(self.gateway), WebSocketResource(self._connections)), self.reactor, tls)
         self._scheme = "http" if tls is None else "https"
         self._unsubscribe = core.subscribe(self._take)
         self._live = True
         core.afterwards(self._flush)
         self.faults.actions.update(self._actions())
 
-    def _gateway(self) -> Gateway:
+    def _make_gateway(self) -> Gateway:
         accounts = Accounts(self.core, self.market, self.valuation, self.transactions)
         gateway = Gateway(self.access, self.faults, self.seen, self.later, self.core.catch_up)
         gateway.public |= {**self.market.calls(), **self.past.calls()}
