@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from attrs import define, field, frozen
 
@@ -62,15 +62,15 @@ class Listed:
 
     def floor_rate(self, rate: Rate) -> Rate:
         """Down to the step."""
-        return (rate.value // self.rate_step.value) * self.rate_step
+        return (rate / self.rate_step).to_integral_value(ROUND_FLOOR) * self.rate_step
 
     def ceil_rate(self, rate: Rate) -> Rate:
         """Up to the step."""
-        return -((-rate.value // self.rate_step.value) * self.rate_step)
+        return (rate / self.rate_step).to_integral_value(ROUND_CEILING) * self.rate_step
 
     def floor_quantity(self, quantity: Quantity) -> Quantity:
         """Down to the step."""
-        return (quantity.value // self.step.value) * self.step
+        return (quantity / self.step).to_integral_value(ROUND_FLOOR) * self.step
 
     def record(self) -> Market:
         """For `getMarkets`: `kind` says that its price is a rate and that no cash of a quote currency changes hands."""

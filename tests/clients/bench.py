@@ -84,6 +84,7 @@ class Bench(ABC):
     :ivar pair: a pair to trade, `base` and `quote` its currencies; the accounts have plenty of both.
     :ivar low: a price on the tick far below, `high` far above, where nothing rests; one tick is `tick`.
     :ivar lot: the smallest quantity; orders of up to 100 of them can be paid for.
+    :ivar destination: where withdrawals go; `period`: the shortest bars.
     """
 
     pair = "BTC/HUF"
@@ -93,6 +94,8 @@ class Bench(ABC):
     high = Decimal(70000)
     tick = Decimal(1)
     lot = Decimal("0.01")
+    destination = "somewhere else"
+    period = "minute"
 
     @abstractmethod
     def client(self, **options: Any) -> Any:

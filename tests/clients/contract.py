@@ -28,6 +28,7 @@ from tests.clients.bench import DAY, ContractCase, Recorder, asynchronous, event
 
 __all__ = ["ExchangeContract"]
 
+LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 ORDER_KEYS = {"id", "contract", "price", "quantity", "quantity_left", "side", "timestamp", "is_cancelled"}
 
 
@@ -386,12 +387,12 @@ class ExchangeContract(ContractCase):
         await recorder.until("trade")
         trades = await client.getTradeHistory(bench.pair, bench.now() - DAY, bench.now() + DAY)
         assert [(trade["price"], trade["quantity"]) for trade in trades] == [(bench.high, 2 * bench.lot)]
-        bars = await client.getOHLCVHistory(bench.pair, "minute", bench.now() - DAY, bench.now() + DAY)
+        bars = await client.getOHLCVHistory(bench.pair, bench.period, bench.now() - DAY, bench.now() + DAY)
         ((opened, bar),) = bars.items()
         assert opened == bar["open_timestamp"] <= bench.now() <= bar["close_timestamp"]
-        assert bar["close_timestamp"] - opened == timedelta(minutes=1) - timedelta(microseconds=1)
+        assert bar["close_timestamp"] - opened == LENGTHS[bench.period] - timedelta(microseconds=1)
         assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (bench.high,) * 4
-        assert (bar["volume"], bar["period"], bar["contract"]) == (2 * bench.lot, "minute", bench.pair)
+        assert (bar["volume"], bar["period"], bar["contract"]) == (2 * bench.lot, bench.period, bench.pair)
 
     @asynchronous
     async def test_times_without_a_zone_are_refused(self) -> None:
@@ -430,13 +431,13 @@ class ExchangeContract(ContractCase):
         bench = self.bench
         before = await client.getPositions()
         recorder.clear()
-        id = await client.requestWithdrawal(bench.base, Decimal("0.25"), "somewhere else")
+        id = await client.requestWithdrawal(bench.base, Decimal("0.25"), bench.destination)
         await recorder.until("position", lambda position: position["contract"] == bench.base)
         after = await client.getPositions()
         assert before[bench.base]["position"] - after[bench.base]["position"] == Decimal("0.25")
         transfers = await client.getTransfers(bench.now() - DAY, bench.now() + DAY)
         (withdrawal,) = [one for one in transfers if one["direction"] == "withdrawal"]
-        assert (withdrawal["amount"], withdrawal["address"]) == (Decimal("0.25"), "somewhere else")
+        assert (withdrawal["amount"], withdrawal["address"]) == (Decimal("0.25"), bench.destination)
         assert id in ("", withdrawal["id"])  # a venue without withdrawal ids may not be able to tell
         assert id or "withdrawal_id" not in client.features
 
@@ -444,7 +445,7 @@ class ExchangeContract(ContractCase):
     async def test_the_ledger_tells_each_change_with_its_sign(self) -> None:
         client, _ = await self.connected()
         bench = self.bench
-        await client.requestWithdrawal(bench.base, Decimal("0.25"), "somewhere else")
+        await client.requestWithdrawal(bench.base, Decimal("0.25"), bench.destination)
         rows = await client.getTransactionHistory(bench.now() - DAY, bench.now() + DAY)
         debits = [row for row in rows if row["type"] == "Withdrawal" and row["direction"] == "debit"]
         assert sum(row["quantity"] for row in debits) == Decimal("0.25")
@@ -455,11 +456,12 @@ class ExchangeContract(ContractCase):
     async def test_withdrawals_that_cannot_be_are_refused(self) -> None:
         client, _ = await self.connected()
         bench = self.bench
-        await self.failure(client.requestWithdrawal(bench.base, Decimal("0.000000015"), "x"), Refused)
-        await self.failure(client.requestWithdrawal(bench.base, Decimal(0), "x"), Refused)
+        await self.failure(client.requestWithdrawal(bench.base, Decimal("0.000000015"), bench.destination), Refused)
+        await self.failure(client.requestWithdrawal(bench.base, Decimal(0), bench.destination), Refused)
         await self.failure(client.requestWithdrawal(bench.base, Decimal("0.25"), ""), Refused)
-        await self.failure(client.requestWithdrawal(bench.base, Decimal(10**6), "x"), InsufficientFunds)
-        assert [t for t in await client.getTransfers(bench.now() - DAY, bench.now() + DAY) if t["address"] == "x"] == []
+        await self.failure(client.requestWithdrawal(bench.base, Decimal(10**6), bench.destination), InsufficientFunds)
+        transfers = await client.getTransfers(bench.now() - DAY, bench.now() + DAY)
+        assert [one for one in transfers if one["address"] == bench.destination] == []
 
     # ------------------------------------------------------------------------------------------------ features
 

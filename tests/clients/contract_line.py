@@ -116,9 +116,9 @@ class ConnectionContract(ContractCase):
         client, _ = await self.connected(deadline=0.3)
         bench = self.bench
         bench.lose_answer("withdraw", effect=True)
-        await self.failure(client.requestWithdrawal(bench.base, Decimal("0.25"), "far away"), OutcomeUnknown)
+        await self.failure(client.requestWithdrawal(bench.base, Decimal("0.25"), bench.destination), OutcomeUnknown)
         transfers = await client.getTransfers(bench.now() - DAY, bench.now() + DAY)
-        assert len([one for one in transfers if one["address"] == "far away"]) == 1
+        assert len([one for one in transfers if one["address"] == bench.destination]) == 1
 
     @asynchronous
     async def test_a_cancel_without_an_answer_has_an_unknown_outcome(self) -> None:
