@@ -149,6 +149,7 @@ class Daemon(Service):
         self.trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
         waiting = self.trader.recorder
         self.metrics.gauges["ilp_journal_waiting"] = "Records that are not written yet.", lambda: float(waiting.waiting)
+        self.metrics.gauges["ilp_journal_queue"] = "Writes on their way to the disk.", lambda: float(journal.queued)
         assert self._books is not None  # opened with the journal
         keep_books(self.trader, self._books)
         mode = settings.mode

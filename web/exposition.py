@@ -70,6 +70,7 @@ class Exposition:
             yield from _state(document["state"])
             yield from _valuation(document["valuation"])
             yield from _profit(document.get("pnl"))
+            yield from _queues(document.get("alarms"))
 
 
 def readiness(document: Document | None) -> tuple[bool, str]:
@@ -162,8 +163,15 @@ def _valuation(valuation: Document) -> Iterator[Metric]:
     if valuation["bound"] is not None and valuation["optimized"]:
         gap = float(valuation["bound"]) - float(valuation["optimized"]["value"])
         yield _gauge("ilp_optimizer_gap", "How much better another plan could be at most, in numeraire.", gap)
-    if valuation["solve_ms"] is not None:
-        yield _gauge("ilp_optimizer_seconds", "How long the last optimisation took.", valuation["solve_ms"] / 1000)
+
+
+def _queues(alarms: Document | None) -> Iterator[Metric]:
+    if alarms is None:
+        return
+    waiting = {(channel["name"],): channel["waiting"] for channel in alarms["channels"]}
+    yield _labelled("ilp_alarms_waiting", "Alarms that a channel has not taken yet.", ("channel",), waiting)
+    lost = {(channel["name"],): channel["lost"] for channel in alarms["channels"]}
+    yield _labelled("ilp_alarms_lost", "Alarms that were given up.", ("channel",), lost)
 
 
 def _profit(pnl: Document | None) -> Iterator[Metric]:

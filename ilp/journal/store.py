@@ -95,6 +95,11 @@ class DatabaseJournal:
         self._waiting += 1
         return self._runner.run_later(self._write, rows).addBoth(self._written)
 
+    @property
+    def queued(self) -> int:
+        """How many writes have been taken and are not durable yet."""
+        return self._waiting
+
     def recovered(self) -> Deferred[Recovered]:
         """Read what a start needs."""
         return self._read(reads.recovered)

@@ -6,6 +6,7 @@ path: the references are derived from the last optimum, no optimisation stands b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from time import perf_counter
 
@@ -34,7 +35,7 @@ class Loop:
 
     :ivar optimum: the last one; what the console shows as the three columns.
     :ivar optimised_at: reactor seconds of it.
-    :ivar solve_seconds: how long the last one took.
+    :ivar solve_seconds: how long the last one took; `solved` is told of each.
     """
 
     floor: Floor
@@ -46,6 +47,7 @@ class Loop:
     optimised_at: float = 0.0
     pausing_until: float | None = None
     solve_seconds: float = 0.0
+    solved: Callable[[float], None] = lambda seconds: None
     references: dict[Side, Reference] = field(factory=dict)
     _sound: bool = False  # nothing kept the last turn from quoting both sides
 
@@ -164,6 +166,7 @@ class Loop:
             began = perf_counter()  # shown to people only: nothing is decided by it
             self.optimum, self.optimised_at = self.strategy.optimise(view), self.floor.seconds()
             self.solve_seconds = perf_counter() - began
+            self.solved(self.solve_seconds)
         return self.optimum
 
     def _keeping(self) -> str:

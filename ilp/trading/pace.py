@@ -14,11 +14,13 @@ from attrs import define, field
 from clients import reading
 from clients.exchange import Side
 from ilp.journal.entries import Purpose
-from ilp.metrics import Histogram, Metrics
+from ilp.metrics import BOUNDS, Histogram, Metrics
 from ilp.trading.gate import OrderRequest
 from ilp.trading.own import OwnOrder
 
 __all__ = ["Pace"]
+
+SOLVING = (0.0001, 0.0002, *BOUNDS)  # an optimisation of a small pool is faster than the first of the usual bounds
 
 
 @define(eq=False)
@@ -37,6 +39,7 @@ class Pace:
     _cancel: Histogram = field(init=False)
     _quote: Histogram = field(init=False)
     _hedge: Histogram = field(init=False)
+    _solve: Histogram = field(init=False)
     _told: tuple[float, float] | None = None  # when the read began, and when its book was in the picture
     _turn_began: float | None = None
     _fill: float | None = None
@@ -51,6 +54,11 @@ class Pace:
         self._cancel = make("ilp_update_to_cancel_seconds", "Read of a source book to the cancel handed to the socket.")
         self._quote = make("ilp_update_to_quote_seconds", "Read of a source book to the new quote that followed it.")
         self._hedge = make("ilp_fill_to_hedge_seconds", "Read of a fill to the hedge handed to the socket.")
+        self._solve = make("ilp_optimizer_seconds", "Optimisations of the pool, quote prices included.", SOLVING)
+
+    def solved(self, seconds: float) -> None:
+        """An optimisation took so long."""
+        self._solve.observe(seconds)
 
     def book_told(self, moved: bool) -> None:
         """A source book is in the picture; *moved* tells whether a turn is going to look at it."""

@@ -210,7 +210,9 @@ class Trader:
         source = self.layout.source.venue
         self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock.now)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
-        self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner)
+        self.loop = Loop(
+            self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner, solved=self.pace.solved
+        )
         self.duties = Duties(self.floor, self.links, self.variances, self.report)
         self.caretaker = Caretaker(self.floor, self.links, self.variances, self.transfers, self._own)
 

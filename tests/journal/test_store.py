@@ -129,7 +129,9 @@ class QueueTests(SynchronousTestCase):
         stuck = Stuck()
         journal = self.successResultOf(DatabaseJournal("sqlite://", stuck, queue=1).open())
         journal.record(samples.intent(True))
+        self.assertEqual(journal.queued, 1)
         stuck.queued[0].callback(None)
+        self.assertEqual(journal.queued, 0)
         self.assertNoResult(journal.record(samples.intent(True)))
 
 

@@ -31,6 +31,13 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(self.count("ilp_update_to_cancel_seconds"), 2)
         self.assertEqual(self.count("ilp_update_to_quote_seconds"), 2)
 
+    def test_every_optimisation_is_measured(self) -> None:
+        for _ in range(3):
+            self.world.trader.loop.forget()
+            self.world.trader.wake()
+            self.world.advance(0.1)
+        self.assertGreaterEqual(self.count("ilp_optimizer_seconds"), 3)
+
     def test_a_book_that_moves_no_quote_is_no_reaction(self) -> None:
         self.world.show_source(self.world.bid, self.world.ask, size="40")
         self.world.advance(0.5)

@@ -16,7 +16,12 @@ from tests.web.scenes import scene
 from web.exposition import Exposition
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "monitoring"
-ELSEWHERE = {"ilp_journal_waiting", "ilp_orders_sent_total", "ilp_fills_total"}  # of a daemon that trades
+ELSEWHERE = {
+    "ilp_journal_waiting",
+    "ilp_journal_queue",
+    "ilp_orders_sent_total",
+    "ilp_fills_total",
+}  # of a daemon that trades
 
 
 class MonitoringTests(SynchronousTestCase):
