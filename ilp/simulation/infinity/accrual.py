@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
 _MICROSECOND = timedelta(microseconds=1)
 _YEAR = timedelta(days=365)
-_EXACT = Context(prec=60)
+_EXACT = Context(prec=40)
 
 
 def whole_minute(at: datetime) -> datetime:

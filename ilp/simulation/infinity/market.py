@@ -23,6 +23,7 @@ from ilp.simulation.records import Rows, Side, Trade
 __all__ = ["BEGIN", "Market"]
 
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+_END = datetime(9999, 1, 1, tzinfo=UTC)  # many orders at one instant are stamped a few microseconds ahead of it
 _DAY = timedelta(days=1)
 _ETHEREUM = 1
 _GENESIS = datetime(2023, 12, 20, 12, tzinfo=UTC)  # of the block that the venue's example names
@@ -247,7 +248,7 @@ class Market:
     def trades(self, given: Parameters, category: Category) -> Row:
         """Public trades, newest first."""
         market, limit = self.market(given, category), given.limit(20, MOST_ROWS)
-        found = self.core.trades(market.ticker, BEGIN, self.core.now())[-limit:]
+        found = self.core.trades(market.ticker, BEGIN, _END)[-limit:]
         return {"trxs": [self._trade(market, trade) for trade in reversed(found)]}
 
     def _trade(self, market: RateMarket, trade: Trade) -> Row:
