@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib  # trial takes a global name `suppress` for its own
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -217,7 +217,7 @@ class Venue(RuleBasedStateMachine):
     def place(self, who: str, market: int, side: Side, ticks: int, lots: int, how: dict[str, bool]) -> None:
         pair = self.core.pairs[self.markets[market]]
         quantity = max(pair.min_quantity, lots * pair.lot)
-        with suppress(Rejection):
+        with contextlib.suppress(Rejection):
             self.core.place(f"{who}/trading", pair.ticker, side, ticks * pair.tick, quantity, **how)
 
     @rule(who=st.sampled_from(("alice", "bob")), number=st.integers(0, 5))
@@ -235,12 +235,12 @@ class Venue(RuleBasedStateMachine):
     def transfer(self, amount: int, back: bool) -> None:
         accounts = ("alice/current", "alice/trading")
         giver, taker = accounts[::-1] if back else accounts
-        with suppress(Rejection):
+        with contextlib.suppress(Rejection):
             self.core.transfer(giver, taker, "ETH", amount)
 
     @rule(amount=st.integers(10**16, 10**19))
     def withdraw(self, amount: int) -> None:
-        with suppress(Rejection):
+        with contextlib.suppress(Rejection):
             self.core.withdraw("alice/current", "ETH", amount, self.world.alice.address)
 
     @invariant()
