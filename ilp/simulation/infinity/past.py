@@ -32,7 +32,7 @@ __all__ = ["Past"]
 
 Row = dict[str, Any]
 _QUARTER, _HOUR, _DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)  # spans are counted from one, so that weeks begin on Mondays
 _MOST_BUCKETS = 5_000
 _CURVE_DAYS = 365
 _AAVE = (Decimal("0.5"), Decimal("1.6"))  # what a lending protocol pays and takes, as shares of the floating rate
@@ -241,7 +241,7 @@ def _grouped(bars: list[Bar], length: timedelta) -> list[tuple[datetime, list[Ba
     """Bars by the span they are in, and the empty spans between, oldest first."""
     groups: dict[datetime, list[Bar]] = {}
     for bar in bars:
-        groups.setdefault(bar.open_timestamp - (bar.open_timestamp - _EPOCH) % length, []).append(bar)
+        groups.setdefault(bar.open_timestamp - (bar.open_timestamp - _MONDAY) % length, []).append(bar)
     if not groups:
         return []
     first, last = min(groups), max(groups)
