@@ -31,6 +31,7 @@ from ilp.alarms.outbox import Outbox
 from ilp.alarms.watch import Watch
 from ilp.bookkeeping import accounted, keep_books
 from ilp.clock import WorldClock
+from ilp.dry_run import DryWorld
 from ilp.feeds import feed_of
 from ilp.heartbeat import Heartbeat
 from ilp.journal.interface import JournalError
@@ -50,7 +51,7 @@ from ilp.trading.trader import Trader
 from web.service import CannotServe, WebService
 from web.sessions import Role
 
-__all__ = ["Daemon", "client", "clients_of", "run"]
+__all__ = ["Daemon", "client", "client_of", "clients_of", "run"]
 
 CONNECT_TIMEOUT = 10.0  # reactor seconds, to where alarms go
 RANDOM = "random"  # a user's password in the file that means: make one anew at each start and print it
@@ -88,6 +89,7 @@ class Daemon(Service):
         self.web: WebService | None = None
         self.embedded: Any = None  # an `Embedded` or an `EmbeddedKraken`
         self.heartbeat: Heartbeat | None = None
+        self._dry: DryWorld | None = None
         self._journal: RecentJournal | None = None
         self._books: AccountedJournal | None = None
         self._stopping: Deferred[None] | None = None
@@ -113,15 +115,16 @@ class Daemon(Service):
 
     async def _start(self) -> None:
         settings, reactor = self.loaded.settings, self._reactor
-        if settings.mode == "dry-run":
-            raise InvalidParameters([("mode", "dry-run is not there yet")])
         simulation = settings.simulation
         clock = WorldClock(reactor, simulation.start, simulation.speed) if simulation else WorldClock(reactor)
         books = accounted(await open_journal(settings.database_url, reactor), settings)
         await books.load()
         self._journal, self._books = RecentJournal(books), books
         await self._journal.load(clock.now(), HISTORY)
-        edits = (await self._journal.recovered()).parameters
+        recovered = await self._journal.recovered()
+        if settings.mode == "dry-run" and recovered.began is not None:
+            raise InvalidParameters([("[dry_run] database", "is not empty, and a dry run begins afresh: name another")])
+        edits = recovered.parameters
         table, notices = restored(self.loaded.table, edits)
         version = max((edit.version for edit in edits.values()), default=0)
         settings = evolve(settings, parameters=table.parameters(settings.limits))
@@ -144,9 +147,15 @@ class Daemon(Service):
     ) -> None:
         journal = self._journal
         assert journal is not None  # `_start` opened it
-        venues = clients_of(connections, clock, settings)
+        if settings.mode == "dry-run":
+            self._dry = DryWorld(settings, connections, clock, partial(client_of, clock, settings))
+            settings, venues, connections = self._dry.settings, self._dry.venues, self._dry.connections
+        else:
+            venues = clients_of(connections, clock, settings)
         feed = feed_of(connections, clock, settings, feed_client(clock, settings))
-        self.trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
+        self.trader = trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
+        if self._dry is not None:
+            self._dry.rate = lambda: trader.market.good_rate
         waiting = self.trader.recorder
         self.metrics.gauges["ilp_journal_waiting"] = "Records that are not written yet.", lambda: float(waiting.waiting)
         self.metrics.gauges["ilp_journal_queue"] = "Writes on their way to the disk.", lambda: float(journal.queued)
@@ -242,6 +251,8 @@ class Daemon(Service):
             parts.append(("journal", self._journal.close))
         if self._http is not None:
             parts.append(("connections for alarms", self._http.closeCachedConnections))
+        if self._dry is not None:
+            self._dry.stop()
         if self.embedded is not None:
             parts.append(("embedded venues", self.embedded.stop))
         for name, close in parts:
@@ -261,10 +272,13 @@ class Daemon(Service):
 
 def clients_of(connections: Mapping[str, Connection], clock: WorldClock, settings: Settings) -> dict[str, IExchange]:
     """One client an account, by its name."""
-    return {
-        account: client(connections[roles[0]], account, clock, settings, roles)
-        for account, roles in settings.accounts.items()
-    }
+    make = partial(client_of, clock, settings)
+    return {account: make(connections[roles[0]], account) for account, roles in settings.accounts.items()}
+
+
+def client_of(clock: WorldClock, settings: Settings, connection: Connection, account: str) -> Any:
+    """A client of *connection* that follows what the pool trades on an account."""
+    return client(connection, account, clock, settings, settings.accounts[account])
 
 
 def feed_client(clock: WorldClock, settings: Settings) -> Callable[[Connection, str, str], Any]:
@@ -301,8 +315,16 @@ def client(
         "rate_age_factor": settings.rate_age_factor,
         "max_fixing_age": max(1, int(settings.ages.fixing // 86400)),
     }
+    if not connection.endpoint and _knows_its_address(made):
+        del given["endpoint"]
     values = {name: value for name, value in given.items() if name in known} | dict(connection.options)
     return made(**values)
+
+
+def _knows_its_address(made: Any) -> bool:
+    """Whether a client without an address goes where its venue is."""
+    endpoint = inspect.signature(made).parameters.get("endpoint")
+    return endpoint is not None and bool(endpoint.default) and endpoint.default is not inspect.Parameter.empty
 
 
 def _parameters(made: Any) -> frozenset[str]:
