@@ -141,6 +141,7 @@ class Infinity(VenueClient[Live]):
         self.received = Received(int(choices.queue), self._overflowed)
         for channel in Channel.ALL:
             self.on(channel, lambda id, message, channel=channel: self.received.put(channel, (id, message)))
+        self._wishes: dict[str, bool] = {}
         self._sessions: list[Session] = []
         self._stay_connected(choices.connect_deadline, choices.backoff_first, choices.backoff_longest)
 
@@ -178,7 +179,7 @@ class Infinity(VenueClient[Live]):
     async def _open(self) -> Deferred[Exception]:
         live = Live(
             self.name, self.api, self._account, self._markets, self._options, self._reactor, self.announce,
-            self._trouble, self._has_account,
+            self._trouble, self._has_account, self._wishes,
         )  # fmt: skip
         ended: Deferred[Exception] = Deferred()
         sessions: list[Session] = []
@@ -274,14 +275,21 @@ class Infinity(VenueClient[Live]):
 
     @deferring
     async def subscribe(self, instrument: str, channel: str) -> None:
-        """Hear a channel of an instrument until the connection ends or `unsubscribe`; followed ones are heard anyhow."""
-        await self._session_for(channel, "subscribing").subscribe([f"{instrument}@{channel}"], self._options.deadline)
+        """Hear a channel of an instrument, over reconnections too, until `unsubscribe`; followed ones are heard anyhow."""
+        session, name = self._session_for(channel, "subscribing"), f"{instrument}@{channel}"
+        self._wishes[name] = True  # an answer that is lost does not lose the wish
+        try:
+            await session.subscribe([name], self._options.deadline)
+        except Refused:
+            del self._wishes[name]
+            raise
 
     @deferring
     async def unsubscribe(self, instrument: str, channel: str) -> None:
-        """Hear it no more."""
-        session = self._session_for(channel, "unsubscribing")
-        await session.unsubscribe([f"{instrument}@{channel}"], self._options.deadline)
+        """Hear it no more, after reconnections neither."""
+        session, name = self._session_for(channel, "unsubscribing"), f"{instrument}@{channel}"
+        self._wishes[name] = False
+        await session.unsubscribe([name], self._options.deadline)
 
     @deferring
     async def list_subscriptions(self) -> frozenset[str]:

@@ -61,6 +61,7 @@ class Tracked:
 
     :ivar row: as the venue told it last.
     :ivar seen: whether anybody was told of it; before that nothing is emitted about it.
+    :ivar refused: whoever placed it was told that it was refused, and nobody is told of it any more.
     :ivar listed: whether the venue's list of open orders had it when it was last read; None before.
     :ivar matches: of the stream, by trade id.
     :ivar listed_matches: of the order's row or of the answer that placed it, which number them otherwise or not at all.
@@ -69,6 +70,7 @@ class Tracked:
 
     row: MyOrder
     seen: bool = True
+    refused: bool = field(default=False, init=False)
     listed: bool | None = None
     matches: dict[int, OrderFill] = field(factory=dict)
     listed_matches: tuple[OrderFill, ...] = ()
@@ -197,7 +199,7 @@ class Account:
             order.row = _merged(order.row, row)
             order.listed = listed if listed is not None else order.listed
             order.learn(row)
-        order.seen = order.seen or seen
+        order.seen = (order.seen or seen) and not order.refused
         return order if order.seen and order.record() != before else None
 
     def take_fill(self, event: UserTradeEvent) -> bool:

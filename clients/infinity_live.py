@@ -7,7 +7,7 @@ then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -78,6 +78,7 @@ class Live:
     :ivar tell: emits an event; until `announce` what happens is kept.
     :ivar trouble: told of what failed and nobody waits for.
     :ivar public, private: connections by what is subscribed there; one and the same unless two were asked for.
+    :ivar wishes: channels that somebody subscribed (true) or left (false) besides.
     :ivar followed: instruments whose books and trades are told.
     """
 
@@ -90,6 +91,7 @@ class Live:
     tell: Callable[..., None]
     trouble: Callable[[Exception], None]
     has_account: bool
+    wishes: Mapping[str, bool]
     public: Session = field(init=False)
     private: Session = field(init=False)
     followed: tuple[str, ...] = field(init=False, default=())
@@ -142,12 +144,20 @@ class Live:
         self.public, self.private = public, private
         limit = self.options.deadline
         if self.has_account:
-            await private.subscribe(_channels(self.markets.listed, Channel.PRIVATE), limit)
-        await public.subscribe(_channels(self.followed, Channel.PUBLIC), limit)
+            await private.subscribe(
+                self._wished(_channels(self.markets.listed, Channel.PRIVATE), Channel.PRIVATE), limit
+            )
+        await public.subscribe(self._wished(_channels(self.followed, Channel.PUBLIC), Channel.PUBLIC), limit)
         await self._check_books()
         if self.has_account:
             await self.read_open_orders()
             await self.read_holdings()
+
+    def _wished(self, channels: list[str], kinds: Sequence[str]) -> list[str]:
+        """*channels*, with those that somebody subscribed besides and without those that somebody left."""
+        kept = [one for one in channels if self.wishes.get(one, True)]
+        more = [one for one, wanted in self.wishes.items() if wanted and one.rpartition("@")[2] in kinds]
+        return list(dict.fromkeys([*kept, *more]))
 
     def announce(self) -> None:
         """Tell the state as it was read, then what happened since; start to watch over it."""
@@ -270,7 +280,7 @@ class Live:
             # The event may overtake the answer: then it tells the id, before anything else is told about the order.
             found = self.account.orders[str(row.order_id)]
             if found.died:
-                found.seen = False
+                found.seen, found.refused = False, True
                 return  # the answer to the call that placed it says why
             self.account.settle(claimant, str(row.order_id))
         self._release(str(row.order_id))
@@ -478,6 +488,7 @@ class Live:
         tracked = self.account.orders[str(row.order_id)]
         tracked.listed_matches = tracked.listed_matches or answer.trxs
         if tracked.died and wish.type is OrderType.LIMIT:
+            tracked.refused = True
             raise OrderRejected(self.venue, doing, _died(tracked), str(row.status))
         self.account.settle(order, str(row.order_id))
         self._release(tracked.id)
@@ -486,7 +497,7 @@ class Live:
     def _tell_soon(self, order: Tracked) -> None:
         """Whoever placed it has its id now; what is known of it is told where no event has told it yet."""
         if not order.seen:
-            order.seen = True
+            order.seen, order.refused = True, False
             self._tell_order(order)
 
     async def _recover(self, wish: Wish, doing: str, order: Provisional, doubt: OutcomeUnknown) -> None:
