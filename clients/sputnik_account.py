@@ -258,7 +258,7 @@ class Account:
             is_cancelled=message.is_cancelled,
             quantity_filled=self.contracts.quantity(ticker, order.filled),
             average_price=average,
-            fees=self._human_fees(order.fees),
+            fees=self._human_fees(order.fees) if complete else {},
             final=message.final,
         )
 

@@ -243,8 +243,9 @@ class Trader:
         for fill in fills:
             self.desk.settled.add((fill.venue, fill.order_id))
         if recovered.seen is not None and recovered.began is not None:
-            # What was written last may not have become durable before the process ended.
-            self.duties.lost_since = max(recovered.began, recovered.seen - UNWRITTEN * self.clock.speed)
+            # What was written last may not have become durable before the process ended; a venue's clock may be behind ours.
+            began = recovered.began - timedelta(seconds=self.settings.ages.clock_skew)
+            self.duties.lost_since = max(began, recovered.seen - UNWRITTEN * self.clock.speed)
         for entry in self.transfers.entries:
             if entry.departed is not None:
                 self.gate.departed((entry.asset, entry.from_venue, entry.to_venue), entry.departed)

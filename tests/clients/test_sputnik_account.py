@@ -70,6 +70,7 @@ class OrderTests(SynchronousTestCase):
         self.account.take_fill(fill(1000000, 6100000))
         record = self.account.order_record(self.account.orders[42])
         self.assertIsNone(record["average_price"])
+        self.assertEqual(record["fees"], {})  # what one of two fills cost is not what the order cost
         self.account.take_fill(fill(3000000, 6200000))
         record = self.account.order_record(self.account.orders[42])
         self.assertEqual(record["average_price"], D("61750"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from random import Random
 
 from attrs import evolve
@@ -10,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
 from ilp.journal.entries import FillEntry
+from ilp.settings import Cost
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK
 from ilp.simulation.session import Conditions
 from ilp.trading.machine import State
@@ -92,3 +94,41 @@ class KillTests(SynchronousTestCase):
             # Nobody took from the target, so nothing may be open, whatever the plan traded on the source.
             self.assertEqual(world.trader.floor.exposure.net, D(0), f"{moment} ms")
             world.end()
+
+    def test_what_was_filled_meanwhile_is_booked_with_the_fee_of_the_records_not_with_the_expected_one(self) -> None:
+        """An order that rests on, partly filled, is told by an event first, which has no fee where ids are lacking."""
+        expected = evolve(CALM, target_fee=Cost(D(0), D("0.02")))
+        world = World(SPUTNIK, config=settings(parameters=expected)).trading()
+        for _ in range(2):
+            self.kill(world)
+            world.take(Side.SELL, "0.03")
+            self.restart(world)
+            world.trader.start("operator")
+            world.advance(2)
+        fills = [fill for fill in world.journal.of(FillEntry) if fill.venue == "target"]
+        core = world.core("target")
+        charged = sum(fill.fee for fill in core.fills("pool", world.clock.start, world.clock.now()))  # type: ignore[arg-type]
+        self.assertEqual(sum(fill.fees["HUF"] for fill in fills), D(charged) / 100)
+        self.assertEqual(sum(fill.quantity for fill in fills), D("0.06"))
+
+    def test_fills_are_found_whose_venue_stamps_them_before_the_journal_began(self) -> None:
+        for features in (EVERYTHING, SPUTNIK):
+            self.lose_all_but_the_start(World(features, config=settings(parameters=CALM)))
+
+    def lose_all_but_the_start(self, world: World) -> None:
+        """On venues whose clocks are three seconds behind ours, as far as is allowed."""
+        for core in (world.source_core, world.target_core):
+            core.now = lambda: world.clock.now() - timedelta(seconds=3)
+        world.ready().trader.start("operator")
+        world.journal.lag = 10.0  # not one order will have become durable
+        world.until(lambda: len(world.open_orders()) == 2)
+        world.take(Side.SELL, "0.07")
+        world.advance(0.3)
+        self.kill(world)
+        world.journal.lag = 0.0
+        self.restart(world)
+        world.advance(1)
+        for venue in ("source", "target"):
+            told = [fill.quantity for fill in world.journal.of(FillEntry) if fill.venue == venue]
+            self.assertEqual(told, [D("0.07")], venue)
+        world.end()
