@@ -21,7 +21,6 @@ __all__ = [
     "Said",
     "age_in_days",
     "anchored",
-    "around",
     "cross",
     "drift",
     "fixing_time",
@@ -31,6 +30,7 @@ __all__ = [
     "legs",
     "standard_error",
     "two_sided",
+    "widened",
     "within",
 ]
 
@@ -233,9 +233,9 @@ def two_sided(fixing: Fixing, ticker: str, half: Decimal) -> tuple[Decimal, Deci
     return mid, _DOWN.divide(_ONE, other * (_ONE + half)), _UP.divide(_ONE, other * (_ONE - half))
 
 
-def around(mid: Decimal, half: Decimal) -> tuple[Decimal, Decimal]:
-    """Bid and ask at *half*, a fraction, off *mid*, rounded outward."""
-    return _DOWN.multiply(mid, _ONE - half), _UP.multiply(mid, _ONE + half)
+def widened(bid: Decimal, ask: Decimal, by: Decimal) -> tuple[Decimal, Decimal]:
+    """A market's bid and ask moved apart by a fraction of each, rounded outward."""
+    return _DOWN.multiply(bid, _ONE - by), _UP.multiply(ask, _ONE + by)
 
 
 def jumps(before: Mapping[str, Decimal], after: Mapping[str, Decimal], limit: Decimal) -> dict[str, Decimal]:

@@ -133,9 +133,12 @@ class IntradayFeed(PollingFeed):
                 f"rates of {quoted.at:%H:%M:%S} UTC, though those of {held[0].at:%H:%M:%S} were served before"
             )
         at = min(quoted.at, now)
-        fixing = Fixing(
-            at.date(), at, quoted.base, quoted.rates, now, self.name, self._doubted(held, quoted.rates, pair)
-        )
+        doubted, rates = self._doubted(held, quoted.rates, pair), dict(quoted.rates)
+        for known in held:
+            if known.at == at:  # a doubtful correction of what was believed does not replace it
+                kept = {c: known.rates[c] for c in doubted if c in known.rates and c not in known.doubted}
+                rates, doubted = rates | kept, doubted - kept.keys()
+        fixing = Fixing(at.date(), at, quoted.base, rates, now, self.name, doubted)
         return [fixing, *(older for older in held if older.at != fixing.at)][:_KEPT]
 
     def _doubted(self, held: list[Fixing], rates: Any, pair: str) -> frozenset[str]:

@@ -21,6 +21,7 @@ from clients.rates_formats import BadRates
 
 __all__ = ["OxrError", "Quoted", "Usage", "oxr_error", "parse_oxr", "parse_oxr_usage", "parse_yahoo", "yahoo_error"]
 
+_SMALLEST, _LARGEST = Decimal("1e-12"), Decimal("1e12")  # a bitcoin in rials is 5e9
 _LATEST = 4_102_444_800  # the year 2100: what is beyond it is milliseconds, or nonsense
 
 
@@ -71,8 +72,8 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _positive(value: Any, where: str) -> Decimal:
-    if not isinstance(value, Decimal) or not value.is_finite() or value <= 0:
-        raise BadRates(f"{where}: {str(value)[:40]!r} is not a positive number")
+    if not isinstance(value, Decimal) or not _SMALLEST < value < _LARGEST:
+        raise BadRates(f"{where}: {str(value)[:40]!r} is not a positive number that could be a rate")
     return value
 
 

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from clients.calls import deferring
 from clients.events import Emitter
 from clients.exchange import OHLCV, Book, BookRow, ExchangeError, IExchange, IRateFeed, Period, Refused, Unreachable
-from clients.rates_arithmetic import NoRate, Rate, around, drift, legs
+from clients.rates_arithmetic import NoRate, Rate, drift, legs, widened
 from clients.rates_feed import bar, option, utc_now
 
 __all__ = ["Peg", "VenueOptions", "VenueRates", "chain", "is_venue"]
@@ -221,9 +221,9 @@ class VenueRates(Emitter):
             amount *= (low + high) / 2
         mid = (bid + ask) / 2
         error = drift(ticker, max(self._now() - since, timedelta(0)))
-        half = (ask - bid) / 2 / mid + self._off + self._factor * error
         source = f"{self.name} {' × '.join(step.pair for step in self._chain)}"
-        return Rate(ticker, mid, *around(mid, half), since, since, source, error, self._factor * error)
+        bid, ask = widened(bid, ask, self._off + self._factor * error)
+        return Rate(ticker, mid, bid, ask, since, since, source, error, self._factor * error)
 
     # -------------------------------------------------------------------------------------------------------- books
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from zlib import crc32
@@ -25,7 +25,6 @@ APP_ID = "5eed5eed5eed5eed5eed5eed5eed5eed"  # what the simulated Open Exchange 
 QUOTA = 1000  # requests a month of a free account
 
 _SIX = Context(prec=6)
-_FINE = Context(prec=20)
 _LONDON = ZoneInfo("Europe/London")
 _ONE = Decimal(1)
 _MONDAY = datetime(2001, 1, 7, 22, tzinfo=UTC)  # a Sunday evening, when a week of trading begins
@@ -63,8 +62,8 @@ class IntradayMarket:
         week, within = divmod(at - _MONDAY, _WEEK)
         return _MONDAY + week * _WEEK + min(within, _OPEN)
 
-    def rates(self, at: datetime) -> dict[str, Decimal]:
-        """Units of each currency for one euro."""
+    def rates(self, at: datetime, only: Collection[str] = ()) -> dict[str, Decimal]:
+        """Units of each currency, or of *only* these, for one euro."""
         at = self.awake(at)
         place = max(bisect_right(self._times, at) - 1, 0)
         before, since = self._fixings[self._days[place]], self._times[place]
@@ -77,9 +76,9 @@ class IntradayMarket:
             share = min(max(share, Decimal(0)), _ONE)
             strength = 4 * share * (1 - share)
         return {
-            currency: _SIX.plus(_between(rate, after[currency], share) * (1 + strength * _wobble(currency, at)))
+            currency: _SIX.plus((rate + (after[currency] - rate) * share) * (1 + strength * _wobble(currency, at)))
             for currency, rate in before.items()
-            if currency in after
+            if currency in after and (not only or currency in only)
         }
 
 
@@ -91,10 +90,6 @@ def _traded(start: datetime, end: datetime) -> float:
         return week * _OPEN.total_seconds() + min(within, _OPEN).total_seconds()
 
     return clock(end) - clock(start)
-
-
-def _between(one: Decimal, other: Decimal, share: Decimal) -> Decimal:
-    return _FINE.exp(_FINE.ln(one) * (1 - share) + _FINE.ln(other) * share)
 
 
 def _wobble(currency: str, at: datetime) -> Decimal:
@@ -126,19 +121,19 @@ def _refused(message: str) -> Document:
 
 
 def oxr(
-    path: str, arguments: Mapping[str, str], token: str, used: int, now: datetime, rates: Rates, stamp: datetime,
-    past: IntradayMarket,
+    path: str, arguments: Mapping[str, str], token: str, used: int, quota: int | None, now: datetime, rates: Rates,
+    stamp: datetime, past: IntradayMarket,
 ) -> Document:  # fmt: skip
     """The answer to a request below `/api/`.
 
-    :param token: the app id of the request; *used*: requests of this month.
+    :param token: the app id of the request; *used*: requests of this month, of *quota*, None for no limit.
     :param rates: units of each currency for one euro at *stamp*; *past* serves days that are over.
     """
     if token != APP_ID:
         return _refused("invalid_app_id" if token else "missing_app_id")
     if path == "usage.json":
-        return Document(_json(_usage(used, now)))
-    if used > QUOTA:
+        return Document(_json(_usage(used, quota, now)))
+    if quota is not None and used > quota:
         return _refused("access_restricted")
     base = arguments.get("base", "USD")
     if base != "USD":
@@ -170,25 +165,25 @@ def _latest(rates: Rates, stamp: datetime) -> dict[str, object]:
     }
 
 
-def _usage(used: int, now: datetime) -> dict[str, object]:
+def _usage(used: int, quota: int | None, now: datetime) -> dict[str, object]:
     following = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
     left = (following.date() - now.date()).days
     features = {"base": False, "symbols": False, "experimental": True, "time-series": False, "convert": False}
     plan = {
         "name": "Free",
-        "quota": f"{QUOTA} requests / month",
+        "quota": "Unlimited" if quota is None else f"{quota} requests / month",
         "update_frequency": "3600s",
         "features": features,
     }
     usage = {
         "requests": used,
-        "requests_quota": QUOTA,
-        "requests_remaining": max(QUOTA - used, 0),
+        "requests_quota": -1 if quota is None else quota,
+        "requests_remaining": -1 if quota is None else max(quota - used, 0),
         "days_elapsed": now.day - 1,
         "days_remaining": left,
         "daily_average": used // max(now.day, 1),
     }
-    status = "active" if used <= QUOTA else "access_restricted"
+    status = "active" if quota is None or used <= quota else "access_restricted"
     return {"status": 200, "data": {"app_id": APP_ID, "status": status, "plan": plan, "usage": usage}}
 
 
@@ -251,7 +246,7 @@ def _bars(
 
 
 def _cross(market: IntradayMarket, base: str, quote: str, at: datetime) -> Decimal:
-    rates = {"EUR": _ONE, **market.rates(at)}
+    rates = {"EUR": _ONE, **market.rates(at, (base, quote))}
     return _SIX.divide(rates[quote], rates[base])
 
 

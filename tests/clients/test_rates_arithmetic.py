@@ -16,6 +16,7 @@ from clients.rates_arithmetic import (
     age_in_days,
     anchored,
     cross,
+    drift,
     fixing_time,
     half_spread,
     inverse,
@@ -164,6 +165,23 @@ class StandardErrorTests(SynchronousTestCase):
     @settings(max_examples=50, deadline=None)
     def test_an_unmeasured_pair_is_at_no_age_more_certain_than_a_measured_one(self, age: float, pair: str) -> None:
         self.assertGreaterEqual(standard_error("GBP/JPY", hours(age)), standard_error(pair, hours(age)))
+
+
+class DriftTests(SynchronousTestCase):
+    """`drift`"""
+
+    def test_in_a_day_it_is_the_measured_daily_move(self) -> None:
+        self.assertEqual(drift("USD/MXN", hours(24)), D("0.0078"))
+
+    def test_it_grows_with_the_square_root_of_time(self) -> None:
+        self.assertEqual(drift("USD/HUF", hours(6)) * 2, drift("USD/HUF", hours(24)))
+
+    def test_a_pair_and_its_inverse_drift_alike_and_one_that_was_not_measured_like_the_wildest(self) -> None:
+        self.assertEqual(drift("USD/EUR", hours(5)), drift("EUR/USD", hours(5)))
+        self.assertEqual(drift("GBP/JPY", hours(5)), drift("USD/HUF", hours(5)))
+
+    def test_what_has_no_age_and_what_is_itself_has_no_error(self) -> None:
+        self.assertEqual((drift("USD/HUF", hours(0)), drift("USD/USD", hours(9))), (0, 0))
 
 
 class HalfSpreadTests(SynchronousTestCase):

@@ -105,6 +105,19 @@ class SanityTests(MarketCase):
         self.market.on_book(TARGET, book(("79999", "80001")))
         self.assertEqual(self.market.trouble(RATE), "")
 
+    def test_a_rate_that_its_own_feeds_doubt_does_not_count_and_returns_after_good_ones(self) -> None:
+        self.everything()
+        doubt = "A says 300 (2 min old), B 330 (3.1 h old): 10.00% apart, allowed 2.10%"
+        known = self.market.rate
+        assert known is not None
+        self.market.on_rate(evolve(known, doubt=doubt))
+        self.assertEqual(self.market.trouble(RATE), f"rate: {doubt}")
+        self.market.on_rate(known)
+        self.assertIn("1 of 3 good updates", self.market.trouble(RATE))
+        self.market.on_rate(known)
+        self.market.on_rate(known)
+        self.assertEqual(self.market.trouble(RATE), "")
+
     def test_a_cross_that_fits_again_has_to_do_so_for_a_while(self) -> None:
         self.everything()
         self.market.on_book(TARGET, book(("79999", "80001")))

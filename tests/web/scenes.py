@@ -137,11 +137,30 @@ def market() -> Document:
             "USD/HUF": {
                 "bid": "363.91",
                 "ask": "364.64",
-                "fixing": "2026-03-02",
+                "fixing": "2026-03-02T15:00:00+00:00",
                 "age": 41.0,
-                "source": "ECB",
+                "source": "Open Exchange Rates",
                 "ok": True,
                 "limit": 3600.0,
+                "fixing_age": 1541.0,
+                "cost": {"bp": "11.35", "quote": "28041.5", "unit": "HUF/BTC"},
+                "feeds": [
+                    {
+                        "source": "Open Exchange Rates",
+                        "mid": "364.275",
+                        "fixing": "2026-03-02T15:00:00+00:00",
+                        "used": True,
+                        "why": "",
+                    },
+                    {"source": "Yahoo", "mid": None, "fixing": None, "used": False, "why": "too many requests"},
+                    {
+                        "source": "ECB",
+                        "mid": "364.02",
+                        "fixing": "2026-03-02T13:15:00+00:00",
+                        "used": False,
+                        "why": "",
+                    },
+                ],
             }
         },
         "marks": {"USD": "1", "BTC": "67776.5", "HUF": "0.002745"},
