@@ -2,7 +2,7 @@
 import { app, canAct } from "./app.js";
 import { openOrders, propose } from "./acts.js";
 import { h, icon } from "./dom.js";
-import { age, amount, computed, group, isNonZero, same, times } from "./format.js";
+import { age, amount, computed, group, isNonZero, same, times, when } from "./format.js";
 import { overTime, spans } from "./history.js";
 import { button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
@@ -42,19 +42,26 @@ const ruler = () => {
   return h("dl", { class: "kv" }, sorted.map(([name, price, kind]) => h("div", { key: name }, h("dt", { class: kind === "bid" || kind === "ask" ? `c-${kind}` : "" }, kind === "bid" ? icon("up") : kind === "ask" ? icon("down") : null, name), h("dd", {}, computed(price, target?.ticker.split("/")[1], { flash: true })))));
 };
 
+/* What its age adds to either side of the rate, and thereby to the distance of each quote. */
+const costOfAge = ({ cost }) => (cost ? [computed(cost.bp, "bp", { significant: 3 }), cost.quote === null ? null : [" · ", computed(cost.quote, cost.unit, { significant: 4 })]] : amount(null));
+
+const feeds = (r) => (r.feeds?.length > 1 ? r.feeds.map((f) => h("div", { key: f.source, class: f.why ? "c-bad" : "" }, f.used ? icon("ok") : f.why ? icon("warn") : null, f.source, f.mid === null ? "" : [" ", computed(f.mid, "", { significant: 6 })], f.why ? `: ${f.why}` : "")) : r.source);
+
 const rates = () => table("rates", "Rates of exchange", [
   { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p },
   { name: "Bid", right: true, cell: ([, r]) => amount(r.bid), raw: ([, r]) => r.bid },
   { name: "Ask", right: true, cell: ([, r]) => amount(r.ask), raw: ([, r]) => r.ask },
-  { name: "Fixing", help: "The date for which the source published the rate.", cell: ([, r]) => (r.fixing ?? "–").slice(0, 10), raw: ([, r]) => r.fixing },
+  { name: "Fixing", help: "When the market had the rate, not when it was published.", cell: ([, r]) => (r.fixing ? when(r.fixing, app.doc.time) : "–"), raw: ([, r]) => r.fixing },
+  { name: "Age", help: "Time since the fixing.", right: true, cell: ([, r]) => age(r.fixing_age), raw: ([, r]) => r.fixing_age },
+  { name: "Age costs", help: "What its age adds to either side of the rate, and how much farther that puts each quote from the market.", right: true, cell: ([, r]) => costOfAge(r), raw: ([, r]) => r.cost?.bp },
   { name: "Fetched", cell: ([, r]) => (r.age === null ? "never" : `${age(r.age)} ago`), raw: ([, r]) => r.age },
-  { name: "Source", cell: ([, r]) => r.source, raw: ([, r]) => r.source },
+  { name: "Source", cell: ([, r]) => feeds(r), raw: ([, r]) => r.source },
 ], Object.entries(app.doc.state.rates), { key: ([p]) => p, tools: false, none: "No rate yet." });
 
 /** The tab Market. */
 export const market = () => [
   panel("m-ruler", "Our prices against the target's", 6, ruler()),
-  panel("m-rates", "Rates", 6, rates()),
+  panel("m-rates", "Rates", 12, rates()),
   Object.entries(app.doc.state.books).flatMap(([venue, books]) => Object.entries(books).map(([ticker, b]) => book(venue, ticker, b))),
   panel("m-open", "What fills left open, over time", 12, [spans(), overTime({ id: "exposure", unit: app.doc.data.btc_ticker, height: 180, label: "Unhedged exposure over time; positive when long.", series: [{ name: "unhedged", cls: "hold", step: true, pick: () => (s) => s.exposure }] })]),
   parameterPanel("market", "Fees", 12),
