@@ -17,7 +17,7 @@ from ilp.settings import Web
 from tests.web.browser import Browser
 from tests.web.fake_console import FakeConsole
 from tests.web.scenes import SCENES
-from tests.web.serve import live
+from tests.web.serve import live, lived
 from web.pages import TABS
 from web.service import WebService
 
@@ -42,6 +42,9 @@ async def take(reactor: Any, browser: Browser, url: str, folder: Path, tabs: lis
         for tab in tabs:
             await browser.run(f"location.hash = {tab!r}")
             await browser.until(f"!document.querySelector('#tab-{tab}').hidden")
+            await browser.until(
+                f"[...document.querySelectorAll('#grid-{tab} .plot')].every((p) => p.querySelector('svg'))"
+            )
             await task.deferLater(reactor, 0.4)
             full = await browser.run("document.documentElement.scrollHeight")
             await browser.size(width, max(height, min(int(full), 4000)), dark)
@@ -61,6 +64,7 @@ async def run(reactor: Any, options: argparse.Namespace) -> None:
     if not url:
         console = FakeConsole(options.scene)
         service = WebService(console, {options.user: options.password}, reactor)
+        lived(console, service.history, random.Random(2))
         web = Web(host="127.0.0.1", port=0, ssl=False, ssl_key=None, ssl_cert=None, ssl_cert_chain=None, users={})
         port = await service.listen(web)
         url = f"http://127.0.0.1:{port.getHost().port}"

@@ -77,6 +77,20 @@ class PageTests(PageCase):
         await browser.go(f"{self.url}/login")
         self.assertEqual(await browser.run(ACCESSIBLE), [])
 
+    async def test_every_card_says_as_of_when(self) -> None:
+        browser = await self.open("trading")
+        for scene in ("trading", "empty"):
+            self.console.document = FakeConsole(scene).document
+            self.console.document["trader"]["reason"] = f"scene {scene}"
+            self.console.notify()
+            await browser.until(f"document.querySelector('#state .since').title === 'scene {scene}'")
+            for tab in TABS:
+                await browser.run(f"location.hash = '{tab.id}'")
+                cards = f"[...document.querySelectorAll('#grid-{tab.id} .panel')]"
+                await browser.until(f"{cards}.length")
+                silent = f"{cards}.filter((c) => !c.querySelector('.asof')?.innerText).map((c) => c.id)"
+                self.assertEqual(await browser.run(silent), [], f"{scene}, {tab.id}")
+
     async def test_no_tab_scrolls_sideways_at_360_pixels(self) -> None:
         browser = await self.open("trading")
         await browser.size(360, 780)
@@ -352,6 +366,12 @@ class PageTests(PageCase):
             'minus("1", "1.00000000000000000001")': "-0.00000000000000000001",
             'minus("12345678901234567890", "0.5")': "12345678901234567889.5",
             'minus("x", "1")': None,
+            'plus("0.1", "0.2")': "0.3",
+            'plus("0.1", "-0.2")': "-0.1",
+            'plus("1", "x")': None,
+            'times("24576900", "0.75")': "18432675",
+            'times("-0.1", "0.00000001")': "-0.000000001",
+            'times("x", "1")': None,
             'rounded("2.345", 2)': "2.35",
             'rounded("-0.005", 2)': "-0.01",
             'rounded("9.99", 1)': "10.0",

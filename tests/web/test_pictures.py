@@ -12,7 +12,7 @@ from tests.web.page import ACCESSIBLE, PageCase
 from web.history import sample
 from web.pages import TABS
 
-PLOT = "document.querySelector('#chart-price')"
+PLOT = "document.querySelector('#chart-price-target-BTC-HUF')"
 DRAWN = f"{PLOT}?.querySelector('.main-svg .trace')"
 TICKS = f"[...{PLOT}.querySelectorAll('.xtick text')].map((t) => t.textContent).join(' ')"
 LABEL = f"({PLOT}.querySelector('.hoverlayer')?.textContent ?? '')"

@@ -170,6 +170,6 @@ export const classify = (f) => ask({
 /** What the keys do. */
 export const keys = () => ask({
   title: "Keyboard",
-  body: [h("dl", { class: "keys" }, [["1 to 8", "tabs, Trader to Transactions"], ["/", "find in the table in view"], ["u", "show or hide the edits"], ["t", "theme"], ["?", "this list"], ["Esc", "close, never confirms"]]
+  body: [h("dl", { class: "keys" }, [["1 to 8", "tabs, Trader to Transactions"], ["/", "find in the table in view"], ["← →", "on a picture: exact values, moment by moment; PgUp and PgDn in larger steps"], ["+ − 0", "on a picture: closer, wider, all of it"], ["u", "show or hide the edits"], ["t", "theme"], ["?", "this list"], ["Esc", "close, never confirms"]]
     .map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)))), h("p", { class: "d" }, "START, STOP, HALT and every confirmation have no letter on purpose.")],
 });

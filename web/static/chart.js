@@ -40,7 +40,8 @@ const lineTraces = (v, spec) => [
 
 const lineLayout = (v, spec, layout) => {
   const xs = spec.series[0].points.map(([x]) => x);
-  const [from, to] = v.from === undefined ? [xs[0], xs.at(-1)] : [v.from, v.to];
+  const edge = spec.across ? (xs.at(-1) - xs[0]) / 50 : 0; // what was chosen may be nothing: its sign stands at the edge
+  const [from, to] = v.from === undefined ? [xs[0] - edge, xs.at(-1) + edge] : [v.from, v.to];
   const stacked = spec.series.some((s) => s.stack);
   const seen = visible(v, spec);
   const counted = seen.some((s) => !s.loose) ? seen.filter((s) => !s.loose) : seen;
@@ -59,7 +60,7 @@ const barTraces = (v, spec) => visible(v, spec).map((s) => ({
 const barLayout = (v, spec, layout) => {
   Object.assign(layout, { barmode: "relative", bargap: 0.35, hovermode: spec.across ? "closest" : "x unified", dragmode: false });
   const [names, numbers] = spec.across ? [layout.yaxis, layout.xaxis] : [layout.xaxis, layout.yaxis];
-  Object.assign(names, { type: "category", fixedrange: true, showgrid: false, ...(spec.across ? { autorange: "reversed", nticks: spec.names.length } : {}) });
+  Object.assign(names, { type: "category", fixedrange: true, showgrid: false, ...(spec.names.length * 55 < layout.width ? { dtick: 1 } : {}), ...(spec.across ? { autorange: "reversed", nticks: spec.names.length } : {}) });
   Object.assign(numbers, { fixedrange: true, rangemode: "tozero" });
   layout.annotations = (spec.notes ?? []).map((text, i) => ({ x: i, y: 1, yref: "paper", yanchor: "bottom", text: escaped(text), showarrow: false, font: { size: 11, color: colour("--ink-2") } }));
   if (layout.annotations.length) layout.margin.t = 24;
@@ -153,7 +154,7 @@ const figures = (id, label, spec) => {
 const swatch = (cls) => h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${cls}`, d: "M0 5H18" }));
 const turn = (id, name) => () => { const { hidden } = view(id); if (!hidden.delete(name)) hidden.add(name); redraw(); };
 const legend = (id, { series, markers, unit }) => h("ul", { class: "legend", key: "legend" },
-  series.map((s) => h("li", { key: s.name }, h("button", { type: "button", class: "key", "aria-pressed": view(id).hidden.has(s.name) ? "false" : "true", title: "Show or hide", onclick: turn(id, s.name) }, s.cls ? swatch(s.cls) : null, s.name))),
+  series.length > 1 && series.map((s) => h("li", { key: s.name }, h("button", { type: "button", class: "key", "aria-pressed": view(id).hidden.has(s.name) ? "false" : "true", title: "Show or hide", onclick: turn(id, s.name) }, s.cls ? swatch(s.cls) : null, s.name))),
   markers ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null,
   unit ? h("li", { key: "unit", class: "unit" }, unit) : null);
 
@@ -169,6 +170,6 @@ export const chart = (about, make) => {
     h("div", { class: "plot", id: `chart-${id}`, role: "img", tabindex: "0", "aria-label": label, paint: (node) => paint(node, about, make), onkeydown: keyed(id), onblur: left(id) }),
     h("p", { class: "readout", role: "status", key: "readout" }, readout(v, made)),
     h("div", { class: "row under", key: "under" }, legend(id, about),
-      about.bars ? null : [button("Closer", () => closer(id, 0.5), { cls: "small ghost", key: "in" }), zoomed ? [button("Wider", () => closer(id, 2), { cls: "small ghost", key: "out" }), button("All", () => look(id), { cls: "small ghost", key: "all" })] : null]),
+      about.bars ? null : [button("Closer", () => closer(id, 0.5), { key: "in" }), zoomed ? [button("Wider", () => closer(id, 2), { key: "out" }), button("All", () => look(id), { key: "all" })] : null]),
     h("details", { key: "figures", ontoggle: (event) => { v.open = event.currentTarget.open; redraw(); } }, h("summary", {}, "The figures as a table"), v.open ? figures(id, label, (made && v.stamp === about.stamp ? made : make())) : null));
 };

@@ -30,6 +30,9 @@ export const minus = (a, b) => {
   return difference < 0n ? `-${text}` : text;
 };
 
+/** a + b, exactly; null when one of them is no plain number. */
+export const plus = (a, b) => (plain(b) ? minus(a, String(b).startsWith("-") ? String(b).slice(1) : `-${String(b).replace(/^\+/, "")}`) : null);
+
 /** a × b, exactly; null when one of them is no plain number. */
 export const times = (a, b) => {
   if (!plain(a) || !plain(b)) return null;

@@ -76,9 +76,6 @@ export const changes = (pick) => {
   return (s) => { const text = pick(s) ?? null; return text === null || first === null ? null : minus(text, first); };
 };
 
-/** The first figure of the picture that is there. */
-export const firstTime = () => samples()[0]?.at ?? null;
-
 /** Own fills between the first and the last moment of the picture: as many as the daemon has at hand. */
 export const fillsInView = (wanted) => {
   const all = new Map([...kept.fills, ...app.doc.trader.fills].filter(wanted).map((f) => [f.key ?? `${f.at}${f.price}${f.quantity}`, f]));

@@ -3,7 +3,7 @@ import { app } from "./app.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { amount, group, percent, when } from "./format.js";
-import { changes, firstTime, overTime, spans } from "./history.js";
+import { changes, overTime } from "./history.js";
 import { bar, empty, panel, reason, table, term } from "./parts.js";
 
 const PERIODS = [["today", "Today"], ["week", "Seven days"], ["since", "Since opened"]];
@@ -51,11 +51,15 @@ export const profitCard = () => {
   return panel("p-pnl", "Profit and loss", 3, body);
 };
 
-const look = (name) => (name === "trading" ? "hold" : `s${(TERMS.indexOf(name) % 6) + 1}`);
-const inTime = () => [spans(), overTime({
-  id: "pnl", unit: app.doc.pnl.numeraire, height: 280, label: "Profit and loss in its parts over time, each as its change since the left edge.",
-  series: [...TRADING, "base revaluation", "fiat revaluation", "trading"].map((name) => ({ name, cls: look(name), step: true, pick: () => changes((s) => s.profit?.[name]) })),
-}), h("p", { class: "d", key: "from" }, "Each line is what its part has brought since the left edge, ", when(firstTime(), app.doc.time), ".")];
+const look = (name) => (name === "trading" ? "hold" : `s${TERMS.indexOf(name) + 1}`);
+/** Its parts over time, each from the left edge on. */
+export const profitInTime = () => {
+  if (!app.doc.pnl?.opened) return null;
+  return h("div", { key: "pnl", class: "all" }, h("h4", {}, "Profit and loss since the left edge"), overTime({
+    id: "pnl", unit: app.doc.pnl.numeraire, height: 240, label: "Profit and loss in its parts over time, each as its change since the left edge.",
+    series: [...TRADING, "base revaluation", "fiat revaluation", "trading"].map((name) => ({ name, cls: look(name), step: true, pick: () => changes((s) => s.profit?.[name]) })),
+  }));
+};
 
 /* Each day's parts one upon the other, what cost below the line. */
 const dayBars = (days) => {
@@ -64,18 +68,21 @@ const dayBars = (days) => {
     () => ({ unit: app.doc.pnl.numeraire, names: rows.map((d) => d.day), notes: rows.length < 15 ? rows.map((d) => group(d.trading, true)) : [], series: PER_DAY.map((name) => ({ name, cls: look(name), values: rows.map((d) => [Number(d[name] ?? 0), d[name]]) })) }));
 };
 
-/** The panels of the tab Valuation. */
-export const profitPanels = () => {
+/** Where it came from, in three periods. */
+export const profitPanel = () => {
   const { pnl } = app.doc;
-  if (!pnl) return [];
-  if (pnl.opened === null) return [panel("v-pnl", "Profit and loss", 12, empty(`No ledger yet: ${pnl.reason}.`))];
-  return [
-    panel("v-pnl", "Profit and loss, and where it came from", 7, [
-      pnl.identity ? reason("bad", "The ledger does not add up: ", pnl.identity) : null,
-      split(pnl),
-      pnl.differences.map((d) => h("div", { key: `${d.venue}${d.asset}` }, reason("warn", `${d.venue} says that it holds `, amount(d.told, d.asset), ", the ledger has ", amount(d.ledger, d.asset), ": something moved that nobody has explained yet."))),
-    ]),
-    panel("v-pnltime", "Its parts over time", 5, inTime()),
-    panel("v-days", "Profit and loss by day", 12, [pnl.days.length ? dayBars(pnl.days) : null, table("pnl-days", `Each day's parts in ${pnl.numeraire}`, DAYS, [...pnl.days].reverse(), { key: (d) => d.day, first: 7, none: "No day is over yet." })]),
-  ];
+  if (!pnl) return null;
+  if (pnl.opened === null) return panel("v-pnl", "Profit and loss", 7, empty(`No ledger yet: ${pnl.reason}.`));
+  return panel("v-pnl", "Profit and loss, and where it came from", 7, [
+    pnl.identity ? reason("bad", "The ledger does not add up: ", pnl.identity) : null,
+    split(pnl),
+    pnl.differences.map((d) => h("div", { key: `${d.venue}${d.asset}` }, reason("warn", `${d.venue} says that it holds `, amount(d.told, d.asset), ", the ledger has ", amount(d.ledger, d.asset), ": something moved that nobody has explained yet."))),
+  ]);
+};
+
+/** Its days, as picture and table. */
+export const profitDays = () => {
+  const { pnl } = app.doc;
+  if (!pnl || pnl.opened === null) return null;
+  return panel("v-days", "Profit and loss by day", 12, [pnl.days.length ? dayBars(pnl.days) : null, table("pnl-days", `Each day's parts in ${pnl.numeraire}`, DAYS, [...pnl.days].reverse(), { key: (d) => d.day, first: 7, none: "No day is over yet." })]);
 };

@@ -21,7 +21,7 @@ const sinceWhen = (t) => [when(t.since, app.doc.time), h("small", {}, ` ${age(Ma
 const buttonsOf = (t) => h("span", { class: "row" }, t.actions.map((a, i) => button(TRANSFER_WORDS[a] ?? a, () => transfer(t, a), { disabled: !canAct(), cls: i || !needsYou(t) ? "small" : "small primary" })));
 
 const card = (t) => h("section", { class: `panel act ${t.state === "UNCERTAIN" ? "bad" : ""}`, key: t.id, "aria-label": `${t.id} needs you` },
-  h("header", { class: "ph" }, h("h3", {}, icon(t.state === "UNCERTAIN" ? "unknown" : "hand"), `${t.id} `, h("span", { class: "path" }, `${t.from} → ${t.to || "bank"}`)), chip(t)),
+  h("header", { class: "ph" }, h("h3", {}, icon(t.state === "UNCERTAIN" ? "unknown" : "hand"), `${t.id} `, h("span", { class: "path" }, `${t.from} → ${t.to || "bank"}`)), chip(t), h("p", { class: "asof" }, "as of ", when(app.doc.time))),
   h("div", { class: "pb" }, h("p", { class: "lead" }, amount(t.amount, t.asset)), h("p", {}, "arrives as ", amount(t.expected, t.to_asset ?? t.asset), ", charge ", amount(t.fee, t.asset)), t.note ? h("p", { class: "d" }, t.note) : null, (t.questions ?? []).map((q) => reason("warn", q)),
     t.overdue ? reason("warn", "Overdue", t.due ? [": expected ", when(t.due, app.doc.time)] : "", ".") : null, h("p", { class: "d" }, "since ", sinceWhen(t)), h("div", { class: "row" }, buttonsOf(t))));
 

@@ -2,7 +2,7 @@
 import { app, canAct } from "./app.js";
 import { openOrders, propose } from "./acts.js";
 import { h, icon } from "./dom.js";
-import { age, amount, computed, group, isNonZero, same, times, when } from "./format.js";
+import { age, amount, computed, group, isNonZero, plus, same, times, when } from "./format.js";
 import { overTime, spans } from "./history.js";
 import { button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
@@ -58,12 +58,26 @@ const rates = () => table("rates", "Rates of exchange", [
   { name: "Source", cell: ([, r]) => feeds(r), raw: ([, r]) => r.source },
 ], Object.entries(app.doc.state.rates), { key: ([p]) => p, tools: false, none: "No rate yet." });
 
+/* The middle is as exact as the two prices it is between. */
+const middle = ([bid, ask] = []) => (bid && ask ? times(plus(bid, ask), "0.5") : null);
+const marketInTime = () => {
+  const base = app.doc.data.btc_ticker, books = Object.entries(app.doc.state.books).flatMap(([venue, found]) => Object.keys(found).map((ticker) => [venue, ticker]));
+  const inventory = (s) => Object.entries(s.holdings).filter(([name]) => name.endsWith(` ${base}`)).reduce((sum, [, [total]]) => (sum === null || total === null ? null : plus(sum, total)), "0");
+  return [spans(), h("div", { class: "multi", key: "each" },
+    books.map(([venue, ticker]) => h("div", { key: `${venue}${ticker}` }, h("h4", {}, `${ticker} on ${venue}`), overTime({
+      id: `book-${venue}-${ticker.replace(/\W/g, "-")}`, unit: ticker.split("/")[1], height: 180, label: `Best bid, best ask and their middle of ${ticker} on ${venue} over time.`,
+      series: [{ name: "bid", cls: "bid", pick: () => (s) => s.books[`${venue} ${ticker}`]?.[0] }, { name: "ask", cls: "ask", pick: () => (s) => s.books[`${venue} ${ticker}`]?.[1] }, { name: "middle", cls: "other", pick: () => (s) => middle(s.books[`${venue} ${ticker}`]) }],
+    }))),
+    h("div", { key: "inventory" }, h("h4", {}, `Inventory of ${base}`), overTime({ id: "inventory", unit: base, height: 180, label: `All ${base} that the pool holds over time.`, series: [{ name: "inventory", cls: "hold", step: true, pick: () => inventory }] })),
+    h("div", { key: "open" }, h("h4", {}, "Unhedged exposure"), overTime({ id: "exposure", unit: base, height: 180, label: "Unhedged exposure over time; positive when long.", series: [{ name: "unhedged", cls: "hold", step: true, pick: () => (s) => s.exposure }] })))];
+};
+
 /** The tab Market. */
 export const market = () => [
   panel("m-ruler", "Our prices against the target's", 6, ruler()),
   panel("m-rates", "Rates", 12, rates()),
   Object.entries(app.doc.state.books).flatMap(([venue, books]) => Object.entries(books).map(([ticker, b]) => book(venue, ticker, b))),
-  panel("m-open", "What fills left open, over time", 12, [spans(), overTime({ id: "exposure", unit: app.doc.data.btc_ticker, height: 180, label: "Unhedged exposure over time; positive when long.", series: [{ name: "unhedged", cls: "hold", step: true, pick: () => (s) => s.exposure }] })]),
+  panel("m-time", "Books, inventory and what is open, over time", 12, marketInTime()),
   parameterPanel("market", "Fees", 12),
 ];
 

@@ -8,7 +8,7 @@ import { parameterPanel } from "./parameters.js";
 import { overTime, spans } from "./history.js";
 import { insight } from "./insight.js";
 import { moveKey, moveName } from "./plan.js";
-import { profitPanels } from "./profit.js";
+import { profitDays, profitInTime, profitPanel } from "./profit.js";
 
 const NAMES = [["base", "Now", "the pool as it stands"], ["optimized", "Optimized", "the optimum, exact"], ["rounded", "Rounded", "what would be done"]];
 const TERMS = [
@@ -101,23 +101,25 @@ const takenOff = () => {
   ];
 };
 
-/* What is taken off the cash, one upon the other: the whole height is what the pool as it stands is charged with. */
-const termsOverTime = () => [spans(), overTime({
-  id: "terms", unit: numeraire(), height: 220, label: "Deviation and risk of the pool as it stands, stacked, over time.",
-  series: [["deviation", "s2", "--s2"], ["risk", "s3", "--s3"]].map(([name, cls, stack]) => ({ name, cls, stack, step: true, pick: () => (s) => s.terms?.[name] })),
-})];
-const valueOverTime = () => [spans(), overTime({
-  id: "value", unit: numeraire(), height: 220, label: "Value of the pool as it stands, and its cash, over time.",
-  series: [{ name: "cash", cls: "other", step: true, loose: true, pick: () => (s) => s.terms?.cash }, { name: "value", cls: "hold", step: true, pick: () => (s) => s.value }],
-})];
+/* What the pool is worth and what is taken off its cash, one upon the other, and what trading brought. */
+const timeline = () => [spans(), h("div", { class: "multi", key: "each" },
+  h("div", { key: "value" }, h("h4", {}, "Value and cash"), overTime({
+    id: "value", unit: numeraire(), height: 240, label: "Value of the pool as it stands, and its cash, over time.",
+    series: [{ name: "cash", cls: "other", step: true, pick: () => (s) => s.terms?.cash }, { name: "value", cls: "hold", step: true, pick: () => (s) => s.value }],
+  })),
+  h("div", { key: "terms" }, h("h4", {}, "What it is charged with"), overTime({
+    id: "terms", unit: numeraire(), height: 240, label: "Deviation and risk of the pool as it stands, stacked, over time.",
+    series: [["deviation", "s2", "--s2"], ["risk", "s3", "--s3"]].map(([name, cls, stack]) => ({ name, cls, stack, step: true, pick: () => (s) => s.terms?.[name] })),
+  })),
+  profitInTime())];
 
 /** The tab Valuation. */
 export const valuation = () => [
   panel("v-terms", "What the value is made of", 7, terms(), { asof: app.doc.valuation.time }),
+  panel("v-columns", "Now, optimized and rounded", 5, takenOff(), { asof: app.doc.valuation.time }),
+  profitPanel(),
   panel("v-marks", "Marks and variances", 5, [marks(), variances()].map((t, i) => h("div", { key: i }, t))),
-  panel("v-columns", "Now, optimized and rounded", 4, takenOff(), { asof: app.doc.valuation.time }),
-  panel("v-time", "What the pool is charged with, over time", 4, termsOverTime()),
-  panel("v-value", "Its value over time", 4, valueOverTime()),
-  profitPanels(),
+  panel("v-time", "Over time", 12, timeline()),
+  profitDays(),
   parameterPanel("valuation", "How it is valued", 12),
 ];

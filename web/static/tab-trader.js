@@ -75,22 +75,25 @@ const UNITS = { exposure: "base", largest_order: "base", largest_coin_transfer: 
 const limitUnit = (name) => ({ base: app.doc.data.btc_ticker, numeraire: numeraire(), fraction: "of the reference" })[UNITS[name]] ?? "";
 
 /* The price that the source implies against the target's book, with our quotes and fills on it. */
-const prices = () => {
-  const [first] = allQuotes(app.doc.trader.quotes);
-  if (!first) return panel("p-price", "Price, quotes and fills", 12, empty("No quotes yet: the picture begins when both books and the rate are fresh."));
-  const [base, unit] = first.ticker.split("/"), book = `${first.venue} ${first.ticker}`;
+const priceOf = ({ venue, ticker }) => {
+  const [base, unit] = ticker.split("/"), book = `${venue} ${ticker}`;
   const ofQuote = (side, part) => () => (s) => s.quotes[`${book} ${side}`]?.[part];
-  const fills = fillsInView((f) => f.venue === first.venue && f.ticker === first.ticker);
-  return panel("p-price", ["Price, quotes and fills ", h("small", {}, `${first.ticker} on ${first.venue}`)], 12, [spans(), overTime({
-    id: "price", unit, height: 320, stamp: String(fills.length), markers: true,
-    label: `The price of ${first.ticker} that the source implies, the best prices on ${first.venue}, our own quotes, their references and own fills over time; the table below has the figures.`,
+  const fills = fillsInView((f) => f.venue === venue && f.ticker === ticker);
+  return overTime({
+    id: `price-${book.replace(/\W/g, "-")}`, unit, height: 320, stamp: String(fills.length), markers: true,
+    label: `The price of ${ticker} that the source implies, the best prices on ${venue}, our own quotes, their references and own fills over time; the table below has the figures.`,
     series: [
       { name: "best bid", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[0] }, { name: "best ask", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[1] },
-      { name: "source-implied bid", cls: "s1", pick: ofQuote("bid", 2) }, { name: "source-implied ask", cls: "s2", pick: ofQuote("ask", 2) },
       { name: "reference bid", cls: "ref", pick: ofQuote("bid", 1) }, { name: "reference ask", cls: "ref", pick: ofQuote("ask", 1) },
+      { name: "source-implied bid", cls: "s1", pick: ofQuote("bid", 2) }, { name: "source-implied ask", cls: "s2", pick: ofQuote("ask", 2) },
       { name: "our bid", cls: "bid", step: true, pick: ofQuote("bid", 0) }, { name: "our ask", cls: "ask", step: true, pick: ofQuote("ask", 0) },
     ],
-  }, () => ({ markers: fills.map((f) => ({ x: f.t, y: Number(f.price), up: f.side === "BUY", text: `${f.side === "BUY" ? "bought" : "sold"} ${group(f.quantity)} ${base} at ${group(f.price)}` })) }))]);
+  }, () => ({ markers: fills.map((f) => ({ x: f.t, y: Number(f.price), up: f.side === "BUY", text: `${f.side === "BUY" ? "bought" : "sold"} ${group(f.quantity)} ${base} at ${group(f.price)}` })) }));
+};
+const prices = () => {
+  const markets = [...new Map(allQuotes(app.doc.trader.quotes).map((q) => [`${q.ticker} on ${q.venue}`, q]))];
+  if (!markets.length) return panel("p-price", "Price, quotes and fills", 12, empty("No quotes yet: the picture begins when both books and the rate are fresh."));
+  return panel("p-price", "Price, quotes and fills", 12, [spans(), markets.map(([name, q]) => h("div", { key: name }, h("h4", {}, name), priceOf(q)))]);
 };
 
 const CHANNELS = [
@@ -186,7 +189,7 @@ const spreadOf = (all) => {
   if (!one) return null;
   const upTo = (i) => (i < one.bounds.length ? `≤ ${Number((one.bounds[i] * 1000).toPrecision(3))} ms` : `> ${one.bounds.at(-1) * 1000} ms`);
   return [
-    h("div", { class: "spans", role: "group", "aria-label": "Latency that the picture shows", key: "which" }, "Show ", all.map((s) => h("button", { type: "button", class: "btn small", key: s.name, title: s.help, "aria-pressed": s === one ? "true" : "false", onclick: () => { app.speed = s.name; redraw(); } }, words(s.name.replace(/_seconds$/, ""))))),
+    h("div", { class: "spans", role: "group", "aria-label": "Latency that the picture shows", key: "which" }, "Show ", all.map((s) => h("button", { type: "button", class: "btn small", key: s.name, title: s.help, "aria-pressed": s === one ? "true" : "false", onclick: () => { app.speed = s.name; redraw(); } }, words(s.name.replace(/^ilp_|_seconds$/g, ""))))),
     chart({ id: "speeds", bars: true, height: 200, stamp: `${one.name} ${one.counts}`, label: `${one.help} How many took how long.`, series: [{ name: "how many", cls: "s1" }] },
       () => ({ unit: "", names: one.counts.map((_, i) => upTo(i)), series: [{ name: "how many", cls: "s1", values: one.counts.map((n) => [n, String(n)]) }] })),
   ];
