@@ -186,7 +186,7 @@ class LiveCore(Core):
         if order.quantity_left == 0 or (at == order.price and left <= order.quantity_left):
             return super().amend(account, order_id, quantity=quantity, price=price)
         with self._met(order.contract, order.side, at, left):
-            ahead = self._line_up(order.contract, order.side, at)
+            ahead = self._line_up(order.contract, order.side, at, self._ahead.get(order_id))
             try:
                 done = super().amend(account, order_id, quantity=quantity, price=price)
             except BaseException:
@@ -216,12 +216,18 @@ class LiveCore(Core):
                     taken[level] = taken.get(level, 0) + met
                 self._give_way(number)
 
-    def _line_up(self, ticker: str, side: Side, price: int) -> int | None:
-        """What the live book shows at a price comes before an order that is about to rest there; the number of its order."""
+    def _line_up(self, ticker: str, side: Side, price: int, but: int | None = None) -> int | None:
+        """What the live book shows at a price comes before an order that is about to rest there; the number of its order.
+
+        :param but: what stands there and is about to go.
+        """
         if ticker not in self.pairs:
             return None
+        there = (ticker, side, price)
         standing = sum(
-            o.quantity_left for o in self.open_orders(_MARKET) if (o.contract, o.side, o.price) == (ticker, side, price)
+            order.quantity_left
+            for order in self.open_orders(_MARKET)
+            if (order.contract, order.side, order.price) == there and order.id != but
         )
         before = dict(self._left(ticker, side)).get(price, 0) - standing
         return super().place(_MARKET, ticker, side, price, before).id if before > 0 else None
