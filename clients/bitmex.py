@@ -156,12 +156,12 @@ class BitMEX(VenueClient[Live]):
         )  # fmt: skip
         session = Session(
             self.name, line, self._reactor, self._redactor, self._trouble,
-            live.take_book, live.take_table, live.unreadable,
+            live.take_books, live.take_table, live.unreadable,
         )  # fmt: skip
         ended: Deferred[Exception] = Deferred()
         line.when_gone().addCallback(self._gone, session, live, ended)
         line.on_heard = session.heard
-        line.on_read_done = live.flush
+        line.on_read_done = lambda: self._read_done(session, live)
         session.watch(self._options.ping_interval, self._options.ping_timeout)
         try:
             await session.welcome(limit)
@@ -183,6 +183,11 @@ class BitMEX(VenueClient[Live]):
         if self._live is live:
             self._line = None
         self._lost(live, reason, ended, then=lambda: session.lost(reason))
+
+    @staticmethod
+    def _read_done(session: Session, live: Live) -> None:
+        session.read_done()
+        live.flush()
 
     def _heard(self, session: Session) -> None:
         session.heard()

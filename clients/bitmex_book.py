@@ -1,35 +1,44 @@
-"""A BitMEX order book kept from its `orderBookL2` stream, fast: decoding into structs, changes by id.
+"""A BitMEX order book kept from its `orderBookL2` stream, fast: messages of one read are decoded together, changes go by id.
 
-Ids are keys and nothing more; the price of a level comes with its row.  The best price is read in constant time.  A change
-of a size costs one look into a dict, a new or vanished level a binary search in a sorted list whose best price lies at the
-end: what moves behind it is few, because books change near the best price.
+Ids are keys and nothing more; the price of a level comes with its row.  A change of a size, a level that goes and one that
+comes back cost a look into a dict or two; a price that was not there before is put into its place by a binary search.  The
+best price lies at the end of its side, so that reading it takes constant time and what moves behind a new one is few: books
+change near the best price.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from clients.bitmex_contracts import Instrument
 from clients.exchange import Book, BookRow
 
-__all__ = ["PREFIX", "L2Book", "L2Message", "L2Row", "decode_l2"]
-
-_CHANGES = frozenset({"insert", "update", "delete"})
+__all__ = ["PREFIX", "L2Book", "L2Message", "L2Row", "Taken", "decode_l2"]
 
 PREFIX = b'{"table":"orderBookL2'
-"""How the messages begin that `decode_l2` is made for; a venue that orders its members otherwise is read as tables are."""
+"""How the messages begin that the books are made for; a venue that orders its members otherwise has them reordered."""
+
+ACTIONS = ("partial", "insert", "update", "delete")
+Side = Literal["Buy", "Sell"]
+_SPARE = 64  # empty prices that a side may have whatever its size
 
 
 class L2Row(msgspec.Struct, gc=False):
-    """One level; an update has no price in the old dialect, a delete no size."""
+    """One level; an update has no price in the old dialect, a delete no size.
+
+    The columns stand in the venue's order, in which they are found at once.
+    """
 
     symbol: str
     id: int
-    side: str
+    side: Side
     size: int | None = None
     price: float | None = None
 
@@ -63,9 +72,108 @@ def decode_l2(payload: bytes | str) -> L2Message:
         raise ValueError(f"not a book message: {error}") from None
 
 
+@lru_cache(maxsize=256)
+def _decoder_of(symbol: str) -> Callable[[bytes], list[Any]]:
+    """What decodes several messages of one book, and refuses what is of no other or does nothing known.
+
+    Its messages have the members of `L2Message` that matter; words that are known beforehand are not made anew each time.
+    """
+    words: Any = Literal
+    columns: Any = [
+        ("symbol", words[symbol]),
+        ("id", int),
+        ("side", Side),
+        ("size", int | None, None),
+        ("price", float | None, None),
+    ]
+    row: Any = msgspec.defstruct("Row", columns, gc=False)
+    message: Any = msgspec.defstruct("Message", [("action", words[ACTIONS]), ("data", list[row])], gc=False)
+    return msgspec.json.Decoder(list[message]).decode
+
+
 @lru_cache(maxsize=65536)
 def _exact(price: float) -> Decimal:
     return Decimal(repr(price))
+
+
+class Taken(NamedTuple):
+    """What `L2Book.take` did.
+
+    :ivar done: messages that were taken.
+    :ivar partial: the whole book was among them.
+    :ivar gap: what in the last of them contradicts the book, which is to be fetched anew then; else empty.
+    """
+
+    done: int
+    partial: bool
+    gap: str
+
+
+class _Side:
+    """Levels of one side by price, the best at hand.
+
+    A price whose level has gone stays until it would be the best, or until half of them are like that: levels flicker, and
+    one that comes back costs no search then.
+
+    :ivar rows: price → level, or None where none is left.
+    """
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._keys: list[float] = []  # prices of bids, prices of asks with a minus: ascending, the best last
+        self._most = 0  # keys before the empty ones among them are forgotten
+        self.rows: dict[float, L2Row | None] = {}
+
+    def clear(self) -> None:
+        self.rows.clear()
+        self._sort()
+
+    def _sort(self) -> None:
+        self._keys = sorted(self._sign * price for price in self.rows)
+        self._most = 2 * len(self._keys) + _SPARE
+
+    def fill(self, rows: Iterable[L2Row]) -> list[L2Row]:
+        """Take these levels in place of all others; those that found another at their price are returned."""
+        self.rows.clear()
+        left = [row for row in rows if self.rows.setdefault(_price(row), row) is not row]
+        self._sort()
+        return left
+
+    def put(self, row: L2Row) -> bool:
+        """Add a level, unless another stands at its price."""
+        price = _price(row)
+        if self.rows.get(price) is not None:
+            return False
+        if price in self.rows:
+            self.rows[price] = row
+            return True
+        self.rows[price] = row
+        insort(self._keys, self._sign * price)
+        if len(self._keys) > self._most:
+            for empty in [price for price, held in self.rows.items() if held is None]:
+                del self.rows[empty]
+            self._sort()
+        return True
+
+    def best(self) -> L2Row | None:
+        """The best level; prices above it at which nothing is left are forgotten."""
+        keys, rows, sign = self._keys, self.rows, self._sign
+        while keys:
+            row = rows[sign * keys[-1]]
+            if row is not None:
+                return row
+            del rows[sign * keys.pop()]
+        return None
+
+    def best_first(self) -> Iterator[L2Row]:
+        """Level by level."""
+        found = (self.rows[self._sign * key] for key in reversed(self._keys))
+        return (row for row in found if row is not None)
+
+
+def _price(row: L2Row) -> float:
+    assert row.price is not None  # the book takes no others
+    return row.price
 
 
 class L2Book:
@@ -77,30 +185,86 @@ class L2Book:
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self.ready = False
-        self._sizes: dict[int, int] = {}
-        self._places: dict[int, tuple[list[tuple[float, int]], tuple[float, int]]] = {}
-        # (price, id) of bids and (−price, id) of asks, ascending: the best is the last of each.
-        self._bids: list[tuple[float, int]] = []
-        self._asks: list[tuple[float, int]] = []
+        self._levels: dict[int, L2Row] = {}
+        self._bids, self._asks = _Side(1), _Side(-1)
+        self._twins: list[L2Row] = []  # levels that found another at their price: two ids may stand at one for a while
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return len(self._levels)
 
     def clear(self) -> None:
         """Nothing is known until the next partial."""
         self.ready = False
-        self._sizes.clear()
-        self._places.clear()
-        self._bids.clear()
-        self._asks.clear()
+        for held in (self._levels, self._bids, self._asks, self._twins):
+            held.clear()
+
+    # -- writing
+
+    def take(self, frames: Sequence[bytes]) -> Taken:
+        """Take messages of this book in their order, up to the first that contradicts it.
+
+        :param frames: messages that begin with `PREFIX`.
+        :raise ValueError: one of them cannot be read or is of another book; none was taken then.
+        """
+        messages = self._decoded(frames)
+        levels, twins, partial = self._levels, self._twins, False
+        bids: dict[Any, L2Row | None] = self._bids.rows
+        asks: dict[Any, L2Row | None] = self._asks.rows
+        # What `apply` does, with its usual cases in place: this is the loop that a busy venue keeps busy.
+        for message in messages:
+            action = message.action
+            if not self.ready and action != "partial":
+                continue
+            gap = ""
+            if action == "update":
+                for row in message.data:
+                    held = levels.get(row.id)
+                    if held is not None and (row.price is None or row.price == held.price) and row.size is not None:
+                        held.size = row.size
+                    else:
+                        gap = self._update(row) or gap
+            elif action == "delete":
+                for row in message.data:
+                    held = levels.pop(row.id, None)
+                    if held is None:
+                        continue  # gone already, as the venue wants it
+                    if twins:
+                        self._part(held)
+                    elif held.side == "Buy":
+                        bids[held.price] = None
+                    else:
+                        asks[held.price] = None
+            elif action == "insert":
+                for row in message.data:
+                    at = bids if row.side == "Buy" else asks
+                    if row.size is not None and row.id not in levels and at.get(row.price, row) is None:
+                        levels[row.id] = at[row.price] = row
+                    else:
+                        gap = self._insert(row) or gap
+            else:
+                self._replace(message.data)
+                partial = True
+            if gap:
+                done = next(number for number, other in enumerate(messages, 1) if other is message)
+                return Taken(done, partial, gap)
+        return Taken(len(messages), partial, "")
+
+    def _decoded(self, frames: Sequence[bytes]) -> list[Any]:
+        try:
+            messages = _decoder_of(self.symbol)(b"[%b]" % b",".join(frames))
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not a book message: {error}") from None
+        if len(messages) != len(frames):
+            raise ValueError(f"{len(frames)} messages read as {len(messages)}")
+        return messages
 
     def apply(self, message: L2Message) -> str:
-        """Take a message in whole; empty, or what contradicts the book (which is to be fetched anew then)."""
+        """Take one message in whole; empty, or what contradicts the book (which is to be fetched anew then)."""
         action, gap = message.action, ""
         if action == "partial":
             self._replace(message.data)
             return ""
-        if action not in _CHANGES:
+        if action not in ACTIONS:
             return f"unknown action {action!r}"
         if not self.ready:
             return ""
@@ -116,61 +280,64 @@ class L2Book:
     def _replace(self, rows: list[L2Row]) -> None:
         self.clear()
         self.ready = True
-        for row in rows:
-            if row.price is None or row.size is None:
-                continue  # seen at the venue in rare cases; such a level cannot be traded
-            side, place = self._place(row.side, row.price, row.id)
-            side.append(place)
-            self._sizes[row.id] = row.size
-            self._places[row.id] = (side, place)
-        self._bids.sort()
-        self._asks.sort()
-
-    def _place(self, side: str, price: float, id: int) -> tuple[list[tuple[float, int]], tuple[float, int]]:
-        return (self._bids, (price, id)) if side == "Buy" else (self._asks, (-price, id))
+        # A level without price or size was seen at the venue in rare cases; it cannot be traded.
+        self._levels.update((row.id, row) for row in rows if row.price is not None and row.size is not None)
+        for name, side in (("Buy", self._bids), ("Sell", self._asks)):
+            self._twins += side.fill(row for row in self._levels.values() if row.side == name)
 
     def _insert(self, row: L2Row) -> str:
         if row.price is None or row.size is None:
             return f"a level without price or size: {row.id}"
-        self._delete(row.id)  # an insert of a known key replaces the row
-        side, place = self._place(row.side, row.price, row.id)
-        insort(side, place)
-        self._sizes[row.id] = row.size
-        self._places[row.id] = (side, place)
+        if row.id in self._levels:
+            self._delete(row.id)  # an insert of a known key replaces the row
+        self._levels[row.id] = row
+        if not (self._bids if row.side == "Buy" else self._asks).put(row):
+            self._twins.append(row)
         return ""
 
     def _update(self, row: L2Row) -> str:
-        if row.id not in self._sizes:
+        held = self._levels.get(row.id)
+        if held is None:
             return f"an update for a level that is not there: {row.id}"
-        if row.price is not None and self._places[row.id][1] != self._place(row.side, row.price, row.id)[1]:
-            row.size = self._sizes[row.id] if row.size is None else row.size
-            return self._insert(row)
-        if row.size is not None:
-            self._sizes[row.id] = row.size
-        return ""
+        size = held.size if row.size is None else row.size
+        price = held.price if row.price is None else row.price
+        if price == held.price and row.side == held.side:
+            held.size = size
+            return ""
+        return self._insert(L2Row(self.symbol, row.id, row.side, size, price))  # a level that moved is another one
 
     def _delete(self, id: int) -> None:
-        found = self._places.pop(id, None)
-        if found is None:
-            return
-        side, place = found
-        del self._sizes[id], side[bisect_left(side, place)]
+        held = self._levels.pop(id, None)
+        if held is not None:
+            self._part(held)
+
+    def _part(self, row: L2Row) -> None:
+        """Take a level from its price; its twin, if there is one, has it then."""
+        at = (self._bids if row.side == "Buy" else self._asks).rows
+        price = _price(row)
+        if at[price] is row:
+            heir = next((twin for twin in self._twins if twin.price == price and twin.side == row.side), None)
+            at[price] = heir
+            row = heir or row
+        self._twins[:] = [twin for twin in self._twins if twin is not row]
 
     # -- reading
 
     def best_bid(self) -> tuple[float, int] | None:
         """Price and contracts of the best bid."""
-        return (self._bids[-1][0], self._sizes[self._bids[-1][1]]) if self._bids else None
+        return _told(self._bids.best())
 
     def best_ask(self) -> tuple[float, int] | None:
         """Price and contracts of the best ask."""
-        return (-self._asks[-1][0], self._sizes[self._asks[-1][1]]) if self._asks else None
+        return _told(self._asks.best())
 
-    def levels(self, side: str, depth: int | None = None) -> list[tuple[float, int]]:
+    def levels(self, side: Side, depth: int | None = None) -> list[tuple[float, int]]:
         """Price and contracts of the best *depth* levels of `Buy` or `Sell`, best first."""
-        source, sign = (self._bids, 1) if side == "Buy" else (self._asks, -1)
-        chosen = source if depth is None else source[-depth:]
-        return [(sign * price, self._sizes[id]) for price, id in reversed(chosen)]
+        rows = (self._bids if side == "Buy" else self._asks).best_first()
+        twins = [row for row in self._twins if row.side == side]
+        if twins:
+            rows = iter(sorted([*rows, *twins], key=_price, reverse=side == "Buy"))
+        return [(_price(row), row.size or 0) for row in islice(rows, depth)]
 
     def record(self, instrument: Instrument, depth: int | None = None) -> Book:
         """The book in the words of the uniform interface, quantities in base."""
@@ -180,6 +347,10 @@ class L2Book:
             asks=self._rows(instrument, "Sell", depth),
         )
 
-    def _rows(self, instrument: Instrument, side: str, depth: int | None) -> list[BookRow]:
+    def _rows(self, instrument: Instrument, side: Side, depth: int | None) -> list[BookRow]:
         rows = ((_exact(price), size) for price, size in self.levels(side, depth))
         return [BookRow(price=price, quantity=instrument.quantity(size, price)) for price, size in rows]
+
+
+def _told(row: L2Row | None) -> tuple[float, int] | None:
+    return None if row is None else (_price(row), row.size or 0)

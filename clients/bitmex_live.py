@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from clients.bitmex_account import Account, Tracked
-from clients.bitmex_book import L2Book, L2Message, L2Row
+from clients.bitmex_book import L2Book, L2Message, L2Row, decode_l2
 from clients.bitmex_contracts import Contracts, Instrument, read_time
 from clients.bitmex_errors import About
 from clients.bitmex_options import Options
@@ -172,16 +172,52 @@ class Live:
 
     # ------------------------------------------------------------------------------------------------ messages
 
-    def take_book(self, message: L2Message) -> None:
-        """A message of an order book."""
-        book = self.books.get(message.symbol)
-        if book is None:
+    def take_books(self, frames: Sequence[bytes]) -> None:
+        """Messages of order books in their order; the books differ, what came for one of them is decoded together."""
+        if len(self.books) == 1:
+            (book,) = self.books.values()
+            self._take(book, frames)
             return
-        gap = book.apply(message)
-        if message.action == "partial":
-            self._arrived(f"{self.options.book}:{book.symbol}")
+        by_symbol: dict[bytes, list[bytes]] = {}
+        for frame in frames:
+            # Where none is found the frame is of nobody's book, and is read by itself.
+            symbol = frame.partition(b'"symbol":"')[2].partition(b'"')[0]
+            by_symbol.setdefault(symbol, []).append(frame)
+        for symbol, its in by_symbol.items():
+            found = self.books.get(symbol.decode(errors="replace"))
+            if found is None:
+                self._take_singly(its)
+            else:
+                self._take(found, its)
+
+    def _take(self, book: L2Book, frames: Sequence[bytes]) -> None:
+        topic = f"{self.options.book}:{book.symbol}"
+        while frames:
+            try:
+                taken = book.take(frames)
+            except ValueError:
+                self._take_singly(frames)  # finds out which
+                return
+            frames = frames[taken.done :]
+            self._book_changed(book, topic, taken.partial, taken.gap)
+
+    def _take_singly(self, frames: Sequence[bytes]) -> None:
+        for frame in frames:
+            try:
+                message = decode_l2(frame)
+            except ValueError as error:
+                self.unreadable(self.options.book, error)
+                continue
+            book = self.books.get(message.symbol)
+            if book is not None:
+                gap = book.apply(message)
+                self._book_changed(book, f"{self.options.book}:{book.symbol}", message.action == "partial", gap)
+
+    def _book_changed(self, book: L2Book, topic: str, partial: bool, gap: str) -> None:
+        if partial:
+            self._arrived(topic)
         if gap:
-            self._fetch_again(f"{self.options.book}:{book.symbol}", gap)
+            self._fetch_again(topic, gap)
         elif book.ready:
             self._dirty.add(book.symbol)
 

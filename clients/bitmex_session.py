@@ -13,7 +13,7 @@ import msgspec
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from clients.bitmex_book import PREFIX, L2Message, decode_l2
+from clients.bitmex_book import PREFIX, L2Message
 from clients.bitmex_signing import socket_command
 from clients.bitmex_tables import TableMessage, read_message
 from clients.calls import bounded
@@ -33,7 +33,8 @@ _json = msgspec.json.Decoder(dict[str, Any])
 class Session:
     """A connection that was just made.
 
-    :ivar on_book: takes messages of order books, `on_table` those of all other tables; None: books are tables too.
+    :ivar on_books: takes the messages of order books that came in one read, undecoded and beginning with
+        `clients.bitmex_book.PREFIX`; `on_table` takes each of all other tables; None: books are tables too.
     :ivar on_unreadable: takes the name of the table, as far as it can be made out, and the error; a table that
         cannot be made out is empty.
     :ivar trouble: told of refusals that nobody waits for.
@@ -44,13 +45,14 @@ class Session:
     clock: Any
     redactor: Redactor
     trouble: Callable[[Exception], None]
-    on_book: Callable[[L2Message], None] | None
+    on_books: Callable[[Sequence[bytes]], None] | None
     on_table: Callable[[TableMessage], None]
     on_unreadable: Callable[[str, Exception], None]
     _welcome: Deferred[dict[str, Any]] = field(init=False, factory=Deferred)
     _waiting: dict[tuple[str, str], list[Deferred[dict[str, Any]]]] = field(init=False, factory=dict)
     _silence: SilenceWatch | None = field(init=False, default=None)
     _lost: LineLost | None = field(init=False, default=None)
+    _books: list[bytes] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.line.on_message = self._message
@@ -153,17 +155,18 @@ class Session:
     # ------------------------------------------------------------------------------------------------ messages
 
     def _message(self, payload: bytes) -> None:
-        if self.on_book is not None and payload.startswith(PREFIX):
-            try:
-                book = decode_l2(payload)
-            except ValueError as error:
-                self._unreadable(payload, error)
-            else:
-                self.on_book(book)
+        if self.on_books is not None and payload.startswith(PREFIX):
+            self._books.append(payload)
         elif _TABLE_NAME.search(payload, 0, 64):
             self._table(payload)
         elif payload != b"pong":
             self._control(payload)
+
+    def read_done(self) -> None:
+        """Everything that came in one read has been told; the books among it are worked on now, together."""
+        if self._books and self.on_books is not None:
+            books, self._books = self._books, []
+            self.on_books(books)
 
     def _table(self, payload: bytes) -> None:
         try:
@@ -171,13 +174,14 @@ class Session:
         except ValueError as error:
             self._unreadable(payload, error)
             return
-        if self.on_book is not None and message.table.startswith(
-            "orderBookL2"
-        ):  # its members stand in another order than usual
+        if self.on_books is not None and message.table.startswith("orderBookL2"):
+            # Its members stand in another order than usual, or there is space between them.
             try:
-                self.on_book(msgspec.convert(msgspec.to_builtins(message), L2Message, strict=False))
+                usual = msgspec.convert(msgspec.to_builtins(message), L2Message, strict=False)
             except msgspec.MsgspecError as error:
                 self._unreadable(payload, ValueError(str(error)))
+            else:
+                self._books.append(msgspec.json.encode(usual))
         else:
             self.on_table(message)
 

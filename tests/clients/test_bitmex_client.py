@@ -296,6 +296,23 @@ class StreamTests(ClientCase):
         assert "disconnect" not in recorder.names()
 
     @asynchronous
+    async def test_of_many_messages_in_a_read_the_one_that_is_malformed_is_told_once(self) -> None:
+        self.depth("XBT_USDT", 10**7)
+        client, recorder = await self.connected()
+        await recorder.until("book", lambda book: book["asks"])
+        recorder.clear()
+        good = b'{"table":"orderBookL2","action":"delete","data":[{"symbol":"XBT_USDT","id":1,"side":"Buy"}]}'
+        for payload in (good, good[:-9], good, good[:-3], good):
+            client._line.on_message(payload)
+        client._line.on_read_done()
+        (error,) = recorder.of("error")
+        assert "orderBookL2:XBT_USDT" in str(error) and "not a book message" in str(error)
+        (book,) = recorder.of("book")
+        assert not book["bids"] and not book["asks"]
+        await eventually(lambda: recorder.of("book")[-1]["asks"], "the book is back")
+        assert "disconnect" not in recorder.names() and len(recorder.of("error")) == 1
+
+    @asynchronous
     async def test_books_can_be_followed_by_their_best_levels_only(self) -> None:
         for step in range(30):
             self.world.place("carol", "XBT_USDT", "BUY", str(59990 - step), 10**6)

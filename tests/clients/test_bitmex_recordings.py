@@ -187,6 +187,17 @@ class SocketTests(SynchronousTestCase):
             best = (book.best_bid() or (0, 0))[0], (book.best_ask() or (0, 0))[0]
             self.assertEqual((len(book), *best, *sums), (levels, best_bid, best_ask, bids, asks), symbol)
 
+    def test_the_messages_of_a_read_together_end_with_the_same_book(self) -> None:
+        frames = [payload for payload in self.stream("orderBookL2") if decode_l2(payload).symbol == "XBTUSD"]
+        book = L2Book("XBTUSD")
+        for start in range(0, len(frames), 37):
+            taken = book.take(frames[start : start + 37])
+            self.assertEqual((taken.done, taken.gap), (len(frames[start : start + 37]), ""))
+        levels, best_bid, best_ask, bids, asks = LEVELS["XBTUSD"]
+        sums = tuple(sum(size for _, size in book.levels(side)) for side in ("Buy", "Sell"))
+        best = (book.best_bid() or (0, 0))[0], (book.best_ask() or (0, 0))[0]
+        self.assertEqual((len(book), *best, *sums), (levels, best_bid, best_ask, bids, asks))
+
     def test_the_general_tables_keep_the_same_book(self) -> None:
         storage = Storage()
         for payload in self.stream("orderBookL2"):

@@ -244,3 +244,98 @@ class BookTests(SynchronousTestCase):
         bids = sorted(((float(i), s) for i, s in plain.items() if i <= 6), reverse=True)
         asks = sorted((float(i), s) for i, s in plain.items() if i > 6)
         self.assertEqual((book.levels("Buy"), book.levels("Sell")), (bids, asks))
+        self.assertEqual((book.best_bid(), book.best_ask()), (next(iter(bids), None), next(iter(asks), None)))
+
+    def test_a_price_that_two_ids_have_keeps_the_one_that_is_left(self) -> None:
+        for first, second in ((1, 7), (7, 1)):
+            self.setUp()
+            self.put("insert", rows((7, "Buy", 70, 99.5)))
+            self.assertEqual(sorted(self.book.levels("Buy")), [(99.0, 20), (99.5, 10), (99.5, 70)])
+            self.put("delete", rows((first, "Buy", None, None)))
+            self.assertEqual(self.book.best_bid(), (99.5, {1: 10, 7: 70}[second]))
+            self.put("delete", rows((second, "Buy", None, None)))
+            self.assertEqual(self.book.best_bid(), (99.0, 20))
+
+    def test_prices_without_a_level_are_forgotten_and_never_pile_up(self) -> None:
+        for number in range(1000):
+            self.put("insert", rows((100 + number, "Buy", 1, 50.0 - number / 32)))
+            self.put("delete", rows((100 + number, "Buy", None, None)))
+        self.assertEqual(self.book.levels("Buy"), [(99.5, 10), (99.0, 20)])
+        self.assertLess(len(self.book._bids.rows), 150)
+
+
+def frame(action: str, *levels: dict[str, Any], **more: Any) -> bytes:
+    """A message as it comes."""
+    return json.dumps(
+        {"table": "orderBookL2", "action": action, "data": levels, **more}, separators=(",", ":")
+    ).encode()
+
+
+def level(id: int, side: str, size: int | None = None, price: float | None = None, symbol: str = "X") -> dict[str, Any]:
+    row = {"symbol": symbol, "id": id, "side": side, "size": size, "price": price}
+    return {name: value for name, value in row.items() if value is not None}
+
+
+PARTIAL = frame("partial", level(1, "Buy", 10, 1.0), level(7, "Sell", 20, 7.0), filter={"symbol": "X"})
+messages = st.builds(
+    lambda action, ids, size, old: frame(
+        action,
+        *(
+            level(id, "Buy" if id <= 6 else "Sell", None if action == "delete" else size, None if old else float(id))
+            for id in ids
+        ),
+    ),
+    st.sampled_from(("insert", "update", "delete", "partial")),
+    st.lists(st.integers(1, 12), max_size=3, unique=True),
+    st.integers(1, 99),
+    st.booleans(),
+)
+
+
+class TogetherTests(SynchronousTestCase):
+    """Messages of one read"""
+
+    def taken(self, book: L2Book, frames: list[bytes]) -> list[str]:
+        """What contradicted the book, message by message."""
+        gaps = []
+        while frames:
+            taken = book.take(frames)
+            frames = frames[taken.done :]
+            gaps += [taken.gap] if taken.gap else []
+        return gaps
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(messages, max_size=25))
+    def test_together_they_do_what_they_do_one_by_one(self, frames: list[bytes]) -> None:
+        together, singly = L2Book("X"), L2Book("X")
+        gaps = [gap for one in (PARTIAL, *frames) if (gap := singly.apply(decode_l2(one)))]
+        self.assertEqual(self.taken(together, [PARTIAL, *frames]), gaps)
+        for side in ("Buy", "Sell"):
+            self.assertEqual(together.levels(side), singly.levels(side))
+
+    def test_the_first_that_contradicts_the_book_is_the_last_that_is_taken(self) -> None:
+        book = L2Book("X")
+        unknown, later = frame("update", level(5, "Buy", 1, 5.0)), frame("update", level(1, "Buy", 11, 1.0))
+        taken = book.take([PARTIAL, unknown, later])
+        self.assertEqual((taken.done, taken.partial), (2, True))
+        self.assertIn("5", taken.gap)
+        self.assertEqual(book.best_bid(), (1.0, 10))
+
+    def test_changes_before_the_partial_are_dropped_and_those_after_it_count(self) -> None:
+        book, change = L2Book("X"), frame("update", level(1, "Buy", 11, 1.0))
+        self.assertEqual(book.take([change]), (1, False, ""))
+        self.assertEqual(book.take([change, PARTIAL, change]), (3, True, ""))
+        self.assertEqual(book.best_bid(), (1.0, 11))
+
+    def test_where_one_cannot_be_read_none_is_taken(self) -> None:
+        for bad in (
+            b'{"table":"orderBookL2","action":"update","data":[{"symbol":"X","id":1,',
+            frame("upsert"),
+            frame("update", level(1, "Buy", 12, 1.0, symbol="Y")),
+            frame("update", level(1, "Bid", 12, 1.0)),
+            frame("update", level(1, "Buy", 12, 1.0)) + b"," + frame("update", level(1, "Buy", 13, 1.0)),
+        ):
+            book = L2Book("X")
+            book.take([PARTIAL])
+            self.assertRaises(ValueError, book.take, [frame("update", level(1, "Buy", 11, 1.0)), bad])
+            self.assertEqual(book.best_bid(), (1.0, 10), bad)
