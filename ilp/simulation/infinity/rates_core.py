@@ -115,7 +115,7 @@ class RateCore(Core):
             rate = (rates or {}).get(token.code, Decimal("0.02"))
             self.indices[market.ticker] = RateIndex(begin, rate, market.carry_fee)
         self.next_roll = _next_roll(begin)
-        self._list_dates(begin)
+        self._list_dates(self.next_roll - _DAY)  # as the last roll-over left it
 
     # ------------------------------------------------------------------------------------------------- listings
 
