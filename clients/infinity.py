@@ -110,6 +110,9 @@ class Infinity(VenueClient[Live]):
         {"post_only", "client_id", "order_lookup", "withdrawal_id", "immediate_or_cancel", "public_only"}
     )
 
+    periods = tuple(LENGTHS)
+    """Of bars."""
+
     option_names = tuple(one.name for one in fields(Options))
     """Keywords that the constructor takes besides those it names."""
 
@@ -319,19 +322,19 @@ class Infinity(VenueClient[Live]):
     @deferring
     async def getCurrentAddress(self, ticker: str) -> str:
         """Not at this venue: deposits are calls of a contract from the login wallet."""
-        return self._no_address(ticker)
+        raise self._no_address(ticker)
 
     @deferring
     async def getNewAddress(self, ticker: str) -> str:
         """Not at this venue: deposits are calls of a contract from the login wallet."""
-        return self._no_address(ticker)
+        raise self._no_address(ticker)
 
-    def _no_address(self, ticker: str) -> str:
+    def _no_address(self, ticker: str) -> NotImplementedError:
         doing = f"asking for a deposit address of {ticker}"
         self._ready(doing, private=True)
         self._token(ticker, doing)
         # A token's contract address must never be taken for one: what is sent there is lost.
-        raise NotImplementedError(
+        return NotImplementedError(
             f"{self.name}: {doing}: deposit from the wallet {self.wallet}, there are no addresses"
         )
 
@@ -524,9 +527,9 @@ class Infinity(VenueClient[Live]):
         millis(start), millis(end)
         self._ready(doing)
         floating = self._market(ticker, doing).instrument.floating
-        if period == "minute":
+        if period == "minute":  # one of the interface's that is not among `periods`
             raise NotImplementedError(f"{self.name}: {doing}: the shortest bars are of a quarter of an hour")
-        self._allowed_period(period, doing, tuple(LENGTHS))
+        self._allowed_period(period, doing, self.periods)
         read = self.api.get_floating_history if floating else self.api.get_fixed_history
         length = LENGTHS[period]
         rows = await read(ticker, start - length, end + length, length)

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.cli import main
 from ilp.settings_file import load
+from tests.tools import venue_table
 from tests.tools.configuration_table import README, replaced
 
 ROOT = README.parent
@@ -22,6 +23,20 @@ class ReadmeTests(SynchronousTestCase):
     def test_the_table_of_keys_is_the_one_that_the_code_makes(self) -> None:
         text = README.read_text()
         self.assertEqual(text, replaced(text), "run `python -m tests.tools.configuration_table --write`")
+
+    def test_the_table_of_venues_is_the_one_that_the_clients_make(self) -> None:
+        text = README.read_text()
+        self.assertEqual(text, venue_table.replaced(text), "run `python -m tests.tools.venue_table --write`")
+
+    def test_the_table_of_venues_tells_what_is_not_there(self) -> None:
+        cells = {
+            row[0]: dict(zip(("sputnik", "bitmex", "kraken", "infinity"), row[1:5], strict=True))
+            for row in venue_table.rows()
+        }
+        self.assertEqual(set(venue_table.methods()), {name.strip("`") for name in cells if "(" not in name})
+        for call in ("getCurrentAddress", "getNewAddress", "amendOrder", "cancelAllAfter"):
+            self.assertEqual(cells[f"`{call}`"]["infinity"], venue_table.NO)
+        self.assertEqual(cells["`getOrder`"]["sputnik"], venue_table.PARTLY)
 
     def test_every_link_within_the_repository_leads_somewhere(self) -> None:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text()):
