@@ -161,7 +161,7 @@ class ListeningTests(TestCase):
         await world.begin()
         try:
             await eventually(lambda: not market(world, "ETH-2023-12-21").active, "its maturity", 10.0)
-            assert len(world.venue.past.totals) == 1
+            await eventually(lambda: len(world.venue.past.totals) == 1, "the total of that roll-over")
         finally:
             await world.stop()
 
