@@ -82,6 +82,7 @@ class RateCore(Core):
     :ivar collateral: whether an account could carry an order to borrow; whoever values accounts sets this.  It is given
         the account, the market and the additional quantity.
     :ivar prices: dollars a token.
+    :ivar rolled: called after each roll-over.
     """
 
     OWN_TRANSFER = "Between own accounts"
@@ -106,6 +107,7 @@ class RateCore(Core):
         self.indices: dict[str, RateIndex] = {}
         self.collateral: Callable[[str, RateMarket, int], bool] = lambda _account, _market, _quantity: True
         self._afterwards: list[Callable[[], object]] = []
+        self.rolled: list[Callable[[], object]] = []
         self._wallets: dict[str, str] = {}
         super().__init__(now, held, [], rules=self.rate_rules, venue=venue, **keywords)
         begin = whole_minute(now())
@@ -261,6 +263,8 @@ class RateCore(Core):
         while self.next_roll <= self.now():
             at, self.next_roll = self.next_roll, self.next_roll + _DAY
             self._roll(at)
+            for call in self.rolled:
+                call()
 
     def _roll(self, at: datetime) -> None:
         for (account, instrument), position in self.dated_positions.items():

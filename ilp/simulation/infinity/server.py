@@ -98,6 +98,7 @@ class InfinityVenue:
         self._unsubscribe = core.subscribe(self._take)
         self._live = True
         core.afterwards(self._flush)
+        core.rolled.append(self.past.note_total)
         self.faults.actions.update(self._actions())
 
     def _make_gateway(self) -> Gateway:
@@ -166,7 +167,6 @@ class InfinityVenue:
 
     def _roll_over(self) -> None:
         self.core.catch_up()
-        self.past.note_total()
         self._await_roll()
 
     # ---------------------------------------------------------------------------------------------------- events
