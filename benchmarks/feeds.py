@@ -1,10 +1,16 @@
 """How fast an `orderBookL2` stream is decoded and applied: our book beside the clients of others, in one run.
 
-    python benchmarks/feeds.py [--messages N] [--seconds S]
+    python benchmarks/feeds.py [--messages N] [--seconds S] [--read N]
 
 The stream is generated (a book of 9000 levels, then changes near its best prices as the recordings have them: three updates
-for an insert and a delete) and is the same for everybody.  Each client gets at most S seconds; those that are not installed
-are left out.  Needs nothing else; with `bitmex-ws`, `ccxt` (4.5.83 or older) and `bitmex-trio-websocket` it compares.
+for an insert and a delete) and is the same for everybody.  It comes as a socket gives it to a busy client, in reads of
+64 kB, of which the texts or octets that each client's own WebSocket hands on have just been made.  Ours takes the book
+messages of a read together, as `clients.bitmex_live` does, and tells its best prices after each; the others have a call
+for each message.  Messages a second are of processor time.  A message's latency runs from the read until the message is in
+the book, so the last of a read waits for all before it.  `--read 1` measures messages that come one by one.
+
+Each client gets at most S seconds; those that are not installed are left out.  With `bitmex-ws`, `ccxt` (4.5.83 or older)
+and `bitmex-trio-websocket` it compares.
 """
 
 from __future__ import annotations
@@ -15,17 +21,20 @@ import random
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from attrs import define, field
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from clients.bitmex_book import L2Book, decode_l2
+from clients.bitmex_book import L2Book
 from clients.bitmex_tables import Storage, read_message
 
 Apply = Callable[[str], Any]
 LEVELS = 4500  # on each side, as the recording of XBTUSD has them
+_HEADER = 4  # octets that a WebSocket adds to a message of such a length
 STAMP = "2026-01-01T00:00:00.000Z"
 RECORDED_AS = {
     "table": "orderBookL2",
@@ -69,25 +78,46 @@ def change(draw: random.Random, levels: dict[int, tuple[str, float]], gone: list
     return {"table": "orderBookL2", "action": action, "data": [{**row, "timestamp": STAMP}]}
 
 
-class Taken(NamedTuple):
-    """Seconds that each message took by the wall clock, and all of them together by the processor's."""
+@define
+class Reads:
+    """The stream as it comes: the partial, then blocks of 64 kB (line breaks between messages), read *size* at a time."""
 
-    each: list[float]
-    processor: float
+    partial: bytes
+    blocks: list[bytes]
+    size: int
+
+    @classmethod
+    def of(cls, texts: Sequence[str], size: int) -> Reads:
+        """Cut *texts* into reads of *size* messages, or of what 64 kB hold."""
+        octets = [text.encode() for text in texts]
+        whole = int(2**16 / (sum(map(len, octets[1:])) / (len(octets) - 1) + _HEADER))
+        blocks = [b"\n".join(octets[at : at + whole]) for at in range(1, len(octets), whole)]
+        return cls(octets[0], blocks, size or whole)
+
+
+@define
+class Taken:
+    """What a client did: messages, seconds of processor time for them, and the latency of each by the wall clock."""
+
+    messages: int = 0
+    processor: float = 0.0
+    latencies: list[float] = field(factory=list)
 
 
 # ------------------------------------------------------------------------------------------------------------ clients
 
 
-def ours() -> Apply:
-    """The book of the client for trading."""
-    book = L2Book("XBTUSD")
+class OurBook:
+    """The book of the client for trading: what comes in a read is taken together."""
 
-    def apply(text: str) -> None:
-        gap = book.apply(decode_l2(text))
-        assert not gap, gap
+    def __init__(self) -> None:
+        self.book = L2Book("XBTUSD")
 
-    return apply
+    def take(self, frames: Sequence[bytes]) -> None:
+        """What `clients.bitmex_live.Live.take_books` does with a read, and what it tells."""
+        taken = self.book.take(frames)
+        assert taken.done == len(frames), taken.gap
+        self.book.best_bid(), self.book.best_ask()
 
 
 def our_storage() -> Apply:
@@ -134,11 +164,8 @@ def of_ccxt() -> Apply | None:
     return lambda text: exchange.handle_order_book(client, json.loads(text))
 
 
-def of_trio(kept: list[Any]) -> Callable[[list[str], float], Taken] | None:
-    """bitmex-trio-websocket's storage, which wants to be pumped; its JSON decoder is orjson.
-
-    :param kept: takes the storage of each run, for who wants to know what it holds.
-    """
+def of_trio() -> Any:
+    """The storage of bitmex-trio-websocket, which wants to be pumped; its JSON decoder is orjson."""
     try:
         import orjson
         import trio
@@ -146,87 +173,118 @@ def of_trio(kept: list[Any]) -> Callable[[list[str], float], Taken] | None:
     except ImportError:
         return None
 
-    def run(texts: list[str], seconds: float) -> Taken:
-        taken: list[float] = []
-        begun: list[float] = []  # when the partial, which is not measured, was done
+    class Pumped:
+        """One storage and where its messages come from."""
 
-        async def pump() -> None:
-            end = time.perf_counter() + seconds
+        def __init__(self) -> None:
+            self.storage = TrioStorage()
 
-            async def messages() -> Any:
-                before = time.perf_counter()
-                for text in texts:
-                    yield orjson.loads(text)
-                    now = time.perf_counter()
-                    if begun:
-                        taken.append(now - before)
-                    else:
-                        begun.append(time.process_time())
-                    before = now
-                    if now > end:
+        async def _output(self, _: Any) -> None:
+            return None
+
+        def partial(self, octets: bytes) -> None:
+            """Take the whole book."""
+
+            async def messages() -> AsyncIterator[Any]:
+                yield orjson.loads(octets)
+
+            trio.run(self.storage.pump, messages(), self._output)
+
+        def run(self, reads: Reads, seconds: float, timed: bool) -> Taken:
+            """Take read after read; the time for cutting them into texts is not counted."""
+            taken = Taken()
+
+            async def messages() -> AsyncIterator[Any]:
+                end = time.perf_counter() + seconds
+                for block in reads.blocks:
+                    texts = block.decode().split("\n")
+                    began = time.thread_time()
+                    for at in range(0, len(texts), reads.size):
+                        read = time.perf_counter()
+                        for text in texts[at : at + reads.size]:
+                            yield orjson.loads(text)
+                            if timed:
+                                taken.latencies.append(time.perf_counter() - read)
+                    taken.processor += time.thread_time() - began
+                    taken.messages += len(texts)
+                    if time.perf_counter() > end:
                         return
 
-            async def output(_: Any) -> None:
-                return None
+            trio.run(self.storage.pump, messages(), self._output)
+            return taken
 
-            kept.append(TrioStorage())
-            await kept[-1].pump(messages(), output)
-
-        trio.run(pump)
-        return Taken(taken, time.process_time() - begun[0])
-
-    return run
+    return Pumped
 
 
 # ---------------------------------------------------------------------------------------------------------- measuring
 
 
-def measure(apply: Apply, texts: list[str], seconds: float) -> Taken:
-    """Apply as many messages as fit into *seconds*; the partial is not among them."""
-    apply(texts[0])
-    taken: list[float] = []
-    begun = time.process_time()
-    clock, end = time.perf_counter, time.perf_counter() + seconds
-    before = clock()
-    for text in texts[1:]:
-        apply(text)
-        now = clock()
-        taken.append(now - before)
-        before = now
-        if now > end:
-            break
-    return Taken(taken, time.process_time() - begun)
+@define
+class Client:
+    """One that takes messages singly (*apply*) or reads as a whole (*take*)."""
+
+    apply: Apply | None = None
+    take: Callable[[Sequence[bytes]], None] | None = None
+
+    def partial(self, octets: bytes) -> None:
+        """Take the whole book."""
+        if self.take is not None:
+            self.take([octets])
+        elif self.apply is not None:
+            self.apply(octets.decode())
+
+    def run(self, reads: Reads, seconds: float, timed: bool) -> Taken:
+        """Take as many reads as fit into *seconds*; the time for cutting them into messages is not counted."""
+        taken, clock = Taken(), time.perf_counter
+        end = clock() + seconds
+        for block in reads.blocks:
+            frames = block.split(b"\n")
+            texts = block.decode().split("\n")
+            began = time.thread_time()
+            for at in range(0, len(frames), reads.size):
+                read = clock()
+                if self.take is not None:
+                    self.take(some := frames[at : at + reads.size])
+                    if timed:
+                        taken.latencies += [clock() - read] * len(some)
+                elif self.apply is not None:
+                    for text in texts[at : at + reads.size]:
+                        self.apply(text)
+                        if timed:
+                            taken.latencies.append(clock() - read)
+            taken.processor += time.thread_time() - began
+            taken.messages += len(frames)
+            if clock() > end:
+                break
+        return taken
 
 
-def memory(make: Callable[[], Apply | None], texts: list[str]) -> float:
-    """MB that a client holds after the first 500 messages."""
-    tracemalloc.start()
-    apply = make()
-    assert apply is not None
-    for text in texts[:500]:
-        apply(text)
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return held / 2**20
-
-
-def memory_of_run(run: Callable[[list[str], float], Taken], texts: list[str]) -> float:
-    """The same of one that is pumped."""
-    tracemalloc.start()
-    run(texts[:500], 60.0)
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return held / 2**20
-
-
-def line(name: str, taken: Taken, base: float | None, held: float) -> float:
-    """Print one client; its messages a second of processor time, which other programs of the machine do not disturb."""
-    rate = len(taken.each) / taken.processor
-    ordered = sorted(taken.each)
+def measure(name: str, make: Callable[[], Any], reads: Reads, seconds: float, base: float | None) -> float:
+    """Run a client twice, for its speed and for its latencies, and for its memory; print and return messages a second."""
+    found = []
+    for timed in (False, True):
+        client = make()
+        client.partial(reads.partial)
+        found.append(client.run(reads, seconds, timed))
+    rate = found[0].messages / found[0].processor
+    ordered = sorted(found[1].latencies)
     p50, p99 = (ordered[int(len(ordered) * part)] * 1e6 for part in (0.5, 0.99))
     ratio = "" if base is None else f"{base / rate:8.1f} ×"
-    print(f"{name:<28} {rate:>12,.0f} /s   p50 {p50:>8.1f} µs   p99 {p99:>8.1f} µs   {held:>6.1f} MB {ratio}")
+    held = memory(make, reads)
+    print(f"{name:<28} {rate:>12,.0f} /s   p50 {p50:>9.1f} µs   p99 {p99:>9.1f} µs   {held:>6.1f} MB {ratio}")
     return rate
+
+
+def memory(make: Callable[[], Any], reads: Reads) -> float:
+    """MB that a client holds after the first 64 kB."""
+    first = Reads(reads.partial, reads.blocks[:1], reads.size)
+    tracemalloc.start()
+    client = make()
+    client.partial(first.partial)
+    client.run(first, 60.0, False)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held / 2**20
 
 
 def main() -> None:
@@ -234,23 +292,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Decode and apply an orderBookL2 stream.")
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--read", type=int, default=0, help="messages of one read; default: what 64 kB hold")
     options = parser.parse_args()
     texts = list(stream(options.messages))
-    print(f"{len(texts) - 1} messages after a partial of {2 * LEVELS} levels; the last column: how much faster ours is")
-    base = line("ours (book)", measure(ours(), texts, options.seconds), None, memory(ours, texts))
-    line("ours (tables for data)", measure(our_storage(), texts, options.seconds), base, memory(our_storage, texts))
-    for name, make in (("bitmex-ws", official), ("ccxt.pro", of_ccxt)):
-        apply = make()
-        if apply is None:
+    reads = Reads.of(texts, options.read)
+    print(f"{len(texts) - 1} messages in reads of {reads.size} after a partial of {2 * LEVELS} levels; "
+          f"the last column: how much faster ours is")  # fmt: skip
+    makers: list[tuple[str, Callable[[], Any] | None]] = [
+        ("ours (book)", lambda: Client(take=OurBook().take)),
+        ("ours (tables for data)", lambda: Client(our_storage())),
+    ]
+    for name, single in (("bitmex-ws", official), ("ccxt.pro", of_ccxt)):
+        makers.append((name, None if single() is None else lambda single=single: Client(single())))
+    makers.append(("bitmex-trio-websocket", of_trio()))
+    base = None
+    for name, make in makers:
+        if make is None:
             print(f"{name:<28} not installed")
         else:
-            line(name, measure(apply, texts, options.seconds), base, memory(make, texts))
-    kept: list[Any] = []
-    run = of_trio(kept)
-    if run is None:
-        print(f"{'bitmex-trio-websocket':<28} not installed")
-    else:
-        line("bitmex-trio-websocket", run(texts, options.seconds), base, memory_of_run(run, texts))
+            rate = measure(name, make, reads, options.seconds, base)
+            base = base or rate
 
 
 if __name__ == "__main__":

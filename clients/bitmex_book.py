@@ -185,6 +185,7 @@ class L2Book:
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self.ready = False
+        self._decode = _decoder_of(symbol)
         self._levels: dict[int, L2Row] = {}
         self._bids, self._asks = _Side(1), _Side(-1)
         self._twins: list[L2Row] = []  # levels that found another at their price: two ids may stand at one for a while
@@ -207,28 +208,31 @@ class L2Book:
         :raise ValueError: one of them cannot be read or is of another book; none was taken then.
         """
         messages = self._decoded(frames)
-        levels, twins, partial = self._levels, self._twins, False
+        dropped = 0
+        if not self.ready:  # what comes before the partial counts for nothing
+            dropped = next((at for at, message in enumerate(messages) if message.action == "partial"), len(messages))
+            del messages[:dropped]
+        levels, twins, partial, gap = self._levels, self._twins, False, ""
         bids: dict[Any, L2Row | None] = self._bids.rows
         asks: dict[Any, L2Row | None] = self._asks.rows
         # What `apply` does, with its usual cases in place: this is the loop that a busy venue keeps busy.
         for message in messages:
             action = message.action
-            if not self.ready and action != "partial":
-                continue
-            gap = ""
             if action == "update":
                 for row in message.data:
                     held = levels.get(row.id)
-                    if held is not None and (row.price is None or row.price == held.price) and row.size is not None:
+                    if held is not None and row.size is not None and (row.price is None or row.price == held.price):
                         held.size = row.size
                     else:
                         gap = self._update(row) or gap
+                if gap:
+                    break
             elif action == "delete":
                 for row in message.data:
                     held = levels.pop(row.id, None)
                     if held is None:
-                        continue  # gone already, as the venue wants it
-                    if twins:
+                        pass  # gone already, as the venue wants it
+                    elif twins:
                         self._part(held)
                     elif held.side == "Buy":
                         bids[held.price] = None
@@ -241,17 +245,18 @@ class L2Book:
                         levels[row.id] = at[row.price] = row
                     else:
                         gap = self._insert(row) or gap
+                if gap:
+                    break
             else:
                 self._replace(message.data)
                 partial = True
-            if gap:
-                done = next(number for number, other in enumerate(messages, 1) if other is message)
-                return Taken(done, partial, gap)
-        return Taken(len(messages), partial, "")
+        if gap:
+            messages = messages[: 1 + next(at for at, other in enumerate(messages) if other is message)]
+        return Taken(dropped + len(messages), partial, gap)
 
     def _decoded(self, frames: Sequence[bytes]) -> list[Any]:
         try:
-            messages = _decoder_of(self.symbol)(b"[%b]" % b",".join(frames))
+            messages = self._decode(b"[%b]" % b",".join(frames))
         except msgspec.MsgspecError as error:
             raise ValueError(f"not a book message: {error}") from None
         if len(messages) != len(frames):
@@ -325,11 +330,13 @@ class L2Book:
 
     def best_bid(self) -> tuple[float, int] | None:
         """Price and contracts of the best bid."""
-        return _told(self._bids.best())
+        row = self._bids.best()
+        return None if row is None else (_price(row), row.size or 0)
 
     def best_ask(self) -> tuple[float, int] | None:
         """Price and contracts of the best ask."""
-        return _told(self._asks.best())
+        row = self._asks.best()
+        return None if row is None else (_price(row), row.size or 0)
 
     def levels(self, side: Side, depth: int | None = None) -> list[tuple[float, int]]:
         """Price and contracts of the best *depth* levels of `Buy` or `Sell`, best first."""
@@ -350,7 +357,3 @@ class L2Book:
     def _rows(self, instrument: Instrument, side: Side, depth: int | None) -> list[BookRow]:
         rows = ((_exact(price), size) for price, size in self.levels(side, depth))
         return [BookRow(price=price, quantity=instrument.quantity(size, price)) for price, size in rows]
-
-
-def _told(row: L2Row | None) -> tuple[float, int] | None:
-    return None if row is None else (_price(row), row.size or 0)
