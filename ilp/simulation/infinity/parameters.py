@@ -42,6 +42,11 @@ class Parameters:
         """Whether it was given at all."""
         return self._given(name) is not None
 
+    def raw(self, name: str) -> str:
+        """What was given as it stands, as a text; empty for nothing."""
+        value = self._given(name)
+        return "" if value is None else str(value)
+
     def text(self, name: str, otherwise: str | None = None) -> str:
         """A text that is not empty."""
         value = self._given(name)

@@ -82,7 +82,7 @@ class InfinityVenue:
         self.access = Access(self.members, core.now, Random(f"{seed}/{core.venue}/login"), chain_id)
         self.tickets = Tickets(self.members)
         self.valuation = Valuation(core)
-        self.transactions = Transactions(core)
+        self.transactions = Transactions(core, self.members)
         self.market = Market(core, self.valuation)
         self.past = Past(self.market)
         self.feeds = Feeds(self.market, self.members, self.tickets)

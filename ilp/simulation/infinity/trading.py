@@ -126,7 +126,7 @@ class Trading:
         return found_side, found_type, passive
 
     def _client_id(self, account: Account, given: Parameters) -> str:
-        client_id = given.text("clientOrderId", "")
+        client_id = given.raw("clientOrderId")
         known = self.tickets.by_client_id(account.key, client_id)
         if not CLIENT_ORDER_ID.fullmatch(client_id) or (known is not None and known.status.live):
             raise ApiError(OrderErrorCode.INVALID_DEDUPLICATE_STRING, client_id)
@@ -206,9 +206,11 @@ class Trading:
         pending, done = given.flag("pending"), given.flag("done")
         wanted = given.text("instrumentId", "-")
         start, limit = given.optional_whole("startId"), given.limit(10)
-        rows = []
-        for ticket in sorted(self._tickets(account), key=lambda ticket: -ticket.id):
+        rows: list[dict[str, Any]] = []
+        for ticket in reversed(list(self._tickets(account))):
             live = ticket.status.live
+            if len(rows) == limit:
+                break
             if (
                 ticket.market.category is category
                 and wanted in ("-", ticket.market.ticker)
@@ -216,7 +218,7 @@ class Trading:
                 and pending in (done, live)
             ):
                 rows.append(self._listed(ticket))
-        return {"orders": rows[:limit]}
+        return {"orders": rows}
 
     def _listed(self, ticket: Ticket) -> dict[str, Any]:
         market = ticket.market

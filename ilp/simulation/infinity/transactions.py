@@ -1,4 +1,4 @@
-"""The rows of `get_account_tx`: what was booked on an account's tokens, each with its type and the balance after it.
+"""The rows of `get_account_tx`: what was booked on a user's tokens, each with its type and the balance after it.
 
 Made of the core's postings alone.  A fill is a row, or two where it turns a position round: what is given back first.
 """
@@ -12,12 +12,14 @@ from attrs import define, field, frozen
 
 from clients.infinity_terms import TransactionType
 from ilp.simulation.infinity.listings import RateMarket
+from ilp.simulation.infinity.members import Members
 from ilp.simulation.infinity.rates_core import RateCore
 from ilp.simulation.records import Event, Posted, Posting, PostingType
 
 __all__ = ["Transaction", "Transactions"]
 
 _FIRST = 555_001
+_KEPT = 50_000
 
 
 @frozen
@@ -35,9 +37,10 @@ class Transaction:
 
 @define(eq=False)
 class Transactions:
-    """All rows of all accounts, oldest first."""
+    """The rows of all users' accounts, oldest first."""
 
     core: RateCore
+    members: Members
     rows: dict[str, list[Transaction]] = field(factory=lambda: defaultdict(list))
     _balances: dict[tuple[str, str], int] = field(factory=lambda: defaultdict(int))
     _positions: dict[tuple[str, str], int] = field(factory=lambda: defaultdict(int))
@@ -46,7 +49,7 @@ class Transactions:
 
     def take(self, event: Event) -> None:
         """Write down what an event of the core books."""
-        if not isinstance(event, Posted):
+        if not isinstance(event, Posted) or event.posting.account not in self.members.by_key:
             return
         posting = event.posting
         market = self.core.market(posting.contract)
@@ -99,4 +102,6 @@ class Transactions:
         self._balances[key] += quantity
         self._last += 1
         row = Transaction(self._last, *key, type_, quantity, self._balances[key], posting.booked)
-        self.rows[posting.account].append(row)
+        rows = self.rows[posting.account]
+        rows.append(row)
+        del rows[:-_KEPT]

@@ -18,6 +18,72 @@ DAY = 86_400.0
 BTC = "WBTC-2023-12-29"
 LIMIT = {"instrumentId": "ETH-SPOT", "accountId": 302, "side": 0, "orderType": 2, "passive": 0}
 
+GETS = [
+    "/private/deposit",
+    "/private/get_withdraw_status",
+    "/private/get_withdraws",
+    "/public/get_blockchain_info",
+    "/private/get_market_mtms",
+    "/private/get_market_summaries",
+    "/public/get_all_markets",
+    "/public/get_all_order_buckets",
+    "/public/get_bba",
+    "/public/get_all_fixed_details",
+    "/public/get_all_floating_details",
+    "/public/get_fixed_details",
+    "/public/get_floating_details",
+    "/public/get_fixed_fees",
+    "/public/get_fixed_history",
+    "/public/get_floating_history",
+    "/public/get_fixed_orderbook",
+    "/public/get_floating_orderbook",
+    "/public/get_fixed_rate",
+    "/public/get_floating_rate",
+    "/public/get_fixed_trades",
+    "/public/get_floating_trades",
+    "/public/get_24h_snapshot",
+    "/public/get_historical_rates",
+    "/public/get_historical_total_value",
+    "/public/get_historical_yield_curve",
+    "/public/get_yield_curve",
+    "/private/get_token_mtms",
+    "/public/get_token_details",
+    "/public/get_tokens",
+    "/private/get_fixed_orders",
+    "/private/get_floating_orders",
+    "/private/aggregate_orders_by_rate",
+    "/private/get_floating_positions",
+    "/private/get_floating_trades",
+    "/private/get_fixed_trades",
+    "/private/get_all_positions",
+    "/private/get_positions_and_dv01",
+    "/private/get_user_info",
+    "/private/get_accounts",
+    "/private/get_account_info",
+    "/private/get_max_borrow",
+    "/private/get_all_account_tx",
+    "/private/get_account_tx",
+]
+POSTS = [
+    "/login",
+    "/verify_login",
+    "/refresh_login",
+    "/logout",
+    "/private/withdraw",
+    "/public/get_underlying_tokens",
+    "/private/create_fixed_order",
+    "/private/create_floating_order",
+    "/api/trade/cancel-order",
+    "/api/trade/cancel-batch-orders",
+    "/private/cancel_fixed_order",
+    "/private/cancel_floating_order",
+    "/private/transfer_token",
+    "/private/transfer_floating_position",
+    "/private/update_account_name",
+]
+PATHS = {("GET", path) for path in GETS} | {("POST", path) for path in POSTS}
+"""Fifty-three calls, three of the login, three that are known and not used."""
+
 
 class CallCase(SynchronousTestCase):
     """Alice is logged in; bob quotes the books of the conformance calls."""
@@ -80,7 +146,7 @@ class RefusalTests(CallCase):
             ({"passive": 2}, 1001),
             ({"passive": 1, "orderType": 1}, 1001),
             ({"clientOrderId": "toolong99x"}, 122),
-            ({"clientOrderId": ""}, 1001),
+            ({"clientOrderId": ""}, 122),
             ({"clientOrderId": "a-b"}, 122),
             ({"clientOrderId": "ä"}, 122),
             ({"clientOrderId": ...}, 122),
@@ -141,6 +207,14 @@ class RefusalTests(CallCase):
         ):
             error = self.assertRaises(StatusError, self.venue.gateway.serve, method, path, "", Parameters())
             assert error.status == 404
+
+    def test_every_path_of_the_protocol_page_is_served(self) -> None:
+        gateway = self.venue.gateway
+        public, private = set(gateway.public), set(gateway.private)
+        assert {(method, path) for method, path in PATHS if path.startswith("/public") or "login" in path} - {
+            ("POST", "/refresh_login")
+        } == public
+        assert {pair for pair in PATHS if pair not in public} == private
 
     def test_every_private_path_wants_a_token(self) -> None:
         for method, path in self.venue.gateway.private:
@@ -442,6 +516,31 @@ class MarketTests(CallCase):
         assert Decimal("0.02") < Decimal(by_day[4]["interpolatedPx"]) < Decimal("0.044")
         some = self.get("/public/get_yield_curve", tokenId=5, fullYieldCurve="False")["interpolatedRates"]
         assert len(some) == 10 and some[0]["instrumentId"] == "WBTC-SPOT"
+
+    def test_rates_of_a_day_ago_and_of_past_days(self) -> None:
+        market = self.world.core.market("ETH-SPOT")
+        assert market is not None
+        for rate in ("0.019", "0.021", "0.024"):
+            self.world.core.print_trade("ETH-SPOT", market.wire_price(rate), 2 * 10**18)
+            self.reactor.advance(DAY / 2)
+        snapshot = self.get("/public/get_24h_snapshot")
+        assert set(snapshot) == {"1", "2", "3", "4", "5"}
+        spot, *dated = snapshot["1"]
+        assert (spot["rate"], spot["rate24"], spot["rateDelta24"], spot["volume24"]) == ("0.024", "0.021", "0.003", "4")
+        assert dated and all("maturityDate" in row for row in dated)
+        told = self.get("/public/get_historical_rates", tokenId=1, daysToInclude=30)
+        assert [(row["close"], row["numDaysAgo"], row["volume"]) for row in told["floating"]] == [
+            ("0.019", 2, "2"),
+            ("0.024", 1, "4"),
+        ]
+        curve = self.get("/public/get_historical_yield_curve", tokenId=1, daysToInclude=2)["historicalCurve"]
+        assert [curve[day][0]["rate"] for day in sorted(curve)] == ["0.019", "0.024", "0.019"]
+
+    def test_the_total_value_is_that_of_each_roll_over_and_of_now(self) -> None:
+        self.reactor.advance(2 * DAY)
+        rows = self.get("/public/get_historical_total_value", limit=365)["data"]
+        assert len(rows) == 3 and {Decimal(row["totalValue"]) for row in rows} == {Decimal(7979155)}
+        assert len(self.get("/public/get_historical_total_value", limit=1)["data"]) == 1
 
     def test_underlying_tokens_are_asked_for_with_a_list(self) -> None:
         told = self.post("/public/get_underlying_tokens", [{"tokenId": 6, "quantity": 1}])["tokens"]

@@ -299,4 +299,5 @@ class PackageTests(TestCase):
         lines: list[str] = []
         status, errors = await conformance(reactor, str(PYTHON), lines.append)
         assert status == 0, "\n".join([*lines, errors[-2000:]])
-        assert [line[:4] for line in lines[:-1]] == ["PASS"] * 20
+        assert [line[:7] for line in lines[:20]] == [f"PASS {number:2}" for number in range(1, 21)]
+        assert lines[-1].endswith(" passed, 0 failed")

@@ -1,7 +1,8 @@
-"""The twenty conformance calls of the protocol page, by the unmodified package python-infinity 0.0.7.
+"""The twenty conformance calls of the protocol page, by the unmodified package python-infinity 0.0.7, and a few probes.
 
 Runs in an environment of its own: `conformance.py REST WS ADMIN`.  Prints `PASS` or `FAIL` and one line for each call, in
-their order; the exit status is the number of failures.
+their order, then for each probe of what the package makes of a venue that misbehaves; the exit status is the number of
+failures.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from typing import Any
 from infinity.login.infinity_login import LoginClient
 from infinity.rest_client.client_exceptions import (
     InputParameterError,
+    InternalServerError,
     InvalidOrderQtyError,
     InvalidOrderTypeError,
     RequestErrorCodeError,
+    ServiceUnavailableError,
     UnauthorizedError,
+    UnknownError,
 )
 from infinity.rest_client.rest_client import RestClient
 from infinity.websocket_client.websocket_client import WebSocketClient
@@ -37,11 +41,17 @@ QUIET.propagate = False
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 CALLS: list[Callable[[], None]] = []
+PROBES: list[Callable[[], None]] = []
 STATE: dict[str, Any] = {}
 
 
 def call(test: Callable[[], None]) -> Callable[[], None]:
     CALLS.append(test)
+    return test
+
+
+def probe(test: Callable[[], None]) -> Callable[[], None]:
+    PROBES.append(test)
     return test
 
 
@@ -356,6 +366,44 @@ def tokens_are_refreshed_and_revoked() -> None:
     raise AssertionError("UnauthorizedError was expected")
 
 
+@probe
+def statuses_have_their_exceptions() -> None:
+    for status, kind in (
+        (500, InternalServerError),
+        (503, ServiceUnavailableError),
+        (429, UnknownError),
+        (404, UnknownError),
+    ):
+        admin("fault", {"status": {"call": "get_tokens", "status": status}})
+        raises(kind, rc().get_tokens)
+    assert rc().get_tokens()["tokens"]
+
+
+@probe
+def data_that_is_no_object_fails_its_call_alone() -> None:
+    for odd in ("list", "null"):
+        admin("fault", {"odd_answer": {"call": "get_tokens", "odd": odd}})
+        raises(Exception, rc().get_tokens)
+    assert rc().get_tokens()["tokens"]
+
+
+@probe
+def a_text_in_success_counts_as_success() -> None:
+    admin("fault", {"odd_answer": {"call": "get_tokens", "odd": "text"}})
+    assert rc().get_tokens()["tokens"]
+
+
+@probe
+def a_frame_that_is_no_json_does_not_end_the_connection() -> None:
+    ws = STATE["ws"]
+    while ws.get_received_data("orderBook"):
+        pass
+    admin("fault", {"garbage": True})
+    admin("trade", {"ticker": "ETH-SPOT", "side": "BUY", "quantity": "1"})
+    eventually(lambda: ws.get_received_data("orderBook"), "a book after the garbage")
+    assert ws.is_public_connected() and ws.is_private_connected()
+
+
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -363,8 +411,9 @@ def say(line: str) -> None:
 
 def main() -> None:
     failed = 0
-    for number, test in enumerate(CALLS, 1):
-        what = f"{number:2} {test.__name__.replace('_', ' ')}"
+    named = [(f"{number:2}", test) for number, test in enumerate(CALLS, 1)] + [("probe", test) for test in PROBES]
+    for label, test in named:
+        what = f"{label} {test.__name__.replace('_', ' ')}"
         try:
             test()
         except Exception as problem:  # noqa: BLE001 - one call that fails does not keep the others from being tried
@@ -372,7 +421,7 @@ def main() -> None:
             say(f"FAIL {what}: {type(problem).__name__}: {problem}")
         else:
             say(f"PASS {what}")
-    say(f"{len(CALLS) - failed} passed, {failed} failed")
+    say(f"{len(named) - failed} passed, {failed} failed")
     # The package keeps threads that nothing ends.
     os._exit(min(failed, 100))
 
