@@ -1,0 +1,289 @@
+"""Pooling with Kraken, as the example configurations have it, on simulated venues and real sockets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from ilp.parameters import InvalidParameters
+from ilp.reactors import needs_asyncio
+from ilp.settings import ACCOUNT
+from ilp.settings_file import load
+from ilp.simulation.misbehaviour import Misbehaviour
+from tests.test_service import DaemonCase, asynchronous
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "ilp_example_config"
+ENVIRON = {"ILP_KRAKEN_KEY": "key", "ILP_KRAKEN_SECRET": "c2VjcmV0", "ILP_CONSOLE_PASSWORD_HASH": "a-long-password"}
+ENVIRON |= {"ILP_BITSO_KEY": "key", "ILP_BITSO_SECRET": "secret", "ILP_BANK_ACCOUNT": "1"}
+UNHURRIED = "check_rights = no\nrate = 1000\nburst = 1000\nread_rate = 1000\nread_burst = 1000"
+WORLD = """
+[fiat_connection]
+endpoint = embedded
+poll = 5
+[database]
+url = sqlite://
+[simulation]
+start = 2019-08-01T17:00:00+00:00
+speed = 60
+source_balances = USD 20000, BTC 0.25
+target_balances = EUR 20000, BTC 0.25
+customers = 10
+"""
+READS = {
+    "Assets",
+    "AssetPairs",
+    "BalanceEx",
+    "ClosedOrders",
+    "Depth",
+    "GetWebSocketsToken",
+    "Ledgers",
+    "OHLC",
+    "OpenOrders",
+    "QueryOrders",
+    "SystemStatus",
+    "Time",
+    "Trades",
+    "TradesHistory",
+    "subscribe",
+    "unsubscribe",
+}
+
+
+def changed(text: str, *pairs: tuple[str, str]) -> str:
+    """*text* with each pair's first replaced by its second; what is not there is an error."""
+    for old, new in pairs:
+        if old not in text:
+            raise ValueError(f"{old!r} is not in the configuration")
+        text = text.replace(old, new)
+    return text
+
+
+def one_account(mode: str = "") -> str:
+    """kraken-kraken.ini on a simulated Kraken, quoting near enough for its customers."""
+    return (
+        changed(
+            (EXAMPLES / "kraken-kraken.ini").read_text(),
+            ("endpoint = mainnet", f"endpoint = embedded\n{UNHURRIED}"),
+            ("id = env:ILP_KRAKEN_KEY\nsecret = env:ILP_KRAKEN_SECRET\n", ""),
+            ("nonce_file = kraken.nonce\n", ""),
+            ("mode = dry-run\n", mode),
+            ("port = 8888", "port = 0"),
+            ("operator = env:ILP_CONSOLE_PASSWORD_HASH", "operator = random"),
+            ("source_fee = [0, 0.004]", "source_fee = [0, 0.001]"),
+            ("target_fee = [0, 0.0025]", "target_fee = [0, 0.001]"),
+            ("edge_to_enter = 200", "edge_to_enter = 15"),
+            ("edge_to_leave = 100", "edge_to_leave = 8"),
+        )
+        + WORLD
+    )
+
+
+class Pooling(DaemonCase):
+    """A daemon on simulated venues."""
+
+    async def ready(self, text: str) -> Any:
+        """A daemon that has looked at its venues."""
+        daemon = self.daemon(text)
+        await daemon.begin()
+        await self.until(lambda: daemon.trader and daemon.trader.life.state == "READY", "READY")
+        return daemon
+
+    def calls(self) -> list[str]:
+        """What the simulated venues are asked from now on, by the names of REST's methods."""
+        asked: list[str] = []
+        take = Misbehaviour.take
+
+        def noted(switches: Misbehaviour, call: str) -> Any:
+            asked.append(call)
+            return take(switches, call)
+
+        self.patch(Misbehaviour, "take", noted)
+        return asked
+
+    async def trade(self, daemon: Any) -> None:
+        """START, a fill that is hedged, STOP; nothing of ours rests anywhere afterwards."""
+        await self.ask("start", {})
+        await self.until(self.hedged, "a fill that was hedged", seconds=30)
+        await self.ask("stop", {})
+        await self.until(lambda: daemon.trader.life.state == "READY", "STOP is confirmed")
+        for world in daemon.embedded.worlds.values():
+            self.assertEqual(world.core.open_orders("pool"), [])
+        shown = await self.ask("update")
+        self.assertEqual(shown["pnl"]["differences"], [])
+        await daemon.stopService()
+        self.assertEqual(daemon.remaining, ())
+
+    @asynchronous
+    async def hedged(self) -> bool:
+        """Whether the console tells of a fill that a trade on the source closed."""
+        hedges = (await self.ask("update"))["trader"]["hedges"]
+        return any("/" in hedge["closed_by"] for hedge in hedges)
+
+
+class BridgeTests(Pooling):
+    """The configuration that `make demo-kraken` runs."""
+
+    if find_spec("ccxt") is None:
+        skip = "needs the ccxt library, an optional extra that is not installed here"
+
+    def text(self) -> str:
+        """With any free port, and customers who come often."""
+        text = (EXAMPLES / "kraken-bitso-demo.ini").read_text()
+        return changed(
+            text, ("port = 8888", "port = 0"), ("customers = 90", "customers = 5"), ("period = 2", "period = 600")
+        )
+
+    @asynchronous
+    async def test_what_customers_trade_through_the_bridge_is_closed_on_kraken(self) -> None:
+        await self.trade(await self.ready(self.text()))
+
+    @asynchronous
+    async def test_coins_travel_both_ways_and_pesos_do_not(self) -> None:
+        daemon = await self.ready(changed(self.text(), ("period = 600", "period = 1")))
+        await self.ask("start", {})
+
+        def arrived() -> bool:
+            return any((e.asset, e.state) == ("BTC", "ARRIVED") for e in daemon.trader.transfers.entries)
+
+        await self.until(arrived, "bitcoin that arrived", seconds=40)
+        fiat = {e.state for e in daemon.trader.transfers.entries if e.asset != "BTC"}
+        self.assertLessEqual(fiat, {"PROPOSED"})
+        await daemon.stopService()
+
+    @asynchronous
+    async def test_it_tells_where_both_simulated_venues_are_and_no_secret(self) -> None:
+        daemon = await self.ready(self.text())
+        told = [json.loads(line) for line in daemon.embedded.lines()]
+        self.assertEqual([line["venue"] for line in told], ["source", "target", "rates"])
+        self.assertEqual([line["accounts"] for line in told], [[{"id": "pool"}], [{"id": "pool"}], []])
+        for world in daemon.embedded.worlds.values():
+            self.assertNotIn(world.keys["pool"][1], self.said.getvalue())
+        await daemon.stopService()
+
+
+class OneAccountTests(Pooling):
+    """kraken-kraken.ini: two pairs on one account, over Kraken's own protocol."""
+
+    @asynchronous
+    async def test_what_customers_trade_in_euros_is_closed_in_dollars(self) -> None:
+        calls = self.calls()
+        daemon = await self.ready(one_account())
+        shown = await self.ask("update")
+        held = [(row["venue"], row["asset"], row["target"]) for row in shown["state"]["holdings"]]
+        self.assertEqual(held, [(ACCOUNT, "USD", "20000"), (ACCOUNT, "BTC", "0.5"), (ACCOUNT, "EUR", "20000")])
+        books = {venue: sorted(found) for venue, found in shown["state"]["books"].items()}
+        self.assertEqual(books, {ACCOUNT: ["BTC/EUR", "BTC/USD"]})
+        pool = await self.ask("pool")
+        self.assertEqual(len(pool["holdings"]), 3)
+        await self.trade(daemon)
+        self.assertIn("AddOrder", calls)  # so a dry run that sent one would be seen
+
+    @asynchronous
+    async def test_there_is_one_client_one_connection_and_one_switch(self) -> None:
+        calls = self.calls()
+        daemon = await self.ready(one_account())
+        self.assertEqual(list(daemon.trader.floor.venues), [ACCOUNT])
+        self.assertEqual(calls.count("GetWebSocketsToken"), 1)
+        await daemon.stopService()
+
+
+class DryRunTests(Pooling):
+    """The same in a dry run: the venue hears questions only."""
+
+    @asynchronous
+    async def test_the_account_of_a_key_is_read_and_what_it_holds_begins_the_dry_run(self) -> None:
+        calls = self.calls()
+        given = "source_balances = USD 20000, BTC 0.25\ntarget_balances = EUR 20000, BTC 0.25\n"
+        text = changed(one_account("mode = dry-run\n"), (f"{given}\n[limits]", "\n[limits]"))
+        daemon = await self.ready(text)
+        self.assertIn("BalanceEx", calls)
+        self.assertLessEqual(set(calls), READS)
+        core = daemon._dry.venues[ACCOUNT].core
+        self.assertEqual(core.balance("pool", "BTC"), core.currency("BTC").units("0.5"))
+        await daemon.stopService()
+
+    @asynchronous
+    async def test_fills_and_hedges_happen_here_and_the_venue_hears_questions_only(self) -> None:
+        calls = self.calls()
+        daemon = await self.ready(one_account("mode = dry-run\n"))
+        self.assertEqual((await self.ask("update"))["mode"], "dry-run")
+        await self.ask("start", {})
+        dry, venue = daemon._dry.venues[ACCOUNT].core, daemon.embedded.worlds[ACCOUNT].core
+        await self.until(lambda: len(dry.open_orders("pool")) == 2, "both quotes rest here")
+
+        def print_at_ours() -> bool:
+            """Somebody sells to somebody at the price of our bid, as the venue's own people do not know of it."""
+            for order in dry.open_orders("pool"):
+                pair = venue.pairs["BTC/EUR"]
+                price = pair.wire_price(dry.pairs["BTC/EUR"].price(order.price))
+                venue.print_trade("BTC/EUR", price, pair.wire_quantity("0.02"))
+            return any(order.filled for order in daemon.trader.desk.recent() if order.ticker == "BTC/USD")
+
+        await self.until(print_at_ours, "a fill that is hedged against the real book")
+        await self.ask("stop", {})
+        await self.until(lambda: daemon.trader.life.state == "READY", "STOP is confirmed")
+        self.assertEqual((venue.open_orders("pool"), dry.open_orders("pool")), ([], []))
+        self.assertEqual((await self.ask("update"))["pnl"]["differences"], [])
+        self.assertEqual(venue.fills("pool", daemon.trader.clock.start, daemon.trader.clock.now()), [])
+        await daemon.stopService()
+        self.assertLessEqual(set(calls), READS)
+
+    @asynchronous
+    async def test_a_database_that_is_not_empty_is_left_alone(self) -> None:
+        database = Path(self.mktemp()).resolve()
+        text = changed(
+            one_account("mode = dry-run\n"), ("[dry_run]\n", f"[dry_run]\ndatabase = sqlite:///{database}\n")
+        )
+        await (await self.ready(text)).stopService()
+        why = await self.assertFailure(self.daemon(text).begin(), InvalidParameters)
+        self.assertIn("is not empty, and a dry run begins afresh", str(why))
+
+
+class ExampleTests(SynchronousTestCase):
+    """The files themselves."""
+
+    def test_make_runs_the_demonstration_with_what_it_needs_installed(self) -> None:
+        makefile = (ROOT / "Makefile").read_text()
+        self.assertIn("demo-kraken: $(VENV)/.ccxt", makefile)
+        self.assertIn("--config ilp_example_config/kraken-bitso-demo.ini", makefile)
+        self.assertIn("ccxt==", (ROOT / "requirements" / "ccxt.txt").read_text())
+
+    def test_both_begin_as_a_dry_run_until_somebody_says_live(self) -> None:
+        for name in ("kraken-bitso.ini", "kraken-kraken.ini"):
+            self.assertEqual(load(EXAMPLES / name, ENVIRON).settings.mode, "dry-run")
+
+    def test_the_one_with_two_pairs_has_one_account(self) -> None:
+        settings = load(EXAMPLES / "kraken-kraken.ini", ENVIRON).settings
+        self.assertEqual(dict(settings.accounts), {ACCOUNT: ("source", "target")})
+
+    def test_only_the_bridge_asks_for_the_reactor_of_asyncio(self) -> None:
+        wanting = {file.name for file in EXAMPLES.glob("*.ini") if needs_asyncio(file)}
+        self.assertEqual(wanting, {"kraken-bitso.ini", "kraken-bitso-demo.ini"})
+        self.assertFalse(needs_asyncio(EXAMPLES / "there is no such file"))
+
+    def test_the_reactor_is_installed_before_anything_chooses_another(self) -> None:
+        show = (
+            "import sys, ilp.cli as cli\n"
+            "def show(options):\n"
+            "    import ilp.service\n"
+            "    from twisted.internet import reactor\n"
+            "    print(type(reactor).__name__)\n"
+            "    return 0\n"
+            "cli._run = show\n"
+            "sys.exit(cli.main(['--config', sys.argv[1]]))\n"
+        )
+        found = {
+            name: subprocess.run(
+                [sys.executable, "-c", show, str(EXAMPLES / name)], capture_output=True, text=True, cwd=ROOT, check=True
+            ).stdout.strip()
+            for name in ("kraken-bitso-demo.ini", "demo.ini")
+        }
+        self.assertEqual(found["kraken-bitso-demo.ini"], "AsyncioSelectorReactor")
+        self.assertNotEqual(found["demo.ini"], "AsyncioSelectorReactor")
