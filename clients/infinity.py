@@ -54,6 +54,7 @@ from clients.exchange import (
 )
 from clients.http import persistent_client
 from clients.infinity_account import Account, side_of
+from clients.infinity_client_ids import to_wire
 from clients.infinity_errors import WrongDestination
 from clients.infinity_history import LENGTHS, bars_of, trade_of
 from clients.infinity_http import Http
@@ -68,7 +69,6 @@ from clients.infinity_records import Token, millis
 from clients.infinity_session import Session
 from clients.infinity_signing import address_of, checksum_address, decode_key
 from clients.infinity_terms import (
-    CLIENT_ORDER_ID,
     Channel,
     Instrument,
     OrderType,
@@ -378,7 +378,7 @@ class Infinity(VenueClient[Live]):
         """See `IExchange`.  BUY borrows, SELL lends; *price* is a rate.
 
         *price* None is a market order at any rate.  An *immediate* one is a market order with a worst rate, which is what
-        this venue has.  Ids of others (longer than 8 letters and digits) are refused.
+        this venue has.  A *client_id* has 1 to 8 letters and digits, or is `<three letters>-<hex>-<number>`.
         """
         doing = f"placing {side} {quantity} {ticker} at {'any rate' if price is None else price}"
         live = self._ready(doing, private=True)
@@ -394,7 +394,8 @@ class Infinity(VenueClient[Live]):
         if why:
             raise OrderRejected(self.name, doing, why)
         kind = OrderType.MARKET if immediate or price is None else OrderType.LIMIT
-        wish = Wish(market, side_of(way), kind, Quantity(quantity), rate, post_only, self._client_id(client_id, doing))
+        wire = self._client_id(client_id, doing)
+        wish = Wish(market, side_of(way), kind, Quantity(quantity), rate, post_only, wire, client_id or wire)
         return await live.place(wish, doing, Priority.HEDGE if urgent else Priority.QUOTE)
 
     def _expired(self, market: Listed) -> str:
@@ -403,11 +404,13 @@ class Infinity(VenueClient[Live]):
 
     def _client_id(self, given: str | None, doing: str) -> str:
         if given is not None:
-            if not CLIENT_ORDER_ID.fullmatch(given):
-                raise OrderRejected(self.name, doing, f"client id {given!r}: 1 to 8 letters and digits are allowed")
-            if self._account.in_use(given):
+            try:
+                wire = to_wire(given)
+            except ValueError as error:
+                raise OrderRejected(self.name, doing, str(error)) from None
+            if self._account.in_use(wire):
                 raise OrderRejected(self.name, doing, f"client id {given!r}: an order with it is open")
-            return given
+            return wire
         while True:
             made = "".join(self._random.choices(_LETTERS, k=8))
             if not self._account.in_use(made):
@@ -455,7 +458,10 @@ class Infinity(VenueClient[Live]):
         live = self._ready(doing, private=True)
         self._either(id, client_id, doing)
         if client_id is not None:
-            found = await live.find_by_client_id(client_id) if CLIENT_ORDER_ID.fullmatch(client_id) else None
+            try:
+                found = await live.find_by_client_id(to_wire(client_id))
+            except ValueError as error:
+                raise UnknownOrder(self.name, doing, str(error)) from None
         elif id is not None and id.isascii() and id.isdigit():
             found = await live.find_order(id)
         else:

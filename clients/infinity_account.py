@@ -13,6 +13,7 @@ from decimal import Decimal
 from attrs import define, field
 
 from clients.exchange import Fill, Order, Position, Side
+from clients.infinity_client_ids import from_wire
 from clients.infinity_events import UserTradeEvent
 from clients.infinity_private_records import Account as AccountRow
 from clients.infinity_private_records import AccountPosition, MyOrder, OrderFill, OwnTrade
@@ -60,6 +61,7 @@ class Tracked:
     """One own order.
 
     :ivar row: as the venue told it last.
+    :ivar client_id: as whoever placed it called it, as far as that is known.
     :ivar seen: whether anybody was told of it; before that nothing is emitted about it.
     :ivar refused: whoever placed it was told that it was refused, and nobody is told of it any more.
     :ivar listed: whether the venue's list of open orders had it when it was last read; None before.
@@ -69,6 +71,7 @@ class Tracked:
     """
 
     row: MyOrder
+    client_id: str | None = None
     seen: bool = True
     refused: bool = field(default=False, init=False)
     listed: bool | None = None
@@ -139,7 +142,7 @@ class Tracked:
             is_cancelled=self.final and self.filled < row.quantity,
             quantity_filled=self.filled.value,
             final=self.final,
-            client_id=row.client_order_id,
+            client_id=self.client_id,
         )
         if average is not None or not self.filled:  # else it is read soon
             order["average_price"] = None if average is None else average.value
@@ -150,11 +153,13 @@ class Tracked:
 class Account:
     """Orders by id, orders on their way by client id, money.
 
+    :ivar names: what whoever placed an order called it, by the client id that the venue has; until the order is known.
     :ivar trading, current: ids of the two accounts, as far as the user has them.
     """
 
     orders: dict[str, Tracked] = field(factory=dict)
     provisional: dict[str, Provisional] = field(factory=dict)
+    names: dict[str, str] = field(factory=dict)
     trading: int | None = None
     current: int | None = None
     held: tuple[AccountRow, ...] = ()
@@ -162,8 +167,11 @@ class Account:
 
     # ------------------------------------------------------------------------------------------------ orders
 
-    def begin(self, ticker: str, client_id: str) -> Provisional:
-        """An order is about to be sent."""
+    def begin(self, ticker: str, client_id: str, name: str) -> Provisional:
+        """An order is about to be sent; *name* is its client id as whoever places it knows it."""
+        while len(self.names) >= REMEMBERED:  # of orders that never came to be
+            del self.names[next(iter(self.names))]
+        self.names[client_id] = name
         order = self.provisional[client_id] = Provisional(client_id, ticker)
         return order
 
@@ -172,6 +180,10 @@ class Account:
         if self.provisional.get(order.client_id) is order:
             del self.provisional[order.client_id]
         order.settle(order_id)
+
+    def _name(self, row: MyOrder) -> str | None:
+        wire = row.client_order_id
+        return self.names.pop(wire, None) or from_wire(wire) if wire is not None else None
 
     def claimant(self, row: MyOrder) -> Provisional | None:
         """The order on its way that *row* is about; one that is known already is none, whatever its client id."""
@@ -190,7 +202,7 @@ class Account:
         """
         order = self.orders.get(str(row.order_id))
         if order is None:
-            order = self.orders[str(row.order_id)] = Tracked(row, seen, listed)
+            order = self.orders[str(row.order_id)] = Tracked(row, self._name(row), seen, listed)
             order.learn(row)
             self._forget_oldest()
             return order if seen else None

@@ -60,7 +60,7 @@ _PAGE, _MOST_PAGES = 100, 20  # of orders, when one is looked for
 
 @define(frozen=True)
 class Wish:
-    """An order as it is to be sent."""
+    """An order as it is to be sent; `name` is its client id before it was made short enough for the venue."""
 
     market: Listed
     side: OrderSide
@@ -69,6 +69,7 @@ class Wish:
     rate: Rate | None
     passive: bool
     client_id: str
+    name: str
 
 
 @define(eq=False)
@@ -465,7 +466,7 @@ class Live:
 
         Cancelling the Deferred ends the waiting only: what was sent stays sent, and the order is told of by events.
         """
-        order = self.account.begin(wish.market.id, wish.client_id)
+        order = self.account.begin(wish.market.id, wish.client_id, wish.name)
         return placed(
             order, self._send(wish, doing, order, priority), self.account.settle, self.trouble, self._release_all
         )
