@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
 import trustme
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate, TLSVersion
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from clients.websocket import Address, Line, LineLost, TlsRules, dial
+from clients.websocket import Address, Line, LineFactory, LineLost, TlsRules, dial, text_frame
 from tests.clients.bench import asynchronous, eventually, pause
 
 reactor: Any = _reactor
@@ -117,6 +123,101 @@ class LineCase(TestCase):
         raise AssertionError("the line was made")
 
 
+def server_frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
+    """What a server sends, RFC 6455, 5.2."""
+    length = len(payload)
+    if length < 126:
+        size = bytes([length])
+    else:
+        size = b"\x7e" + length.to_bytes(2) if length < 2**16 else b"\x7f" + length.to_bytes(8)
+    return bytes([opcode | (0x80 if fin else 0)]) + size + payload
+
+
+def open_line(largest: int = 2**20) -> tuple[Line, StringTransport]:
+    """A line whose handshake is done, on a wire of this process."""
+    factory = LineFactory(Address(False, "venue.example", 80, "/ws"), (), {}, largest, reactor)
+    line, transport = factory.buildProtocol(None), StringTransport()
+    transport.abortConnection = lambda: transport.loseConnection()
+    transport.unregisterProducer = lambda: None
+    line.makeConnection(transport)
+    (key,) = re.findall(rb"Sec-WebSocket-Key: (\S+)", transport.value())
+    accept = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    line.dataReceived(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+    transport.clear()
+    return line, transport
+
+
+texts = st.one_of(st.binary(max_size=200), st.sampled_from((125, 126, 65535, 65536, 70000)).map(lambda n: b"x" * n))
+
+
+class FrameTests(SynchronousTestCase):
+    """Frames, however they are cut."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(texts, st.sampled_from(("whole", "fragments", "after a ping")), st.integers(1, 3000)), max_size=12
+        )
+    )
+    def test_every_text_is_told_once_and_in_order_wherever_the_reads_end(
+        self, said: list[tuple[bytes, str, int]]
+    ) -> None:
+        line, _ = open_line()
+        heard: list[bytes] = []
+        pinged: list[bytes] = []
+        line.on_message, line.onPing = heard.append, pinged.append
+        stream = b""
+        for payload, how, _ in said:
+            if how == "fragments":
+                stream += server_frame(1, payload[:7], fin=False) + server_frame(9, b"p") + server_frame(0, payload[7:])
+            else:
+                stream += (server_frame(9, b"ping") if how == "after a ping" else b"") + server_frame(1, payload)
+        for _, _, step in said:
+            line.dataReceived(stream[:step])
+            stream = stream[step:]
+        line.dataReceived(stream)
+        self.assertEqual(heard, [payload for payload, _, _ in said])
+        self.assertEqual(len(pinged), sum(how != "whole" for _, how, _ in said))
+
+    def test_octet_by_octet_it_is_the_same(self) -> None:
+        line, _ = open_line()
+        heard: list[bytes] = []
+        line.on_message = heard.append
+        for octet in server_frame(1, b"") + server_frame(1, b"a" * 300) + server_frame(1, b"b"):
+            line.dataReceived(bytes([octet]))
+        self.assertEqual(heard, [b"", b"a" * 300, b"b"])
+
+    def test_what_a_server_may_not_send_ends_the_line(self) -> None:
+        for frame in (
+            b"\x81\x7e\x00\x05hello",  # a length that needs no further octets
+            b"\x81\x85abcdhello",  # masked
+            b"\xc1\x05hello",  # compressed, which was not agreed on
+            server_frame(1, b"x" * 1001),  # larger than allowed
+        ):
+            line, _ = open_line(largest=1000)
+            heard: list[bytes] = []
+            line.on_message = heard.append
+            line.dataReceived(server_frame(1, b"good") + frame + server_frame(1, b"later"))
+            self.assertEqual(heard, [b"good"], frame)
+            self.assertFalse(line.can_send, frame)
+
+    def test_after_our_close_nothing_is_said_and_the_servers_answer_is_understood(self) -> None:
+        line, transport = open_line()
+        line.dataReceived(server_frame(1, b"hello")[:3])
+        line.sendClose(1000)
+        transport.clear()
+        line.say(b"too late")
+        self.assertEqual(transport.value(), b"")
+        line.dataReceived(server_frame(1, b"hello")[3:] + server_frame(8, b"\x03\xe8"))
+        self.assertTrue(line.wasClean or line.state == line.STATE_CLOSED or transport.disconnecting)
+
+    def test_a_frame_is_that_of_the_standards_example(self) -> None:
+        self.assertEqual(text_frame(b"Hello", bytes.fromhex("37fa213d")), bytes.fromhex("818537fa213d7f9f4d5158"))
+
+
 class DialTests(LineCase):
     """Without TLS."""
 
@@ -127,6 +228,11 @@ class DialTests(LineCase):
         line.on_message = heard.append
         line.say(b"hello")
         await eventually(lambda: heard == [b"hello"], "the echo")
+        lengths = (0, 1, 125, 126, 127, 65535, 65536, 70000)
+        for length in lengths:
+            line.say(bytes(n % 128 for n in range(length)))
+        await eventually(lambda: len(heard) == 9, "every echo")
+        self.assertEqual(heard[1:], [bytes(n % 128 for n in range(length)) for length in lengths])
 
     @asynchronous
     async def test_the_end_of_a_read_is_told_after_its_messages(self) -> None:
