@@ -96,12 +96,15 @@ class Position(TypedDict):
     """A holding: `position` is all of it, `available` what may be spent now (less what own orders hold).
 
     `reference_price` is there for futures only: the price that gains and losses are reckoned from, None if never traded.
+    `lent` is there where a token is lent and borrowed: what is lent of it besides, interest included, negative where it is
+    borrowed.  A holding's value moves by both together; only `position` can be spent.
     """
 
     contract: str
     position: Decimal
     available: Decimal
     reference_price: NotRequired[Decimal | None]
+    lent: NotRequired[Decimal]
 
 
 class Order(TypedDict):

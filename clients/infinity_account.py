@@ -30,14 +30,12 @@ ZERO = Decimal(0)
 class Holding(Position, total=False):
     """A holding with what only this venue has.
 
-    Of a token: `locked` by own orders, `accounts` balance by account, `lent` what is lent (or, negative, borrowed) of it in
-    all markets, interest included.  Of a market: `net_lent` as the venue counts, the `rate` of a fixed one, `accrued`
+    Of a token: `locked` by own orders, `accounts` balance by account; `lent` is of all markets together.  Of a market: `net_lent` as the venue counts, the `rate` of a fixed one, `accrued`
     interest, `mtm` and `pv` in tokens, and when it matures.
     """
 
     locked: Decimal
     accounts: dict[str, Decimal]
-    lent: Decimal
     net_lent: Decimal
     rate: Decimal | None
     accrued: Decimal

@@ -9,6 +9,7 @@ from ilp.accounts.books import Books
 from ilp.accounts.keeper import AccountedJournal, Instant
 from ilp.journal.interface import Journal
 from ilp.settings import Settings
+from ilp.tickers import parts
 from ilp.trading.gate import over_loss
 from ilp.trading.machine import State
 from ilp.trading.trader import Trader
@@ -21,7 +22,7 @@ _ENDED = frozenset({State.HALTED, State.SHUTDOWN})
 
 def accounted(journal: Journal, settings: Settings) -> AccountedJournal:
     """*journal* with books for the pool that *settings* describe."""
-    return AccountedJournal(journal, Books(settings.tickers["btc"], settings.tickers["source"].partition("/")[2]))
+    return AccountedJournal(journal, Books(settings.tickers["btc"], parts(settings.tickers["source"])[1]))
 
 
 def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:

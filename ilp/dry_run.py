@@ -22,6 +22,7 @@ from ilp.parameters import InvalidParameters
 from ilp.settings import Connection, Settings
 from ilp.simulation.bank import Bank, Route
 from ilp.simulation.dry import DryExchange, Purse
+from ilp.tickers import parts
 
 __all__ = ["DryWorld"]
 
@@ -48,7 +49,7 @@ class DryWorld:
     ) -> None:
         self.settings = _with_lanes(settings)
         self.rate: Callable[[], Decimal | None] = lambda: None
-        self._numeraire = settings.tickers["source"].partition("/")[2]
+        self._numeraire = parts(settings.tickers["source"])[1]
         self._bank = Bank(clock, _routes(settings), self._conversion)
         self.connections = {
             role: _keyless(connection) if is_venue(namedAny(connection.module)) else connection
@@ -86,7 +87,7 @@ def _keyless(connection: Connection) -> Connection:
 
 def _with_lanes(settings: Settings) -> Settings:
     source, target = (settings.account_of(role) for role in ("source", "target"))
-    one, other = (settings.tickers[role].partition("/")[2] for role in ("source", "target"))
+    one, other = (parts(settings.tickers[role])[1] for role in ("source", "target"))
     rules = settings.transfers
     lanes = rules.automatic | {(one, source, target), (other, target, source)}
     return evolve(settings, transfers=evolve(rules, automatic=lanes, out_address=rules.out_address or BANK))
@@ -97,7 +98,7 @@ def _routes(settings: Settings) -> list[Route]:
     parameters, rules = settings.parameters, settings.transfers
     coin, fiat = parameters.btc_fee, parameters.fiat_exchange_cost
     base = settings.tickers["btc"]
-    one, other = (settings.tickers[role].partition("/")[2] for role in ("source", "target"))
+    one, other = (parts(settings.tickers[role])[1] for role in ("source", "target"))
     ways = dict.fromkeys([(one, other), (other, one)])
     return [
         Route(base, base, delay_s=rules.btc_delay / 2, fixed=coin.fixed, proportional=coin.proportional),

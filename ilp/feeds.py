@@ -18,6 +18,7 @@ from clients.rates_several import Several
 from clients.rates_venue import VenueOptions, VenueRates, is_venue
 from ilp.clock import WorldClock
 from ilp.settings import Connection, Settings
+from ilp.tickers import parts
 
 __all__ = ["FEED", "feed_of", "feeds_of", "rate_ticker"]
 
@@ -28,7 +29,7 @@ Make = Callable[[Connection, str, str], Any]  # a client of a connection, its ro
 
 def rate_ticker(tickers: Mapping[str, str]) -> str:
     """The pair that the feeds are asked for; empty where both venues use one currency."""
-    numeraire, currency = (tickers[role].split("/")[1] for role in ("source", "target"))
+    numeraire, currency = (parts(tickers[role])[1] for role in ("source", "target"))
     return "" if numeraire == currency else f"{numeraire}/{currency}"
 
 

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from urllib.parse import urlunsplit
 
 from ilp.settings import Web
+from ilp.tickers import parts
 
 __all__ = ["CannotAsk", "lines", "main"]
 
@@ -205,7 +206,7 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _numeraire(document: Document) -> str:
-    return str(document["data"]["source_ticker"]).partition("/")[2]
+    return parts(str(document["data"]["source_ticker"]))[1]
 
 
 def _age(now: str, then: str) -> str:

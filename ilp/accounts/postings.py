@@ -12,6 +12,7 @@ from enum import StrEnum
 from clients.exchange import Side
 from ilp.accounts.units import Marks, units, value_of
 from ilp.journal.entries import FillEntry, FlowEntry, Purpose, TransferEntry, TransferState
+from ilp.tickers import parts
 
 __all__ = [
     "BANK",
@@ -69,7 +70,7 @@ def own(account: str) -> bool:
 
 def fill_position(fill: FillEntry) -> dict[Account, int]:
     """Base one way, the quote currency the other, fees to the venue."""
-    base, _, quote = fill.ticker.partition("/")
+    base, quote = parts(fill.ticker)
     direction = 1 if fill.side is Side.BUY else -1
     received, paid = direction * units(fill.quantity), direction * units(fill.quantity * fill.price)
     position = {
@@ -87,7 +88,7 @@ def fill_position(fill: FillEntry) -> dict[Account, int]:
 
 def fill_terms(fill: FillEntry, marks: Marks) -> dict[str, int]:
     """Gain against the marks, and fees; in fine parts."""
-    base, _, quote = fill.ticker.partition("/")
+    base, quote = parts(fill.ticker)
     direction = 1 if fill.side is Side.BUY else -1
     gain = direction * (
         value_of(base, units(fill.quantity), marks) - value_of(quote, units(fill.quantity * fill.price), marks)

@@ -26,6 +26,7 @@ Holding = tuple[str, str]
 class _Figures:
     position: Decimal = ZERO
     available: Decimal = ZERO
+    lent: Decimal = ZERO
     ahead: Decimal = ZERO  # fills applied that no report contains yet
     unexplained: Decimal = ZERO  # reported changes that no fill has explained yet
     reported: float = 0.0
@@ -44,6 +45,7 @@ class Balances:
         change = position["position"] - figures.position
         figures.unexplained = self._unexplained(figures) + change - figures.ahead
         figures.position, figures.available, figures.ahead = position["position"], position["available"], ZERO
+        figures.lent = position.get("lent", ZERO)
         figures.reported = self.seconds()
 
     def snapshot(self, venue: str, positions: Mapping[str, Position]) -> None:
@@ -52,7 +54,7 @@ class Balances:
             self.report(venue, position)
         for (where, asset), figures in self._figures.items():
             if where == venue and asset not in positions:
-                figures.position = figures.available = figures.ahead = figures.unexplained = ZERO
+                figures.position = figures.available = figures.lent = figures.ahead = figures.unexplained = ZERO
 
     def apply(self, venue: str, asset: str, change: Decimal) -> None:
         """Apply what a fill changed, unless the venue's figure already contains it."""
@@ -73,6 +75,10 @@ class Balances:
         """All of the holding, what own orders hold included."""
         figures = self._figures.get((venue, asset))
         return ZERO if figures is None else figures.position + figures.ahead
+
+    def lent(self, venue: str, asset: str) -> Decimal:
+        """What is lent of it besides; negative where it is borrowed."""
+        return self._figures.get((venue, asset), _Figures()).lent
 
     def reported(self, venue: str, asset: str) -> tuple[Decimal, Decimal]:
         """The venue's own (position, available)."""

@@ -32,7 +32,7 @@ def wanted(
     :raise Unlikely: for an asset or venue that the pool does not have, and where the charges eat all of it.
     """
     from_venue, to_venue = way
-    venues = layout.venues
+    venues = layout.traded  # what lies in a reserve is moved there, not from here
     if from_venue not in venues:
         raise Unlikely("from", f"must be {' or '.join(venues)}; {from_venue!r} is not")
     held = [name for venue, name in layout.holdings if venue == from_venue]

@@ -16,6 +16,7 @@ from clients.exchange import Book, Market, Side
 from ilp.clock import WorldClock
 from ilp.journal.entries import Purpose
 from ilp.settings import Limits, Parameters, Settings
+from ilp.tickers import parts
 from ilp.trading.audit import Audit
 from ilp.trading.clocks import Clocks
 from ilp.trading.exposure import Exposure
@@ -159,7 +160,7 @@ class Floor:
         quotes, plans = self._held(venue, asset, Purpose.QUOTE), self._held(venue, asset, Purpose.PLAN)
         quotable = owed.available(balance - plans) - self.limits.kept(venue, asset)
         target = self.parameters.targets.get((venue, asset), ZERO)
-        total = owed.total(balance)
+        total = owed.total(balance) + self.market.balances.lent(venue, asset)
         return Stock(venue, asset, balance, quotable - quotes, quotable, total, owed.inbound, target)
 
     def _held(self, venue: str, asset: str, purpose: Purpose) -> Decimal:
@@ -173,7 +174,7 @@ class Floor:
 
 def held_by(order: OwnOrder, asset: str, fee: Decimal) -> Decimal:
     """What an order holds of *asset*: the base that it sells, or what it may spend with the fee on top."""
-    base, _, quote = order.ticker.partition("/")
+    base, quote = parts(order.ticker)
     if order.side is Side.SELL:
         return order.left if asset == base else ZERO
     return order.left * order.price * (ONE + fee) if asset == quote else ZERO

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, fail
 from clients.exchange import IExchange, Side
 from ilp.journal.entries import Purpose
 from ilp.settings import Limits
+from ilp.tickers import parts
 from ilp.trading.permissions import Act, Leave
 
 __all__ = ["Breach", "Facts", "Forbidden", "Gate", "OrderRequest", "TurnedAway", "WithdrawalRequest", "over_loss"]
@@ -232,7 +233,7 @@ class Gate:
 
     def _check_kept(self, request: OrderRequest) -> None:
         """Quotes and plans leave the smallest balance where it is; fees are not in it, they are small and come on top."""
-        base, _, quote = request.ticker.partition("/")
+        base, quote = parts(request.ticker)
         selling = request.side is Side.SELL
         asset = base if selling else quote
         self._keep(

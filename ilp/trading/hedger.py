@@ -171,4 +171,6 @@ class Hedger:
             )
             for asset in (source.base, source.quote)
         )
+        if source.is_rate:  # to borrow takes collateral, not cash, and how much is for the venue to say
+            quote = Decimal("Infinity")
         return Funds(base, quote, fee)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from ilp.tickers import held, is_rate, parts
+
 __all__ = ["Layout", "Pair"]
 
 
 @frozen
 class Pair:
-    """A book: `base` is priced in `quote` on `venue`."""
+    """A book: `base` is priced in `quote` on `venue`; of a market of rates see `ilp.tickers`."""
 
     venue: str
     ticker: str
@@ -17,11 +19,14 @@ class Pair:
     quote: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        base, slash, quote = self.ticker.partition("/")
-        if not (base and slash and quote):
-            raise ValueError(f"ticker: {self.ticker!r} is not allowed; two currencies as BASE/QUOTE")
+        base, quote = parts(self.ticker)
         object.__setattr__(self, "base", base)
         object.__setattr__(self, "quote", quote)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether its price is a rate of interest, and no cash of another currency changes hands."""
+        return is_rate(self.ticker)
 
 
 @frozen
@@ -32,14 +37,18 @@ class Layout:
 
     :ivar source: where fills are hedged; its quote currency is the numeraire.
     :ivar target: where quotes rest.
+    :ivar reserves: (account, asset) that the pool holds and where it neither quotes nor hedges.
     """
 
     source: Pair
     target: Pair
+    reserves: tuple[tuple[str, str], ...] = ()
 
     def __attrs_post_init__(self) -> None:
         if self.source.base != self.target.base:
             raise ValueError(f"tickers: {self.source.ticker} and {self.target.ticker} trade different things")
+        if self.source.is_rate is not self.target.is_rate:
+            raise ValueError(f"tickers: {self.source.ticker} and {self.target.ticker}: a price is no rate of interest")
         if self.source == self.target:
             raise ValueError(f"tickers: {self.source.ticker} twice on {self.source.venue}; two pairs are needed")
 
@@ -60,7 +69,12 @@ class Layout:
 
     @property
     def venues(self) -> tuple[str, ...]:
-        """Every account once, the source's first."""
+        """Every account once, the source's first, those of reserves last."""
+        return tuple(dict.fromkeys((*self.traded, *(venue for venue, _ in self.reserves))))
+
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """Accounts with a pair, each once, the source's first."""
         return tuple(dict.fromkeys(pair.venue for pair in self.pairs))
 
     @property
@@ -86,7 +100,8 @@ class Layout:
     @property
     def holdings(self) -> tuple[tuple[str, str], ...]:
         """Every (venue, asset) that the pool counts, in the order of the pool document."""
-        return tuple(dict.fromkeys((pair.venue, asset) for pair in self.pairs for asset in (pair.quote, pair.base)))
+        traded = ((pair.venue, asset) for pair in self.pairs for asset in reversed(held(pair.ticker)))
+        return tuple(dict.fromkeys((*traded, *self.reserves)))
 
     def arrives_as(self, lane: tuple[str, str, str]) -> str:
         """What money becomes on a lane (asset, from venue, to venue): the base stays, a currency becomes the other's."""

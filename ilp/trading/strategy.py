@@ -34,6 +34,7 @@ __all__ = [
     "Reference",
     "Strategy",
     "Wanted",
+    "changed",
     "planned_trade",
     "traded_back",
     "transfers",
@@ -183,16 +184,7 @@ class LiquidityPool:
 
     def needs(self, view: View, optimum: Optimum) -> bool:
         """Whether anything but the source's book has changed, or the mark moved too far for scaling."""
-        if (view.stocks, view.parameters, view.rate, view.exposure, view.blocked, view.variances) != (
-            optimum.view.stocks,
-            optimum.view.parameters,
-            optimum.view.rate,
-            optimum.view.exposure,
-            optimum.view.blocked,
-            optimum.view.variances,
-        ):
-            return True
-        return not optimum.serves(_ratio(view))
+        return changed(view, optimum) or not optimum.serves(_ratio(view))
 
     def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
         """Hedge prices of this book, reservation prices scaled to its mark."""
@@ -211,6 +203,18 @@ class LiquidityPool:
     @staticmethod
     def _slack(view: View) -> Decimal:
         return view.parameters.edge_to_enter - view.parameters.edge_to_leave
+
+
+def changed(view: View, optimum: Optimum) -> bool:
+    """Whether anything but the source's book is other than when *optimum* was found."""
+    return (view.stocks, view.parameters, view.rate, view.exposure, view.blocked, view.variances) != (
+        optimum.view.stocks,
+        optimum.view.parameters,
+        optimum.view.rate,
+        optimum.view.exposure,
+        optimum.view.blocked,
+        optimum.view.variances,
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- references

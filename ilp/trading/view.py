@@ -32,7 +32,7 @@ class Stock:
     :ivar balance: what the venue owes us, what own orders hold included.
     :ivar free: what a plan may spend: no order, open hedge or planned transfer needs it.
     :ivar quotable: `free` and what our own resting quotes hold: what a new quote or its hedge could use.
-    :ivar total: balance − requested but not debited + inbound.
+    :ivar total: balance − requested but not debited + inbound + lent besides (− borrowed).
     """
 
     venue: str
@@ -160,8 +160,9 @@ def pool_of(view: View, *, quoting: bool = False, sizes: Iterable[Decimal] = ())
 
 
 def _moves(view: View) -> Iterable[Move]:
-    yield trade_move(view)
     layout, parameters, marks = view.layout, view.parameters, view.marks
+    if not _is_rate(view):
+        yield trade_move(view)
     source, target = layout.pairs
     coin = Transfer(
         (source.venue, source.base),
@@ -190,6 +191,12 @@ def _moves(view: View) -> Iterable[Move]:
     ):
         fee = _fee(parameters.fiat_exchange_cost)
         yield Payout(source.venue, source.quote, fee, float(parameters.min_payout))
+
+
+def _is_rate(view: View) -> bool:
+    """Whether the source is a market of rates: no cash leg, so to the optimizer it is no trade of the base for money."""
+    rules = view.rules.get((view.layout.source.venue, view.layout.source.ticker))
+    return view.layout.source.is_rate or (rules is not None and rules["kind"] == "rate")
 
 
 def trade_move(view: View) -> Trade:
