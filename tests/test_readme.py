@@ -64,6 +64,8 @@ class ExampleTests(SynchronousTestCase):
                 "ILP_SOURCE_PASSWORD",
                 "ILP_KRAKEN_KEY",
                 "ILP_KRAKEN_SECRET",
+                "ILP_BITSO_KEY",
+                "ILP_BITSO_SECRET",
                 "ILP_TARGET_USER",
                 "ILP_TARGET_PASSWORD",
                 "ILP_BANK_ACCOUNT",
