@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
 from importlib import import_module
@@ -103,6 +103,9 @@ class Exchange(VenueClient[Live]):
 
     option_names = tuple(one.name for one in fields(Options))
     """Keywords that the constructor takes besides those it names."""
+
+    asking_makes_addresses = True
+    """Where there is no deposit address yet, asking for the current one makes one."""
 
     def __init__(
         self,
@@ -270,6 +273,12 @@ class Exchange(VenueClient[Live]):
         return await self._calls.ask(
             doing, lambda: work(live.exchange), about=about, priority=priority, private=private
         )
+
+    @deferring
+    async def getServerTime(self) -> datetime:
+        """The venue's clock; `NotImplementedError` where ccxt has no call for it."""
+        told = await self._ask("asking for the venue's time", "fetchTime", lambda x: x.fetch_time(), private=False)
+        return datetime.fromtimestamp(float(told) / 1000, UTC)
 
     # ------------------------------------------------------------------------------------------------ holdings
 

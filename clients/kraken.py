@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -106,6 +106,9 @@ class Kraken(VenueClient[Live]):
 
     option_names = tuple(one.name for one in fields(Options))
     """Keywords that the constructor takes besides those it names."""
+
+    asking_makes_addresses = True
+    """Where there is no deposit address yet, asking for the current one makes one."""
 
     def __init__(
         self,
@@ -216,10 +219,18 @@ class Kraken(VenueClient[Live]):
 
         self._lost(live, reason, ended, then=tell)
 
+    @deferring
+    async def getServerTime(self) -> datetime:
+        """The venue's clock, to the second."""
+        return await self._server_time("asking for the venue's time")
+
+    async def _server_time(self, doing: str) -> datetime:
+        told = await self._rest.public(doing, "Time")
+        return datetime.fromtimestamp(float(told["unixtime"]), UTC)
+
     async def _check_clock(self) -> None:
         doing = "comparing clocks"
-        told = await self._rest.public(doing, "Time")
-        skew = float(told["unixtime"]) - self._now().timestamp()
+        skew = (await self._server_time(doing) - self._now()).total_seconds()
         if abs(skew) > _SKEW_S:
             why = f"this machine's clock differs from the venue's by {abs(skew):.0f} s; set it right"
             self._trouble(Unreachable(self.name, doing, why))

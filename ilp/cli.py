@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add(commands, "run", "run the daemon (the default)", _run, _run_options)
     _add(commands, "check", "print the effective configuration, secrets masked", _check, _config_option)
+    _add(commands, "doctor", "examine a configuration and all that it names", _doctor, _config_option)
     _add(commands, "solve", "solve a pool document", _solve, _solve_options)
     _add(commands, "venue", "run a simulated venue on its own", _venue, _venue_options)
     _add(commands, "status", "show the essentials of a running daemon", _status, _status_options)
@@ -136,6 +137,12 @@ def _check(options: argparse.Namespace) -> int:
             section_before = section
         print(f"{key:{width - len(section)}} = {text or '(empty)'}  ({origin})")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from ilp.doctor_command import main as doctor
+
+    return doctor(_loaded(options))
 
 
 def _solve(options: argparse.Namespace) -> int:

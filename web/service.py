@@ -41,7 +41,7 @@ from web.site import ConsoleSite, Parts, Root
 from web.socket import PageFactory
 from web.throttle import Throttle
 
-__all__ = ["CannotServe", "WebService"]
+__all__ = ["CannotServe", "WebService", "tls_options"]
 
 _STATIC = Path(__file__).parent / "static"
 _Loaded = TypeVar("_Loaded")
@@ -129,7 +129,7 @@ class WebService:
 
     async def _listen(self, web: Web) -> IListeningPort:
         self._warn(web)
-        tls = _tls(web) if web.ssl else None
+        tls = tls_options(web) if web.ssl else None
         site: IProtocolFactory = self.site(web.ssl, web.port)
         if tls is not None:
             site = TLSMemoryBIOFactory(tls, False, site, self.reactor)
@@ -192,8 +192,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _tls(web: Web) -> CertificateOptions:
-    """TLS 1.2 and up by the files of *web*."""
+def tls_options(web: Web) -> CertificateOptions:
+    """TLS 1.2 and up by the files of *web*; `CannotServe` where they will not do."""
     if web.ssl_key is None or web.ssl_cert is None:
         raise CannotServe("[webserver] ssl: needs ssl_key and ssl_cert")
     key = _load("ssl_key", web.ssl_key, crypto.load_privatekey)
