@@ -30,6 +30,7 @@ from ilp.journal.entries import FillEntry, OrderEntry, OrderState, Purpose
 from ilp.trading.gate import Gate, OrderRequest, TurnedAway
 from ilp.trading.own import Growth, OwnOrder, is_final, is_priced, reported_fill, sum_by_order
 from ilp.trading.reader import Reader
+from ilp.trading.runs import PREFIX
 
 __all__ = ["MARGIN", "Desk", "Listener"]
 
@@ -74,13 +75,14 @@ class Desk:
     listener: Listener
     seconds: Callable[[], float]
     now: Callable[[], datetime]
-    prefix: str = "ilp-"
+    prefix: str = PREFIX
     sequence: int = 0
     settled: set[tuple[str, str]] = field(factory=set)
     _orders: dict[str, OwnOrder] = field(factory=dict)
     _live: dict[str, OwnOrder] = field(factory=dict)
     _ids: dict[tuple[str, str], OwnOrder] = field(factory=dict)
     _early: dict[tuple[str, str], Order] = field(factory=dict)  # told before the answer that names the order
+    _strangers: set[str] = field(factory=set)  # venues that told of an order which nobody here knows
     _running: set[Deferred[None]] = field(factory=set)
 
     # ----------------------------------------------------------------------------------------------------- requests
@@ -161,6 +163,8 @@ class Desk:
             self.take(order, record)
         elif any(other.order_id is None for other in self.live(venue)):
             self._early[venue, record["id"]] = record
+        elif not is_final(record) and (record.get("client_id") or self.prefix).startswith(self.prefix):
+            self._strangers.add(venue)
 
     def on_fill(self, venue: str, fill: Fill) -> None:
         """The venue reports a fill; one without a trade id cannot be told from its repetition and is a hint to look."""
@@ -182,7 +186,8 @@ class Desk:
 
     def tick(self) -> set[str]:
         """Cancel what has expired; return the venues whose records should be asked about an order in doubt."""
-        at, doubtful = self.seconds(), set()
+        at, doubtful = self.seconds(), self._strangers
+        self._strangers = set()
         for order in self.live():
             if order.expires is not None and at >= order.expires:
                 order.expires = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +22,7 @@ from ilp.clock import WorldClock
 from ilp.journal.entries import IntentEntry, OrderState, Purpose, StateEntry
 from ilp.journal.interface import Journal, Recovered
 from ilp.metrics import Metrics
-from ilp.settings import Parameters, Settings
+from ilp.settings import RESERVE, Parameters, Settings
 from ilp.trading import pauses
 from ilp.trading.audit import Audit
 from ilp.trading.caretaker import Caretaker
@@ -49,7 +49,9 @@ from ilp.trading.planner import Planner
 from ilp.trading.quotes import Quoter
 from ilp.trading.reader import VenueReader
 from ilp.trading.recorder import Recorder
-from ilp.trading.status import Alarm, Check, Confirmation, ExposureStatus, Recovery, TraderStatus
+from ilp.trading.runs import Run
+from ilp.trading.statement import status_of
+from ilp.trading.status import Alarm, Check, Confirmation, Recovery, TraderStatus
 from ilp.trading.strategy import LiquidityPool, Strategy
 from ilp.trading.transfers import Transfers
 from ilp.trading.variances import Variances
@@ -58,6 +60,7 @@ __all__ = ["Refusal", "Trader"]
 
 MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
 UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
+UNHEARD = timedelta(seconds=15)  # of the reactor: how long after the end of a run its last request may still arrive
 TICK = 0.001  # an input is too old only *after* its limit
 SOON = 0.01  # the least wait for something that is due already
 
@@ -99,11 +102,14 @@ class Trader:
         self.settings = settings
         self.clock = clock
         self.layout = Layout(
-            *(Pair(settings.account_of(role), settings.tickers[role]) for role in ("source", "target"))
+            *(Pair(settings.account_of(role), settings.tickers[role]) for role in ("source", "target")),
+            reserves=tuple((RESERVE, asset) for asset in settings.reserves),
         )
         self._journal = journal
         self._seconds = clock.reactor.seconds
-        self._ids = _ids(clock.now())
+        late = timedelta(seconds=settings.ages.clock_skew) + UNHEARD * clock.speed
+        self._run = Run(clock.now(), late)
+        self._ids = self._run.next_name
         self.metrics = metrics or Metrics()
         self.pace = Pace(self.metrics, lambda venue, id: self.desk.known(venue, id))
         self._readers = {name: VenueReader(venue, cancelled=self.pace.cancel_sent) for name, venue in venues.items()}
@@ -210,9 +216,7 @@ class Trader:
         source = self.layout.source.venue
         self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock.now)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
-        self.loop = Loop(
-            self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner, solved=self.pace.solved
-        )
+        self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner, solved=self.pace.solved)
         self.duties = Duties(self.floor, self.links, self.variances, self.report)
         self.caretaker = Caretaker(self.floor, self.links, self.variances, self.transfers, self._own)
 
@@ -360,34 +364,7 @@ class Trader:
 
     def status(self) -> TraderStatus:
         """How the trader stands."""
-        net, mark = self.floor.exposure.net, self.market.good_mid
-        since = self.floor.exposure.since
-        open_for = (
-            None
-            if since is None
-            else self.clock.now() - timedelta(seconds=(self._seconds() - since) * self.clock.speed)
-        )
-        return TraderStatus(
-            self.life.state,
-            self.since,
-            self.by,
-            self.reason,
-            self.wanted,
-            self.floor.inputs_trouble(),
-            self.market.statuses(),
-            tuple(self.loop.quoter.statuses.values()),
-            ExposureStatus(
-                net,
-                None if mark is None else net * mark,
-                self.settings.limits.exposure,
-                open_for,
-                self.loop.hedger.reason,
-            ),
-            self.confirmation,
-            tuple(self.alarms),
-            self.loop.planner.reason,
-            self.recovery,
-        )
+        return status_of(self)
 
     # ------------------------------------------------------------------------------------------------- the state machine
 
@@ -560,11 +537,15 @@ class Trader:
         self.wake()
 
     def order_strange(self, venue: str, record: Order) -> None:
-        """An order that we did not place: where the account is exclusive, somebody else uses it."""
+        """An order that we did not place: where the account is exclusive, somebody else uses it, else another daemon may."""
+        what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
         if "client_id" in self._readers[venue].features:
-            return
-        if self.life.state in (State.READY, State.TRADING, State.STOPPING):
-            what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
+            if self.life.state not in (State.HALTED, State.SHUTDOWN) and self._run.is_of_another_daemon(record):
+                why = "was placed by another daemon; only one may use the account"
+                self.halt(f"{venue}: order {record['id']} ({what}) {why}", "machine")
+        elif self.life.state in (State.READY, State.TRADING, State.STOPPING) or (
+            self.life.state is State.INITIALIZING and self._run.is_later(record)
+        ):
             self.halt(
                 f"{venue}: order {record['id']} ({what}) was not placed here; the account must be ours alone", "machine"
             )
@@ -614,15 +595,3 @@ class Trader:
         error = getattr(result, "value", None)
         if isinstance(error, BaseException) and not isinstance(error, CancelledError):
             self.report("an errand failed", error)
-
-
-def _ids(began: datetime) -> Callable[[], str]:
-    """Ids that no other run has used: the microsecond of the start and a number."""
-    count, run = 0, f"{int(began.timestamp() * 1_000_000):x}"
-
-    def next_id() -> str:
-        nonlocal count
-        count += 1
-        return f"ilp-{run}-{count}"
-
-    return next_id

@@ -337,15 +337,20 @@ class Transfers:
         await self._deciding.acquire()
         try:
             waiting = [e for e in self.open if e.state is TransferState.PLANNED and not e.called and e.by != "machine"]
-            changes = [(e, self._call(e)) for e in waiting]
+            changes = [change for entry in waiting if (change := await self._call(entry)) is not None]
             await self._commit(changes)
         finally:
             self._deciding.release()
         await self._send_all([after for _, after in changes])
         return tuple(self._book.entries[e.id] for e in waiting)
 
-    def _call(self, entry: TransferEntry) -> TransferEntry:
-        return self._book.apply(entry.id, Event.CALLING, "trying again", called=True, departed=self._now())
+    async def _call(self, entry: TransferEntry) -> tuple[TransferEntry, TransferEntry] | None:
+        """Call for what waited; the receiver is asked for its address again, for it may have been another run that asked."""
+        address = await self._address(_move(entry))
+        if not address:
+            return None
+        more = {"called": True, "departed": self._now(), "address": address}
+        return self._stepped(entry, Event.CALLING, "trying again", **more)
 
     async def _commit(self, changes: Collection[tuple[TransferEntry | None, TransferEntry]]) -> None:
         """Make *changes* durable, or undo them."""

@@ -146,7 +146,9 @@ class Operator:
 def _once(stage: Stage, operator: Operator, chance: random.Random, report: Report) -> None:
     """One life and its end, at any moment of it, and the next one until it is safe."""
     if chance.random() < 0.9:
-        until(lambda: stage.state() == "TRADING" or (operator.settle() and False))
+        until(lambda: stage.state() in ("TRADING", "HALTED") or (operator.settle() and False))
+    if stage.state() == "HALTED":
+        raise Ended(f"HALTED: {stage.ask('update')['trader']['reason']}")
     thread = operator.move() if chance.random() < 0.9 else None
     if thread is not None and chance.random() < 0.8:
         operator.approving.wait(1.0)

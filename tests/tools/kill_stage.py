@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "pool"
 PASSWORD = "correct horse battery"  # of a console that listens on loopback for a moment
 POLL = 0.01
-PATIENCE = 30.0
+PATIENCE = 120.0  # on a busy machine
 EDITS = (
     ("source = sputnik.Sputnik\ntarget = sputnik.Sputnik\nfiat = rates.ECB", "{modules}"),
     ("speed = 60", "speed = 1"),

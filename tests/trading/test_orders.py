@@ -342,6 +342,11 @@ class FaultTests(DeskCase):
         self.pass_(0.1)
         self.assertEqual(self.told.strange, ["1"])
 
+    def test_an_event_of_an_order_that_nobody_here_placed_asks_for_the_records_at_once(self) -> None:
+        self.world.target_core.place("pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")))
+        self.settled(lambda: self.told.strange, 0.1)
+        self.assertEqual(self.told.strange, ["1"])
+
     def test_while_an_answer_is_outstanding_nothing_is_strange(self) -> None:
         self.fault(Fault.DELAY, "placeOrder", seconds=0.5)
         self.fault(Fault.LOSE_REQUEST, "event:order", times=0)

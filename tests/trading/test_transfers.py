@@ -214,6 +214,41 @@ class GateTests(Paired):
         (after,) = self.successResultOf(self.pair.transfers.send_waiting())
         self.assertEqual((after.state, len(self.pair.source.calls)), (S.REQUESTED, 1))
 
+    def test_an_approved_one_that_waited_over_a_restart_asks_for_the_address_again(self) -> None:
+        """The gate lets money go only to what the receiver told this very run."""
+        self.pair.use(approval_limit=D(0))
+        entry = self.closed(Forbidden("not now"))
+        self.successResultOf(self.pair.transfers.act("alice", entry.id, "approve", None, None))
+        self.pair.start()
+        self.pair.refresh()
+        asked: list[str] = []
+        told = self.pair.target.getCurrentAddress
+
+        def ask(ticker: str) -> Deferred[str]:
+            asked.append(ticker)
+            return told(ticker)
+
+        def gate(waiting: TransferEntry) -> None:
+            if not asked:
+                raise Breach(
+                    "address", "an address not on the list", "the receiving client's or a listed one", "withdrawal"
+                )
+
+        self.pair.target.getCurrentAddress = ask  # type: ignore[method-assign]
+        self.pair.gate = gate
+        (after,) = self.successResultOf(self.pair.transfers.send_waiting())
+        self.assertEqual((after.state, asked), (S.REQUESTED, ["BTC"]))
+
+    def test_an_approved_one_goes_on_waiting_while_the_receiver_gives_no_address(self) -> None:
+        self.pair.use(approval_limit=D(0))
+        entry = self.closed(Forbidden("not now"))
+        self.successResultOf(self.pair.transfers.act("alice", entry.id, "approve", None, None))
+        self.pair.gate = None
+        silent = Unreachable("target", "address of BTC", "not connected")
+        self.pair.target.getCurrentAddress = lambda ticker: fail(silent)  # type: ignore[method-assign]
+        (after,) = self.successResultOf(self.pair.transfers.send_waiting())
+        self.assertEqual((after.state, after.called, self.pair.source.calls), (S.PLANNED, False, []))
+
     def test_one_that_only_a_plan_wanted_waits_for_the_next_plan(self) -> None:
         self.closed(Forbidden("not now"))
         self.pair.gate = None
