@@ -6,7 +6,7 @@ of its own, and, with a clock and a bank that others share, as one venue of a la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from itertools import chain
@@ -15,10 +15,8 @@ from random import Random
 from typing import Any
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred
 
 from ilp.clock import WorldClock
-from ilp.simulation.admin import Admin, venue_paths
 from ilp.simulation.bank import Bank
 from ilp.simulation.bitmex.listings import Listing, inverse_xbtusd, linear_xbtusdt, spot_xbt_usdt
 from ilp.simulation.bitmex.margin import BitmexRules
@@ -31,6 +29,7 @@ from ilp.simulation.maker import HouseMaker, Ladder
 from ilp.simulation.paths import Move, Synthetic, along_bars, synthetic, to_tick
 from ilp.simulation.recordings import HOURS, MINUTES, RecordedBar, load_bars
 from ilp.simulation.simulated_world import World
+from ilp.simulation.standing import Standing
 
 __all__ = ["BitmexWorld", "KeyedUser"]
 
@@ -54,7 +53,7 @@ class KeyedUser:
     secret: str = field(default="", repr=False)
 
 
-class BitmexWorld:
+class BitmexWorld(Standing):
     """One venue, its markets and its administrator.
 
     :param clock: the world's; share it with other venues of the same world.
@@ -93,7 +92,6 @@ class BitmexWorld:
         if bank is not None:
             bank.connect(self.core)
         self.accounts: dict[str, str] = {}
-        self._admin: Admin | None = None
         self._users(users)
         rules = self.core.rules
         assert isinstance(rules, BitmexRules)
@@ -187,36 +185,13 @@ class BitmexWorld:
 
     # ------------------------------------------------------------------------------------------------------- life
 
-    def begin(self, port: int = 0, ended: Callable[[], object] | None = None) -> Deferred[None]:
-        """Let the markets move and listen on loopback.
+    def _start_markets(self) -> None:
+        for driver in self.drivers.values():
+            driver.start()
 
-        :param port: any free one when it is 0.
-        :param ended: called when `POST /shutdown` asks for the end; by default everything stops.
-        :return: fires when connections are accepted; fails with `CannotListenError`, and then nothing listens.
-        """
-        return Deferred.fromCoroutine(self._begin(port, ended))
-
-    async def _begin(self, port: int, ended: Callable[[], object] | None) -> None:
-        self._admin = Admin(venue_paths(self.venue), self.clock.reactor, ended if ended is not None else self.stop)
-        try:
-            for driver in self.drivers.values():
-                driver.start()
-            await self.venue.listen(port)
-            await self._admin.listen()
-        except BaseException:  # a cancellation too: nothing may be left half-started
-            await self.stop()
-            raise
-
-    def stop(self) -> Deferred[None]:
-        """Stand still and close every port; fires when nothing is left."""
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
+    def _stop_markets(self) -> None:
         for driver in self.drivers.values():
             driver.stop()
-        await self.venue.stop()
-        if self._admin is not None:
-            await self._admin.stop()
 
     def announcement(self) -> dict[str, Any]:
         """How to reach it: `{venue, endpoints, accounts, admin}`."""
@@ -224,5 +199,5 @@ class BitmexWorld:
             "venue": self.core.venue,
             "endpoints": {"ws": self.venue.socket_endpoint, "rest": self.venue.endpoint},
             "accounts": [{"id": name, "secret": secret} for name, secret in self.accounts.items()],
-            "admin": None if self._admin is None else self._admin.url,
+            "admin": self.admin,
         }

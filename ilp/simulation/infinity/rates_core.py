@@ -182,25 +182,16 @@ class RateCore(Core):
     # ------------------------------------------------------------------------------------------------- orders
 
     def place(
-        self,
-        account: str,
-        contract: str,
-        side: Side,
-        price: int,
-        quantity: int,
-        *,
-        post_only: bool = False,
-        immediate: bool = False,
-        client_id: str | None = None,
+        self, account: str, contract: str, side: Side, price: int, quantity: int, *, post_only: bool = False, **how: Any
     ) -> Order:
         """See `Core`; a passive order that would match comes back cancelled instead of being refused."""
         self.catch_up()
         order = (account, contract, side, price, quantity)
         try:
-            return super().place(*order, post_only=post_only, immediate=immediate, client_id=client_id)
+            return super().place(*order, post_only=post_only, **how)
         except WouldCross:
             # The id was drawn before the book was looked at.
-            gone = Order(self._last_id, *order, quantity, self._stamp(), client_id=client_id, post_only=True)
+            gone = Order(self._last_id, *order, quantity, self._stamp(), post_only=True)
             self._emit(OrderAccepted(gone))
             gone = evolve(gone, is_cancelled=True)
             self._keep(gone)

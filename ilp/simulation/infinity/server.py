@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -34,8 +33,8 @@ from ilp.simulation.infinity.tickets import Tickets
 from ilp.simulation.infinity.trading import Trading
 from ilp.simulation.infinity.transactions import Transactions
 from ilp.simulation.infinity.valuation import Valuation
-from ilp.simulation.ports import Port
 from ilp.simulation.records import Event, TransferStatus, WithdrawalChanged
+from ilp.simulation.served import Served
 
 __all__ = ["InfinityVenue"]
 
@@ -53,7 +52,7 @@ class _Root(Resource):
         return chosen
 
 
-class InfinityVenue:
+class InfinityVenue(Served):
     """One exchange over one core.
 
     :param clock: the world's; its reactor serves the sockets.
@@ -62,6 +61,9 @@ class InfinityVenue:
     :param tls: certificate to serve `https` and `wss` with; None for plain connections.
     :ivar gateway: what every call ends in, for whoever does without a socket.
     """
+
+    socket_path = "/ws"
+    core: RateCore
 
     def __init__(
         self,
@@ -73,9 +75,8 @@ class InfinityVenue:
         settles_after: float | None = 60.0,
         tls: CertificateOptions | None = None,
     ) -> None:
-        self.core = core
+        super().__init__(core, clock.reactor, tls)
         self.clock = clock
-        self.reactor: Any = clock.reactor
         self.faults = Faults()
         self.seen = Seen()
         self.members = Members(core)
@@ -89,12 +90,10 @@ class InfinityVenue:
         self.trading = Trading(core, self.tickets)
         core.collateral = self.valuation.can_borrow
         self._settles_after = settles_after
-        self._connections = Connections(self.reactor, self)
-        self._timers: set[IDelayedCall] = set()
+        self._sockets = Connections(self.reactor, self)
         self._roll: IDelayedCall | None = None
         self.gateway = self._make_gateway()
-        self._port = Port(_Root(Api(self.gateway), WebSocketResource(self._connections)), self.reactor, tls)
-        self._scheme = "http" if tls is None else "https"
+        self._serve(_Root(Api(self.gateway), WebSocketResource(self._sockets)), self._sockets)
         self._unsubscribe = core.subscribe(self._take)
         self._live = True
         core.afterwards(self._flush)
@@ -110,56 +109,21 @@ class InfinityVenue:
 
     # ---------------------------------------------------------------------------------------------------- life
 
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self._port.number
-
-    @property
-    def rest(self) -> str:
-        """The address of REST calls, without a slash at the end."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
-
-    @property
-    def endpoint(self) -> str:
-        """The address of the WebSocket."""
-        return f"{'ws' if self._scheme == 'http' else 'wss'}://127.0.0.1:{self.port}/ws"
-
     def add_user(self, name: str, address: str) -> User:
         """A user who logs in with the wallet *address*, with a Current and a Trading account."""
         return self.members.add(name, address)
 
     def listen(self, port: int = 0, interface: str = "127.0.0.1") -> Deferred[None]:
-        """Accept connections; port 0 takes any free one.  Fails with `CannotListenError`."""
-
-        def listening(_: None) -> None:
-            self._await_roll()
-
-        return self._port.listen(port, interface).addCallback(listening)
+        """Accept connections and roll over each day; see `Served`."""
+        return super().listen(port, interface).addCallback(lambda _: self._await_roll())
 
     def stop(self) -> Deferred[None]:
-        """Drop every connection and stop; fires when nothing is left behind.  The core stays as it is."""
+        """See `Served`."""
         self._unsubscribe()
         self._live = False
         if self._roll is not None and self._roll.active():
             self._roll.cancel()
-        for timer in self._timers:
-            if timer.active():
-                timer.cancel()
-        self._timers.clear()
-        return self._port.stop()
-
-    def now(self) -> datetime:
-        """The world's time."""
-        return self.core.now()
-
-    def later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Call something after so many seconds of the reactor, unless the venue ends before."""
-        self._keep(self.reactor.callLater(seconds, call))
-
-    def _keep(self, timer: IDelayedCall) -> None:
-        self._timers = {timer for timer in self._timers if timer.active()}
-        self._timers.add(timer)
+        return super().stop()
 
     def _await_roll(self) -> None:
         wait = max(0.0, (self.core.next_roll - self.core.now()).total_seconds())
@@ -199,22 +163,8 @@ class InfinityVenue:
         return self.faults.apply(wanted)
 
     def _actions(self) -> dict[str, Callable[[Any], object]]:
-        return {
+        return self._line_actions() | {
             "true_statuses": lambda on: setattr(self.tickets, "compatible", not on),
             "revoke_tokens": lambda _: self.access.revoke_all(),
-            "garbage": lambda _: self._connections.send(b"\x00 no JSON"),
-            "close": self._connections.close,
-            "disconnect": lambda _: self._port.drop(),
-            "down": self._down,
-            "freeze": self._freeze,
-            "cancel_all": lambda _: self.core.cancel_all(),
+            "close": self._sockets.close,
         }
-
-    def _down(self, down: bool) -> None:
-        self._port.refusing = down
-        if down:
-            self._port.drop()
-
-    def _freeze(self, frozen: bool) -> None:
-        self._port.pause(frozen)
-        self._connections.freeze(frozen)

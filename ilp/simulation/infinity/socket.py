@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet.interfaces import IDelayedCall
 
 from clients.infinity_terms import Channel, ErrorCode
@@ -17,6 +17,7 @@ from ilp.simulation.infinity.errors import ApiError, StatusError, invalid
 from ilp.simulation.infinity.faults import Faults, Kind
 from ilp.simulation.infinity.feeds import Feeds
 from ilp.simulation.infinity.rest import Seen
+from ilp.simulation.sockets import Sockets
 
 __all__ = ["EXPIRED", "Connection", "Connections", "Venue"]
 
@@ -188,39 +189,14 @@ def _failure(id: object, error: ApiError) -> Row:
     return {"id": id, "success": False, "errorCode": error.code, "errorMsgKey": error.key, "data": {}}
 
 
-class Connections(WebSocketServerFactory):
+class Connections(Sockets):
     """All WebSockets of one venue."""
 
     protocol = Connection
-    noisy = False
 
     def __init__(self, reactor: Any, venue: Venue) -> None:
-        super().__init__(reactor=reactor)  # type: ignore[no-untyped-call]
-        # No time-outs of its own: they would outlive the venue.
-        options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
-        self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
+        super().__init__(reactor)
         self.venue = venue
-        self.open: dict[Connection, None] = {}
-        self.frozen = False
-        self._held_back: list[tuple[Connection, bytes]] = []
-
-    def hold_back(self, connection: Connection, frame: bytes) -> bool:
-        """Whether nothing is sent for now; the frame is kept for later then."""
-        if self.frozen:
-            self._held_back.append((connection, frame))
-        return self.frozen
-
-    def freeze(self, frozen: bool) -> None:
-        """Send nothing until called with False, which sends what was held back."""
-        self.frozen = frozen
-        held, self._held_back = self._held_back, []
-        for connection, frame in held:
-            connection.send_frame(frame)
-
-    def send(self, frame: bytes) -> None:
-        """Send a frame to everyone."""
-        for connection in tuple(self.open):
-            connection.send_frame(frame)
 
     def close(self, code: int) -> None:
         """Close every WebSocket with a code."""

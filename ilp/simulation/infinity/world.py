@@ -5,23 +5,23 @@ For a process of its own and, with a clock and a bank that others share, as one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred
 
 from clients.infinity_signing import address_of, decode_key
 from ilp.clock import WorldClock
-from ilp.simulation.admin import Admin, Path, venue_paths
+from ilp.simulation.admin import Path
 from ilp.simulation.bank import Bank
 from ilp.simulation.infinity.drivers import CUSTOMERS, MAKER, RATES, RateDriver, invent_history
 from ilp.simulation.infinity.listings import traded_tokens
 from ilp.simulation.infinity.rates_core import RateCore
 from ilp.simulation.infinity.server import InfinityVenue
 from ilp.simulation.simulated_world import World
+from ilp.simulation.standing import Standing
 from ilp.simulation.takers import Appetite
 
 __all__ = ["InfinityUser", "InfinityWorld"]
@@ -45,7 +45,7 @@ class InfinityUser:
     key: str = field(default="", repr=False)
 
 
-class InfinityWorld:
+class InfinityWorld(Standing):
     """One venue, its markets and its administrator.
 
     :param clock: the world's; share it with other venues of the same world.
@@ -72,7 +72,6 @@ class InfinityWorld:
         if bank is not None:
             bank.connect(self.core)
         self.keys: dict[str, str] = {}
-        self._admin: Admin | None = None
         draw = Random(f"{seed}/{name}/wallets")
         for user in users:
             self._user(user, draw)
@@ -106,36 +105,14 @@ class InfinityWorld:
 
     # ------------------------------------------------------------------------------------------------------- life
 
-    def begin(self, port: int = 0, ended: Callable[[], object] | None = None) -> Deferred[None]:
-        """Let the markets move and listen on loopback.
+    def _start_markets(self) -> None:
+        self.driver.start()
 
-        :param port: any free one when it is 0.
-        :param ended: called when `POST /shutdown` asks for the end; by default everything stops.
-        :return: fires when connections are accepted; fails with `CannotListenError`, and then nothing listens.
-        """
-        return Deferred.fromCoroutine(self._begin(port, ended))
-
-    async def _begin(self, port: int, ended: Callable[[], object] | None) -> None:
-        seen = Path("requests", "GET", lambda _: self.venue.seen.document())
-        paths = [*venue_paths(self.venue), seen]
-        self._admin = Admin(paths, self.clock.reactor, ended if ended is not None else self.stop)
-        try:
-            self.driver.start()
-            await self.venue.listen(port)
-            await self._admin.listen()
-        except BaseException:  # a cancellation too: nothing may be left half-started
-            await self.stop()
-            raise
-
-    def stop(self) -> Deferred[None]:
-        """Stand still and close every port; fires when nothing is left."""
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
+    def _stop_markets(self) -> None:
         self.driver.stop()
-        await self.venue.stop()
-        if self._admin is not None:
-            await self._admin.stop()
+
+    def _paths(self) -> list[Path]:
+        return [*super()._paths(), Path("requests", "GET", lambda _: self.venue.seen.document())]
 
     def announcement(self) -> dict[str, Any]:
         """How to reach it: `{venue, endpoints, accounts, admin}`; an account's secret is its wallet's private key."""
@@ -143,5 +120,5 @@ class InfinityWorld:
             "venue": self.core.venue,
             "endpoints": {"ws": self.venue.endpoint, "rest": self.venue.rest},
             "accounts": [{"id": self.address(name), "secret": key} for name, key in self.keys.items()],
-            "admin": None if self._admin is None else self._admin.url,
+            "admin": self.admin,
         }

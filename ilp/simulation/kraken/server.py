@@ -7,19 +7,17 @@ clients are pointed here by their own options for the address, nothing else of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from random import Random
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.resource import Resource
 
 from ilp.simulation.core import Core, from_micros
-from ilp.simulation.ports import Port
 from ilp.simulation.records import Event
+from ilp.simulation.served import Served
 
 from .account import AccountCalls
 from .auth import Key, Keys
@@ -69,7 +67,7 @@ _RIGHTS: Mapping[str, tuple[tuple[str, ...], int]] = {
 }
 
 
-class KrakenVenue:
+class KrakenVenue(Served):
     """One exchange over one core.
 
     :param core: what is traded and held; accounts get keys by `add_user`.
@@ -78,6 +76,8 @@ class KrakenVenue:
     :param tier: whose limits are enforced (starter, intermediate, pro); None for none.
     :param tls: certificate to serve `https` and `wss` with; None for plain connections.
     """
+
+    socket_path = "/v2"
 
     def __init__(
         self,
@@ -88,8 +88,7 @@ class KrakenVenue:
         tier: str | None = "pro",
         tls: CertificateOptions | None = None,
     ) -> None:
-        self.core = core
-        self.reactor = reactor
+        super().__init__(core, reactor, tls)
         self.state = "online"
         self.faults = Faults()
         self.keys = Keys(Random(f"{seed}/{core.venue}/keys"), core.now, reactor.seconds, tier)
@@ -100,10 +99,8 @@ class KrakenVenue:
         self.funding = Funding(core, self.listings)
         market, reports = Market(core, self.listings), Reports(core, self.listings, self.trading)
         self.feeds = Feeds(core, self.listings, market, reports, self.entries, self._rate_limit)
-        self._connections = Connections(reactor, self)
-        self._timers: set[IDelayedCall] = set()
-        self._port = Port(self._root(market, reports), reactor, tls)
-        self._scheme = "http" if tls is None else "https"
+        self._sockets = Connections(reactor, self)
+        self._serve(self._root(market, reports), self._sockets)
         self._unsubscribe = core.subscribe(self._take)
         self.faults.actions.update(self._actions())
 
@@ -116,8 +113,8 @@ class KrakenVenue:
         gateway.private["GetWebSocketsToken"] = Call(lambda key, _: self.keys.token(key), ("websocket",))
         root, auth = Resource(), Resource()
         root.putChild(b"0", rest_resource(gateway))
-        root.putChild(b"v2", WebSocketResource(self._connections))
-        auth.putChild(b"v2", WebSocketResource(self._connections))
+        root.putChild(b"v2", WebSocketResource(self._sockets))
+        auth.putChild(b"v2", WebSocketResource(self._sockets))
         root.putChild(b"auth", auth)
         return root
 
@@ -125,21 +122,6 @@ class KrakenVenue:
         return 1_000_000.0 if self.keys.tier is None else self.keys.tier.orders
 
     # ---------------------------------------------------------------------------------------------------- life
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self._port.number
-
-    @property
-    def rest(self) -> str:
-        """The address of REST calls, without `/0`."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
-
-    @property
-    def endpoint(self) -> str:
-        """The address of WebSocket v2."""
-        return f"{'ws' if self._scheme == 'http' else 'wss'}://127.0.0.1:{self.port}/v2"
 
     def add_user(self, account: str, id: str = "", secret: str = "") -> Key:
         """A key for an account of the core, which is opened when there is none; all rights."""
@@ -157,28 +139,11 @@ class KrakenVenue:
         """What the owner of an account does on the web site before anything can be withdrawn to an address."""
         self.funding.save(SavedAddress(account, asset, key, address))
 
-    def listen(self, port: int = 0, interface: str = "127.0.0.1") -> Deferred[None]:
-        """Accept connections; port 0 takes any free one.  Fails with `CannotListenError`."""
-        return self._port.listen(port, interface)
-
     def stop(self) -> Deferred[None]:
-        """Drop every connection and stop; fires when nothing is left behind.  The core stays as it is."""
+        """See `Served`."""
         self._unsubscribe()
         self.trading.stop()
-        for timer in self._timers:
-            if timer.active():
-                timer.cancel()
-        self._timers.clear()
-        return self._port.stop()
-
-    def now(self) -> datetime:
-        """The world's time."""
-        return self.core.now()
-
-    def later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Call something later, unless the venue ends before."""
-        self._timers = {timer for timer in self._timers if timer.active()}
-        self._timers.add(self.reactor.callLater(seconds, call))
+        return super().stop()
 
     def _take(self, event: Event) -> None:
         self.trading.take(event)
@@ -194,27 +159,13 @@ class KrakenVenue:
         return self.faults.apply(wanted)
 
     def _actions(self) -> dict[str, Callable[[Any], object]]:
-        return {
+        return self._line_actions() | {
             "wrong_checksum": self.feeds.spoil,
             "post_only_cancels": lambda on: setattr(self.trading, "post_only_cancels", on),
             "forget_tokens": lambda _: self.keys.forget_tokens(),
             "status": self._set_state,
-            "garbage": lambda _: self._connections.send(b"\x00 no JSON"),
-            "disconnect": lambda _: self._port.drop(),
-            "down": self._down,
-            "freeze": self._freeze,
-            "cancel_all": lambda _: self.core.cancel_all(),
         }
 
     def _set_state(self, state: str) -> None:
         self.state = state
-        self._connections.tell_status()
-
-    def _down(self, down: bool) -> None:
-        self._port.refusing = down
-        if down:
-            self._port.drop()
-
-    def _freeze(self, frozen: bool) -> None:
-        self._port.pause(frozen)
-        self._connections.freeze(frozen)
+        self._sockets.tell_status()

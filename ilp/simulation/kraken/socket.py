@@ -9,8 +9,10 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet.interfaces import IDelayedCall
+
+from ilp.simulation.sockets import Sockets
 
 from .auth import Key, Keys
 from .errors import INVALID_SESSION, KrakenError, invalid
@@ -258,21 +260,14 @@ def _pick(params: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: params[name] for name in names if name in params}
 
 
-class Connections(WebSocketServerFactory):
+class Connections(Sockets):
     """All WebSockets of one venue."""
 
     protocol = Connection
-    noisy = False
 
     def __init__(self, reactor: Any, venue: Venue) -> None:
-        super().__init__(reactor=reactor)  # type: ignore[no-untyped-call]
-        # No time-outs of its own: they would outlive the venue.
-        options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
-        self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
+        super().__init__(reactor)
         self.venue = venue
-        self.open: dict[Connection, None] = {}
-        self.frozen = False
-        self._held_back: list[tuple[Connection, bytes]] = []
 
     def status_message(self, number: int) -> dict[str, Any]:
         """What every connection is told first."""
@@ -288,24 +283,6 @@ class Connections(WebSocketServerFactory):
         """The engine's state has changed."""
         for connection in tuple(self.open):
             connection.say(self.status_message(id(connection)))
-
-    def hold_back(self, connection: Connection, frame: bytes) -> bool:
-        """Whether nothing is sent for now; the frame is kept for later then."""
-        if self.frozen:
-            self._held_back.append((connection, frame))
-        return self.frozen
-
-    def freeze(self, frozen: bool) -> None:
-        """Send nothing until called with False, which sends what was held back."""
-        self.frozen = frozen
-        held, self._held_back = self._held_back, []
-        for connection, frame in held:
-            connection.send_frame(frame)
-
-    def send(self, frame: bytes) -> None:
-        """Send a frame to everyone."""
-        for connection in tuple(self.open):
-            connection.send_frame(frame)
 
     def drop(self) -> None:
         """Drop every WebSocket."""

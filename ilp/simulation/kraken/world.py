@@ -7,7 +7,7 @@ what it is told to, at the leader's price times the recorded rate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -16,10 +16,9 @@ from random import Random
 from typing import Any
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred
 
 from ilp.clock import WorldClock
-from ilp.simulation.admin import Admin, Path, venue_paths
+from ilp.simulation.admin import Path
 from ilp.simulation.bank import Bank
 from ilp.simulation.bodies import BadRequest, Body
 from ilp.simulation.contracts import Currency, Pair
@@ -31,6 +30,7 @@ from ilp.simulation.maker import HouseMaker, Ladder
 from ilp.simulation.paths import Move, Synthetic, along_bars, synthetic, to_tick
 from ilp.simulation.recordings import HOURS, MINUTES, load_bars, load_fixings
 from ilp.simulation.rules import FeeFactors
+from ilp.simulation.standing import Standing
 from ilp.simulation.takers import Appetite, InformedTaker, UninformedTaker
 
 from .server import KrakenVenue
@@ -73,7 +73,7 @@ class KrakenUser:
     factors: FeeFactors = _HALF
 
 
-class KrakenWorld:
+class KrakenWorld(Standing):
     """One venue, its markets and its administrator.
 
     :param clock: the world's; share it with other venues of the same world.
@@ -107,7 +107,6 @@ class KrakenWorld:
         if bank is not None:
             bank.connect(self.core)
         self.keys: dict[str, tuple[str, str]] = {}
-        self._admin: Admin | None = None
         for user in users:
             self._user(user)
         minutes = load_bars(MINUTES)
@@ -192,28 +191,22 @@ class KrakenWorld:
 
     # ------------------------------------------------------------------------------------------------------- life
 
-    def begin(self, port: int = 0, ended: Callable[[], object] | None = None) -> Deferred[None]:
-        """Let the markets move and listen on loopback.
+    def _start_markets(self) -> None:
+        if self._leads:
+            self.driver.start()
+        for taker in self.takers:
+            taker.start()
 
-        :param port: any free one when it is 0.
-        :param ended: called when `POST /shutdown` asks for the end; by default everything stops.
-        :return: fires when connections are accepted; fails with `CannotListenError`, and then nothing listens.
-        """
-        return Deferred.fromCoroutine(self._begin(port, ended))
+    def _stop_markets(self) -> None:
+        if self._leads:
+            self.driver.stop()
+        for taker in self.takers:
+            taker.stop()
+        for insider in self._insiders:
+            insider.stop()
 
-    async def _begin(self, port: int, ended: Callable[[], object] | None) -> None:
-        paths = [*venue_paths(self.venue), Path("address", "POST", self._save_address)]
-        self._admin = Admin(paths, self.clock.reactor, ended if ended is not None else self.stop)
-        try:
-            if self._leads:
-                self.driver.start()
-            for taker in self.takers:
-                taker.start()
-            await self.venue.listen(port)
-            await self._admin.listen()
-        except BaseException:  # a cancellation too: nothing may be left half-started
-            await self.stop()
-            raise
+    def _paths(self) -> list[Path]:
+        return [*super()._paths(), Path("address", "POST", self._save_address)]
 
     def _save_address(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """What a user does on the web site: `{account, asset, key, address}`."""
@@ -227,28 +220,13 @@ class KrakenWorld:
         self.venue.save_address(account, asset, key, address)
         return {"account": account, "asset": asset, "key": key, "address": address}
 
-    def stop(self) -> Deferred[None]:
-        """Stand still and close every port; fires when nothing is left."""
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        if self._leads:
-            self.driver.stop()
-        for taker in self.takers:
-            taker.stop()
-        for insider in self._insiders:
-            insider.stop()
-        await self.venue.stop()
-        if self._admin is not None:
-            await self._admin.stop()
-
     def announcement(self) -> dict[str, Any]:
         """How to reach it: `{venue, endpoints, accounts, admin}`; an account's id is its API key, `name` the account."""
         return {
             "venue": self.core.venue,
             "endpoints": {"ws": self.venue.endpoint, "rest": self.venue.rest},
             "accounts": [{"name": name, "id": id, "secret": secret} for name, (id, secret) in self.keys.items()],
-            "admin": None if self._admin is None else self._admin.url,
+            "admin": self.admin,
         }
 
 
