@@ -33,10 +33,14 @@ def rate_ticker(tickers: Mapping[str, str]) -> str:
     return "" if numeraire == currency else f"{numeraire}/{currency}"
 
 
-def feed_of(connections: Mapping[str, Connection], clock: WorldClock, settings: Settings, make: Make) -> IRateFeed:
-    """The feed of the pool: all that are configured, behind one face."""
+def feed_of(
+    connections: Mapping[str, Connection], clock: WorldClock, settings: Settings, make: Make
+) -> IRateFeed | None:
+    """The feed of the pool: all that are configured, behind one face; None where there is none."""
     ticker = rate_ticker(settings.tickers)
     feeds = feeds_of(connections, clock, settings, make)
+    if not feeds:
+        return None
     first = next(iter(feeds.values()))
     if not ticker or not hasattr(first, "rate"):  # nothing to convert, or a class that tells of no ages: taken as it is
         alone: IRateFeed = first

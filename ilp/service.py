@@ -42,11 +42,12 @@ from ilp.metrics import Metrics
 from ilp.operator import Operator
 from ilp.parameters import InvalidParameters, Table, restored
 from ilp.probe import Probe
-from ilp.settings import Connection, Settings
+from ilp.settings import RESERVE, Connection, Settings
 from ilp.settings_file import Loaded
 from ilp.simulation.embedded import EMBEDDED, embed
 from ilp.simulation.embedded_kraken import CannotEmbed
 from ilp.simulation.recordings import RecordingError
+from ilp.trading.strategies import STRATEGIES
 from ilp.trading.trader import Trader
 from web.service import CannotServe, WebService
 from web.sessions import Role
@@ -152,8 +153,11 @@ class Daemon(Service):
             settings, venues, connections = self._dry.settings, self._dry.venues, self._dry.connections
         else:
             venues = clients_of(connections, clock, settings)
+        if RESERVE in connections:  # nothing is traded there, so it is the real one also in a dry run
+            venues[RESERVE] = client(settings.connections[RESERVE], RESERVE, clock, settings)
         feed = feed_of(connections, clock, settings, feed_client(clock, settings))
-        self.trader = trader = Trader(settings, venues, feed, journal, clock, metrics=self.metrics)
+        strategy = STRATEGIES[settings.strategy]()
+        self.trader = trader = Trader(settings, venues, feed, journal, clock, strategy=strategy, metrics=self.metrics)
         if self._dry is not None:
             self._dry.rate = lambda: trader.market.good_rate
         waiting = self.trader.recorder

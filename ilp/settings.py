@@ -13,6 +13,7 @@ from attrs import field, frozen
 __all__ = [
     "ACCOUNT",
     "EMBEDDED",
+    "RESERVE",
     "Ages",
     "AlarmRules",
     "Connection",
@@ -32,6 +33,8 @@ __all__ = [
 
 EMBEDDED = "embedded"
 """The endpoint of a venue that the daemon itself runs."""
+RESERVE = "reserve"
+"""How the account is called on which the pool holds assets without trading there."""
 ACCOUNT = "account"
 """How the one account is called on which both pairs are traded."""
 
@@ -258,6 +261,8 @@ class Settings:
     :ivar connections: `source`, `target` and, where there is one, `fiat`.
     :ivar one_account: both pairs are traded on the source's account; its connection is the target's too.
     :ivar tickers: `source` and `target` pair, `btc` the base currency.
+    :ivar strategy: by the names of `ilp.trading.strategies`.
+    :ivar reserves: assets that count as the pool's on the account `reserve`, whose connection is called so too.
     :ivar origins: `section.key` to `default` or `file`.
     """
 
@@ -285,6 +290,8 @@ class Settings:
     rate_stale: float = 7200.0  # world seconds
     rate_band: Decimal = Decimal("0.005")
     one_account: bool = False
+    strategy: str = "pool"
+    reserves: tuple[str, ...] = ()
 
     def account_of(self, role: str) -> str:
         """How the account is called that `source` or `target` is traded on."""
@@ -292,7 +299,7 @@ class Settings:
 
     @property
     def accounts(self) -> Mapping[str, tuple[str, ...]]:
-        """Every account once, with its roles."""
+        """Every account that is traded on once, with its roles."""
         return {ACCOUNT: ("source", "target")} if self.one_account else {role: (role,) for role in ("source", "target")}
 
     def together(self, by_role: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[str, Decimal]]:

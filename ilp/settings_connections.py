@@ -14,8 +14,9 @@ from twisted.python.reflect import namedAny
 
 from clients.option_values import read_options
 from clients.rates_venue import VenueOptions, chain, is_venue
+from ilp import settings_values as kinds
 from ilp.feeds import rate_ticker
-from ilp.settings import EMBEDDED, Connection, Mode
+from ilp.settings import EMBEDDED, RESERVE, Connection, Mode
 from ilp.settings_keys import CONNECTION_KEYS, FEED_SECTIONS
 from ilp.settings_reader import Reader, masked, nearest
 
@@ -31,7 +32,20 @@ def connections_of(reader: Reader, values: Mapping[str, Any]) -> dict[str, Conne
         if (module := values[f"modules.{role}"]) is not None:
             shared = role == "target" and _names_the_source(reader, module, values["modules.source"])
             found[role] = found["source"] if shared and "source" in found else _connection(reader, role, module)
+    if (module := values["modules.reserve"]) is not None:
+        found[RESERVE] = _connection(reader, RESERVE, module)
+        if found[RESERVE].endpoint == EMBEDDED:
+            reader.fault("reserve_connection", "endpoint", EMBEDDED, "must be an address: no reserve is simulated here")
+    _check_feeds_needed(reader, values)
     return found | _feeds(reader, values["modules.fiat"] or (), values)
+
+
+def _check_feeds_needed(reader: Reader, values: Mapping[str, Any]) -> None:
+    """Without a feed both pairs must be priced in the same currency."""
+    tickers = {role: values[f"tickers.{role}"] for role in ("source", "target")}
+    if reader.parser.has_option("modules", "fiat") or None in tickers.values() or not rate_ticker(tickers):
+        return
+    reader.fault("modules", "fiat", "", f"is missing; it must be {kinds.dotted_several.allowed}")
 
 
 def _feeds(reader: Reader, modules: Sequence[str], values: Mapping[str, Any]) -> dict[str, Connection]:

@@ -17,6 +17,7 @@ from ilp import settings_values as kinds
 from ilp.parameters import InvalidParameters, Table
 from ilp.settings import (
     ACCOUNT,
+    RESERVE,
     Ages,
     AlarmRules,
     Connection,
@@ -33,6 +34,7 @@ from ilp.settings import (
 from ilp.settings_connections import connections_of, is_one_account, mode_of
 from ilp.settings_keys import CONNECTION_SECTIONS, FREE_SECTIONS, KEYS, SECTIONS, find
 from ilp.settings_reader import ConfigurationError, Problem, Reader, nearest
+from ilp.tickers import held, is_rate, parts
 
 __all__ = ["ConfigurationError", "Loaded", "Problem", "load"]
 
@@ -64,18 +66,20 @@ def load(file: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     one_account = is_one_account(reader, connections)
     mode = mode_of(reader, values, connections)
     tickers = {name: values[f"tickers.{name}"] for name in ("source", "target", "btc")}
-    table = _table(reader, tickers, one_account)
+    reserve = _reserve(reader, values, tickers)
+    table = _table(reader, tickers, one_account, reserve)
     web = _web(reader, values)
     if reader.problems or table is None:
         if table is not None:  # what is wrong elsewhere does not hide what is wrong between the parameters
             _check_parameters(reader, table)
         raise ConfigurationError(reader.problems)
     settings = _settings(reader, values, connections, tickers, table, web, one_account)
+    _check_strategy(reader, values, tickers, mode)
     if reader.problems or settings is None:
         raise ConfigurationError(reader.problems)
     if mode == "dry-run":  # it never touches the journal of what is real
         settings = evolve(settings, database_url=values["dry_run.database"])
-    return Loaded(evolve(settings, mode=mode), table, tuple(reader.effective))
+    return Loaded(evolve(settings, mode=mode, reserves=tuple(reserve)), table, tuple(reader.effective))
 
 
 def _parse(file: Path) -> configparser.RawConfigParser:
@@ -122,7 +126,48 @@ def _refuse_unknown(reader: Reader) -> None:
 # ------------------------------------------------------------------------------------------------------- parameters
 
 
-def _table(reader: Reader, tickers: Mapping[str, str | None], one_account: bool) -> Table | None:
+def _reserve(reader: Reader, values: Mapping[str, Any], tickers: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """What counts on the account of the reserve, with the text of its target balance; the base where nothing is named."""
+    section = "target_balance_reserve"
+    if values["modules.reserve"] is None:
+        for unwanted in (section, "reserve_connection"):
+            if reader.parser.has_section(unwanted):
+                reader.fault(unwanted, "", "", "is for a reserve, and [modules] reserve names none")
+        return {}
+    texts: dict[str, str | None] = {**reader.free(section)}
+    known = [asset for role in ("source", "target") for asset in _held(tickers[role])]
+    for name, text in texts.items():
+        if known and name not in known:
+            rule = f"is none of the pool's assets; they are {', '.join(dict.fromkeys(known))}"
+            reader.fault(section, name, text or "", rule)
+    base = tickers["btc"]
+    return texts or ({} if base is None else {base: None})
+
+
+def _held(ticker: str | None) -> tuple[str, ...]:
+    """What is held where a pair is traded; nothing where it is not known which."""
+    return () if ticker is None else held(ticker)
+
+
+def _check_strategy(reader: Reader, values: Mapping[str, Any], tickers: Mapping[str, str], mode: str) -> None:
+    """A price is no rate of interest: each strategy has its own markets."""
+    strategy = values["trader.strategy"]
+    rates = [is_rate(tickers[role]) for role in ("source", "target")]
+    if strategy == "rates" and not all(rates):
+        rule = "quotes markets of interest rates, such as ETH-2023-12-29; [tickers] has others"
+        reader.fault("trader", "strategy", strategy, rule)
+    elif strategy == "pool" and any(rates):
+        rule = "trades prices, and [tickers] has markets of interest rates; it must be rates for those"
+        reader.fault("trader", "strategy", strategy, rule)
+    if strategy == "rates" and mode == "dry-run":
+        reader.fault(
+            "trader", "mode", mode, "knows no lending and borrowing: a rates strategy needs a venue, simulated or real"
+        )
+
+
+def _table(
+    reader: Reader, tickers: Mapping[str, str | None], one_account: bool, reserve: Mapping[str, str | None]
+) -> Table | None:
     before = len(reader.problems)
     given: dict[str, str] = {}
     for key in (key for key in KEYS if key.live):
@@ -135,13 +180,14 @@ def _table(reader: Reader, tickers: Mapping[str, str | None], one_account: bool)
         pair = tickers[role]
         if pair is None:
             continue
-        held = tuple(pair.split("/"))
+        assets = held(pair)
         for name in texts:
-            if name not in held:
-                reader.fault(section, name, texts[name], f"is not held there; the {role} holds {' and '.join(held)}")
-        for asset in held:
+            if name not in assets:
+                reader.fault(section, name, texts[name], f"is not held there; the {role} holds {' and '.join(assets)}")
+        for asset in assets:
             held_at = (ACCOUNT if one_account else role, asset)
             targets[held_at] = _sum(targets.get(held_at), texts.get(asset))
+    targets |= {(RESERVE, asset): text for asset, text in reserve.items()}
     whole = len(reader.problems) == before and None not in tickers.values()
     return Table.of(given, targets) if whole else None
 
@@ -260,6 +306,7 @@ def _settings(
         one_account=one_account,
         rate_stale=values["data.rate_stale"],
         rate_band=values["data.rate_band"],
+        strategy=values["trader.strategy"],
     )
 
 
@@ -270,9 +317,11 @@ def _dry_balances(
     for role in ("source", "target"):
         found[role] = values[f"dry_run.{role}_balances"]
         for asset in found[role]:
-            if asset not in tickers[role].split("/"):
-                text, held = reader.raw("dry_run", f"{role}_balances") or "", " and ".join(tickers[role].split("/"))
-                reader.fault("dry_run", f"{role}_balances", text, f"{asset} is not held there; the {role} holds {held}")
+            if asset not in held(tickers[role]):
+                text, there = reader.raw("dry_run", f"{role}_balances") or "", " and ".join(held(tickers[role]))
+                reader.fault(
+                    "dry_run", f"{role}_balances", text, f"{asset} is not held there; the {role} holds {there}"
+                )
     return found
 
 
@@ -301,13 +350,13 @@ def _check_tickers(reader: Reader, tickers: Mapping[str, str], one_account: bool
         rule = "is the source's pair on the source's account; one account needs two pairs, such as BTC/USD and BTC/EUR"
         reader.fault("tickers", "target", tickers["target"], rule)
     for role in ("source", "target"):
-        if tickers[role].split("/")[0] != tickers["btc"]:
+        if parts(tickers[role])[0] != tickers["btc"]:
             reader.fault("tickers", role, tickers[role], f"must trade {tickers['btc']}, as tickers.btc says")
 
 
 def _overrides(reader: Reader, tickers: Mapping[str, str]) -> dict[str, Decimal]:
-    base, numeraire = tickers["source"].split("/")
-    currency = tickers["target"].split("/")[1]
+    base, numeraire = parts(tickers["source"])
+    currency = parts(tickers["target"])[1]
     allowed = {f"{base}/{numeraire}"}
     if currency != numeraire:
         allowed |= {f"{currency}/{numeraire}", f"{numeraire}/{currency}"}
@@ -360,9 +409,9 @@ def _check_kept(
     for role, kept in (("source", limits.keep_source), ("target", limits.keep_target)):
         for asset in kept:
             text = reader.raw("limits", f"keep_{role}") or ""
-            if asset not in tickers[role].split("/"):
-                held = " and ".join(tickers[role].split("/"))
-                reader.fault("limits", f"keep_{role}", text, f"{asset} is not held there; the {role} holds {held}")
+            if asset not in held(tickers[role]):
+                there = " and ".join(held(tickers[role]))
+                reader.fault("limits", f"keep_{role}", text, f"{asset} is not held there; the {role} holds {there}")
             elif limits.kept(account := ACCOUNT if one_account else role, asset) > targets[account, asset]:
                 most = targets[account, asset]
                 reader.fault("limits", f"keep_{role}", text, f"{asset} must be at most its target balance of {most}")

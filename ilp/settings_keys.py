@@ -43,9 +43,17 @@ KEYS: tuple[Key, ...] = (
     Key("modules", "target", kinds.dotted, None, "", "Class of the venue that liquidity is offered on."),
     Key(
         "modules",
+        "reserve",
+        kinds.dotted,
+        "<none>",
+        "",
+        "Class of a venue where the pool holds assets, and neither quotes nor hedges.",
+    ),
+    Key(
+        "modules",
         "fiat",
         kinds.dotted_several,
-        None,
+        "<required where the pairs have different quote currencies>",
         "",
         "Class of the feed of fiat rates, or of a venue that lists the pair; several in order of trust.",
     ),
@@ -74,6 +82,14 @@ KEYS: tuple[Key, ...] = (
     Key("data", "variance_window", kinds.window, "month", "periods", "How many periods the variances look back."),
     Key("data", "rate_spread", kinds.number("0", "0.1"), "0.0004", "fraction", "Half spread of a fresh rate."),
     Key("data", "rate_age_factor", kinds.number("0", "10"), "1", "none", "How strongly the age of a rate widens it."),
+    Key(
+        "trader",
+        "strategy",
+        kinds.choice(("pool", "rates")),
+        "pool",
+        "",
+        "What is wanted: a liquidity pool between two prices, or quotes of one market of interest rates against another.",
+    ),
     Key(
         "trader",
         "mode",
@@ -337,6 +353,7 @@ KEYS: tuple[Key, ...] = (
 FREE_SECTIONS: dict[str, Kind] = {
     "target_balance_source": _AMOUNT,
     "target_balance_target": _AMOUNT,
+    "target_balance_reserve": _AMOUNT,
     "variance_overrides": _AMOUNT,
     "users": kinds.text,
     "roles": kinds.choice(("viewer", "operator")),
@@ -345,7 +362,7 @@ FREE_SECTIONS: dict[str, Kind] = {
 # A connection's keys: these three, and the further keyword arguments of its client's class.
 FEEDS = 5  # the most feeds of rates; the sections of those behind the first are fiat_connection_2 and so on
 FEED_SECTIONS = ("fiat_connection", *(f"fiat_connection_{number}" for number in range(2, FEEDS + 1)))
-CONNECTION_SECTIONS = ("source_connection", "target_connection", *FEED_SECTIONS)
+CONNECTION_SECTIONS = ("source_connection", "target_connection", "reserve_connection", *FEED_SECTIONS)
 CONNECTION_KEYS = ("endpoint", "id", "secret")
 
 SECTIONS: tuple[str, ...] = tuple(dict.fromkeys([*(key.section for key in KEYS), *FREE_SECTIONS, *CONNECTION_SECTIONS]))

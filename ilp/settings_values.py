@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from ilp.settings import Cost
+from ilp.tickers import parts
 
 __all__ = [
     "Kind",
@@ -196,11 +197,7 @@ hours = Kind("hours of the day such as 22:00-07:00, or empty", _hours)
 
 
 def _ticker(raw: str) -> str:
-    if not re.fullmatch(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}", raw):
-        raise ValueError(raw)
-    base, quote = raw.split("/")
-    if base == quote:
-        raise ValueError(raw)
+    parts(raw)
     return raw
 
 
@@ -210,7 +207,7 @@ def _asset(raw: str) -> str:
     return raw
 
 
-ticker = Kind("a pair BASE/QUOTE in capital letters, such as BTC/USD", _ticker)
+ticker = Kind("a pair BASE/QUOTE in capital letters, such as BTC/USD, or a market of rates such as ETH-SPOT", _ticker)
 asset = Kind("a currency in capital letters, such as BTC", _asset)
 
 
