@@ -11,8 +11,9 @@ further off than that, and `tests/trading/test_strategy.py` holds it to that.  A
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Protocol
 
 from attrs import evolve, field, frozen
@@ -78,6 +79,8 @@ class Optimum:
     """What an optimisation found, and all that the fast path needs of it.
 
     :ivar pool: as the plan saw it; `pricing`: as quotes see it, with what own quotes hold counted as available.
+    :ivar rounded: the plan on the venues' steps.  Like `pricing` it may be given as what makes it, once it is asked for: a
+        hedge must not wait for what only quotes and plans need.
     :ivar ratio: mark of the base in units of the target's currency, when it was computed.
     :ivar reach: the share by which it may move until another optimum is needed.
     :ivar allowed: by how much a reservation price may be off, in the target's currency.
@@ -86,13 +89,23 @@ class Optimum:
     view: View
     pool: Pool
     solution: Solution
-    rounded: RoundedColumn
-    pricing: Pool
+    _rounded: RoundedColumn | Callable[[], RoundedColumn]
+    _pricing: Pool | Callable[[], Pool]
     ratio: float
     reach: float
     allowed: float
     _priced: list[Solution] = field(factory=list, repr=False)
     _reservations: dict[tuple[float, int], Prices] = field(factory=dict, repr=False)
+
+    @cached_property
+    def rounded(self) -> RoundedColumn:
+        """The plan on the venues' steps."""
+        return self._rounded if isinstance(self._rounded, RoundedColumn) else self._rounded()
+
+    @cached_property
+    def pricing(self) -> Pool:
+        """The pool as quotes see it."""
+        return self._pricing if isinstance(self._pricing, Pool) else self._pricing()
 
     @property
     def priced(self) -> Solution:
@@ -177,10 +190,17 @@ class LiquidityPool:
         """Solve the pool for the plan; what a fill is worth is solved when a quote asks for it."""
         pool = pool_of(view)
         solution = solve(pool, BUDGET)
-        pricing = _pricing(view)
-        column = rounded(pool, solution, _steps(view, pool), view.parameters.min_gain)
         allowed = float(self._slack(view) / view.marks[view.layout.target.quote]) / 4
-        return Optimum(view, pool, solution, column, pricing, _ratio(view), self._reach(view), allowed)
+        return Optimum(
+            view,
+            pool,
+            solution,
+            lambda: rounded(pool, solution, _steps(view, pool), view.parameters.min_gain),
+            lambda: _pricing(view),
+            _ratio(view),
+            self._reach(view),
+            allowed,
+        )
 
     def needs(self, view: View, optimum: Optimum) -> bool:
         """Whether anything but the source's book has changed, or the mark moved too far for scaling."""
@@ -367,10 +387,10 @@ def traded_back(optimum: Optimum) -> Decimal:
 
     0 where the rounded plan trades nothing.
     """
-    if planned_trade(optimum) is None:
-        return ZERO
     for move in optimum.solution.optimized.moves:
         if isinstance(optimum.pool.moves[move.move], Trade):
+            if planned_trade(optimum) is None:
+                break
             return _cents(_exact(move.amount if move.direction == "buy" else -move.amount))
     return ZERO
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Market, Side
 from ilp.trading.sides import Sides
-from ilp.trading.strategy import LiquidityPool, edges, planned_trade, traded_back, transfers
+from ilp.trading.strategy import LiquidityPool, Optimum, edges, planned_trade, traded_back, transfers
 from ilp.trading.view import View
 from tests.trading.test_view import RULES, sample, stock
 from tests.trading.world import PARAMETERS
@@ -58,6 +58,16 @@ class OptimumTests(SynchronousTestCase):
         optimum = POOL.optimise(view)
         self.assertEqual((planned_trade(optimum), transfers(optimum), traded_back(optimum)), (None, (), D(0)))
         self.assertIn("less than min_gain", optimum.rounded.withheld)
+
+    def test_what_a_hedge_has_to_know_is_known_without_what_only_quotes_and_plans_need(self) -> None:
+        made: list[str] = []
+        content = evolve(PARAMETERS, risk_aversion=D(0), deviation_penalty=D(0))
+        for view in (sample(rules=WITH_RULES), sample(parameters=content, rules=WITH_RULES)):
+            whole = POOL.optimise(view)
+            rounding, pricing = lambda: made.append("rounded") or whole.rounded, lambda: made.append("pricing")
+            lazy = Optimum(view, whole.pool, whole.solution, rounding, pricing, 1.0, 0.001, 1.0)
+            self.assertEqual(traded_back(lazy), traded_back(whole))
+        self.assertEqual(made, ["rounded"])  # the plan of the first trades, and what it trades has to be worth it
 
     def test_a_coin_transfer_arrives_less_its_charge(self) -> None:
         stocks = (*sample().stocks[:3], stock("target", "BTC", "1"))
