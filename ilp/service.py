@@ -41,7 +41,7 @@ from ilp.logs import Form, begin
 from ilp.metrics import Metrics
 from ilp.operator import Operator
 from ilp.parameters import InvalidParameters, Table, restored
-from ilp.probe import Probe
+from ilp.probe import Probe, set_apart
 from ilp.settings import RESERVE, Connection, Settings
 from ilp.settings_file import Loaded
 from ilp.simulation.embedded import EMBEDDED, embed
@@ -360,8 +360,9 @@ class _Process:
         return self.status
 
     def _begin(self) -> None:
+        set_apart(collect=True)
         self._beginning = self._daemon.begin()
-        self._beginning.addErrback(self._failed)
+        self._beginning.addCallbacks(lambda _: set_apart(), self._failed)
 
     def _failed(self, failure: Any) -> None:
         while failure.check(FirstError):  # several connections were tried together: the first that failed says why

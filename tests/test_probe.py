@@ -12,7 +12,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from ilp.metrics import Metrics
-from ilp.probe import GARBAGE, INTERVAL, STALL, Probe
+from ilp.probe import GARBAGE, INTERVAL, STALL, Probe, set_apart
 
 
 class LagTests(SynchronousTestCase):
@@ -97,6 +97,14 @@ class RealReactorTests(TestCase):
             self.assertIn("_block (tests/test_probe.py:", probe.last)
 
         return Deferred.fromCoroutine(test())
+
+    def test_what_is_set_apart_is_not_gone_through_again(self) -> None:
+        self.addCleanup(gc.unfreeze)
+        many = [[number] for number in range(1000)]
+        before = gc.get_freeze_count()
+        set_apart(collect=True)
+        self.assertGreater(gc.get_freeze_count(), before + len(many))
+        self.assertFalse(any(found is many for found in gc.get_objects()))
 
     def test_its_thread_ends_with_it(self) -> None:
         probe = Probe(reactor, Metrics())  # type: ignore[arg-type]

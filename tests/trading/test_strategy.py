@@ -64,7 +64,10 @@ class OptimumTests(SynchronousTestCase):
         content = evolve(PARAMETERS, risk_aversion=D(0), deviation_penalty=D(0))
         for view in (sample(rules=WITH_RULES), sample(parameters=content, rules=WITH_RULES)):
             whole = POOL.optimise(view)
-            rounding, pricing = lambda: made.append("rounded") or whole.rounded, lambda: made.append("pricing")
+            rounding, pricing = (
+                (lambda whole=whole: made.append("rounded") or whole.rounded),
+                lambda: made.append("pricing"),
+            )
             lazy = Optimum(view, whole.pool, whole.solution, rounding, pricing, 1.0, 0.001, 1.0)
             self.assertEqual(traded_back(lazy), traded_back(whole))
         self.assertEqual(made, ["rounded"])  # the plan of the first trades, and what it trades has to be worth it
