@@ -390,10 +390,8 @@ class Exchange(VenueClient[Live]):
         self._check(self._market(ticker, doing, OrderRejected), quantity, price, doing)
         way = self._way(side, doing).value.lower()
         params: dict[str, Any] = {}
-        if post_only:
-            params["postOnly"] = True
-        if immediate:
-            params["timeInForce"] = self._quirk.immediate
+        params.update([self._quirk.post_only] if post_only else [])
+        params.update([self._quirk.immediate] if immediate else [])
         own = client_id or ""
         if "client_id" in self.features:
             own = own or self._fresh_client_id()
@@ -566,7 +564,11 @@ class Exchange(VenueClient[Live]):
 
     @deferring
     async def getFills(self, start: datetime, end: datetime) -> list[Fill]:
-        """See `IExchange`."""
+        """See `IExchange`.  The newest only, where the exchange tells no more."""
+        if self._quirk.newest:
+            live = self._ready("reading fills", private=True)
+            newest = [fill for fill in await live.newest_fills() if start <= fill["timestamp"] <= end]
+            return sorted(newest, key=lambda fill: fill["timestamp"])
         rows = await self._history("reading fills", "fetchMyTrades", start, end)
         return [fill_of(row, self._quirk.fill_price) for row in rows]
 

@@ -381,6 +381,8 @@ class Live:
 
         if streamed:
             fills = await self._stream("watching fills", watch)
+        elif self.quirk.newest:
+            fills = await self.newest_fills()
         else:
             fills = await self.calls.ask("reading fills", watch, private=True)
         for fill in fills:
@@ -504,6 +506,18 @@ class Live:
             self.books[ticker] = book
         return book
 
+    async def newest_fills(self) -> list[Fill]:
+        """The newest own trades of the pairs that are followed, where an exchange tells no others."""
+
+        async def read(ticker: str) -> list[Fill]:
+            rows = await self.exchange.fetch_my_trades(ticker, None, self.quirk.newest)
+            return [fill_of(row, self.quirk.fill_price) for row in rows]
+
+        found: list[Fill] = []
+        for ticker in self.options.tickers:
+            found += await self.calls.ask(f"reading fills of {ticker}", partial(read, ticker), private=True)
+        return found
+
     async def read_positions(self) -> dict[str, Position]:
         """Holdings, freshly read."""
 
@@ -518,10 +532,14 @@ class Live:
         """Open orders, freshly read; those that were open here and are not any more are looked up."""
         asked_about = [order["id"] for order in self.account.open_orders()]
 
-        async def read() -> list[Order]:
-            return [self._order(row) for row in await self.exchange.fetch_open_orders()]
+        async def read(*asked: Any) -> list[Order]:
+            return [self._order(row) for row in await self.exchange.fetch_open_orders(*asked)]
 
-        listed = await self.calls.ask("reading open orders", read, private=True)
+        newest = self.quirk.newest
+        pages: list[tuple[Any, ...]] = [(ticker, None, newest) for ticker in self.options.tickers] if newest else [()]
+        listed: list[Order] = []
+        for asked in pages:
+            listed += await self.calls.ask("reading open orders", partial(read, *asked), private=True)
         for order in listed:
             self.take_order(order)
         ids = {order["id"] for order in listed}

@@ -56,7 +56,9 @@ class Quirk:
     :ivar withdrawal_net: the fee is taken besides what ccxt calls a withdrawal's amount in records.
     :ivar to_wire, from_wire: client ids as the exchange takes them, and back; `ValueError` where there is no way.
     :ivar order_cost: the exchange's own key of an order's cost, where ccxt reckons that from a rounded average.
-    :ivar immediate: the exchange's word for immediate-or-cancel, where ccxt hands it on as it is.
+    :ivar immediate: the exchange's parameter for immediate-or-cancel, where ccxt hands it on as it is.
+    :ivar post_only: the same for orders that must not take.
+    :ivar newest: own trades and open orders can be asked for by the pair only, and no more than so many of the newest.
     :ivar raw_lots: lots of spot markets are told in smallest units of the base, though amounts are not.
     :ivar fill_price: the exchange's own key of a fill's price, where ccxt takes the order's average for it.
     :ivar stamp_s: seconds that the venue's times of transfers are rounded down to.
@@ -72,7 +74,9 @@ class Quirk:
     withdrawal: Callable[[Any, str, str], Awaitable[Target]] = _as_given
     texts: tuple[tuple[str, type[ExchangeError]], ...] = ()
     withdrawal_net: bool = False
-    immediate: str = "IOC"
+    immediate: tuple[str, Any] = ("timeInForce", "IOC")
+    post_only: tuple[str, Any] = ("postOnly", True)
+    newest: int = 0
     order_cost: str = ""
     to_wire: Callable[[str], str] = str
     from_wire: Callable[[str | None], str | None] = _unchanged
@@ -109,7 +113,7 @@ QUIRKS: Mapping[str, Quirk] = {
         "ids and client ids stay; lots in satoshi; ccxt tells a fill the order's average; closed in September 2026",
         features=frozenset({"post_only", "client_id", "immediate_or_cancel", "amend", "order_lookup", "trade_id"}),
         tells_ids=True,
-        immediate="ImmediateOrCancel",
+        immediate=("timeInForce", "ImmediateOrCancel"),
         raw_lots=True,
         fill_price="lastPx",
         texts=(
@@ -122,9 +126,15 @@ QUIRKS: Mapping[str, Quirk] = {
         ),
     ),
     "bitso": Quirk(
-        "no amend, no dead man's switch; `has` is right about the rest",
-        features=frozenset({"post_only", "client_id", "order_lookup", "trade_id"}),
-        without=frozenset({"amend", "cancel_all_after"}),
+        "nonces in order; ccxt reads orders and trades by the pair, knows no client id and hands `time_in_force` on",
+        features=frozenset({"post_only", "immediate_or_cancel", "order_lookup", "trade_id"}),
+        without=frozenset({"amend", "cancel_all_after", "client_id"}),
+        serial=True,
+        newest=100,
+        immediate=("time_in_force", "immediateorcancel"),
+        post_only=("time_in_force", "postonly"),
+        # Families of its codes: 03xx validation, 04xx values, 05xx limits; in each the request was refused.
+        texts=(('"code":"03', OrderRejected), ('"code":"04', OrderRejected), ('"code":"05', Refused)),
     ),
 }
 _PLAIN = Quirk("nothing is known of it besides what ccxt tells")

@@ -54,7 +54,7 @@ LENGTHS: Mapping[Period, timedelta] = {
 TIMEFRAMES: Mapping[Period, str] = {"minute": "1m", "hour": "1h", "day": "1d"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_CANCELLED = frozenset({"canceled", "expired", "rejected"})
+_CANCELLED = frozenset({"canceled", "cancelled", "expired", "rejected"})
 _DECIMAL_PLACES = 2
 _SIGNIFICANT_DIGITS = 3
 _ZERO = Decimal(0)
