@@ -101,10 +101,8 @@ class Trader:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.layout = Layout(
-            *(Pair(settings.account_of(role), settings.tickers[role]) for role in ("source", "target")),
-            reserves=tuple((RESERVE, asset) for asset in settings.reserves),
-        )
+        source, target = (Pair(settings.account_of(role), settings.tickers[role]) for role in ("source", "target"))
+        self.layout = Layout(source, target, tuple((RESERVE, asset) for asset in settings.reserves))
         self._journal = journal
         self._seconds = clock.reactor.seconds
         late = timedelta(seconds=settings.ages.clock_skew) + UNHEARD * clock.speed
@@ -470,7 +468,10 @@ class Trader:
                 if self.market.connected.get(venue, False):
                     self.audit.read(venue)
             if self.loop.turn(self.life.state):
+                # What was sent leaves once this is over: everything else has a turn of its own, right after it.
+                self.pace.turn_ends(bool(self.loop.hedger.closable()))
                 self.wake()
+                return
             self.caretaker.tend(self.life.state)
         except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
             self.log.failure("a turn of the trader failed")

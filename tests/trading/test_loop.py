@@ -80,7 +80,13 @@ class OrderOfUrgencyTests(unittest.SynchronousTestCase):
         self.addCleanup(self.world.end)
         trader, notes = self.world.trader, self.strategy.notes
         notes.clear()
-        trader.subscribe(lambda: notes.append("over"))
+        turn = trader._turn
+
+        def whole_turn() -> None:
+            turn()
+            notes.append("over")
+
+        trader._turn = whole_turn
         told = trader.pace.cancel_sent
 
         def cancelled(venue: str, id: str) -> None:
