@@ -7,6 +7,7 @@ import { h, icon } from "./dom.js";
 import { amount, group, isNonZero, when } from "./format.js";
 import { planLines, quoteLines } from "./plan.js";
 import { reason } from "./parts.js";
+import { baseOf, quoteOf } from "./tickers.js";
 
 const NUMBER = "[0-9]{1,20}([.][0-9]{1,20})?";
 
@@ -21,7 +22,7 @@ const openExposure = () => Object.entries(app.doc.trader.exposure).filter(([, e]
 const exposureInWords = () => {
   const open = openExposure();
   if (!open.length) return "nothing unhedged";
-  return open.map(([ticker, e]) => `${group(e.quantity, true)} ${ticker.split("/")[0]} unhedged${e.value ? `, ${group(e.value, true)} in numeraire` : ""}`).join("; ");
+  return open.map(([ticker, e]) => `${group(e.quantity, true)} ${baseOf(ticker)} unhedged${e.value ? `, ${group(e.value, true)} in numeraire` : ""}`).join("; ");
 };
 
 const refuseOrClose = async (act, body, done) => {
@@ -150,7 +151,7 @@ export const pause = (what, on) => ask({
 export const propose = (holding) => {
   const venues = [...new Set(app.doc.state.holdings.map((x) => x.venue))];
   const others = venues.length > 1 ? venues.filter((v) => v !== holding.venue) : venues; // one account: money is converted there
-  const toBank = `${holding.venue}` === Object.keys(app.doc.state.books)[0] && holding.asset === app.doc.data.source_ticker.split("/")[1];
+  const toBank = `${holding.venue}` === Object.keys(app.doc.state.books)[0] && holding.asset === quoteOf(app.doc.data.source_ticker);
   ask({
     title: `Propose a transfer of ${holding.asset}?`, confirm: "Propose",
     body: consequences([["From", [`${holding.venue}, free: `, amount(holding.available, holding.asset)]], ["To", toBank ? `${others[0]}, or the bank` : others[0]], ["Then", "it waits under Transits; nothing leaves before you approve it, and the gate's limits hold"]]),

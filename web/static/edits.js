@@ -7,6 +7,7 @@ import { h, icon } from "./dom.js";
 import { computed, minus, same, value, when, words } from "./format.js";
 import { allQuotes, moveKey, moveName } from "./plan.js";
 import { button, reason } from "./parts.js";
+import { baseOf, quoteOf } from "./tickers.js";
 
 const KEPT = "ilp-edits";
 const AGAIN = 5000; // ms after which a preview is computed anew
@@ -142,8 +143,8 @@ const effects = (now, then) => {
   const old = new Map(allQuotes(now.quotes).map((q) => [`${q.venue}${q.ticker}${q.side}`, q]));
   for (const q of allQuotes(then.quotes)) {
     const o = old.get(`${q.venue}${q.ticker}${q.side}`);
-    add(`${q.side} on ${q.venue}`, o?.price, q.price, q.ticker.split("/")[1]);
-    add(`${q.side} size`, o?.size, q.size, q.ticker.split("/")[0]);
+    add(`${q.side} on ${q.venue}`, o?.price, q.price, quoteOf(q.ticker));
+    add(`${q.side} size`, o?.size, q.size, baseOf(q.ticker));
   }
   const before = new Map((now.valuation?.rounded?.moves ?? []).map((m) => [moveKey(m), m]));
   const after = new Map((then.valuation?.rounded?.moves ?? []).map((m) => [moveKey(m), m]));

@@ -7,6 +7,7 @@ import { age, amount, between, isNonZero, when } from "./format.js";
 import { editedOn } from "./parameters.js";
 import { allQuotes } from "./plan.js";
 import { needsYou } from "./tab-ledger.js";
+import { baseOf, quoteOf } from "./tickers.js";
 
 const at = (id) => document.getElementById(id);
 const LOOKS = { TRADING: ["ok", "run"], READY: ["idle", "ready"], HALTED: ["bad", "halt"], STOPPING: ["warn", "wait"], SHUTDOWN: ["warn", "wait"], INITIALIZING: ["warn", "wait"], DISCONNECTED: ["idle", "wait"] };
@@ -33,9 +34,9 @@ const stats = (doc) => {
   const [ticker, e] = unhedged[0] ?? open[0] ?? ["", null];
   const over = e?.limit && Math.abs(Number(e.quantity)) > Number(e.limit);
   const side = (q) => h("div", { key: `${q.venue}${q.ticker}${q.side}` }, h("dt", {}, q.side === "bid" ? "Bid" : "Ask"),
-    h("dd", { class: q.resting ? `c-${q.side}` : "none", title: q.resting ? null : q.reason }, q.resting ? amount(q.price, q.ticker.split("/")[1], { flash: true }) : "none"));
+    h("dd", { class: q.resting ? `c-${q.side}` : "none", title: q.resting ? null : q.reason }, q.resting ? amount(q.price, quoteOf(q.ticker), { flash: true }) : "none"));
   return [
-    h("div", { key: "exposure" }, h("dt", {}, "Unhedged"), h("dd", { class: over ? "c-bad" : "" }, over ? icon("bad") : null, e ? amount(e.quantity, ticker.split("/")[0], { signed: true, flash: true }) : h("span", { class: "none" }, "no data"))),
+    h("div", { key: "exposure" }, h("dt", {}, "Unhedged"), h("dd", { class: over ? "c-bad" : "" }, over ? icon("bad") : null, e ? amount(e.quantity, baseOf(ticker), { signed: true, flash: true }) : h("span", { class: "none" }, "no data"))),
     allQuotes(doc.trader.quotes).slice(0, 2).map(side),
   ];
 };

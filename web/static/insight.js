@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { chart } from "./chart.js";
 import { amount, computed, group, when } from "./format.js";
 import { button, empty, panel, reason, table } from "./parts.js";
+import { quoteOf } from "./tickers.js";
 
 let found = null, problem = "", asking = false, asked = -Infinity;
 
@@ -23,7 +24,7 @@ const ask = async () => {
   redraw();
 };
 
-const number = () => app.doc.data.source_ticker.split("/")[1];
+const number = () => quoteOf(app.doc.data.source_ticker);
 const SENSITIVITIES = [
   { name: "Parameter", head: true, cell: (s) => h("span", { title: s.parameter }, s.label), raw: (s) => s.label },
   { name: "Now", right: true, cell: (s) => computed(s.before, "", { significant: 6 }), raw: (s) => s.before },

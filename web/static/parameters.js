@@ -4,6 +4,7 @@ import { clashes, confirmEdit, edit, edits, means, problem } from "./edits.js";
 import { h } from "./dom.js";
 import { group, value, words } from "./format.js";
 import { button, panel, term } from "./parts.js";
+import { quoteOf } from "./tickers.js";
 
 /* Which parameters belong to which tab; what none of the others takes stands on the Trader's. */
 const HOME = [
@@ -40,7 +41,7 @@ const allowed = (p) => {
 /** A parameter's unit as the tickers have it; of a cost that of its fixed part. */
 export const unitOf = (p) => {
   const { source_ticker: source, target_ticker: target, btc_ticker: base } = app.doc.data;
-  const known = { base, numeraire: source.split("/")[1], "source currency": source.split("/")[1], "target currency": target.split("/")[1], "numeraire/base": `${source.split("/")[1]}/${base}`, "1/numeraire": `1/${source.split("/")[1]}`, none: "" };
+  const known = { base, numeraire: quoteOf(source), "source currency": quoteOf(source), "target currency": quoteOf(target), "numeraire/base": `${quoteOf(source)}/${base}`, "1/numeraire": `1/${quoteOf(source)}`, none: "" };
   const unit = p.unit.split(",")[0];
   return known[unit] ?? unit;
 };

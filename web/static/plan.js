@@ -1,6 +1,7 @@
 /* A plan and quotes in words, wherever they are shown. */
 import { h } from "./dom.js";
 import { amount, computed } from "./format.js";
+import { baseOf, quoteOf } from "./tickers.js";
 
 /** The identity of a move within a plan. */
 export const moveKey = (m) => `${m.move}.${m.direction}`;
@@ -23,4 +24,4 @@ export const allQuotes = (quotes) =>
 export const quoteLines = (quotes) =>
   h("dl", { class: "kv" }, allQuotes(quotes).map((q) =>
     h("div", { key: `${q.venue}${q.ticker}${q.side}` }, h("dt", {}, `${q.side} ${q.ticker} on ${q.venue}`),
-      h("dd", {}, q.price ? [amount(q.size, q.ticker.split("/")[0]), " at ", computed(q.price, q.ticker.split("/")[1])] : h("span", { class: "none" }, "none")))));
+      h("dd", {}, q.price ? [amount(q.size, baseOf(q.ticker)), " at ", computed(q.price, quoteOf(q.ticker))] : h("span", { class: "none" }, "none")))));

@@ -5,6 +5,7 @@ import { h, icon } from "./dom.js";
 import { age, amount, between, group, isNonZero, when } from "./format.js";
 import { button, empty, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
+import { baseOf, quoteOf } from "./tickers.js";
 
 const FINAL = ["ARRIVED", "FAILED", "CANCELLED"];
 const STEPS = ["PROPOSED", "PLANNED", "REQUESTED", "SENT", "ARRIVED"];
@@ -68,9 +69,9 @@ const ORDERS = [
   { name: "Venue", cell: (o) => o.venue, raw: (o) => o.venue },
   { name: "Side", cell: (o) => h("b", { class: o.side === "BUY" ? "c-bid" : "c-ask" }, icon(o.side === "BUY" ? "up" : "down"), o.side.toLowerCase()), raw: (o) => o.side },
   { name: "For", cell: (o) => o.purpose || "–", raw: (o) => o.purpose },
-  { name: "Price", right: true, cell: (o) => amount(o.price, o.contract.split("/")[1]), raw: (o) => o.price },
-  { name: "Left", help: "What is not filled yet.", right: true, cell: (o) => amount(o.quantity_left, o.contract.split("/")[0]), raw: (o) => o.quantity_left },
-  { name: "Of", right: true, cell: (o) => amount(o.quantity, o.contract.split("/")[0]), raw: (o) => o.quantity },
+  { name: "Price", right: true, cell: (o) => amount(o.price, quoteOf(o.contract)), raw: (o) => o.price },
+  { name: "Left", help: "What is not filled yet.", right: true, cell: (o) => amount(o.quantity_left, baseOf(o.contract)), raw: (o) => o.quantity_left },
+  { name: "Of", right: true, cell: (o) => amount(o.quantity, baseOf(o.contract)), raw: (o) => o.quantity },
   { name: "Age", cell: (o) => h("span", { title: o.timestamp }, age(Math.max(0, Math.floor(between(o.timestamp, app.doc.time))))), raw: (o) => o.timestamp },
   { name: "State", help: "Where the order stands; a difference between our records and the venue’s is marked.", wide: true, cell: (o) => (o.flag ? h("span", { class: "tag warn" }, icon("warn"), o.flag) : ORDER_STATES[o.state ?? "open"] ?? o.state), raw: (o) => o.flag ?? o.state ?? "open" },
   { name: "Acts", cell: (o) => (o.state === "foreign" ? "" : button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() })) },

@@ -7,8 +7,9 @@ import { overTime, spans } from "./history.js";
 import { button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
+import { baseOf, quoteOf } from "./tickers.js";
 
-const numeraire = () => app.doc.data.source_ticker.split("/")[1];
+const numeraire = () => quoteOf(app.doc.data.source_ticker);
 const pair = (row) => (Array.isArray(row) ? row : [row.price, row.quantity]);
 
 const bookRows = (book, side, own) => {
@@ -21,7 +22,7 @@ const bookRows = (book, side, own) => {
 
 const book = (venue, ticker, b) => {
   const own = openOrders().filter((o) => o.venue === venue && o.contract === ticker);
-  const [base, quote] = ticker.split("/");
+  const [base, quote] = [baseOf(ticker), quoteOf(ticker)];
   return panel(`m-${venue}-${ticker.replace("/", "")}`, [`${ticker} on ${venue} `, h("small", {}, b.age === null ? "no book yet" : `${age(b.age)} old${b.limit ? `, limit ${age(b.limit)}` : ""}`)], 6, [
     b.ok ? null : reason("warn", b.age === null ? "No book yet." : "This book is too old or not sane: what depends on it is pulled."),
     b.bid || b.ask ? h("table", { class: "book" }, h("caption", {}, `Price in ${quote}, quantity in ${base}; asks above, bids below`),
@@ -39,7 +40,7 @@ const ruler = () => {
   if (b?.ask) points.push(["best ask", b.ask, "other"]);
   if (points.length < 2) return empty("No prices yet: they need both books and the rate.");
   const sorted = [...points].sort((x, y) => Number(y[1]) - Number(x[1]));
-  return h("dl", { class: "kv" }, sorted.map(([name, price, kind]) => h("div", { key: name }, h("dt", { class: kind === "bid" || kind === "ask" ? `c-${kind}` : "" }, kind === "bid" ? icon("up") : kind === "ask" ? icon("down") : null, name), h("dd", {}, computed(price, target?.ticker.split("/")[1], { flash: true })))));
+  return h("dl", { class: "kv" }, sorted.map(([name, price, kind]) => h("div", { key: name }, h("dt", { class: kind === "bid" || kind === "ask" ? `c-${kind}` : "" }, kind === "bid" ? icon("up") : kind === "ask" ? icon("down") : null, name), h("dd", {}, computed(price, quoteOf(target?.ticker), { flash: true })))));
 };
 
 /* What its age adds to either side of the rate, and thereby to the distance of each quote. */
@@ -65,7 +66,7 @@ const marketInTime = () => {
   const inventory = (s) => Object.entries(s.holdings).filter(([name]) => name.endsWith(` ${base}`)).reduce((sum, [, [total]]) => (sum === null || total === null ? null : plus(sum, total)), "0");
   return [spans(), h("div", { class: "multi", key: "each" },
     books.map(([venue, ticker]) => h("div", { key: `${venue}${ticker}` }, h("h4", {}, `${ticker} on ${venue}`), overTime({
-      id: `book-${venue}-${ticker.replace(/\W/g, "-")}`, unit: ticker.split("/")[1], height: 180, label: `Best bid, best ask and their middle of ${ticker} on ${venue} over time.`,
+      id: `book-${venue}-${ticker.replace(/\W/g, "-")}`, unit: quoteOf(ticker), height: 180, label: `Best bid, best ask and their middle of ${ticker} on ${venue} over time.`,
       series: [{ name: "bid", cls: "bid", pick: () => (s) => s.books[`${venue} ${ticker}`]?.[0] }, { name: "ask", cls: "ask", pick: () => (s) => s.books[`${venue} ${ticker}`]?.[1] }, { name: "middle", cls: "other", pick: () => (s) => middle(s.books[`${venue} ${ticker}`]) }],
     }))),
     h("div", { key: "inventory" }, h("h4", {}, `Inventory of ${base}`), overTime({ id: "inventory", unit: base, height: 180, label: `All ${base} that the pool holds over time.`, series: [{ name: "inventory", cls: "hold", step: true, pick: () => inventory }] })),

@@ -9,6 +9,7 @@ import { overTime, spans } from "./history.js";
 import { insight } from "./insight.js";
 import { moveKey, moveName } from "./plan.js";
 import { profitDays, profitInTime, profitPanel } from "./profit.js";
+import { quoteOf } from "./tickers.js";
 
 const NAMES = [["base", "Now", "the pool as it stands"], ["optimized", "Optimized", "the optimum, exact"], ["rounded", "Rounded", "what would be done"]];
 const TERMS = [
@@ -19,7 +20,7 @@ const TERMS = [
   ["deviation", "What being away from the targets is charged with."],
 ];
 const SUBTRACTED = ["costs", "risk", "deviation"]; // value = cash less these
-const numeraire = () => app.doc.data.source_ticker.split("/")[1];
+const numeraire = () => quoteOf(app.doc.data.source_ticker);
 const columns = () => NAMES.map(([id, name, help]) => ({ id, name, help, column: app.doc.valuation[id] }));
 const noPlan = () => empty("No plan yet: it needs both books, a rate, the balances and the variances. It appears by itself.");
 

@@ -10,11 +10,12 @@ import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
 import { profitCard } from "./profit.js";
+import { baseOf, quoteOf } from "./tickers.js";
 
-const numeraire = () => app.doc.data.source_ticker.split("/")[1];
+const numeraire = () => quoteOf(app.doc.data.source_ticker);
 
 const exposureOf = ([ticker, e]) => {
-  const base = ticker.split("/")[0], share = e.limit ? percent(e.quantity, e.limit) : 0;
+  const base = baseOf(ticker), share = e.limit ? percent(e.quantity, e.limit) : 0;
   const over = share > 100, open = isNonZero(e.quantity);
   return h("div", { key: ticker },
     h("div", { class: "big" },
@@ -42,7 +43,7 @@ const edgeBand = (q) => {
 };
 
 const side = (q) => {
-  const [base, quoteUnit] = q.ticker.split("/"), unit = `${numeraire()}/${base}`;
+  const [base, quoteUnit] = [baseOf(q.ticker), quoteOf(q.ticker)], unit = `${numeraire()}/${base}`;
   const known = (v) => v !== null && v !== undefined;
   return h("div", { class: `side ${q.side}`, key: q.side },
     h("h4", {}, icon(q.side === "bid" ? "up" : "down"), q.side === "bid" ? "Bid " : "Ask ", h("small", {}, `pool ${q.side === "bid" ? "buys" : "sells"} ${base}`)),
@@ -76,7 +77,7 @@ const limitUnit = (name) => ({ base: app.doc.data.btc_ticker, numeraire: numerai
 
 /* The price that the source implies against the target's book, with our quotes and fills on it. */
 const priceOf = ({ venue, ticker }) => {
-  const [base, unit] = ticker.split("/"), book = `${venue} ${ticker}`;
+  const [base, unit] = [baseOf(ticker), quoteOf(ticker)], book = `${venue} ${ticker}`;
   const ofQuote = (side, part) => () => (s) => s.quotes[`${book} ${side}`]?.[part];
   const fills = fillsInView((f) => f.venue === venue && f.ticker === ticker);
   return overTime({
@@ -146,8 +147,8 @@ const COLUMNS = [
   { name: "Time", head: true, cell: (f) => when(f.at, app.doc.time), raw: (f) => f.at },
   { name: "What", cell: (f) => [h("b", { class: f.side === "BUY" ? "c-bid" : "c-ask" }, icon(f.side === "BUY" ? "up" : "down"), f.side === "BUY" ? "bought" : "sold"), f.purpose ? h("small", {}, ` ${f.purpose}`) : null], raw: (f) => `${f.side} ${f.purpose ?? ""}` },
   { name: "Where", cell: (f) => f.venue, raw: (f) => f.venue },
-  { name: "Quantity", right: true, cell: (f) => amount(f.quantity, f.ticker.split("/")[0]), raw: (f) => f.quantity },
-  { name: "Price", right: true, cell: (f) => amount(f.price, f.ticker.split("/")[1]), raw: (f) => f.price },
+  { name: "Quantity", right: true, cell: (f) => amount(f.quantity, baseOf(f.ticker)), raw: (f) => f.quantity },
+  { name: "Price", right: true, cell: (f) => amount(f.price, quoteOf(f.ticker)), raw: (f) => f.price },
   { name: "Fees", right: true, cell: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => amount(a, c)), raw: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => `${a} ${c}`).join(" ") },
 ];
 
