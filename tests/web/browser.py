@@ -120,6 +120,8 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             await self._call(f"{domain}.enable")
+        # by the thread's own clock: what other processes take away is not the page's
+        await self._call("Performance.enable", timeDomain="threadTicks")
         return self
 
     async def stop(self) -> None:
@@ -196,6 +198,11 @@ class Browser:
     async def text(self, selector: str = "body") -> str:
         """What a person reads there."""
         return str(await self.run(f"document.querySelector({json.dumps(selector)}).innerText"))
+
+    async def busy(self) -> float:
+        """Seconds of processor time that the page's own thread has been at work so far."""
+        found = (await self._call("Performance.getMetrics"))["metrics"]
+        return float(next(one["value"] for one in found if one["name"] == "TaskDuration"))
 
     def complaints(self) -> list[str]:
         """Errors of scripts and of the console log, such as a breach of the Content-Security-Policy."""

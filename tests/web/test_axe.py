@@ -58,6 +58,8 @@ class AxeTests(TestCase):
             for tab in TABS:
                 await browser.run(f"location.hash = '{tab.id}'")
                 await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
+                plots = f"[...document.querySelectorAll('#grid-{tab.id} .plot')]"
+                await browser.until(f"{plots}.every((p) => p.querySelector('.main-svg'))")
                 await self.look(browser, f"{tab.id}, {width} px, {'dark' if dark else 'light'}")
         await browser.click("#act-halt")
         await browser.until("document.querySelector('dialog[open]')")

@@ -84,13 +84,22 @@ const listen = (node, id) => {
 };
 const look = (id, from, to) => { Object.assign(view(id), { from, to }); redraw(); };
 
-const paint = (node, { id, stamp, height = 240 }, make) => {
+/* The width is told, not asked for: asking makes the page lay itself out at once. */
+const widths = new ResizeObserver((entries) => { for (const { target, contentRect } of entries) target.__width = Math.floor(contentRect.width); redraw(); });
+const placed = (node, height) => {
   node.style.height = `${height}px`;
+  node.__width = node.clientWidth;
+  widths.observe(node);
+};
+
+const paint = (node, { id, stamp, height = 240 }, make) => {
+  if (node.__width === undefined) placed(node, height);
   if (!Plotly) { if (!problem) load(); node.textContent = problem || "The picture is on its way."; return; }
-  const v = view(id), width = node.clientWidth;
+  const v = view(id), width = node.__width;
   const mark = `${stamp} ${theme()} ${width} ${height} ${v.from} ${v.to} ${[...v.hidden]}`;
   if (!width || node.__mark === mark) return;
   const first = node.__mark === undefined;
+  node.style.height = `${height}px`;
   node.__mark = mark;
   const spec = v.stamp === stamp && v.made ? v.made : make();
   Object.assign(v, { made: spec, stamp });

@@ -44,10 +44,11 @@ const setProp = (node, name, value, props = {}) => {
   else node.setAttribute(name, value);
 };
 
+/* Marks a change for a moment, in one step back: a fading colour would keep the page painting all the time. */
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 const flash = (node) => {
-  node.classList.remove("chg");
-  void node.offsetWidth; // starts the animation anew
-  node.classList.add("chg");
+  if (still.matches || node.__flash?.playState === "running") return;
+  node.__flash = node.animate([{ background: "var(--changed)" }, { background: "transparent" }], { duration: 700, easing: "steps(1, end)" });
 };
 
 const update = (node, wanted) => {

@@ -3,6 +3,8 @@
 import { h } from "./dom.js";
 
 const NONE = "–";
+// made once: each is a table of a language and a zone
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" }), DAY = new Intl.DateTimeFormat("sv-SE");
 
 /** "-1234567.50" → "−1,234,567.50"; what is no plain number stays as it is. */
 export const group = (text, signed = false) => {
@@ -91,15 +93,22 @@ export const age = (seconds) => {
 /** Seconds from one ISO time to another. */
 export const between = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
 
+/* The parts of a time in words, kept: most of the page's times are those of the draw before. */
+const read = new Map();
+const parts = (iso) => {
+  if (!read.has(iso)) {
+    if (read.size > 2000) read.clear();
+    const time = new Date(iso);
+    read.set(iso, { clock: CLOCK.format(time), day: DAY.format(time), utc: `${time.toISOString().slice(0, 19).replace("T", " ")} UTC` });
+  }
+  return read.get(iso);
+};
+
 /** A time in the operator's zone; UTC on hover; with its date unless that is the date of *now*. */
-export const when = (iso, now = iso, { seconds = true } = {}) => {
+export const when = (iso, now = iso) => {
   if (!iso) return h("span", { class: "none" }, NONE);
-  const time = new Date(iso);
-  const clock = time.toLocaleTimeString("en-GB", seconds ? {} : { hour: "2-digit", minute: "2-digit" });
-  const day = time.toLocaleDateString("sv-SE");
-  const other = day !== new Date(now).toLocaleDateString("sv-SE");
-  const utc = `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-  return h("time", { datetime: iso, title: utc }, other ? `${day} ${clock}` : clock);
+  const { clock, day, utc } = parts(iso);
+  return h("time", { datetime: iso, title: utc }, now === iso || day === parts(now).day ? clock : `${day} ${clock}`);
 };
 
 /** A parameter's name in words. */
