@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 
-__all__ = ["amount", "figure", "when"]
+__all__ = ["amount", "figure", "when", "worth"]
 
 _SHOWN = Context(prec=10)
 
@@ -30,6 +30,11 @@ def figure(value: Decimal | float | None, *, places: int | None = None) -> str |
     if places is not None:
         return f"{exact.quantize(Decimal(1).scaleb(-places), context=Context(prec=40)):f}"
     return amount(_SHOWN.plus(exact))
+
+
+def worth(value: Decimal | float | None, currency: str) -> str | None:
+    """Money as people read it: to two decimals, interest a year (`ETH%`, see `ilp.tickers`) to eight; None stays None."""
+    return figure(value, places=8 if currency.endswith("%") else 2)
 
 
 def when(time: datetime | None) -> str | None:

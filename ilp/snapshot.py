@@ -16,7 +16,7 @@ from clients.rates_arithmetic import Said
 from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.report import pnl_section
 from ilp.bookkeeping import told_balances
-from ilp.figures import amount, figure, when
+from ilp.figures import amount, figure, when, worth
 from ilp.insight import move_words
 from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, TransferEntry, TransferState
 from ilp.metrics import Metrics
@@ -80,7 +80,7 @@ def trader_section(
         "exposure": {
             layout.base: {
                 "quantity": amount(exposure.quantity),
-                "value": figure(exposure.value, places=2),
+                "value": worth(exposure.value, layout.numeraire),
                 "limit": amount(exposure.limit),
                 "since": when(exposure.since),
                 "reason": exposure.reason or None,
@@ -122,11 +122,11 @@ def quotes_section(
     layout: Layout, statuses: Iterable[QuoteStatus], mark: Decimal | None
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Both sides of the quote; *mark* is the value of one unit of the target's currency in numeraire."""
-    sides = {_SIDES[status.side]: _quote(status, mark) for status in statuses}
+    sides = {_SIDES[status.side]: _quote(status, mark, layout.numeraire) for status in statuses}
     return {layout.target.venue: {layout.target.ticker: sides}}
 
 
-def _quote(status: QuoteStatus, mark: Decimal | None) -> dict[str, Any]:
+def _quote(status: QuoteStatus, mark: Decimal | None, numeraire: str) -> dict[str, Any]:
     resting = status.resting > 0
     band = status.band
     return {
@@ -137,7 +137,7 @@ def _quote(status: QuoteStatus, mark: Decimal | None) -> dict[str, Any]:
         "reservation": figure(status.reservation),
         "hedge": figure(status.hedge),
         "band": None if band is None else [figure(band[0]), figure(band[1])],
-        "edge": None if status.edge is None or mark is None else figure(status.edge * mark, places=2),
+        "edge": None if status.edge is None or mark is None else worth(status.edge * mark, numeraire),
         "reason": None if resting else status.reason,
     }
 
@@ -441,11 +441,11 @@ def valuation_section(optimum: Optimum | None, at: Any, solve_ms: float | None) 
 
 def _column(pool: Pool, column: Column) -> dict[str, Any]:
     return {
-        "value": figure(column.value, places=2),
-        "cash": figure(column.cash, places=2),
-        "costs": figure(column.costs, places=2),
-        "risk": figure(column.risk, places=2),
-        "deviation": figure(column.deviation, places=2),
+        "value": worth(column.value, pool.numeraire),
+        "cash": worth(column.cash, pool.numeraire),
+        "costs": worth(column.costs, pool.numeraire),
+        "risk": worth(column.risk, pool.numeraire),
+        "deviation": worth(column.deviation, pool.numeraire),
         "moves": [
             {
                 "move": move.move,

@@ -12,7 +12,7 @@ from typing import Any
 from ilp.accounts.books import EXPOSED, Books, Result
 from ilp.accounts.postings import Account, Term
 from ilp.accounts.units import FINE, amount_of, fixed
-from ilp.figures import amount, figure, when
+from ilp.figures import amount, figure, when, worth
 from ilp.journal.entries import BookingEntry, FillEntry, HedgeEntry
 
 __all__ = ["bookings_csv", "pairs_csv", "pnl_section"]
@@ -48,23 +48,23 @@ def pnl_section(
     return {
         "opened": when(books.opened),
         "numeraire": books.numeraire,
-        "equity": figure(amount_of(fine // FINE), places=2),
+        "equity": worth(amount_of(fine // FINE), books.numeraire),
         "identity": books.fault() or None,
-        "today": _result(today),
-        "week": _result(week),
-        "since": _result(books.total(marks)),
-        "days": [{"day": day.isoformat(), **_result(books.days[day])} for day in days],
-        "loss": {"today": figure(loss, places=2), "limit": amount(limit)},
+        "today": _result(today, books.numeraire),
+        "week": _result(week, books.numeraire),
+        "since": _result(books.total(marks), books.numeraire),
+        "days": [{"day": day.isoformat(), **_result(books.days[day], books.numeraire)} for day in days],
+        "loss": {"today": worth(loss, books.numeraire), "limit": amount(limit)},
         "differences": _differences(books, venues),
     }
 
 
-def _result(result: Result) -> dict[str, str | None]:
+def _result(result: Result, numeraire: str) -> dict[str, str | None]:
     """Each term, what trading earned of its own, and the change of equity."""
-    terms = {name: figure(amount_of(result.term(name)), places=2) for name in (*_NAMES, EXPOSED)}
-    whole = figure(amount_of(result.total // FINE), places=2)
+    terms = {name: worth(amount_of(result.term(name)), numeraire) for name in (*_NAMES, EXPOSED)}
+    whole = worth(amount_of(result.total // FINE), numeraire)
     rounding = amount(Decimal(result.rounding).scaleb(-20))
-    return {**terms, "rounding": rounding, "trading": figure(amount_of(result.own), places=2), "equity change": whole}
+    return {**terms, "rounding": rounding, "trading": worth(amount_of(result.own), numeraire), "equity change": whole}
 
 
 def _differences(books: Books, venues: Mapping[Account, Decimal]) -> list[dict[str, str | None]]:

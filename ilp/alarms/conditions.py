@@ -9,7 +9,7 @@ from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.units import amount_of
 from ilp.alarms.notices import Condition, Severity
 from ilp.bookkeeping import told_balances
-from ilp.figures import amount, figure
+from ilp.figures import amount, worth
 from ilp.journal.entries import OrderState, TransferState
 from ilp.trading.machine import State
 from ilp.trading.trader import Trader
@@ -80,7 +80,7 @@ def _loss(books: AccountedJournal, trader: Trader, step: Decimal) -> Iterator[Co
         return
     reached = int(loss / (limit * step))
     if reached:
-        what = f"{figure(loss, places=2)} lost today; trading halts at {amount(limit)}"
+        what = f"{worth(loss, trader.layout.numeraire)} lost today; trading halts at {amount(limit)}"
         day = trader.clock.now().date()
         yield Condition(f"loss {day} {reached}", "loss", W if reached * step < 1 else C, what)
 
