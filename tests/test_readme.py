@@ -62,6 +62,7 @@ class ExampleTests(SynchronousTestCase):
             for name in (
                 "ILP_SOURCE_USER",
                 "ILP_SOURCE_PASSWORD",
+                "ILP_INFINITY_KEY",
                 "ILP_KRAKEN_KEY",
                 "ILP_KRAKEN_SECRET",
                 "ILP_BITSO_KEY",
