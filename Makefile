@@ -6,7 +6,7 @@ INFINITY_PYTHON ?= $(PYTHON)
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot demo-kraken test check accept cover faults mutate-config kill conformance-bitmex conformance-infinity lock clean
+.PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot demo-kraken demo-infinity test check accept cover faults mutate-config kill conformance-bitmex conformance-infinity lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
@@ -46,6 +46,9 @@ demo-bitmex-spot: $(VENV)/.run ## the same with BitMEX's spot pair
 
 demo-kraken: $(VENV)/.ccxt ## pesos for Kraken's bitcoin: simulated venues, one of them through the bridge to ccxt
 	$(RUN) ilp.py --config ilp_example_config/kraken-bitso-demo.ini
+
+demo-infinity: $(VENV)/.run ## rates: one fixed rate of ETH quoted against another on a simulated Infinity
+	$(RUN) ilp.py --config ilp_example_config/infinity-demo.ini
 
 test: $(VENV)/.test ## run all tests; ends with `N passed, N failed`
 	$(RUN) -m tests.tools.run

@@ -273,7 +273,7 @@ def _infinity(reactor: Any, settings: Settings | None, port: int, end: Callable[
     async def start() -> _Running:
         trading = {"ETH": Decimal(100), "WBTC": Decimal(5), "USDT": Decimal(200_000), "USDC": Decimal(200_000)}
         users = [InfinityUser(name, trading, {"ETH": Decimal(10)}) for name in ("alice", "bob")]
-        wishes = Appetite(every=15.0, least=Decimal("0.05"), most=Decimal(1))
+        wishes = Appetite(every=15.0, least=Decimal("0.05"), most=Decimal(1), tolerance=Decimal("0.1"))
         world = InfinityWorld(_clock(reactor, settings), users, customers=wishes)
         await world.begin(port, end)
         return _InfinityWorld(world)

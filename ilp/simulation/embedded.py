@@ -2,7 +2,8 @@
 
 Makes the scenario out of the daemon's own settings: the fees that it expects are the fees that it is charged.  Where the
 source is BitMEX one is begun beside the world, on its clock and its bank, at the price of the world's source.  Where both
-venues speak Kraken's protocol there is no such world: see `ilp.simulation.embedded_kraken`.
+venues speak Kraken's protocol there is no such world: see `ilp.simulation.embedded_kraken`; nor where both are Infinity's
+(`ilp.simulation.embedded_infinity`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ilp.settings import Simulation as Plan
 from ilp.simulation.bank import Route
 from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
 from ilp.simulation.contracts import Currency
+from ilp.simulation.embedded_infinity import EmbeddedInfinity, speaks_infinity
 from ilp.simulation.embedded_kraken import CannotEmbed, EmbeddedKraken, speaks_kraken
 from ilp.simulation.rates import RateServer
 from ilp.simulation.scenario import INSIDERS, USD, Scenario, User, demo
@@ -77,8 +79,12 @@ def _in_one_currency(scenario: Scenario, quote: str, delay: float) -> Scenario:
     return evolve(scenario, venues=venues, routes=(coins, travel))
 
 
-def embed(settings: Settings, clock: WorldClock) -> Deferred[Embedded] | Deferred[EmbeddedKraken]:
+def embed(
+    settings: Settings, clock: WorldClock
+) -> Deferred[Embedded] | Deferred[EmbeddedKraken] | Deferred[EmbeddedInfinity]:
     """Start whatever *settings* call embedded."""
+    if all(speaks_infinity(settings.connections[role]) for role in ("source", "target")):
+        return EmbeddedInfinity.begin(settings, clock)
     if all(speaks_kraken(settings.connections[role]) for role in ("source", "target")):
         return EmbeddedKraken.begin(settings, clock)
     return Embedded.begin(settings, clock)
@@ -107,8 +113,11 @@ class Embedded:
         if settings.simulation is None:
             raise ValueError(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
         for role, connection in settings.connections.items():
-            if speaks_kraken(connection):
-                raise CannotEmbed(f"{settings.file}: a simulated Kraken as {role} needs the other venue to be one, too")
+            for name, speaks in (("Kraken", speaks_kraken), ("Infinity", speaks_infinity)):
+                if speaks(connection):
+                    raise CannotEmbed(
+                        f"{settings.file}: a simulated {name} as {role} needs the other venue to be one, too"
+                    )
         world = World(scenario_of(settings, settings.simulation), clock)
         found = cls(world, await serve(world), RateServer(clock))
         try:

@@ -2,7 +2,7 @@
 
 The floating rate of a token goes back to its mean and is pushed by chance: `db = pull · (mean − b) · dt + noise · √dt · N`,
 in steps of `STEP_S` world seconds.  The rate until a date T years away is fair at `b + premium · T / (T + ¼)`.  Customers
-borrow or lend at random times at the best price.  Every part draws from its own stream.
+borrow or lend at random times, at the best rate if it is not too far from fair.  Every part draws from its own stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from decimal import Decimal
 from math import exp, sqrt
 from random import Random
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.interfaces import IDelayedCall
 
 from clients.exchange import Period, Side
@@ -32,7 +32,8 @@ MAKER, CUSTOMERS = "house-maker", "customers"
 STEP_S = 20.0
 _YEAR_S = 365 * 86_400.0
 _MICROSECOND = timedelta(microseconds=1)
-_SPOT_SHARE = 0.5  # of the customers want the floating rate
+_FAVOUR = 0.5  # the share of wishes that are for a favourite market, or for a floating one where there is none
+_BOOK = Ladder(8, Decimal("0.015"), Decimal("0.01"), Decimal(1), Decimal("0.5"))
 
 
 @frozen
@@ -87,6 +88,8 @@ class RateDriver:
     """All markets of one venue.
 
     :param customers: who trade at random; None for nobody.  `least` and `most` are shares of a level's size.
+    :param ladders: the shape of the house's books by instrument, sizes as shares of the token's usual one.
+    :param favourites: instruments that half of the customers want; floating ones where none is named.
     :ivar rates: the floating rate of each token now.
     """
 
@@ -94,6 +97,8 @@ class RateDriver:
     clock: WorldClock
     seed: str
     customers: Appetite | None = None
+    ladders: Mapping[str, Ladder] = field(factory=dict)
+    favourites: tuple[str, ...] = ()
     rates: dict[str, float] = field(init=False, factory=dict)
     makers: dict[str, HouseMaker] = field(init=False, factory=dict)
     _calls: dict[str, IDelayedCall] = field(init=False, factory=dict)
@@ -140,10 +145,10 @@ class RateDriver:
         for name, market in markets.items():
             maker = self.makers.get(name)
             if maker is None:
-                ladder = Ladder(8, Decimal("0.015"), Decimal("0.01"), shape.size, Decimal("0.5"))
-                maker = self.makers[name] = HouseMaker(
-                    self.core, MAKER, name, ladder, Random(f"{self.seed}/{name}/maker")
-                )
+                ladder = self.ladders.get(name, _BOOK)
+                ladder = evolve(ladder, size=ladder.size * shape.size)
+                draw = Random(f"{self.seed}/{name}/maker")
+                maker = self.makers[name] = HouseMaker(self.core, MAKER, name, ladder, draw)
             maker.follow(_wire(market, _fair(shape, self.rates[code], _years(market, now))))
 
     # ------------------------------------------------------------------------------------------------- customers
@@ -156,19 +161,32 @@ class RateDriver:
         self._await_wish()
         draw, appetite = self._wishes, self.customers
         assert appetite is not None  # nobody else has wishes
-        code = draw.choice(list(self.rates))
-        markets = self.core.markets(code)
-        market = markets[0] if draw.random() < _SPOT_SHARE else draw.choice(markets)
+        market = self._wished(draw)
+        shape = RATES[market.token.code]
         side = Side.BUY if draw.random() < appetite.buys else Side.SELL
+        lots = int(
+            float(shape.size) * draw.uniform(float(appetite.least), float(appetite.most)) * market.base.denominator
+        )
+        lots -= lots % market.lot
         book = self.core.book(market.ticker)
         rows = book.asks if side is Side.BUY else book.bids
-        share = draw.uniform(float(appetite.least), float(appetite.most))
-        lots = int(float(RATES[code].size) * share * market.base.denominator / market.lot)
-        if rows and lots * market.lot >= market.min_quantity:
+        fair = _fair(shape, self.rates[market.token.code], _years(market, self.core.now()))
+        away = float(appetite.tolerance) * (1 if side is Side.BUY else -1)
+        worst = _wire(market, fair * (1 + away))
+        good = bool(rows) and (rows[0][0] <= worst if side is Side.BUY else rows[0][0] >= worst)
+        if good and lots >= market.min_quantity:
             try:
-                self.core.place(CUSTOMERS, market.ticker, side, rows[0][0], lots * market.lot, immediate=True)
+                self.core.place(CUSTOMERS, market.ticker, side, rows[0][0], lots, immediate=True)
             except Rejection:
                 return  # the market closed in this moment, or the account is short of the token
+
+    def _wished(self, draw: Random) -> RateMarket:
+        """What the next customer wants to trade."""
+        favourites = [market for market in self.core.markets() if market.ticker in self.favourites]
+        if favourites and draw.random() < _FAVOUR:
+            return draw.choice(favourites)
+        markets = self.core.markets(draw.choice(list(self.rates)))
+        return markets[0] if draw.random() < _FAVOUR else draw.choice(markets)
 
 
 # ------------------------------------------------------------------------------------------------------------- history

@@ -20,6 +20,7 @@ from ilp.simulation.infinity.drivers import CUSTOMERS, MAKER, RATES, RateDriver,
 from ilp.simulation.infinity.listings import traded_tokens
 from ilp.simulation.infinity.rates_core import RateCore
 from ilp.simulation.infinity.server import InfinityVenue
+from ilp.simulation.maker import Ladder
 from ilp.simulation.simulated_world import World
 from ilp.simulation.standing import Standing
 from ilp.simulation.takers import Appetite
@@ -51,6 +52,8 @@ class InfinityWorld(Standing):
     :param clock: the world's; share it with other venues of the same world.
     :param bank: what carries money between venues; none: a withdrawal has left after a minute of the world.
     :param customers: who trade at random; None for nobody.  `least` and `most` are shares of what rests at a level.
+    :param ladders: the shape of the house's books where it is not the usual one, by instrument; see `RateDriver`.
+    :param favourites: instruments that half of the customers want.
     :param rates: floating rates at the beginning, by token; the means of `drivers.RATES` where none is given.
     """
 
@@ -64,6 +67,8 @@ class InfinityWorld(Standing):
         bank: Bank | None = None,
         customers: Appetite | None = None,
         rates: Mapping[str, Decimal] | None = None,
+        ladders: Mapping[str, Ladder] | None = None,
+        favourites: tuple[str, ...] = (),
     ) -> None:
         self.clock, self.seed = clock, seed
         means = {code: Decimal(str(shape.mean)) for code, shape in RATES.items()}
@@ -81,7 +86,7 @@ class InfinityWorld(Standing):
             for token in traded_tokens():
                 self.core.endow(house, token.code, token.currency.units(_PLENTY))
         invent_history(self.core, f"{seed}/{name}")
-        self.driver = RateDriver(self.core, clock, f"{seed}/{name}", customers)
+        self.driver = RateDriver(self.core, clock, f"{seed}/{name}", customers, ladders or {}, favourites)
 
     @classmethod
     def beside(cls, world: World, users: Iterable[InfinityUser], **options: Any) -> InfinityWorld:

@@ -26,7 +26,7 @@ from tests.simulation.infinity.talk import Http
 from tests.simulation.infinity.world import START
 
 ROOT = Path(__file__).resolve().parents[3]
-WISHES = Appetite(every=15.0, least=Decimal("0.05"), most=Decimal(1))
+WISHES = Appetite(every=15.0, least=Decimal("0.05"), most=Decimal(1), tolerance=Decimal("0.1"))
 DAY = timedelta(days=1)
 
 
