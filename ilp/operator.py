@@ -104,8 +104,10 @@ class Console(Protocol):
     def hedge(self, user: str) -> Deferred[Document]:
         """Close the open exposure now."""
 
-    def cancel(self, user: str, venue: str, id: str | None, side: str | None) -> Deferred[Document]:
-        """Cancel one order, one side, or (neither given) every own order at a venue."""
+    def cancel(
+        self, user: str, venue: str, id: str | None, side: str | None, ticker: str | None = None
+    ) -> Deferred[Document]:
+        """Cancel one order, one side, or (neither given) every own order at a venue, of one pair or of all."""
 
     def pool(self) -> Document:
         """The present pool as `solve` reads it; `Declined(503)` while there is none."""
@@ -290,7 +292,9 @@ class Operator:
 
         return Deferred.fromCoroutine(hedge())
 
-    def cancel(self, user: str, venue: str, id: str | None, side: str | None) -> Deferred[Document]:
+    def cancel(
+        self, user: str, venue: str, id: str | None, side: str | None, ticker: str | None = None
+    ) -> Deferred[Document]:
         """See `Console`."""
 
         async def cancel() -> Document:
@@ -299,12 +303,21 @@ class Operator:
                 raise _invalid("venue", f"must be {known}; {venue!r} is not")
             if side not in (None, "BUY", "SELL"):
                 raise _invalid("side", f"must be BUY or SELL; {side!r} is not")
+            traded = [pair.ticker for pair in self.trader.layout.at(venue)]
+            if ticker not in (None, *traded):
+                raise _invalid("ticker", f"must be {' or '.join(traded)}; {ticker!r} is not")
             with_side = None if side is None else Side(side)
-            meant = [o for o in self.trader.desk.live(venue, side=with_side) if id in (None, o.order_id, o.key)]
+            meant = [o for o in self.trader.desk.live(venue, ticker, with_side) if id in (None, o.order_id, o.key)]
             words = orders_in_words(meant)  # before the act: afterwards they may be gone
-            cancelled = _or_declined(lambda: self.trader.cancel(venue, user, id, with_side))
+            cancelled = _or_declined(lambda: self.trader.cancel(venue, user, id, with_side, ticker))
             which = f"order {id}" if id else f"{'bids' if side == 'BUY' else 'asks'}" if side else "all orders"
-            self._acts.note(user, "cancel", f"{which} on {venue}", words, f"a cancel of {cancelled} was asked for")
+            self._acts.note(
+                user,
+                "cancel",
+                f"{which}{f' of {ticker}' if ticker else ''} on {venue}",
+                words,
+                f"a cancel of {cancelled} was asked for",
+            )
             return {"cancelled": cancelled}
 
         return Deferred.fromCoroutine(cancel())

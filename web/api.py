@@ -133,7 +133,8 @@ class Api:
     async def cancel(self, user: str, body: bytes) -> Document:
         """Cancel one order, a side, or all of a venue."""
         form = parse(body, Cancel)
-        return await self.console.cancel(user, form.venue, form.id, form.side)
+        of_pair = () if form.ticker is None else (form.ticker,)
+        return await self.console.cancel(user, form.venue, form.id, form.side, *of_pair)
 
 
 def _asked(read: Callable[[], Document]) -> Document:

@@ -95,12 +95,13 @@ class Pause(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Cancel(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One order (`id`), one `side`, or `all` own orders of a venue."""
+    """One order (`id`), one `side`, or `all` own orders of a venue, of one pair where a `ticker` is given."""
 
     venue: Name
     id: Name | None = None
     side: Literal["BUY", "SELL"] | None = None
     all: bool = False
+    ticker: Name | None = None
 
     def __post_init__(self) -> None:
         if (self.id is not None) + (self.side is not None) + self.all != 1:

@@ -63,10 +63,11 @@ class Audit:
         return len(left)
 
     async def _cancel_records(self, client: Reader, records: list[Order]) -> None:
-        """Take orders off the book by the venue's ids; all at once where everything there is ours and the venue can."""
+        """Take orders off the book by the venue's ids; pair by pair where everything there is ours and the venue can."""
         if "client_id" not in client.features:
             try:
-                await client.cancelAllOrders()
+                for ticker in sorted({record["contract"] for record in records}):
+                    await client.cancelAllOrders(ticker)
                 return
             except NotImplementedError:
                 pass  # one by one, then

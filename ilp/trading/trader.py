@@ -346,9 +346,11 @@ class Trader:
         if reason:
             raise Refusal(reason)
 
-    def cancel(self, venue: str, by: str, id: str | None = None, side: Side | None = None) -> int:
-        """Cancel one order, one side, or every own order at a venue; returns how many."""
-        found = [order for order in self.desk.live(venue, side=side) if id in (None, order.order_id, order.key)]
+    def cancel(
+        self, venue: str, by: str, id: str | None = None, side: Side | None = None, ticker: str | None = None
+    ) -> int:
+        """Cancel one order, one side, or every own order at a venue, of one pair or of all; returns how many."""
+        found = [order for order in self.desk.live(venue, ticker, side) if id in (None, order.order_id, order.key)]
         if id is not None and not found:
             raise Refusal(f"{venue} has no live order {id} of ours")
         for order in found:

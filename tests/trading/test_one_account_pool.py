@@ -211,6 +211,22 @@ class OneAccountPool(SynchronousTestCase):
         self.assertEqual(pool.end(), ())
         self.assertEqual(pool.core.open_orders("pool"), [])
 
+    def test_all_orders_of_one_pair_are_cancelled_and_those_of_the_other_are_let_be(self) -> None:
+        pool = self.pool().trading()
+        self.assertEqual(pool.trader.cancel(ACCOUNT, "operator", ticker="BTC/USD"), 0)
+        self.assertEqual(pool.trader.cancel(ACCOUNT, "operator", ticker="BTC/EUR"), 2)
+        pool.end()
+
+    def test_without_client_ids_cancel_all_goes_pair_by_pair(self) -> None:
+        pool = self.pool(frozenset()).trading()
+        tickers: list[str | None] = []
+        cancel_all = pool.client.cancelAllOrders
+        self.patch(pool.client, "cancelAllOrders", lambda ticker=None: (tickers.append(ticker), cancel_all(ticker))[1])
+        pool.trader.halt("tried", "operator")
+        self.assertTrue(pool.until(lambda: pool.core.open_orders("pool") == []))
+        self.assertLessEqual(set(tickers), {"BTC/EUR", "BTC/USD"})
+        pool.end()
+
     def test_there_is_one_dead_mans_switch_for_both_pairs(self) -> None:
         pool = self.pool().trading()
         pool.client.asked.clear()

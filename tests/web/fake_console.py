@@ -169,8 +169,10 @@ class FakeConsole:
     def hedge(self, user: str) -> Deferred[Document]:
         return self._answer(("hedge", user), {"state": self._trader["state"]})
 
-    def cancel(self, user: str, venue: str, id: str | None, side: str | None) -> Deferred[Document]:
-        call = ("cancel", user, venue, id, side)
+    def cancel(
+        self, user: str, venue: str, id: str | None, side: str | None, ticker: str | None = None
+    ) -> Deferred[Document]:
+        call = ("cancel", user, venue, id, side) if ticker is None else ("cancel", user, venue, id, side, ticker)
         if venue not in self.document["state"]["orders"]:
             return self._answer(call, Declined(400, {"errors": [{"field": "venue", "message": f"{venue} is unknown"}]}))
         mine = self.document["state"]["orders"][venue]
