@@ -155,7 +155,8 @@ class Bench:
     def _run(self, rate: float, seed: int) -> Run:
         options = self.options
         market = (f"--jumps-every={options.jumps_every}", f"--fills-every={options.fills_every}")
-        load = (f"--rate={rate}", f"--seconds={options.seconds}", f"--seed={seed}", *["--touch"] * options.touch)
+        books = (*["--touch"] * options.touch, *["--tick"] * options.tick)
+        load = (f"--rate={rate}", f"--seconds={options.seconds}", f"--seed={seed}", *books)
         venues = self._start("reaction_venues", *load, *market)
         endpoints = _answer(venues)
         config, report = self.folder / f"{rate:g}-{seed}.ini", self.folder / f"{rate:g}-{seed}.json"
@@ -318,6 +319,9 @@ def main() -> None:
     parser.add_argument("--jumps-every", type=float, default=0.5, help="mean seconds between two adverse jumps")
     parser.add_argument("--fills-every", type=float, default=0.8, help="mean seconds between two fills")
     parser.add_argument("--touch", action="store_true", help="every book changes the size at the best price")
+    parser.add_argument(
+        "--tick", action="store_true", help="every book moves a best price by a tick: each needs a decision"
+    )
     parser.add_argument("--reactor", default="default")
     parser.add_argument("--profile", type=Path, help="cProfile of the daemon under load")
     parser.add_argument("--no-page", action="store_true", help="nobody looks at the console meanwhile")

@@ -43,6 +43,7 @@ SIZE = 0.1  # of the pool's quotes, base units
 ENTER, LEAVE, DROP = 15.0, 8.0, 22.0  # edges, dollars
 JUMP = 30.0  # dollars: beyond both ends of the band, so that both quotes have to move
 LEVELS, HALF = 20, 0.5
+CENT = 100  # on the source's wire
 SOURCE = pair("BTC/USD", BTC, USD, D("0.01"), D("0.01"), D("0.0005"))
 TARGET = pair("BTC/HUF", BTC, HUF, D("0.01"), D("1"), D("0.0005"))
 SETTLED = 0.15  # seconds that both quotes rest before something happens to them
@@ -92,6 +93,7 @@ class Market:
     jumps_every: float
     fills_every: float
     touch: bool
+    tick: bool
     clock: WorldClock = field(factory=lambda: WorldClock(reactor))
     source: Watched = field(init=False)
     target: Watched = field(init=False)
@@ -183,10 +185,14 @@ class Market:
     def publish(self) -> None:
         """One more book of the source: a size changed, now and then the price a little."""
         book = self._template
-        row = 0 if self.touch else self.random.randrange(LEVELS)
+        row = 0 if self.touch or self.tick else self.random.randrange(LEVELS)
         side = "bids" if self.random.random() < 0.5 else "asks"
         rows = list(getattr(book, side))
-        rows[row] = rows[row][0], self.random.randrange(500, 3000) * 10**5
+        price = rows[row][0]
+        if self.tick:  # to and fro between the best price of the ladder and a cent behind it
+            best = _cents(self.mid + (HALF if side == "asks" else -HALF))
+            price = best if price != best else best + (CENT if side == "asks" else -CENT)
+        rows[row] = price, self.random.randrange(500, 3000) * 10**5
         book = self._template = evolve(book, **{side: tuple(rows)})
         self.source.feeds.published["BTC/USD"] = book
         document = book_document(book, self.random)
@@ -331,7 +337,7 @@ class Parent(LineReceiver):
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.market = Market(
-            options.rate, Random(options.seed), options.jumps_every, options.fills_every, options.touch
+            options.rate, Random(options.seed), options.jumps_every, options.fills_every, options.touch, options.tick
         )
         self._began = perf_counter()
         self._rate = 20.0
@@ -395,6 +401,7 @@ def main() -> None:
     parser.add_argument("--jumps-every", type=float, default=0.5, help="mean seconds between two adverse jumps")
     parser.add_argument("--fills-every", type=float, default=0.8, help="mean seconds between two fills")
     parser.add_argument("--touch", action="store_true", help="every book changes the size at the best price")
+    parser.add_argument("--tick", action="store_true", help="every book moves a best price by a tick")
     StandardIO(Parent(parser.parse_args()))
     reactor.run()
 

@@ -86,7 +86,9 @@ class Loop:
     def unmoved(self, before: Book) -> bool:
         """Whether the source's book differs from *before* only where no quote's hedge, no mark and no reason comes from."""
         floor = self.floor
-        return self._sound and same_front(before, floor.book(floor.layout.source), floor.parameters.quote_size)
+        if not self._sound or self.hedger.closable():  # a hedge may wait for any depth
+            return False
+        return same_front(before, floor.book(floor.layout.source), floor.parameters.quote_size)
 
     def hedge_now(self, by: Leave) -> str:
         """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""

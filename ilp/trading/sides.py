@@ -31,11 +31,14 @@ def _same(one: Iterable[BookRow], other: Iterable[BookRow], quantity: Decimal) -
     if one is other:
         return False  # a client that changes its rows in place: nobody can tell what they were
     for a, b in zip(one, other, strict=False):
-        if a["price"] != b["price"] or a["quantity"] != b["quantity"]:
+        if a["price"] != b["price"]:
             return False
-        quantity -= a["quantity"]
-        if quantity <= 0:
-            return True
+        first, second = a["quantity"], b["quantity"]
+        if first >= quantity and second >= quantity:
+            return True  # what a level has beyond it is as far away as the level behind
+        if first != second:
+            return False
+        quantity -= first
     return False
 
 

@@ -11,6 +11,7 @@ from twisted.trial import unittest
 from clients.exchange import Side
 from ilp.trading.gate import OrderRequest
 from ilp.trading.layout import Pair
+from ilp.trading.pauses import Pause
 from ilp.trading.strategy import LiquidityPool, Optimum
 from ilp.trading.view import View
 from tests.trading.world import BTC, PARAMETERS, USD, World, settings
@@ -57,6 +58,19 @@ class UnmovedTests(unittest.SynchronousTestCase):
 
     def test_a_change_at_the_front_does(self) -> None:
         self.assertGreater(self.turns(lambda: self.bid("250")), 0)
+
+    def test_a_size_at_the_front_that_still_suffices_does_not(self) -> None:
+        def more() -> None:
+            self.world.source_core.place("others", "BTC/USD", Side.BUY, USD.units(self.world.bid), BTC.units(D(1)))
+
+        self.assertEqual(self.turns(more), 0)
+
+    def test_while_something_is_to_be_hedged_every_book_is_looked_at(self) -> None:
+        self.world.trader.pause(Pause.HEDGES, True, "operator")
+        self.world.take(Side.SELL)
+        self.world.advance(0.5)
+        self.assertNotEqual(self.world.trader.loop.hedger.closable(), 0)
+        self.assertGreater(self.turns(lambda: self.bid("240")), 0)
 
     def test_a_change_further_back_does_where_the_front_is_thin(self) -> None:
         self.world.show_source(D("249.9"), D("250.1"), size="0.03")

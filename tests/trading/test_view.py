@@ -211,6 +211,10 @@ class BookTests(SynchronousTestCase):
         bids[1] = {"price": D(65), "quantity": D(1)}
         self.assertTrue(same_front(self.BOOK, other, D("0.1")))
         bids[0] = {"price": D(67), "quantity": D("0.2")}
+        self.assertTrue(same_front(self.BOOK, other, D("0.1")))  # there is enough at that price still
+        bids[0] = {"price": D(67), "quantity": D("0.09")}
+        self.assertFalse(same_front(self.BOOK, other, D("0.1")))
+        bids[0] = {"price": D("67.5"), "quantity": D("0.3")}
         self.assertFalse(same_front(self.BOOK, other, D("0.1")))
 
 
