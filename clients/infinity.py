@@ -136,10 +136,10 @@ class Infinity(VenueClient[Live]):
         http, self._pool = persistent_client(reactor, choices.deadline)
         self._budget = Budget(reactor, choices.rate, choices.burst, choices.kept)
         self._http = Http(name, self._hosts.rest, http, reactor, self._budget, choices.deadline, self._redactor)
-        self._markets = Markets()
+        self._markets = Markets(choices.names)
         self.api = Calls(self._http, self._markets, now)
         self._lists = Lists(self.api, self._markets)
-        self._account = Account()
+        self._account = Account(self._markets.name)
         self._login = self._make_login(secret) if secret else None
         self.received = Received(int(choices.queue), self._overflowed)
         for channel in Channel.ALL:

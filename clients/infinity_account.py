@@ -6,7 +6,7 @@ rate.  So a position in a market is the venue's number with the other sign, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -30,8 +30,9 @@ ZERO = Decimal(0)
 class Holding(Position, total=False):
     """A holding with what only this venue has.
 
-    Of a token: `locked` by own orders, `accounts` balance by account; `lent` is of all markets together.  Of a market: `net_lent` as the venue counts, the `rate` of a fixed one, `accrued`
-    interest, `mtm` and `pv` in tokens, and when it matures.
+    Of a token: `locked` by own orders, `accounts` balance by account; `lent` is of all markets together.  Of a market:
+    `net_lent` as the venue counts, the `rate` of a fixed one, `accrued` interest, `mtm` and `pv` in tokens, and when it
+    matures.
     """
 
     locked: Decimal
@@ -151,10 +152,12 @@ class Tracked:
 class Account:
     """Orders by id, orders on their way by client id, money.
 
+    :ivar name_of: what a token is called here, by the venue's code.
     :ivar names: what whoever placed an order called it, by the client id that the venue has; until the order is known.
     :ivar trading, current: ids of the two accounts, as far as the user has them.
     """
 
+    name_of: Callable[[str], str] = str
     orders: dict[str, Tracked] = field(factory=dict)
     provisional: dict[str, Provisional] = field(factory=dict)
     names: dict[str, str] = field(factory=dict)
@@ -254,19 +257,14 @@ class Account:
             known = AccountType.known(account.type)
             name = known.text if isinstance(known, AccountType) else account.name or str(account.account_id)
             for token in account.tokens:
-                one = found.setdefault(
-                    token.code,
-                    Holding(contract=token.code, position=ZERO, available=ZERO, locked=ZERO, accounts={}, lent=ZERO),
-                )
+                one = found.setdefault(code := self.name_of(token.code), _token_holding(code))
                 one["position"] += token.quantity.value
                 one["available"] += token.available.value
                 one["locked"] += token.locked_quantity.value
                 one["accounts"][name] = one["accounts"].get(name, ZERO) + token.quantity.value
         for position in self.positions:
-            code = Instrument.parse(position.instrument_id).token
-            holding = found.setdefault(
-                code, Holding(contract=code, position=ZERO, available=ZERO, locked=ZERO, accounts={}, lent=ZERO)
-            )
+            code = self.name_of(Instrument.parse(position.instrument_id).token)
+            holding = found.setdefault(code, _token_holding(code))
             owed = position.net_positions
             holding["lent"] += position.quantity.value + position.accrued_interest.value if owed is None else owed.value
         return found
@@ -287,6 +285,10 @@ class Account:
             one["maturity"] = None if position.maturity_date is None else moment(position.maturity_date)
             found[id] = one
         return found
+
+
+def _token_holding(code: str) -> Holding:
+    return Holding(contract=code, position=ZERO, available=ZERO, locked=ZERO, accounts={}, lent=ZERO)
 
 
 def _market_holding(id: str, position: Decimal = ZERO) -> Holding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from attrs import define, field, frozen
@@ -90,9 +90,11 @@ class Listed:
 class Markets:
     """Everything listed; filled by each connection.
 
+    :ivar names: what tokens are called here, where that is not the venue's own code.
     :ivar unusable: markets that cannot be read, with the reason.
     """
 
+    names: Mapping[str, str] = field(factory=dict)
     listed: dict[str, Listed] = field(factory=dict)
     tokens: dict[str, Token] = field(factory=dict)
     unusable: dict[str, str] = field(factory=dict)
@@ -105,7 +107,11 @@ class Markets:
                 self.listed[info.instrument_id] = Listed.of(info)
             except ValueError as error:
                 self.unusable[info.instrument_id] = str(error)
-        self.tokens = {token.code: token for token in tokens}
+        self.tokens = {self.name(token.code): token for token in tokens}
+
+    def name(self, code: str) -> str:
+        """What the venue's *code* of a token is called here."""
+        return self.names.get(code, code)
 
     def fault(self, instrument: str, quantity: Quantity, rate: Rate | None) -> str:
         """What is wrong with an order, or nothing; before anything was read, the venue's table of tokens decides."""
@@ -120,11 +126,11 @@ class Markets:
         return found.fault(quantity, rate)
 
     def token_code(self, id: int) -> str:
-        """A token's code by its id; its number as text where nobody knows it."""
-        for token in self.tokens.values():
+        """A token's name by its id; its number as text where nobody knows it."""
+        for name, token in self.tokens.items():
             if token.token_id == id:
-                return token.code
-        return next((token.code for token in TOKENS.values() if token.id == id), str(id))
+                return name
+        return self.name(next((token.code for token in TOKENS.values() if token.id == id), str(id)))
 
     def withdrawal_step(self, token: Token) -> TokenAmount:
         """How finely withdrawals of a token are counted."""

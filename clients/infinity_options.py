@@ -44,12 +44,27 @@ def _instruments(value: object) -> tuple[str, ...]:
     return chosen
 
 
+def _names(value: object) -> dict[str, str]:
+    """`WBTC=BTC, WETH=ETH` as a dict; `ValueError` names what is no such thing, or two tokens of one name."""
+    if isinstance(value, dict):
+        return dict(value)
+    pairs = [word.upper().partition("=") for word in words(value)]
+    for code, _, name in pairs:
+        if not (code.isalnum() and name.isalnum()):
+            raise ValueError(f"names {value!r}: {code!r} has no name; WBTC=BTC is how it is written")
+    found = {code: name for code, _, name in pairs}
+    if len(set(found.values())) < len(pairs):
+        raise ValueError(f"names {value!r}: each token has one name, and each name one token")
+    return found
+
+
 @frozen
 class Options:
     """Further options of `clients.infinity.Infinity`.
 
     :ivar tickers: instruments whose books and trades are followed, with commas: `ETH-SPOT, ETH-2023-12-29`.  Empty: every
         floating market.  Own orders and fills are told of every market.
+    :ivar names: what tokens are called here, `WBTC=BTC, …`: a holding counts under that name.  Instruments keep theirs.
     :ivar chain: id of the Ethereum chain that the login names; 11155111 is Sepolia, the testnet's.
     :ivar withdrawal_chain: the venue's own number of the chain that withdrawals go to; 1 is Ethereum.
     :ivar auto_transfer: whether a withdrawal may first move what the Current account lacks over from Trading.
@@ -67,6 +82,7 @@ class Options:
     """
 
     tickers: tuple[str, ...] = field(default=(), converter=_instruments)
+    names: dict[str, str] = field(factory=dict, converter=_names)
     chain: int = count(11155111)
     withdrawal_chain: int = count(1)
     auto_transfer: bool = flag(False)

@@ -254,6 +254,18 @@ class Holdings(ClientCase):
         self.assertEqual(after["ETH"]["lent"], D(4))  # type: ignore[typeddict-item]
 
     @asynchronous
+    async def test_a_token_counts_under_the_name_that_it_is_given(self) -> None:
+        client, _ = await self.connected(names="WBTC=BTC")
+        await client.placeOrder(FIXED, D("0.5"), D("0.045"), "BUY")
+        held: Any = await client.getPositions()
+        self.assertNotIn("WBTC", held)
+        self.assertEqual((held["BTC"]["position"], held["BTC"]["lent"].quantize(D("0.01"))), (D("5.5"), D("-0.5")))
+        self.assertEqual((await client.getMarkets())["BTC"]["kind"], "cash")
+        rows = await client.getTransactionHistory(self.world.clock.now() - DAY, self.world.clock.now() + DAY)
+        self.assertEqual({row["contract"] for row in rows}, {"ETH", "BTC"})
+        self.assertTrue(await client.requestWithdrawal("ETH", D(1), ALICE))
+
+    @asynchronous
     async def test_buying_borrows_and_the_position_is_long_the_rate(self) -> None:
         client, _ = await self.connected()
         await client.placeOrder(FIXED, D("0.5"), D("0.045"), "BUY")
@@ -634,6 +646,8 @@ class Options(SynchronousTestCase):
         self.refused("is no instrument", tickers="ETH/USD")
         self.refused("sockets 3", sockets="3")
         self.refused("refresh", refresh="0")
+        self.refused("has no name", names="WBTC")
+        self.refused("one name", names="WBTC=BTC, WETH=BTC")
 
     def test_the_websocket_is_beside_the_rest_calls(self) -> None:
         self.assertEqual(Hosts.parse("testnet").socket.url, "wss://api.testnet.infinity.exchange:443/ws")
