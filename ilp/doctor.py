@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from clients.calls import bounded
-from clients.exchange import ExchangeError
+from clients.exchange import ExchangeError, RateLimited
 from clients.redaction import Redactor
 from ilp.settings import Settings
 
@@ -40,7 +41,8 @@ class Finding:
 
     def __str__(self) -> str:
         said = " ".join(self.said.split())
-        return f"{self.verdict:<4}  {self.subject:<18} {said}" + (f". Do: {self.do}" if self.do else "")
+        end = "" if said.endswith((".", "?", "!")) else "."
+        return f"{self.verdict:<4}  {self.subject:<18} {said}" + (f"{end} Do: {self.do}" if self.do else "")
 
 
 class TooSlow(Exception):
@@ -90,6 +92,17 @@ class Chart:
         """*work*, or `TooSlow` after *seconds* (the chart's patience by default)."""
         limit = seconds or self.patience
         return bounded(work, limit, self.reactor, lambda: TooSlow(f"no answer in {limit:g} s"))
+
+    async def asked(self, ask: Callable[[], Deferred[T]]) -> T:
+        """The answer to a question, asked again where a budget of calls says when; `TooSlow` after the chart's patience."""
+        until = self.reactor.seconds() + self.patience
+        while True:
+            try:
+                return await self.within(ask(), max(until - self.reactor.seconds(), 0.1))
+            except RateLimited as error:
+                if self.reactor.seconds() + error.retry_after > until:
+                    raise
+                await deferLater(self.reactor, max(error.retry_after, 0.2))
 
     async def part(self, subject: str, examined: Awaitable[None]) -> None:
         """One part of the examination: what it stumbles over is a finding and ends no other part."""

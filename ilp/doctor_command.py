@@ -206,7 +206,7 @@ class Doctor:
             advice = "give it in [variance_overrides], or another variance_window"
             self.chart.fail(f"variance of {asset}", problem, advice)
         for asset, estimate in variances.estimates.items():
-            self.chart.ok(f"variance of {asset}", f"{estimate.origin}")
+            self.chart.ok(f"variance of {asset}", f"{estimate.value:.4g} from {estimate.origin}")
 
     async def _leave(self) -> None:
         """Close everything, the last first; what hangs or fails is left to the end of the process."""

@@ -48,7 +48,7 @@ def files(chart: Chart, loaded: Loaded) -> None:
         elif not os.access(folder, os.W_OK | os.X_OK):
             chart.fail(name, f"the folder {folder} may not be written to", "let the daemon's user write there")
         else:
-            chart.ok(name, f"{path} can be written")
+            chart.ok(name, f"{path.resolve()} can be written")
 
 
 def _holds_secrets(loaded: Loaded) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.python.reflect import namedAny
 
-from clients.exchange import Book, ExchangeError, Market, NotAuthorised
+from clients.exchange import Book, ExchangeError, Market, NotAuthorised, Refused
 from clients.http import BadAddress, Broken, Requester, exchange
 from ilp.clock import WorldClock
 from ilp.doctor import Chart, TooSlow
@@ -117,11 +118,14 @@ class VenueExamination:
     async def _connected(self, limit: float) -> bool:
         subject = self._account
         try:
-            await self._chart.within(self._venue.connect(), limit)
+            await self._chart.within(self._connect(), limit)
         except NotAuthorised as error:
             self._chart.fail(
                 subject, str(error), f"give the key what it lacks, or correct id and secret in {self._section}"
             )
+            return False
+        except Refused as error:
+            self._chart.fail(subject, str(error), f"correct what it names, in [tickers] or {self._section}")
             return False
         except (ExchangeError, TooSlow) as error:
             why = str(error)
@@ -137,6 +141,24 @@ class VenueExamination:
                 self._chart.note(subject, str(told), "give the key that right if you want what needs it")
         return True
 
+    def _connect(self) -> Deferred[None]:
+        """Fires when connected; fails at once with what the venue refuses, though a client goes on trying then."""
+        done: Deferred[None] = Deferred()
+
+        def ended(result: Any) -> None:
+            self._venue.remove_listener("error", refused)
+            if not done.called:
+                done.callback(result)  # a failure makes it fail
+
+        def refused(error: Exception) -> None:
+            # A right that is not needed is told this way too, and hinders no connection.
+            if isinstance(error, Refused) and not isinstance(error, NotAuthorised) and not done.called:
+                done.errback(error)
+
+        self._venue.on("error", refused)
+        self._venue.connect().addBoth(ended)
+        return done
+
     def _has_account(self) -> bool:
         if "public_only" not in self._venue.features:
             return True
@@ -148,7 +170,7 @@ class VenueExamination:
         subject, lacking = f"{self._account} key", 0
         for words, method, needed in _RIGHTS:
             try:
-                await self._chart.within(self._ask(method))
+                await self._chart.asked(partial(self._ask, method))
             except NotAuthorised as error:
                 lacking += 1
                 tell = self._chart.fail if needed else self._chart.note
@@ -168,7 +190,7 @@ class VenueExamination:
     async def _permissions(self, subject: str) -> int:
         """What the venue itself says that the account may do, where it has words for it; how much is lacking."""
         try:
-            may = await self._chart.within(self._venue.getPermissions())
+            may = await self._chart.asked(lambda: self._venue.getPermissions())
         except (AttributeError, NotImplementedError):
             return 0
         lacking = [word for word in ("trade", "withdraw", "deposit") if not getattr(may, word, True)]
@@ -210,7 +232,7 @@ class VenueExamination:
     async def _their_time(self) -> datetime | None:
         """What the client can ask for, else what the web server at the venue's address stamps its answers with."""
         try:
-            told: datetime = await self._chart.within(self._venue.getServerTime())
+            told: datetime = await self._chart.asked(lambda: self._venue.getServerTime())
             return told
         except (AttributeError, NotImplementedError):
             pass
@@ -228,7 +250,7 @@ class VenueExamination:
     # --------------------------------------------------------------------------------------------------- the market
 
     async def _market(self) -> None:
-        self.markets = await self._chart.within(self._venue.getMarkets())
+        self.markets = await self._chart.asked(self._venue.getMarkets)
         for role in self._roles:
             await self._pair(role, self._settings.tickers[role])
 
@@ -242,7 +264,7 @@ class VenueExamination:
                 subject, f"does not list {ticker}; it lists {known or 'nothing'}", f"correct [tickers] {role}"
             )
             return
-        book = self.books[ticker] = await self._chart.within(self._venue.getOrderBook(ticker))
+        book = self.books[ticker] = await self._chart.asked(lambda: self._venue.getOrderBook(ticker))
         price = mid(book)
         best = f"{book['bids'][0]['price']} / {book['asks'][0]['price']}" if price is not None else "a side is empty"
         if price is None and role == "source":
@@ -278,7 +300,7 @@ class VenueExamination:
     # ---------------------------------------------------------------------------------------------------- the money
 
     async def _balances(self) -> None:
-        positions = await self._chart.within(self._venue.getPositions())
+        positions = await self._chart.asked(self._venue.getPositions)
         assets = dict.fromkeys(asset for role in self._roles for asset in self._settings.tickers[role].split("/"))
         held = {asset: positions[asset]["position"] if asset in positions else Decimal(0) for asset in assets}
         said = ", ".join(f"{amount.normalize():f} {asset}" for asset, amount in held.items())
@@ -288,7 +310,7 @@ class VenueExamination:
             self._chart.note(f"{self._account} balances", f"{said}: {need}", "send it there")
         else:
             self._chart.ok(f"{self._account} balances", said)
-        resting = await self._chart.within(self._venue.getOpenOrders())
+        resting = await self._chart.asked(self._venue.getOpenOrders)
         if resting:
             said = f"{len(resting)} rest there now; the daemon takes them for its own and cancels them when it starts"
             self._chart.note(f"{self._account} orders", said, "give the daemon an account of its own")
@@ -317,7 +339,7 @@ class VenueExamination:
     async def _own_address(self, subject: str, base: str) -> None:
         list_it = f"list one as `{self._roles[0]} {base} ADDRESS` in [transfers] addresses"
         try:
-            address: str = await self._chart.within(self._venue.getCurrentAddress(base))
+            address: str = await self._chart.asked(lambda: self._venue.getCurrentAddress(base))
         except NotImplementedError:
             self._chart.note(subject, f"the venue tells none for {base}: transfers to it wait for you", list_it)
         except (ExchangeError, TooSlow) as error:
