@@ -1,0 +1,249 @@
+"""Pools with simulated Infinity: one market of rates quoted against another, and a holding beside a pool of prices."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+from twisted.internet import reactor
+
+from clients.exchange import Side
+from ilp.pool.document import Trade
+from ilp.settings_file import load
+from ilp.settings_reader import ConfigurationError
+from ilp.trading.rates import RateQuotes
+from ilp.trading.strategy import LiquidityPool
+from ilp.trading.view import pool_of
+from tests.configurations import written
+from tests.simulation.infinity.world import KEY, World, make_world
+from tests.test_service import DaemonCase, asynchronous
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "ilp_example_config"
+D = Decimal
+
+
+class WithInfinity(DaemonCase):
+    """A simulated Infinity of today; alice is the pool's, bob trades with her."""
+
+    @asynchronous
+    async def setUp(self) -> None:
+        self.world: World = await make_world(reactor, quotes=False, start=datetime.now(UTC))
+        self.addCleanup(self.world.stop)
+
+    async def ready(self, text: str) -> Any:
+        daemon = self.daemon(text)
+        await daemon.begin()
+        assert daemon.trader is not None
+        trader = daemon.trader
+        await self.until(lambda: trader.life.state == "READY", "READY")
+        return daemon
+
+
+class RatesTests(WithInfinity):
+    """The example configuration, on two dated markets that are listed today."""
+
+    def text(self) -> str:
+        self.near, self.far = sorted(m.ticker for m in self.world.core.markets("ETH") if m.maturity is not None)[-2:]
+        for market, bid, ask in ((self.near, "0.0400", "0.0410"), (self.far, "0.0300", "0.0600")):
+            self.world.place("bob", market, Side.BUY, bid, "50")
+            self.world.place("bob", market, Side.SELL, ask, "50")
+        text = (EXAMPLES / "infinity.ini").read_text()
+        for old, new in (
+            ("http://127.0.0.1:8887", self.world.venue.rest),
+            ("env:ILP_INFINITY_KEY", KEY),
+            ("source = ETH-2027-03-26\ntarget = ETH-2027-06-25", f"source = {self.near}\ntarget = {self.far}"),
+            ("port = 8888", "port = 0"),
+            ("env:ILP_CONSOLE_PASSWORD_HASH", "random"),
+            ("reread = 30", "reread = 1"),
+        ):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        return f"{text}\n[database]\nurl = sqlite://\n"
+
+    def resting(self) -> dict[Side, tuple[Decimal, Decimal]]:
+        """What rests of ours at the venue, by its own books: rate and quantity by side."""
+        market = self.world.core.market(self.far)
+        assert market is not None
+        orders = self.world.core.open_orders("alice/trading")
+        self.assertEqual({order.contract for order in orders} - {self.far}, set())
+        return {order.side: (market.price(order.price), market.quantity(order.quantity_left)) for order in orders}
+
+    @asynchronous
+    async def test_a_market_is_quoted_against_the_other_and_each_fill_is_closed_there(self) -> None:
+        daemon = await self.ready(self.text())
+        await self.ask("start", {})
+        await self.until(lambda: len(self.resting()) == 2, "both quotes rest")
+        # What a fill could be closed at on the near market, and an edge of ten basis points.
+        self.assertEqual(self.resting(), {Side.BUY: (D("0.039"), D(1)), Side.SELL: (D("0.042"), D(1))})
+
+        self.world.place("bob", self.far, Side.BUY, "0.0420", "1")  # bob borrows what we lend
+        await self.until(
+            lambda: self.world.lent("alice", self.near) == -1, "what was lent is borrowed on the other market"
+        )
+        self.assertEqual(self.world.lent("alice", self.far), 1)
+        self.assertEqual(self.world.cash("alice"), D(100))
+        hedges = await self.until(self.hedged, "the console tells of it")
+        self.assertEqual((D(hedges[0]["quantity"]), D(hedges[0]["edge"])), (D(1), D("0.001")))
+        shown = (await self.ask("update"))["trader"]
+        self.assertEqual(shown["exposure"]["ETH"]["quantity"], "0")
+        self.assertEqual([fill["purpose"] for fill in shown["fills"]], ["quote", "hedge"])
+
+        self.world.place("bob", self.far, Side.SELL, "0.0390", "1")  # and lends what we borrow
+        await self.until(lambda: self.world.lent("alice", self.near) == 0, "and the reverse")
+
+        await self.ask("stop", {})
+        await self.until(lambda: daemon.trader.life.state == "READY", "STOP is confirmed")
+        self.assertEqual(self.resting(), {})
+        fills = await daemon._journal.fills(datetime(2020, 1, 1, tzinfo=UTC))
+        self.assertEqual(
+            [(fill.ticker, str(fill.side), fill.price) for fill in fills],
+            [
+                (self.far, "SELL", D("0.042")),
+                (self.near, "BUY", D("0.041")),
+                (self.far, "BUY", D("0.039")),
+                (self.near, "SELL", D("0.04")),
+            ],
+        )
+        await daemon.stopService()
+        self.assertEqual(daemon.remaining, ())
+
+    @asynchronous
+    async def hedged(self) -> Any:
+        """The hedges that the console shows."""
+        return (await self.ask("update"))["trader"]["hedges"]
+
+    @asynchronous
+    async def test_the_optimizer_takes_the_tokens_as_holdings_and_never_trades_the_markets(self) -> None:
+        daemon = await self.ready(self.text())
+        view = daemon.trader.floor.view()
+        pool = pool_of(view)
+        self.assertEqual([(holding.asset, holding.total) for holding in pool.holdings], [("ETH", 110.0)])
+        self.assertEqual([move for move in pool.moves if isinstance(move, Trade)], [])
+        for strategy in (RateQuotes(), LiquidityPool()):
+            optimum = strategy.optimise(view)
+            self.assertEqual((len(optimum.solution.optimized.moves), len(optimum.rounded.moves)), (0, 0))
+
+    @asynchronous
+    async def test_where_the_other_market_is_too_thin_nothing_rests_and_the_reason_says_so(self) -> None:
+        daemon = await self.ready(self.text())
+        await self.ask("start", {})
+        await self.until(lambda: len(self.resting()) == 2, "both quotes rest")
+        for order in self.world.core.open_orders("bob/trading"):
+            if order.contract == self.near and order.side is Side.SELL:
+                self.world.core.cancel("bob/trading", order.id)
+        self.world.place("bob", self.near, Side.SELL, "0.0410", "0.3")
+        await self.until(lambda: Side.SELL not in self.resting(), "nothing is lent that could not be borrowed")
+        quotes = await self.until(self.quotes, "the console says why")
+        self.assertIn("the source's asks cover 0.3 of 1", quotes["ask"]["reason"])
+        self.assertIn(Side.BUY, self.resting())
+        await daemon.stopService()
+
+    @asynchronous
+    async def quotes(self) -> Any:
+        """Both sides as the console shows them, once it knows that one is empty."""
+        (market,) = (await self.ask("update"))["trader"]["quotes"].values()
+        return market[self.far] if market[self.far]["ask"]["reason"] else None
+
+
+class ReserveTests(WithInfinity):
+    """The demo with bitcoin held, and lent, on Infinity besides."""
+
+    def text(self) -> str:
+        demo = (EXAMPLES / "demo.ini").read_text().replace("port = 8888", "port = 0")
+        return demo.replace("[modules]\n", "[modules]\nreserve = infinity.Infinity\n") + (
+            f"\n[reserve_connection]\nendpoint = {self.world.venue.rest}\nsecret = {KEY}\nnames = WBTC=BTC\nreread = 0.5\n"
+            "tickers = WBTC-SPOT\n\n[target_balance_reserve]\nBTC = 5\n"
+        )
+
+    def held(self, daemon: Any) -> dict[str, Any]:
+        """The holding of the reserve as the optimizer sees it."""
+        pool = pool_of(daemon.trader.floor.view())
+        (holding,) = [one for one in pool.holdings if one.venue == "reserve"]
+        return {
+            "asset": holding.asset,
+            "total": holding.total,
+            "available": holding.available,
+            "target": holding.target,
+        }
+
+    @asynchronous
+    async def test_a_holding_counts_with_what_is_lent_of_it(self) -> None:
+        daemon = await self.ready(self.text())
+        self.assertEqual(self.held(daemon), {"asset": "BTC", "total": 5.0, "available": 5.0, "target": 5.0})
+        self.world.place("bob", "WBTC-SPOT", Side.BUY, "0.02", "2")
+        self.world.place("alice", "WBTC-SPOT", Side.SELL, "0.02", "2")  # two of the five are lent
+        held = await self.until(
+            lambda: found if (found := self.held(daemon))["available"] == 3.0 else None, "the cash is read again"
+        )
+        self.assertAlmostEqual(held["total"], 5.0, 6)
+
+    @asynchronous
+    async def test_the_pool_trades_beside_it_and_sends_nothing_there(self) -> None:
+        daemon = await self.ready(self.text())
+        core = daemon.embedded.world.cores["target"]
+        await self.ask("start", {})
+        await self.until(lambda: len(core.open_orders("pool")) == 2, "both quotes rest")
+        state = (await self.ask("update"))["state"]
+        (reserve,) = [one for one in state["holdings"] if one["venue"] == "reserve"]
+        self.assertEqual((reserve["asset"], reserve["total"], reserve["target"]), ("BTC", "5", "5"))
+        for move in daemon.trader.loop.optimum.pool.moves:
+            self.assertNotIn("reserve", repr(move))
+        await daemon.stopService()
+        self.assertEqual(daemon.remaining, ())
+        self.assertEqual(self.world.core.open_orders("alice/trading"), [])
+        acts = [row["path"] for row in self.world.venue.seen.rows if row.get("method") == "POST"]
+        self.assertEqual(set(acts), {"/login", "/verify_login"})
+
+    @asynchronous
+    async def test_more_of_the_base_there_makes_the_pool_hold_less_of_it(self) -> None:
+        daemon = await self.ready(self.text())
+        view = daemon.trader.floor.view()
+        alone = tuple(stock for stock in view.stocks if stock.venue != "reserve")
+        without = _with(view, stocks=alone, risk="0.0001")
+        together = _with(view, stocks=view.stocks, risk="0.0001")
+        bought = [_bought(LiquidityPool().optimise(one)) for one in (without, together)]
+        self.assertLess(bought[1], bought[0])
+
+
+class ConfigurationTests(WithInfinity):
+    def refused(self, text: str, words: str) -> None:
+        error = self.assertRaises(ConfigurationError, load, written(self.mktemp(), text))
+        self.assertIn(words, str(error))
+
+    def test_a_strategy_for_prices_is_not_for_rates_nor_the_reverse(self) -> None:
+        demo = (EXAMPLES / "demo.ini").read_text()
+        self.refused(
+            demo.replace("[trader]\n", "[trader]\nstrategy = rates\n"), "[trader] strategy = rates: quotes markets"
+        )
+        rates = (EXAMPLES / "infinity.ini").read_text().replace("env:ILP_INFINITY_KEY", KEY)
+        rates = rates.replace("env:ILP_CONSOLE_PASSWORD_HASH", "random")
+        self.refused(rates.replace("strategy = rates", "strategy = pool"), "[trader] strategy = pool: trades prices")
+        self.refused(rates.replace("mode = live", "mode = dry-run"), "knows no lending")
+
+    def test_a_reserve_holds_what_the_pool_knows(self) -> None:
+        demo = (EXAMPLES / "demo.ini").read_text()
+        self.refused(f"{demo}\n[target_balance_reserve]\nBTC = 1\n", "[modules] reserve names none")
+        named = demo.replace("[modules]\n", "[modules]\nreserve = infinity.Infinity\n")
+        self.refused(f"{named}\n[target_balance_reserve]\nETH = 1\n", "is none of the pool's assets")
+        self.refused(f"{named}\n[reserve_connection]\nendpoint = embedded\n", "no reserve is simulated here")
+
+    def test_without_a_feed_both_pairs_must_have_one_currency(self) -> None:
+        demo = (EXAMPLES / "demo.ini").read_text()
+        self.refused(demo.replace("fiat = rates.ECB\n", ""), "[modules] fiat: is missing")
+
+
+def _with(view: Any, *, stocks: Any, risk: str) -> Any:
+    parameters = evolve(view.parameters, risk_aversion=D(risk), deviation_penalty=D(0))
+    return evolve(view, stocks=stocks, parameters=parameters)
+
+
+def _bought(optimum: Any) -> float:
+    """Base that the plan buys; negative when it sells."""
+    found = 0.0
+    for move in optimum.solution.optimized.moves:
+        if isinstance(optimum.pool.moves[move.move], Trade):
+            found += move.amount if move.direction == "buy" else -move.amount
+    return found
