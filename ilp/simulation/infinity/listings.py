@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from attrs import frozen
 
@@ -149,7 +150,7 @@ class RateMarket(Pair):
 
     def wire_price(self, price: Decimal | str | int) -> int:
         """A rate in wire units; ValueError when it is not on the step."""
-        wire = Decimal(price) * RATE_SCALE
+        wire = Fraction(price) * RATE_SCALE
         if wire % self.tick:
             raise ValueError(f"price {price} of {self.ticker} is not a multiple of {plain(self.price(self.tick))}")
         return int(wire)

@@ -19,6 +19,7 @@ __all__ = ["MOST_ROWS", "Parameters"]
 
 MOST_ROWS = 100
 """No call answers more rows."""
+_MOST_DIGITS = 40  # before or after the point: beyond all that means anything, and short enough to reckon with exactly
 
 
 @define(eq=False)
@@ -74,7 +75,7 @@ class Parameters:
             raise invalid(f"{name}: {value!r}")
         try:
             number = Decimal(str(value))
-            if number != int(number):
+            if abs(number.adjusted()) > _MOST_DIGITS or number != int(number):
                 raise ValueError
         except (ValueError, ArithmeticError):
             raise invalid(f"{name}: {value!r}") from None
@@ -91,7 +92,7 @@ class Parameters:
             number = Decimal(str(value))
         except InvalidOperation:
             raise invalid(f"{name}: {value!r}") from None
-        if isinstance(value, bool) or not number.is_finite():
+        if isinstance(value, bool) or not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
             raise invalid(f"{name}: {value!r}")
         return number
 

@@ -65,8 +65,11 @@ class Past:
     def history(self, given: Parameters, category: Category) -> Row:
         """Bars of whole multiples of a quarter of an hour, or of a day, from one date through another."""
         market = self.market.market(given, category)
-        start, end = _midnight(given.day("start")), _midnight(given.day("end")) + _DAY
-        length = timedelta(milliseconds=given.whole("interval", 86_400_000))
+        try:
+            start, end = _midnight(given.day("start")), _midnight(given.day("end")) + _DAY
+            length = timedelta(milliseconds=given.whole("interval", 86_400_000))
+        except OverflowError:
+            raise invalid("start, end, interval: beyond all dates") from None
         if length <= timedelta(0) or length % (_DAY if length >= _DAY else _QUARTER):
             raise invalid("interval: a multiple of 15 minutes below a day, of a day above")
         if end <= start or (min(end, self._now()) - start) // length > _MOST_BUCKETS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from attrs import define
@@ -332,7 +333,7 @@ def order_row(ticket: Ticket) -> dict[str, Any]:
 
 def _quantity(market: RateMarket, quantity: Decimal) -> int:
     """An order's quantity in smallest units, checked against the market's steps."""
-    units = quantity * market.base.denominator
+    units = Fraction(quantity) * market.base.denominator  # exactly, whatever was written
     if units < market.min_quantity:
         raise ApiError(OrderErrorCode.MINIMUM_QUANTITY_NOT_REACH, f"{quantity} of {market.ticker}")
     if units % market.lot:
