@@ -14,6 +14,7 @@ then where the time goes inside the daemon, what it costs, how late its reactor 
     --seconds 60     per load; the default is short
     --loads 10,100,1000,5000
     --repeat 3       runs of each load; figures are of all of them together
+    --busy 15        processes beside it that compute all the time: what is left of it on a machine that is too small
     --reactor NAME   epoll, select, asyncio, uvloop
     --json FILE      all figures
 """
@@ -154,6 +155,9 @@ class Bench:
 
     def _run(self, rate: float, seed: int) -> Run:
         options = self.options
+        for _ in range(options.busy):
+            busy = [sys.executable, "-c", "while True: pass"]
+            self.children.append(subprocess.Popen(busy, preexec_fn=_ordinary, text=True))
         market = (f"--jumps-every={options.jumps_every}", f"--fills-every={options.fills_every}")
         books = (*["--touch"] * options.touch, *["--tick"] * options.tick)
         load = (f"--rate={rate}", f"--seconds={options.seconds}", f"--seed={seed}", *books)
@@ -203,6 +207,12 @@ class Bench:
         )
         self.children.append(child)
         return child
+
+
+def _ordinary() -> None:
+    """Run as others do, whatever priority the benchmark itself was given."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 def _answer(child: subprocess.Popen[str]) -> Any:
@@ -322,6 +332,7 @@ def main() -> None:
     parser.add_argument(
         "--tick", action="store_true", help="every book moves a best price by a tick: each needs a decision"
     )
+    parser.add_argument("--busy", type=int, default=0, help="processes that compute all the time beside it")
     parser.add_argument("--reactor", default="default")
     parser.add_argument("--profile", type=Path, help="cProfile of the daemon under load")
     parser.add_argument("--no-page", action="store_true", help="nobody looks at the console meanwhile")

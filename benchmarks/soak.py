@@ -213,7 +213,7 @@ def real(options: argparse.Namespace) -> None:
     """Run for real and print."""
     wanted = Namespace(
         seconds=options.real, warm=5.0, seed=1, reactor="default", profile=None, no_page=False, log=False,
-        jumps_every=2.0, fills_every=5.0, touch=False, tick=False,
+        jumps_every=2.0, fills_every=5.0, touch=False, tick=False, busy=0,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         bench = RealSoak(wanted, Path(folder))
