@@ -93,7 +93,8 @@ class SnapshotTests(OperatorCase):
 
     def test_a_side_without_a_quote_has_one_reason(self) -> None:
         quotes = self.operator.snapshot()["trader"]["quotes"]["target"]["BTC/HUF"]
-        self.assertEqual({side["reason"] for side in quotes.values()}, {"READY: quotes need TRADING"})
+        (reason,) = {side["reason"] for side in quotes.values()}
+        self.assertRegex(reason, r"^READY since \d\d:\d\d:\d\d UTC \(ready, .*\): quotes need TRADING$")
 
     def test_the_pool_at_the_operators_own_targets_is_watched(self) -> None:
         """The sample parameters sell at once although every balance is at its target: the operator has to be told."""
@@ -198,6 +199,10 @@ class TradingTests(OperatorCase):
         self.done(self.operator.start("anna"))
         self.world.until(lambda: len(self.world.open_orders()) == 2)
         self.assertEqual(self.done(self.operator.cancel("anna", "target", None, "BUY")), {"cancelled": 1})
+
+    def test_cancelling_a_pair_that_is_not_traded_there_is_declined_with_those_that_are(self) -> None:
+        declined = self.declined(self.operator.cancel("anna", "target", None, None, "BTC/USD"))
+        self.assertIn("must be BTC/HUF", str(declined.document))
 
     def test_cancelling_at_a_venue_that_is_not_there_is_declined(self) -> None:
         declined = self.declined(self.operator.cancel("anna", "moon", None, None))

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from attrs import define
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError
 
 from clients.exchange import ExchangeError
 from ilp.journal.entries import OrderEntry, OrderState, PlanEntry, Purpose, TransferEntry
@@ -194,6 +194,8 @@ class Planner:
     def _ended(self, result: Any) -> None:
         self._busy = None
         error = getattr(result, "value", None)
+        while isinstance(error, FirstError):  # readings of several venues go together
+            error = error.subFailure.value
         if isinstance(error, CancelledError):
             return
         if isinstance(error, BaseException):
