@@ -271,6 +271,12 @@ class Daemon(Service):
         for name, password in users.items():
             if settings.web.users[name] == RANDOM:
                 print(f"Log in as {name} with the password {password}", file=self._out, flush=True)
+        if settings.mode == "dry-run":
+            print(
+                "A dry run: orders and balances exist here only, and no venue hears of them.",
+                file=self._out,
+                flush=True,
+            )
         print("Nothing trades before START is pressed there. Ctrl-C stops in order.", file=self._out, flush=True)
 
 

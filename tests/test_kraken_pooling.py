@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import treq
+from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import Agent, HTTPConnectionPool
 
 from ilp.parameters import InvalidParameters
 from ilp.reactors import needs_asyncio
@@ -218,6 +222,12 @@ class DryRunTests(Pooling):
         calls = self.calls()
         daemon = await self.ready(one_account("mode = dry-run\n"))
         self.assertEqual((await self.ask("update"))["mode"], "dry-run")
+        self.assertIn("A dry run: orders and balances exist here only", self.said.getvalue())
+        address = re.search(r"Console: (\S+?)/\n", self.said.getvalue())
+        assert address is not None
+        agent = Agent(reactor, pool=HTTPConnectionPool(reactor, persistent=False))
+        page = await treq.text_content(await treq.get(f"{address[1]}/login", agent=agent))
+        self.assertIn('<p class="mode dry-run">DRY-RUN</p>', page)
         await self.ask("start", {})
         dry, venue = daemon._dry.venues[ACCOUNT].core, daemon.embedded.worlds[ACCOUNT].core
         await self.until(lambda: len(dry.open_orders("pool")) == 2, "both quotes rest here")
