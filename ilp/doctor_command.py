@@ -30,7 +30,7 @@ from ilp.clock import WorldClock
 from ilp.doctor import Chart, Finding, Verdict, secrets_of
 from ilp.doctor_rates import FeedsExamination
 from ilp.doctor_venues import VenueExamination, harmless
-from ilp.feeds import FEED, feed_of, feeds_of, rate_ticker
+from ilp.feeds import FEED, feeds_of, rate_ticker, together
 from ilp.service import client, feed_client
 from ilp.settings import EMBEDDED, Connection, Settings
 from ilp.settings_connections import section_of
@@ -196,7 +196,7 @@ class Doctor:
         venue = venues.get(source.venue)
         if venue is None or not venue.books:
             return
-        historian = None if feeds is None else feed_of_all(feeds, settings, clock)
+        historian = None if feeds is None else together(feeds.feeds, clock, settings)
         variances = Variances(settings.variance, Layout(source, target), venue.looking, historian, clock.now)
         await self.chart.part("variances", self._renewed(variances))
 
@@ -217,12 +217,6 @@ class Doctor:
                 await self.chart.within(work, GOODBYE)
             except Exception:  # noqa: BLE001  the examination is over, and its findings do not depend on this
                 continue
-
-
-def feed_of_all(feeds: FeedsExamination, settings: Settings, clock: WorldClock) -> Any:
-    """The feeds as the trader would ask them for a history."""
-    made = iter(feeds.feeds.values())
-    return feed_of({role: settings.connections[role] for role in feeds.feeds}, clock, settings, lambda *_: next(made))
 
 
 async def _soon(work: Any) -> None:

@@ -35,6 +35,7 @@ _READS = frozenset(
     }
 )
 _RECENT = timedelta(hours=1)
+TRIES = 3  # of a connection that fails for want of an answer
 _PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 # What a key has to be allowed, in the words of the uniform interface, and whether a pool can do without.
 _RIGHTS: tuple[tuple[str, str, bool], ...] = (
@@ -142,8 +143,9 @@ class VenueExamination:
         return True
 
     def _connect(self) -> Deferred[None]:
-        """Fires when connected; fails at once with what the venue refuses, though a client goes on trying then."""
+        """Fires when connected; fails with what the venue refuses or after a few tries: a client would go on for ever."""
         done: Deferred[None] = Deferred()
+        tries: list[Exception] = []
 
         def ended(result: Any) -> None:
             self._venue.remove_listener("error", refused)
@@ -152,7 +154,10 @@ class VenueExamination:
 
         def refused(error: Exception) -> None:
             # A right that is not needed is told this way too, and hinders no connection.
-            if isinstance(error, Refused) and not isinstance(error, NotAuthorised) and not done.called:
+            if done.called or isinstance(error, NotAuthorised):
+                return
+            tries.append(error)
+            if isinstance(error, Refused) or len(tries) == TRIES:
                 done.errback(error)
 
         self._venue.on("error", refused)
@@ -164,6 +169,8 @@ class VenueExamination:
             return True
         if self._settings.mode == "live":
             self._chart.fail(f"{self._account} key", "there is none", f"give id and secret in {self._section}")
+        else:
+            self._chart.ok(f"{self._account} key", "there is none: only what is public can be read")
         return False
 
     async def _rights(self) -> None:

@@ -20,7 +20,7 @@ from ilp.clock import WorldClock
 from ilp.settings import Connection, Settings
 from ilp.tickers import parts
 
-__all__ = ["FEED", "feed_of", "feeds_of", "rate_ticker"]
+__all__ = ["FEED", "feed_of", "feeds_of", "rate_ticker", "together"]
 
 FEED = "fiat"  # the role of the first feed; those behind it are fiat_2, fiat_3, …
 
@@ -37,11 +37,14 @@ def feed_of(
     connections: Mapping[str, Connection], clock: WorldClock, settings: Settings, make: Make
 ) -> IRateFeed | None:
     """The feed of the pool: all that are configured, behind one face; None where there is none."""
-    ticker = rate_ticker(settings.tickers)
-    feeds = feeds_of(connections, clock, settings, make)
+    return together(feeds_of(connections, clock, settings, make), clock, settings)
+
+
+def together(feeds: Mapping[str, Any], clock: WorldClock, settings: Settings) -> IRateFeed | None:
+    """One face of *feeds*, given by role in order of trust; None where there is none."""
     if not feeds:
         return None
-    first = next(iter(feeds.values()))
+    ticker, first = rate_ticker(settings.tickers), next(iter(feeds.values()))
     if not ticker or not hasattr(first, "rate"):  # nothing to convert, or a class that tells of no ages: taken as it is
         alone: IRateFeed = first
         return alone
@@ -61,7 +64,7 @@ def feeds_of(
     """Each feed by its role, in order of trust; a venue's client is made a feed of its books."""
     ticker = rate_ticker(settings.tickers)
     return {
-        role: _of_venue(connection, role, ticker, clock, settings, make)
+        role: _of_venue(connection, ticker, clock, settings, make)
         if ticker and is_venue(namedAny(connection.module))
         else make(connection, role, ticker)
         for role, connection in connections.items()
@@ -69,13 +72,12 @@ def feeds_of(
     }
 
 
-def _of_venue(
-    connection: Connection, role: str, ticker: str, clock: WorldClock, settings: Settings, make: Make
-) -> VenueRates:
+def _of_venue(connection: Connection, ticker: str, clock: WorldClock, settings: Settings, make: Make) -> VenueRates:
     ours = {name: text for name, text in connection.options.items() if name in VenueOptions.names()}
     choices = read_options(VenueOptions, ours)
     theirs = {name: text for name, text in connection.options.items() if name not in ours}
-    venue = make(evolve(connection, options=theirs), role, ", ".join(VenueRates.pairs_of(ticker, choices)))
+    name = connection.options.get("exchange") or connection.module.rpartition(".")[2]  # how the console calls it
+    venue = make(evolve(connection, options=theirs), name, ", ".join(VenueRates.pairs_of(ticker, choices)))
     return VenueRates(
         venue, ticker, reactor=clock.reactor, now=clock.now, options=choices, rate_age_factor=settings.rate_age_factor
     )

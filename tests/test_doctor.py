@@ -220,6 +220,21 @@ class HealthyTests(DoctorCase):
         for secret in (key.id, key.secret, "wrong-secret-here", APP_ID, "a-very-long-password"):
             self.assertNotIn(secret, text)
 
+    async def test_a_venue_that_serves_as_a_feed_is_examined_like_one(self) -> None:
+        await self.begin()
+        for side, eur in ((Side.BUY, "54000"), (Side.SELL, "54010")):
+            self.kraken.place("bob", side, eur, "1", kraken_world.BTC_EUR)
+        self.text = self.text.replace("BTC/HUF", "BTC/EUR").replace("HUF = 1626000", "EUR = 10000")
+        self.text = self.text.replace("target = sputnik.Sputnik", "target = kraken.Kraken")
+        self.text = self.text.replace("fiat = rates.OpenExchangeRates", "fiat = kraken.Kraken")
+        a, b = self.text.index("[target_connection]"), self.text.index("[fiat_connection_2]")
+        feed = f"endpoint = {self.kraken.venue.rest}\npairs = BTC/USD BTC/EUR\namount = 100\n\n"
+        self.text = f"{self.text[:a]}[target_connection]\naccount = source\n\n[fiat_connection]\n{feed}{self.text[b:]}"
+        await self.examined(("USD/HUF = 1\n", ""))
+        self.assertIn("ok Kraken BTC/USD × BTC/EUR: USD/EUR 0.9", self.said("rates 1"))
+        self.assertNotIn("this feed is for", self.text_of_all())
+        self.assertIn("Kraken BTC/USD × BTC/EUR is used", self.said("rate"))
+
     async def test_nothing_of_it_is_left_on_the_disk(self) -> None:
         await self.begin()
         await self.examined()
@@ -263,6 +278,12 @@ class UnwellTests(DoctorCase):
         self.assertFalse(await self.examined((self.kraken.venue.rest, "http://127.0.0.1:1"), connecting=1.0))
         self.assertEqual(self.failed(), ["source"])
         self.assertIn("[source_connection]", self.said("source"))
+
+    async def test_an_address_where_nobody_listens_is_given_up_after_a_few_tries(self) -> None:
+        await self.begin()
+        self.assertFalse(await self.examined((self.kraken.venue.rest, "http://127.0.0.1:1")))
+        self.assertNotIn("no answer in", self.said("source"))
+        self.assertIn("refused", self.said("source"))
 
     async def test_a_secret_that_is_none_is_told_before_anything_is_asked(self) -> None:
         await self.begin()
