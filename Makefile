@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-INFINITY_PYTHON ?= $(PYTHON)
+INFINITY_PYTHON ?= $(or $(shell command -v python3.11),$(PYTHON))
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
@@ -84,6 +84,8 @@ conformance-infinity: $(VENV)/.test .venv-infinity/.ready ## python-infinity 0.0
 
 # Its metadata asks for a Python below 3.11.6; its code runs on every 3.11.  INFINITY_PYTHON says which one it is to be.
 .venv-infinity/.ready: requirements/conformance-infinity.txt
+	@$(INFINITY_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and \
+	  "python-infinity 0.0.7 needs a Python 3.11: make conformance-infinity INFINITY_PYTHON=/path/to/python3.11")'
 	test -x .venv-infinity/bin/python || $(INFINITY_PYTHON) -m venv .venv-infinity
 	.venv-infinity/bin/python -m pip install -q --disable-pip-version-check --ignore-requires-python --require-hashes \
 	  -r requirements/conformance-infinity.txt
