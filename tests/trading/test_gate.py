@@ -221,7 +221,11 @@ class OrderTests(GateCase):
     def test_turnover_counts_fills_of_the_last_day(self) -> None:
         self.gate.filled(D("0.95"), NOON)
         self.breach(ORDER, "turnover a day")
+        self.gate.filled(D("0.3"), NOON + timedelta(hours=1))
+        self.assertEqual(self.gate.turnover(), D("1.25"))
         self.now += timedelta(days=1)
+        self.assertEqual(self.gate.turnover(), D("0.3"))
+        self.now += timedelta(hours=1)
         self.assertEqual(self.gate.turnover(), D(0))
         self.passes(ORDER)
 
