@@ -3,7 +3,7 @@
 A pool trades on simulated venues while inputs fail and come back, customers take quotes, prices jump, the journal's disk
 fills up, and an operator pauses, halts, stops and starts.  Each second each side of the quote either rests at the venue, as
 its document says, or carries one reason; printed is how often which reason stood there, its numbers as #, and how many
-seconds had none.  Reasons that have no number name the whole of what is wanting: a state, a pause, an answer to come.
+seconds had none.  Reasons that have no number name the whole of what is wanting: a pause, a side of a book, a disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from clients.exchange import Side
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING
 from ilp.simulation.session import Conditions
-from ilp.snapshot import quotes_section
+from ilp.snapshot import explained, quotes_section
 from ilp.trading.machine import State
 from ilp.trading.pauses import Pause
 from ilp.trading.trader import Refusal
@@ -157,7 +157,7 @@ class Day:
         if not trader.wanted and trader.life.state is State.READY and self.random.random() < 0.02:
             self._start()  # somebody notices
         layout = trader.layout
-        shown = quotes_section(layout, trader.status().quotes, None)[layout.target.venue][layout.target.ticker]
+        shown = quotes_section(layout, explained(trader.status()), None)[layout.target.venue][layout.target.ticker]
         for quote in shown.values():
             self.seconds += 1
             if quote["resting"]:

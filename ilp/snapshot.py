@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from clients.exchange import Book, Order, Side, Transaction
 from clients.rates_arithmetic import Said
@@ -24,6 +24,7 @@ from ilp.parameters import Table, display
 from ilp.pool.document import Payout, Pool, Trade
 from ilp.pool.valuation import Column
 from ilp.settings import Cost, Parameters, Settings
+from ilp.settings_keys import KEYS
 from ilp.trading.audit import Compared
 from ilp.trading.freshness import InputStatus
 from ilp.trading.layout import Layout
@@ -31,12 +32,14 @@ from ilp.trading.machine import State
 from ilp.trading.market import Rate
 from ilp.trading.own import OwnOrder
 from ilp.trading.quotes import QuoteStatus
+from ilp.trading.status import TraderStatus
 from ilp.trading.strategy import Optimum
 from ilp.trading.trader import Trader
 from ilp.trading.transfers_machine import actions
 
 __all__ = [
     "data_section",
+    "explained",
     "fill_document",
     "flow_document",
     "needs",
@@ -76,7 +79,7 @@ def trader_section(
         "paused": sorted(trader.facts.pauses),
         "stale": status.stale or None,
         "parameters": parameters_section(table, trader.floor.parameters),
-        "quotes": quotes_section(layout, status.quotes, _mark(trader, layout.target.quote)),
+        "quotes": quotes_section(layout, explained(status), _mark(trader, layout.target.quote)),
         "exposure": {
             layout.base: {
                 "quantity": amount(exposure.quantity),
@@ -124,6 +127,13 @@ def quotes_section(
     """Both sides of the quote; *mark* is the value of one unit of the target's currency in numeraire."""
     sides = {_SIDES[status.side]: _quote(status, mark, layout.numeraire) for status in statuses}
     return {layout.target.venue: {layout.target.ticker: sides}}
+
+
+def explained(status: TraderStatus) -> list[QuoteStatus]:
+    """The sides of the quote; where it is the state that forbids them, the reason says since when, and why it is so."""
+    why = f"{status.state} since {status.since:%H:%M:%S} UTC ({status.reason}): quotes need {State.TRADING}"
+    forbidden = f"{status.state}: "
+    return [evolve(one, reason=why) if one.reason.startswith(forbidden) else one for one in status.quotes]
 
 
 def _quote(status: QuoteStatus, mark: Decimal | None, numeraire: str) -> dict[str, Any]:
@@ -490,6 +500,7 @@ def data_section(settings: Settings, parameters: Parameters) -> dict[str, Any]:
         "fees": {"source": cost(parameters.source_fee), "target": cost(parameters.target_fee)},
         "costs": {"fiat_exchange": cost(parameters.fiat_exchange_cost), "btc": cost(parameters.btc_fee)},
         "limits": {name: _limit(value) for name, value in asdict(limits).items()},
+        "help": {key.name: key.meaning for key in KEYS if key.section == "limits"},
     }
 
 

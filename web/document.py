@@ -443,6 +443,7 @@ class Data(TypedDict):
     fees: dict[str, Any]
     costs: dict[str, Any]
     limits: dict[str, Any]
+    help: NotRequired[dict[str, str]]
 
 
 class Notice(TypedDict):

@@ -507,6 +507,7 @@ def ready() -> Document:
             "btc_ticker": "BTC",
             "fees": {"source": ["0", "0.0026"], "target": ["0", "0.002"]},
             "costs": {"btc": ["0.0001", "0"]},
+            "help": {"exposure": "Largest unhedged exposure.", "open_orders": "Most own orders a venue and side."},
             "limits": {
                 "exposure": "0.5",
                 "largest_order": "0.5",

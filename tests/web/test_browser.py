@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-
-from twisted.internet import reactor
-from twisted.internet.task import deferLater
 
 from tests.web.fake_console import FakeConsole
 from tests.web.page import ACCESSIBLE, USERS, PageCase
@@ -144,12 +140,20 @@ class PageTests(PageCase):
         await browser.until("document.querySelector('#tray').hidden")
         self.assertEqual(self.console.calls[-1], ("update", "anna", 3, {"source_fee": ["0", "0.003"]}))
 
-    async def test_an_old_value_is_reverted_by_a_click_and_update(self) -> None:
+    async def test_an_old_value_is_reverted_by_one_click(self) -> None:
         browser = await self.open("trading")
         await browser.click("#p-audit tbody button")
-        await browser.click("#act-update")
-        await browser.until("document.querySelector('#tray').hidden")
+        await browser.until(
+            "document.querySelector('#toasts').innerText.includes('target of BTC on target is 2 again')"
+        )
         self.assertEqual(self.console.calls[-1], ("update", "anna", 3, {"target_balance.target.BTC": "2"}))
+
+    async def test_a_revert_that_comes_too_late_says_so(self) -> None:
+        browser = await self.open("trading")
+        await browser.until("document.querySelector('#p-audit tbody button')")
+        self.console.document["version"] += 1  # somebody else's edit, of which the page has not heard
+        await browser.click("#p-audit tbody button")
+        await browser.until("document.querySelector('#toasts').innerText.includes('somebody else changed parameters')")
 
     async def test_a_discarded_edit_shows_the_true_value_again_at_once(self) -> None:
         browser = await self.open()
@@ -333,25 +337,6 @@ class PageTests(PageCase):
         await browser.until("!document.querySelector('#tab-transits').hidden")
         await browser.run("document.querySelector('#act-stop').focus()")
         self.assertEqual(await browser.run("document.activeElement.id"), "act-stop")
-
-    async def test_an_event_is_usually_seen_within_a_fifth_of_a_second(self) -> None:
-        browser = await self.open("trading")
-        await browser.run(
-            """globalThis.seen = {};
-            new MutationObserver(() => { globalThis.seen[document.querySelector('#state .since').title] ??= Date.now(); })
-                .observe(document.querySelector('#state'),
-                    {subtree: true, childList: true, attributes: true, characterData: true})"""
-        )
-        sent: dict[str, float] = {}
-        for n in range(20):
-            await deferLater(reactor, 0.03 + 0.017 * (n % 7))
-            sent[f"event {n}"] = time.time() * 1000
-            self.console.change("trader", "reason", value=f"event {n}")
-        await browser.until("globalThis.seen['event 19']")
-        seen = json.loads(await browser.run("JSON.stringify(globalThis.seen)"))
-        waits = sorted(seen[name] - at for name, at in sent.items() if name in seen)  # some were overtaken by the next
-        self.assertLess(waits[len(waits) // 2], 200)
-        self.assertLess(waits[-1], 1000)  # idle it is 190 ms; other tests may run beside this one
 
     async def test_money_is_grouped_as_text_and_subtracted_exactly(self) -> None:
         browser = await self.open()

@@ -62,7 +62,8 @@ const barLayout = (v, spec, layout) => {
   const [names, numbers] = spec.across ? [layout.yaxis, layout.xaxis] : [layout.xaxis, layout.yaxis];
   Object.assign(names, { type: "category", fixedrange: true, showgrid: false, ...(spec.names.length * 55 < layout.width ? { dtick: 1 } : {}), ...(spec.across ? { autorange: "reversed", nticks: spec.names.length } : {}) });
   Object.assign(numbers, { fixedrange: true, rangemode: "tozero" });
-  layout.annotations = (spec.notes ?? []).map((text, i) => ({ x: i, y: 1, yref: "paper", yanchor: "bottom", text: escaped(text), showarrow: false, font: { size: 11, color: colour("--ink-2") } }));
+  const roomy = layout.width / spec.names.length > 130;
+  layout.annotations = (roomy ? spec.notes ?? [] : []).map((text, i) => ({ x: i, y: 1, yref: "paper", yanchor: "bottom", text: escaped(text), showarrow: false, font: { size: 11, color: colour("--ink-2") } }));
   if (layout.annotations.length) layout.margin.t = 24;
 };
 

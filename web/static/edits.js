@@ -52,8 +52,12 @@ export const edit = (name, typed) => {
   changed();
 };
 
-/** Put an old value of a parameter among the edits. */
-export const revert = (name, before) => edit(name, Array.isArray(before) ? before.map(String) : String(before));
+/** Apply an old value of a parameter again, by the rules of every edit; the audit has it, and takes it back as fast. */
+export const revert = async (name, before) => {
+  const answer = await post("update", { version: app.doc.version, parameters: { [name]: before } });
+  if (answer.ok) say("ok", `${words(name)} is ${value(before)} again`);
+  else for (const said of answer.said) say("bad", said);
+};
 
 const drop = (name) => { edits.delete(name); changed(); };
 /** Forget every edit. */

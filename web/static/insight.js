@@ -28,7 +28,7 @@ const number = () => quoteOf(app.doc.data.source_ticker);
 const SENSITIVITIES = [
   { name: "Parameter", head: true, cell: (s) => h("span", { title: s.parameter }, s.label), raw: (s) => s.label },
   { name: "Now", right: true, cell: (s) => computed(s.before, "", { significant: 6 }), raw: (s) => s.before },
-  { name: "Tried", right: true, cell: (s) => computed(s.after, "", { significant: 6 }), raw: (s) => s.after },
+  { name: "Tried", help: "The value with which the pool was solved again.", right: true, cell: (s) => computed(s.after, "", { significant: 6 }), raw: (s) => s.after },
   { name: "Value", help: "By how much the best plan would be worth more or less.", right: true, cell: (s) => amount(s.value, "", { signed: true }), raw: (s) => s.value },
   { name: "The plan then", wide: true, cell: (s) => [s.changed ? h("span", { class: "tag warn" }, "other moves") : h("span", { class: "none" }, "the same moves"), s.changed ? ` ${s.moves.map((m) => `${m.label}: ${m.amount}`).join("; ") || "nothing"}` : ""], raw: (s) => (s.changed ? "other" : "same") },
 ];
@@ -36,13 +36,13 @@ const PRICES = [
   { name: "Holding", head: true, cell: (p) => `${p.venue} ${p.asset}`, raw: (p) => `${p.venue} ${p.asset}` },
   { name: "One more", help: "What one unit more here is worth to the whole pool.", right: true, cell: (p) => computed(p.more, number()), raw: (p) => p.more },
   { name: "One less", help: "What one unit less here costs the whole pool.", right: true, cell: (p) => computed(p.less, number()), raw: (p) => p.less },
-  { name: "Mark", right: true, cell: (p) => computed(p.mark, number()), raw: (p) => p.mark },
+  { name: "Mark", help: "What one unit counts in the valuation.", right: true, cell: (p) => computed(p.mark, number()), raw: (p) => p.mark },
 ];
 const OFF = [
   { name: "Move", head: true, cell: (m) => m.label, raw: (m) => m.label },
-  { name: "Would cost", right: true, cell: (m) => amount(m.cost), raw: (m) => m.cost },
-  { name: "Would gain", right: true, cell: (m) => amount(m.gain), raw: (m) => m.gain },
-  { name: "Amount", right: true, cell: (m) => computed(m.amount, "", { significant: 6 }), raw: (m) => m.amount },
+  { name: "Would cost", help: "Slippage, fees and charges at its best amount.", right: true, cell: (m) => amount(m.cost), raw: (m) => m.cost },
+  { name: "Would gain", help: "By how much the value would change, its costs taken off.", right: true, cell: (m) => amount(m.gain), raw: (m) => m.gain },
+  { name: "Amount", help: "At which it would be least bad.", right: true, cell: (m) => computed(m.amount, "", { significant: 6 }), raw: (m) => m.amount },
   { name: "Why it is off", wide: true, cell: (m) => m.reason, raw: (m) => m.reason },
 ];
 
@@ -74,7 +74,7 @@ export const insight = () => {
   return [
     panel("z-insight", "What would change the plan", 12, [at, weights(), table("sensitivities", `Each parameter moved a little, the pool solved again; value in ${number()}`, SENSITIVITIES, found.sensitivities, { key: (s) => s.parameter, first: 12, none: "No parameter matters now." })]),
     found.curves.length ? panel("z-curves", "What each move costs by its amount", 12, h("div", { class: "multi" }, found.curves.map(curve))) : null,
-    panel("z-prices", "What one unit more is worth where", 6, table("shadow-prices", "Shadow prices beside the marks", PRICES, found.shadow_prices, { key: (p) => `${p.venue}${p.asset}`, tools: false })),
-    panel("z-off", "Why a move is off", 6, table("why-off", `Moves that the best plan leaves out, in ${number()}`, OFF, found.why_off, { key: (m) => `${m.move}.${m.direction}`, tools: false, none: "Every move is on." })),
+    panel("z-prices", "What one unit more is worth where", 6, table("shadow-prices", "Shadow prices beside the marks", PRICES, found.shadow_prices, { key: (p) => `${p.venue}${p.asset}` })),
+    panel("z-off", "Why a move is off", 6, table("why-off", `Moves that the best plan leaves out, in ${number()}`, OFF, found.why_off, { key: (m) => `${m.move}.${m.direction}`, none: "Every move is on." })),
   ];
 };

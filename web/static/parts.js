@@ -33,6 +33,8 @@ export const bar = (share, level = "") =>
 export const button = (label, act, { cls = "small", disabled = false, title = null, key } = {}) =>
   h("button", { type: "button", class: `btn ${cls}`, key: key ?? label, disabled: disabled || Boolean(app.lost), title, onclick: act }, label);
 
+const FEW = 6; // rows that the eye finds without help
+
 const compare = (a, b) => {
   const x = Number(a), y = Number(b); // only for the order of rows, never shown
   if (a !== "" && b !== "" && Number.isFinite(x) && Number.isFinite(y)) return x - y;
@@ -61,7 +63,7 @@ const csv = (id, columns, rows) => {
 /** A table that sorts, filters and exports. A column: `{name, cell(row), raw(row), right, head, wide, help}`; `raw` is what is
     sorted, searched and exported. `key(row)` tells rows apart; the `first` rows are
     shown until more is asked for. */
-export const table = (id, caption, columns, rows, { key, tools = true, none, cls = "", mark, first = 25 } = {}) => {
+export const table = (id, caption, columns, rows, { key, none, cls = "", mark, first = 25 } = {}) => {
   const text = (app.filter[id] ?? "").toLowerCase();
   const found = text ? rows.filter((row) => columns.some((c) => c.raw && String(c.raw(row) ?? "").toLowerCase().includes(text))) : [...rows];
   const sort = app.sort[id];
@@ -71,9 +73,9 @@ export const table = (id, caption, columns, rows, { key, tools = true, none, cls
     h(column.head ? "th" : "td", { key: column.name, scope: column.head ? "row" : null, class: `${column.right ? "r " : ""}${column.wide ? "w" : ""}`, "data-l": column.head ? null : column.name },
       h("span", { class: "c" }, column.cell(row)));
   return [
-    tools ? h("div", { class: "filters", key: `${id}-tools` },
-      h("label", { class: "grow" }, "Find ", h("input", { type: "search", value: app.filter[id] ?? "", oninput: (e) => { app.filter[id] = e.target.value; redraw(); } })),
-      button([icon("csv"), "CSV"], () => csv(id, columns, found), { key: "csv", title: "Download what is shown" })) : null,
+    rows.length ? h("div", { class: `filters ${rows.length > FEW || text ? "" : "few"}`, key: `${id}-tools` },
+      rows.length > FEW || text ? h("label", { class: "grow" }, "Find ", h("input", { type: "search", value: app.filter[id] ?? "", oninput: (e) => { app.filter[id] = e.target.value; redraw(); } })) : null,
+      button([icon("csv"), "CSV"], () => csv(id, columns, found), { key: "csv", title: `Download this table: ${caption}` })) : null,
     h("table", { class: `stack ${cls}`, key: `${id}-table` }, h("caption", {}, caption),
       h("thead", {}, h("tr", {}, columns.map((c) => header(id, c)))),
       h("tbody", {}, found.slice(0, app.all[id] ? undefined : first).map((row, i) => h("tr", { key: key ? key(row) : i, class: mark?.(row) ?? "" }, columns.map((c) => cell(c, row)))))),

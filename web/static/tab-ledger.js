@@ -29,13 +29,13 @@ const card = (t) => h("section", { class: `panel act ${t.state === "UNCERTAIN" ?
 const TRANSFERS = [
   { name: "Transfer", head: true, cell: (t) => t.id, raw: (t) => t.id },
   { name: "State", cell: (t) => [chip(t), t.overdue ? [" ", h("span", { class: "tag warn" }, "overdue")] : null], raw: (t) => `${t.state}${t.overdue ? " overdue" : ""}` },
-  { name: "Way", cell: (t) => `${t.from} → ${t.to || "bank"}`, raw: (t) => `${t.from} to ${t.to}` },
+  { name: "Way", help: "From where to where; the bank is a payout.", cell: (t) => `${t.from} → ${t.to || "bank"}`, raw: (t) => `${t.from} to ${t.to}` },
   { name: "Leaves", help: "What leaves the sender, before charges.", right: true, cell: (t) => amount(t.amount, t.asset), raw: (t) => t.amount },
   { name: "Charge", help: "What the way is expected to cost, in the asset that leaves.", right: true, cell: (t) => amount(t.fee, t.asset), raw: (t) => t.fee },
   { name: "Arrives", help: "What should arrive net of all charges, or what did.", right: true, cell: (t) => [amount(t.arrived && isNonZero(t.arrived) ? t.arrived : t.expected, t.to_asset ?? t.asset), t.arrived && isNonZero(t.arrived) ? null : h("small", {}, " expected")], raw: (t) => t.arrived ?? t.expected },
   { name: "Since", cell: sinceWhen, raw: (t) => t.since },
   { name: "Address and reference", wide: true, cell: (t) => [t.address ? h("code", {}, t.address) : null, t.reference ? [" ", h("code", {}, t.reference)] : null, t.address || t.reference ? null : h("span", { class: "none" }, "–")], raw: (t) => `${t.address ?? ""} ${t.reference ?? ""}` },
-  { name: "By", cell: (t) => t.by ?? "–", raw: (t) => t.by },
+  { name: "By", help: "Who brought it to this state.", cell: (t) => t.by ?? "–", raw: (t) => t.by },
   { name: "Acts", cell: buttonsOf },
 ];
 
@@ -68,10 +68,10 @@ const ORDERS = [
   { name: "Order", head: true, cell: (o) => h("code", {}, o.id), raw: (o) => o.id },
   { name: "Venue", cell: (o) => o.venue, raw: (o) => o.venue },
   { name: "Side", cell: (o) => h("b", { class: o.side === "BUY" ? "c-bid" : "c-ask" }, icon(o.side === "BUY" ? "up" : "down"), o.side.toLowerCase()), raw: (o) => o.side },
-  { name: "For", cell: (o) => o.purpose || "–", raw: (o) => o.purpose },
+  { name: "For", help: "What the order is for: a quote, a hedge, or a trade of the plan.", cell: (o) => o.purpose || "–", raw: (o) => o.purpose },
   { name: "Price", right: true, cell: (o) => amount(o.price, quoteOf(o.contract)), raw: (o) => o.price },
   { name: "Left", help: "What is not filled yet.", right: true, cell: (o) => amount(o.quantity_left, baseOf(o.contract)), raw: (o) => o.quantity_left },
-  { name: "Of", right: true, cell: (o) => amount(o.quantity, baseOf(o.contract)), raw: (o) => o.quantity },
+  { name: "Of", help: "The whole order.", right: true, cell: (o) => amount(o.quantity, baseOf(o.contract)), raw: (o) => o.quantity },
   { name: "Age", cell: (o) => h("span", { title: o.timestamp }, age(Math.max(0, Math.floor(between(o.timestamp, app.doc.time))))), raw: (o) => o.timestamp },
   { name: "State", help: "Where the order stands; a difference between our records and the venue’s is marked.", wide: true, cell: (o) => (o.flag ? h("span", { class: "tag warn" }, icon("warn"), o.flag) : ORDER_STATES[o.state ?? "open"] ?? o.state), raw: (o) => o.flag ?? o.state ?? "open" },
   { name: "Acts", cell: (o) => (o.state === "foreign" ? "" : button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() })) },

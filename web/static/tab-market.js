@@ -57,7 +57,7 @@ const rates = () => table("rates", "Rates of exchange", [
   { name: "Age costs", help: "What its age adds to either side of the rate, and how much farther that puts each quote from the market.", right: true, cell: ([, r]) => costOfAge(r), raw: ([, r]) => r.cost?.bp },
   { name: "Fetched", cell: ([, r]) => (r.age === null ? "never" : `${age(r.age)} ago`), raw: ([, r]) => r.age },
   { name: "Source", cell: ([, r]) => feeds(r), raw: ([, r]) => r.source },
-], Object.entries(app.doc.state.rates), { key: ([p]) => p, tools: false, none: "No rate yet." });
+], Object.entries(app.doc.state.rates), { key: ([p]) => p, none: "No rate yet." });
 
 /* The middle is as exact as the two prices it is between. */
 const middle = ([bid, ask] = []) => (bid && ask ? times(plus(bid, ask), "0.5") : null);
@@ -142,7 +142,7 @@ export const holdings = () => [
     { name: "Age", help: "Time since the input was last confirmed, not since it last changed.", right: true, cell: (i) => age(i.age), raw: (i) => i.age },
     { name: "Limit", help: "Older than this, and the quotes that depend on it are pulled.", right: true, cell: (i) => age(i.limit), raw: (i) => i.limit },
     { name: "State", cell: (i) => h("span", { class: i.ok ? "" : "c-bad" }, icon(i.ok ? "ok" : "bad"), i.ok ? "fresh" : i.message || "not usable"), raw: (i) => (i.ok ? "fresh" : "stale") },
-  ], app.doc.state.inputs ?? [], { key: (i) => i.name, tools: false })),
+  ], app.doc.state.inputs ?? [], { key: (i) => i.name })),
   panel("s-marks", "Marks", 6, app.doc.state.holdings.length ? totals() : empty("No marks yet.")),
   parameterPanel("state", "Target balances", 12),
 ];

@@ -50,7 +50,7 @@ const proof = () => {
   return list([
     ["Proven bound", amount(rounded(bound, 2), numeraire()), "No plan at all can be worth more than this."],
     ["Gap", amount(gap, numeraire()), "How much better any other plan could be at most."],
-    ["Solved in", ms === null ? "–" : `${ms} ms`], ["Pool of", when(time, app.doc.time)],
+    ["Solved in", ms === null ? "–" : `${ms} ms`, "How long the optimizer took, quote prices included."], ["Pool of", when(time, app.doc.time), "The moment whose books, balances and rate were computed with."],
   ]);
 };
 
@@ -83,12 +83,12 @@ const terms = () => {
 };
 
 const marks = () => table("marks", `Value of one unit in ${numeraire()}, from mid prices`, [
-  { name: "Asset", head: true, cell: ([a]) => a, raw: ([a]) => a }, { name: "Mark", right: true, cell: ([, m]) => amount(m, numeraire()), raw: ([, m]) => m },
-], Object.entries(app.doc.state.marks), { key: ([a]) => a, tools: false, none: "No marks yet: they come from the books and the rate." });
+  { name: "Asset", head: true, cell: ([a]) => a, raw: ([a]) => a }, { name: "Mark", help: "Value of one unit, from the middle of the books and the rate.", right: true, cell: ([, m]) => amount(m, numeraire()), raw: ([, m]) => m },
+], Object.entries(app.doc.state.marks), { key: ([a]) => a, none: "No marks yet: they come from the books and the rate." });
 
 const variances = () => table("variances", "Variance of one period's change, in the numeraire squared", [
-  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
-], Object.entries(app.doc.state.variances), { key: ([p]) => p, tools: false, none: "No variances yet: histories are still being loaded." });
+  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", help: "How strongly the price moves in a period; with risk aversion it makes the term risk.", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
+], Object.entries(app.doc.state.variances), { key: ([p]) => p, none: "No variances yet: histories are still being loaded." });
 
 /* Now, optimized and rounded side by side: all have the same cash, so what differs is what is taken off it. */
 const takenOff = () => {

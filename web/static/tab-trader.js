@@ -101,7 +101,7 @@ const CHANNELS = [
   { name: "Channel", head: true, cell: (c) => c.name, raw: (c) => c.name },
   { name: "From", help: "The least severity that goes there.", cell: (c) => c.level, raw: (c) => c.level },
   { name: "Last try", cell: (c) => (c.at ? when(c.at, app.doc.time) : "none yet"), raw: (c) => c.at },
-  { name: "Waiting", right: true, cell: (c) => amount(String(c.waiting)), raw: (c) => c.waiting },
+  { name: "Waiting", help: "Alarms that this channel has not taken yet; they are tried again.", right: true, cell: (c) => amount(String(c.waiting)), raw: (c) => c.waiting },
   { name: "How it went", wide: true, cell: (c) => (c.error ? h("span", { class: "tag warn" }, icon("warn"), c.error) : c.at ? [icon("ok"), "taken"] : "–"), raw: (c) => c.error },
 ];
 const alarms = () => {
@@ -111,7 +111,7 @@ const alarms = () => {
     (told?.active ?? []).map((a) => h("div", { key: `${a.kind}${a.message}` }, reason(a.severity === "critical" ? "bad" : a.severity === "warning" ? "warn" : "", h("b", {}, `${a.kind}: `), a.message))),
     all.length ? h("ul", { class: "latest", key: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message)))) : h("p", { class: "d", key: "none" }, "No alarm in this run."),
     told ? h("details", { key: "channels" }, h("summary", {}, told.channels.length ? `Told to ${told.channels.map((c) => c.name).join(", ")}` : "Nobody is told: [alarms] names no channel"),
-      told.channels.length ? table("channels", "Who is told while nobody looks", CHANNELS, told.channels, { key: (c) => c.name, tools: false }) : null,
+      told.channels.length ? table("channels", "Who is told while nobody looks", CHANNELS, told.channels, { key: (c) => c.name }) : null,
       h("p", { class: "row acts2" }, button("Send a test…", testAlarms, { disabled: !canAct() || !told.channels.length, key: "test" }), h("small", {}, told.heartbeat.on ? `heartbeat: taken ${told.heartbeat.taken} times${told.heartbeat.error ? `, the last was not: ${told.heartbeat.error}` : ""}` : "no heartbeat"))) : null,
   ]);
 };
@@ -152,19 +152,19 @@ const COLUMNS = [
   { name: "Fees", right: true, cell: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => amount(a, c)), raw: (f) => Object.entries(f.fees ?? {}).map(([c, a]) => `${a} ${c}`).join(" ") },
 ];
 
-const fills = () => panel("p-last", "Fills", 6, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, tools: false, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }));
+const fills = () => panel("p-last", "Fills", 6, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }));
 
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
-  { name: "Fill", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
-  { name: "Closed by", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
-  { name: "Quantity", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
+  { name: "Fill", help: "Venue, number and quantity of the fill on the target.", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
+  { name: "Closed by", help: "The fill on the source that closed it, or the plan that kept it.", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
+  { name: "Quantity", help: "How much of the fill this closed.", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
   { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(rounded(x.edge, 2), "", { signed: true }), raw: (x) => x.edge },
   { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(rounded(x.slippage, 2), "", { signed: true }), raw: (x) => x.slippage },
 ];
 const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 12, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, first: 8, none: "Nothing has been hedged yet." }));
 
-const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), v && typeof v === "object" ? amount(v.value, v.unit) : amount(v === null ? null : String(v), limitUnit(name))])) : empty("No limits are known yet."));
+const limits = () => panel("p-limits", "Limits of the gate", 5, Object.keys(app.doc.data.limits).length ? list(Object.entries(app.doc.data.limits).map(([name, v]) => [words(name), v && typeof v === "object" ? amount(v.value, v.unit) : amount(v === null ? null : String(v), limitUnit(name)), app.doc.data.help?.[name]])) : empty("No limits are known yet."));
 
 /* An edit's line names the parameter; a cost is written `[fixed, proportional]`. */
 const oldValue = (x) => {
@@ -179,7 +179,7 @@ const ACTS = [
   { name: "Before", cell: (x) => x.before || "–", raw: (x) => x.before },
   { name: "After", cell: (x) => x.after || "–", raw: (x) => x.after },
   { name: "Why", wide: true, cell: (x) => x.why, raw: (x) => x.why },
-  { name: "Acts", cell: (x) => (oldValue(x) === null ? "" : button([icon("back"), "revert"], () => revert(x.what, oldValue(x)), { cls: "small ghost", key: "revert", disabled: !canAct(), title: "Puts the old value among the edits; UPDATE applies it" })) },
+  { name: "Acts", cell: (x) => (oldValue(x) === null ? "" : button([icon("back"), "revert"], () => revert(x.what, oldValue(x)), { cls: "small ghost", key: "revert", disabled: !canAct(), title: "Applies the old value again, at once" })) },
 ];
 const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.about}${x.after}`, first: 12, none: "Nobody has done anything yet." })) : null);
 
@@ -203,7 +203,7 @@ const SPEEDS = [
   { name: "Worst", help: "Since the daemon was started.", right: true, cell: (s) => ms(s.worst), raw: (s) => s.worst },
   { name: "Count", right: true, cell: (s) => amount(String(s.count)), raw: (s) => s.count },
 ];
-const speeds = () => (app.doc.speeds ? panel("p-speeds", "How fast it reacts", 12, [table("speeds", "Latencies of this daemon, in milliseconds", SPEEDS, app.doc.speeds, { key: (s) => s.name, tools: false, none: "Nothing was measured yet." }), spreadOf(app.doc.speeds)]) : null);
+const speeds = () => (app.doc.speeds ? panel("p-speeds", "How fast it reacts", 12, [table("speeds", "Latencies of this daemon, in milliseconds", SPEEDS, app.doc.speeds, { key: (s) => s.name, none: "Nothing was measured yet." }), spreadOf(app.doc.speeds)]) : null);
 
 /** The tab. */
 export const trader = () => [exposure(), quotes(), needs(), prices(), control(), profitCard(), fills(), parameterPanel("trader", "Parameters of the trader", 7), limits(), alarms(), hedges(), speeds(), audit()];
