@@ -254,6 +254,7 @@ class Market:
                 self.trouble(kind, venue),
             )
             for (kind, venue), watch in self._watches.items()
+            if kind != RATE or self.layout.rate_ticker  # nobody waits for a rate where both pairs have one currency
         )
 
     def expires(self) -> float | None:

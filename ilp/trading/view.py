@@ -161,8 +161,9 @@ def pool_of(view: View, *, quoting: bool = False, sizes: Iterable[Decimal] = ())
 
 def _moves(view: View) -> Iterable[Move]:
     layout, parameters, marks = view.layout, view.parameters, view.marks
-    if not _is_rate(view):
-        yield trade_move(view)
+    if _is_rate(view):
+        return  # there is no money in it that could be traded, sent or paid out
+    yield trade_move(view)
     source, target = layout.pairs
     coin = Transfer(
         (source.venue, source.base),

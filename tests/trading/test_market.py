@@ -247,6 +247,9 @@ class OneCurrencyTests(MarketCase):
         self.assertEqual(self.market.marks(), {"USD": D(1), "BTC": D(250)})
         self.assertEqual(self.market.reference(self.layout.target), D(250))
 
+    def test_no_rate_is_among_the_inputs(self) -> None:
+        self.assertNotIn("rate", [status.name for status in self.market.statuses()])
+
 
 class LayoutTests(SynchronousTestCase):
     def test_names_follow_from_the_tickers(self) -> None:
