@@ -181,13 +181,18 @@ class Soak:
         turns = trader.metrics.histograms["ilp_turn_seconds"]
         found = turns.summary()
         if found is not None:
-            counts = ", ".join(f"≤{b * 1e3:g}: {n}" for b, n in zip(turns.bounds, turns.counts, strict=False) if n)
-            print(f"  turns of the trader, ms: {counts}; worst {found.worst * 1e3:.1f}")
+            print(f"  turns of the trader, ms: {_buckets(turns.bounds, turns.counts)}; worst {found.worst * 1e3:.1f}")
 
     def close(self) -> None:
         """Put everything away."""
         self.operator.close()
         self.world.end()
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> str:
+    """A histogram of seconds, in milliseconds."""
+    told = [f"≤{bound * 1e3:g}: {count}" for bound, count in zip(bounds, counts, strict=False) if count]
+    return ", ".join([*told, *[f"more: {counts[-1]}"] * (len(counts) > len(bounds) and counts[-1] > 0)])
 
 
 # --------------------------------------------------------------------------------------------------------- for real
@@ -222,6 +227,7 @@ def real(options: argparse.Namespace) -> None:
     first, last = bench.samples[0], bench.samples[-1]
     print(f"  memory {first.memory:.1f} → {last.memory:.1f} MB, slope {slope(bench.samples) / 24:+.3f} MB an hour")
     print(f"  descriptors {first.descriptors} → {last.descriptors}")
+    print(f"  the reactor came late by, ms: {_buckets(run.daemon['lag']['bounds'], run.daemon['lag']['counts'])}")
     print(f"  journal {(last.journal - first.journal) / (last.at - first.at) * DAY / 1e6:.1f} MB a day")
     print(f"  document of the console {max(one.frame for one in bench.samples) / 1e3:.1f} kB")
 

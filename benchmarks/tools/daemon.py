@@ -74,8 +74,9 @@ def main() -> int:
         profile.disable()
         document = {name: asdict(summary) for name, summary in daemon.metrics.summaries().items()}
         counters = {name: value for name, (_, value) in daemon.metrics.counters.items()}
-        stall = daemon.probe.last
-        options.report.write_text(json.dumps({"histograms": document, "counters": counters, "stall": stall}))
+        lag = daemon.probe.lag
+        stalls = {"lag": {"bounds": list(lag.bounds), "counts": list(lag.counts)}, "stall": daemon.probe.last}
+        options.report.write_text(json.dumps({"histograms": document, "counters": counters, **stalls}))
 
     signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(clear))  # type: ignore[attr-defined]
     reactor.addSystemEventTrigger("before", "shutdown", report)  # type: ignore[attr-defined]
