@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define
 
-from clients.infinity_terms import AccountType, ErrorCode
+from clients.infinity_terms import AccountType, ErrorCode, TransactionType
 from ilp.simulation.infinity.auth import Session
 from ilp.simulation.infinity.errors import ApiError, invalid, of_rejection
 from ilp.simulation.infinity.listings import ROLL_OVER, RateMarket, Token, plain
@@ -27,6 +27,13 @@ Row = dict[str, Any]
 Serve = Callable[[Session, Parameters], Row]
 _EMPTY = Figures(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 _MOST_NAME = 40
+_TRANSFERS = {
+    TransactionType.TRANSFER_IN,
+    TransactionType.TRANSFER_OUT,
+    TransactionType.EXTERNAL_TRANSFER_IN,
+    TransactionType.EXTERNAL_TRANSFER_OUT,
+    TransactionType.WITHDRAWAL_FEE,
+}
 
 
 @define(eq=False)
@@ -125,7 +132,7 @@ class Accounts:
         interest = amount(sum(self.core.accrued(account.key, market.ticker) for market in markets))
         net = sum((self.valuation.net(account.key, market) for market in markets), Decimal(0))
         mtm = sum((self.valuation.mtm(account.key, market) for market in markets), Decimal(0))
-        transfers = amount(sum(row.quantity for row in moved if row.type in (6, 7, 8, 9, 11, 14)))
+        transfers = amount(sum(row.quantity for row in moved if row.type in _TRANSFERS))
         figures = {
             "netAssetValue": amount(held) + net + mtm,
             "cash": amount(held),

@@ -7,7 +7,7 @@ borrow or lend at random times, at the best rate if it is not too far from fair.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import exp, sqrt
@@ -114,7 +114,7 @@ class RateDriver:
         """Quote every market, and go on."""
         for code in self.rates:
             self.quote(code)
-        self._await("step", STEP_S)
+        self._await(self._step, STEP_S)
         self._await_wish()
 
     def stop(self) -> None:
@@ -124,13 +124,13 @@ class RateDriver:
                 call.cancel()
         self._calls.clear()
 
-    def _await(self, what: str, seconds: float) -> None:
-        self._calls[what] = self.clock.call_later(seconds, getattr(self, f"_{what}"))
+    def _await(self, what: Callable[[], None], seconds: float) -> None:
+        self._calls[what.__name__] = self.clock.call_later(seconds, what)
 
     # ------------------------------------------------------------------------------------------------- quotes
 
     def _step(self) -> None:
-        self._await("step", STEP_S)
+        self._await(self._step, STEP_S)
         for code, rate in self.rates.items():
             self.rates[code] = _step(RATES[code], rate, STEP_S, self._random)
             self.quote(code)
@@ -155,30 +155,31 @@ class RateDriver:
 
     def _await_wish(self) -> None:
         if self.customers is not None:
-            self._await("wish", self._wishes.expovariate(1 / self.customers.every))
+            self._await(self._wish, self._wishes.expovariate(1 / self.customers.every))
 
     def _wish(self) -> None:
+        """A customer comes, and trades if the best rate is not too far from fair."""
         self._await_wish()
         draw, appetite = self._wishes, self.customers
         assert appetite is not None  # nobody else has wishes
         market = self._wished(draw)
-        shape = RATES[market.token.code]
         side = Side.BUY if draw.random() < appetite.buys else Side.SELL
-        lots = int(
-            float(shape.size) * draw.uniform(float(appetite.least), float(appetite.most)) * market.base.denominator
-        )
-        lots -= lots % market.lot
+        quantity = self._quantity(market, draw.uniform(float(appetite.least), float(appetite.most)))
         book = self.core.book(market.ticker)
         rows = book.asks if side is Side.BUY else book.bids
-        fair = _fair(shape, self.rates[market.token.code], _years(market, self.core.now()))
-        away = float(appetite.tolerance) * (1 if side is Side.BUY else -1)
-        worst = _wire(market, fair * (1 + away))
-        good = bool(rows) and (rows[0][0] <= worst if side is Side.BUY else rows[0][0] >= worst)
-        if good and lots >= market.min_quantity:
+        fair = _fair(RATES[market.token.code], self.rates[market.token.code], _years(market, self.core.now()))
+        sign = 1 if side is Side.BUY else -1
+        worst = _wire(market, fair * (1 + sign * float(appetite.tolerance)))
+        if rows and quantity >= market.min_quantity and sign * (rows[0][0] - worst) <= 0:
             try:
-                self.core.place(CUSTOMERS, market.ticker, side, rows[0][0], lots, immediate=True)
+                self.core.place(CUSTOMERS, market.ticker, side, rows[0][0], quantity, immediate=True)
             except Rejection:
                 return  # the market closed in this moment, or the account is short of the token
+
+    def _quantity(self, market: RateMarket, share: float) -> int:
+        """A share of a level's size, in smallest units."""
+        units = int(RATES[market.token.code].size * Decimal(repr(share)) * market.base.denominator)
+        return units - units % market.lot
 
     def _wished(self, draw: Random) -> RateMarket:
         """What the next customer wants to trade."""

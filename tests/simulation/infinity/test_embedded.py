@@ -36,10 +36,12 @@ def text(*changes: tuple[str, str]) -> str:
 class DemonstrationTests(DaemonCase):
     """The configuration that `make demo-infinity` runs."""
 
+    timeout = 150  # a whole daemon, and machines are busy
+
     async def ready(self, *changes: tuple[str, str]) -> Any:
         daemon = self.daemon(text(*changes))
         await daemon.begin()
-        await self.until(lambda: daemon.trader and daemon.trader.life.state == "READY", "READY")
+        await self.until(lambda: daemon.trader and daemon.trader.life.state == "READY", "READY", seconds=60)
         return daemon
 
     def test_make_runs_it(self) -> None:
@@ -50,7 +52,7 @@ class DemonstrationTests(DaemonCase):
         daemon = await self.ready()
         core, account = daemon.embedded.world.core, "account/trading"
         await self.ask("start", {})
-        await self.until(self.hedged, "a fill that was closed in the other market", seconds=40)
+        await self.until(self.hedged, "a fill that was closed in the other market", seconds=60)
         await self.ask("stop", {})
         await self.until(lambda: daemon.trader.life.state == "READY", "STOP is confirmed")
         assert core.open_orders(account) == []

@@ -129,7 +129,7 @@ class LiveTests(SynchronousTestCase):
 
 
 class ListeningTests(TestCase):
-    timeout = 30
+    timeout = 90
 
     @asynchronous
     async def test_our_client_trades_and_is_told_of_a_live_market(self) -> None:
@@ -147,7 +147,7 @@ class ListeningTests(TestCase):
             await client.placeOrder("ETH-SPOT", Decimal(2), None, "SELL")
             assert (await client.getPositions())["ETH-SPOT"]["net_lent"] == 2
             seen = len(books)
-            await eventually(lambda: len(books) > seen + 3, "books that change", 15.0)
+            await eventually(lambda: len(books) > seen + 3, "books that change", 40.0)
         finally:
             await client.disconnect()
             await world.stop()
@@ -160,8 +160,8 @@ class ListeningTests(TestCase):
         assert market(world, "ETH-2023-12-21").active
         await world.begin()
         try:
-            await eventually(lambda: not market(world, "ETH-2023-12-21").active, "its maturity", 10.0)
-            await eventually(lambda: len(world.venue.past.totals) == 1, "the total of that roll-over")
+            await eventually(lambda: not market(world, "ETH-2023-12-21").active, "its maturity", 40.0)
+            await eventually(lambda: len(world.venue.past.totals) == 1, "the total of that roll-over", 20.0)
         finally:
             await world.stop()
 
