@@ -32,7 +32,7 @@ from ilp.doctor_rates import FeedsExamination
 from ilp.doctor_venues import VenueExamination, harmless
 from ilp.feeds import FEED, feeds_of, rate_ticker, together
 from ilp.service import client, feed_client
-from ilp.settings import EMBEDDED, Connection, Settings
+from ilp.settings import EMBEDDED, RESERVE, Connection, Settings
 from ilp.settings_connections import section_of
 from ilp.settings_file import Loaded
 from ilp.simulation.embedded import embed
@@ -132,7 +132,8 @@ class Doctor:
 
     def _venues(self, settings: Settings, clock: WorldClock, http: Any) -> dict[str, VenueExamination]:
         found = {}
-        for account, roles in settings.accounts.items():
+        accounts = {**settings.accounts, **({RESERVE: (RESERVE,)} if RESERVE in settings.connections else {})}
+        for account, roles in accounts.items():
             made = self._made(account, f"{roles[0]}", settings.connections[roles[0]], settings, clock, roles)
             if made is not None:
                 found[account] = VenueExamination(self.chart, account, roles, made, settings, clock, http)

@@ -21,7 +21,8 @@ from clients.exchange import Book, ExchangeError, Market, NotAuthorised, Refused
 from clients.http import BadAddress, Broken, Requester, exchange
 from ilp.clock import WorldClock
 from ilp.doctor import Chart, TooSlow
-from ilp.settings import Connection, Settings
+from ilp.settings import RESERVE, Connection, Settings
+from ilp.tickers import held as held_of
 from ilp.trading.market import mid
 from ilp.trading.view import trade_minimum
 
@@ -165,7 +166,7 @@ class VenueExamination:
         return done
 
     def _has_account(self) -> bool:
-        if "public_only" not in self._venue.features:
+        if self._connection.id or self._connection.secret:
             return True
         if self._settings.mode == "live":
             self._chart.fail(f"{self._account} key", "there is none", f"give id and secret in {self._section}")
@@ -187,6 +188,8 @@ class VenueExamination:
         lacking += await self._permissions(subject)
         if not lacking:
             self._chart.ok(subject, "may do all that could be tried without changing anything")
+        if RESERVE in self._roles:
+            return  # nothing of ours rests there
         if "cancel_all_after" not in self._venue.features and self._settings.mode == "live":
             self._chart.note(
                 f"{self._account} switch",
@@ -259,7 +262,8 @@ class VenueExamination:
     async def _market(self) -> None:
         self.markets = await self._chart.asked(self._venue.getMarkets)
         for role in self._roles:
-            await self._pair(role, self._settings.tickers[role])
+            if role in self._settings.tickers:
+                await self._pair(role, self._settings.tickers[role])
 
     async def _pair(self, role: str, ticker: str) -> None:
         subject, parameters = f"{self._account} pair", self._settings.parameters
@@ -308,7 +312,9 @@ class VenueExamination:
 
     async def _balances(self) -> None:
         positions = await self._chart.asked(self._venue.getPositions)
-        assets = dict.fromkeys(asset for role in self._roles for asset in self._settings.tickers[role].split("/"))
+        tickers = self._settings.tickers
+        traded = (asset for role in self._roles if role in tickers for asset in held_of(tickers[role]))
+        assets = dict.fromkeys([*traded, *(self._settings.reserves if RESERVE in self._roles else ())])
         held = {asset: positions[asset]["position"] if asset in positions else Decimal(0) for asset in assets}
         said = ", ".join(f"{amount.normalize():f} {asset}" for asset, amount in held.items())
         empty = [asset for asset, amount in held.items() if amount <= 0]
@@ -326,6 +332,8 @@ class VenueExamination:
         """Where coins for this account may go, and whether the least transfer is one that the venue takes."""
         subject, settings = f"{self._account} addresses", self._settings
         base = settings.tickers["btc"]
+        if RESERVE in self._roles:
+            return  # what is there counts, and is moved by you
         if settings.one_account:
             self._chart.ok(subject, f"{base} stays where it is: both pairs are on one account")
             return

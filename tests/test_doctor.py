@@ -220,6 +220,15 @@ class HealthyTests(DoctorCase):
         for secret in (key.id, key.secret, "wrong-secret-here", APP_ID, "a-very-long-password"):
             self.assertNotIn(secret, text)
 
+    async def test_an_account_that_only_counts_is_examined_for_what_it_holds(self) -> None:
+        await self.begin()
+        reserve = f"[reserve_connection]\nendpoint = {self.sputnik.venue.endpoint}\nid = bob\nsecret = secret-bob\n\n"
+        held = "[target_balance_reserve]\nBTC = 5\n\n"
+        named = ("[modules]\n", "[modules]\nreserve = sputnik.Sputnik\n")
+        self.assertTrue(await self.examined(named, ("[tickers]", f"{reserve}{held}[tickers]")), self.text_of_all())
+        self.assertIn("ok 5 BTC", self.said("reserve balances"))
+        self.assertEqual((self.of("reserve pair"), self.of("reserve switch")), ([], []))
+
     async def test_a_venue_that_serves_as_a_feed_is_examined_like_one(self) -> None:
         await self.begin()
         for side, eur in ((Side.BUY, "54000"), (Side.SELL, "54010")):
@@ -413,12 +422,16 @@ class DemonstrationTests(TestCase):
         names = ["demo.ini", "rates-demo.ini", "bitmex-demo.ini", "bitmex-spot-demo.ini", "sputnik-sputnik.ini"]
         if find_spec("ccxt") is not None:
             names.append("kraken-bitso-demo.ini")
+        names.append("infinity-demo.ini")
         for name in names:
             file = Path(self.mktemp() + ".ini")
             file.write_text((folder / name).read_text().replace("port = 8888", "port = 0"))
             findings: list[Finding] = []
             well = await Doctor(load(file), reactor, findings.append).examine()
-            self.assertTrue(well, f"{name}:\n" + "\n".join(map(str, findings)))
+            text = f"{name}:\n" + "\n".join(map(str, findings))
+            self.assertTrue(well, text)
+            self.assertIn("may do all that could be tried", text)
+            self.assertIn(" balances ", text)
 
 
 class CommandTests(TestCase):
