@@ -11,6 +11,7 @@ from attrs import evolve
 from twisted.internet import reactor
 
 from clients.exchange import Side
+from clients.infinity_client_ids import to_wire
 from ilp.pool.document import Trade
 from ilp.settings_file import load
 from ilp.settings_reader import ConfigurationError
@@ -182,6 +183,10 @@ class ReserveTests(WithInfinity):
 
     @asynchronous
     async def test_the_pool_trades_beside_it_and_sends_nothing_there(self) -> None:
+        # Another pool of the same wallet, say: its order has the prefix of a daemon, and is none of this one.
+        theirs = self.world.place(
+            "alice", "WBTC-SPOT", Side.SELL, "0.09", "1", client_id=to_wire("ilp-60d1a2b3c4d5e-1")
+        )
         daemon = await self.ready(self.text())
         core = daemon.embedded.world.cores["target"]
         await self.ask("start", {})
@@ -193,7 +198,7 @@ class ReserveTests(WithInfinity):
             self.assertNotIn("reserve", repr(move))
         await daemon.stopService()
         self.assertEqual(daemon.remaining, ())
-        self.assertEqual(self.world.core.open_orders("alice/trading"), [])
+        self.assertEqual([order.id for order in self.world.core.open_orders("alice/trading")], [theirs.id])
         acts = [row["path"] for row in self.world.venue.seen.rows if row.get("method") == "POST"]
         self.assertEqual(set(acts), {"/login", "/verify_login"})
 
@@ -229,6 +234,15 @@ class ConfigurationTests(WithInfinity):
         named = demo.replace("[modules]\n", "[modules]\nreserve = infinity.Infinity\n")
         self.refused(f"{named}\n[target_balance_reserve]\nETH = 1\n", "is none of the pool's assets")
         self.refused(f"{named}\n[reserve_connection]\nendpoint = embedded\n", "no reserve is simulated here")
+
+    def test_the_wallets_key_comes_from_a_file_and_is_never_shown(self) -> None:
+        file = written(
+            self.mktemp(), (EXAMPLES / "infinity.ini").read_text().replace("env:ILP_INFINITY_KEY", "file:key")
+        )
+        (file.parent / "key").write_text(f"{KEY}\n")
+        loaded = load(file, {"ILP_CONSOLE_PASSWORD_HASH": "random"})
+        self.assertEqual(loaded.settings.connections["source"].secret, KEY)
+        self.assertNotIn(KEY[2:], repr(loaded))
 
     def test_without_a_feed_both_pairs_must_have_one_currency(self) -> None:
         demo = (EXAMPLES / "demo.ini").read_text()

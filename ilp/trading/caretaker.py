@@ -86,7 +86,8 @@ class Caretaker:
         layout = self.floor.layout
         for venue in layout.venues:
             if self.floor.market.connected.get(venue, False):
-                self.links.read(ORDERS, venue)
+                if venue in layout.traded:
+                    self.links.read(ORDERS, venue)
                 for pair in layout.at(venue):
                     self.links.read(BOOK, layout.place(pair))
                 self.links.read(BALANCES, venue)
@@ -107,7 +108,7 @@ class Caretaker:
 
     def _set_switches(self, now: float) -> None:
         """Tell venues that have a dead man's switch that we live."""
-        for venue in self.floor.layout.venues:
+        for venue in self.floor.layout.traded:
             reader = self.floor.venues[venue]
             due = now - self._armed.get(venue, -DEAD_MAN_AGAIN) >= DEAD_MAN_AGAIN
             if due and "cancel_all_after" in reader.features:

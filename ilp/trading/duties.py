@@ -78,13 +78,13 @@ class Duties:
         while True:
             self._still(era)
             remaining: list[str] = []
-            for venue in self.floor.layout.venues:
+            for venue in self.floor.layout.traded:
                 if self.floor.market.connected.get(venue, False):
                     remaining += await self._left(venue)
             self._still(era)
             if not remaining and not self.floor.desk.live():
                 # A venue that cannot be asked has confirmed nothing, though nothing of ours is in doubt there.
-                asked = all(self.floor.market.connected.get(venue, False) for venue in self.floor.layout.venues)
+                asked = all(self.floor.market.connected.get(venue, False) for venue in self.floor.layout.traded)
                 confirmed(Confirmation(self.floor.now() if asked else None))
                 return
             live = [f"{order.venue}/{order.order_id or order.key}" for order in self.floor.desk.live()]
@@ -98,7 +98,8 @@ class Duties:
         markets = await reader.markets()
         for ticker, rules in markets.items():
             floor.market.rules[venue, ticker] = rules
-        while await self._audit.clear(venue) or floor.desk.live(venue):
+        # Nothing of ours rests on the account of a reserve, and what somebody else does there is theirs.
+        while venue in floor.layout.traded and (await self._audit.clear(venue) or floor.desk.live(venue)):
             await self._sleep(AGAIN)
         if self.lost_since is not None:
             for pair in floor.layout.at(venue):

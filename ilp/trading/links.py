@@ -123,16 +123,18 @@ class Links:
 
     def _listen_to(self, venue: str) -> None:
         emitter, followed = self.venues[venue], {pair.ticker for pair in self.layout.at(venue)}
-        for event, f in (
+        heard: list[tuple[str, Callable[..., Any]]] = [
             ("connect", lambda _: self._connected(venue)),
             ("disconnect", lambda _: self._lost(venue)),
             ("alive", lambda _: self.market.on_alive(venue)),
             ("book", lambda told, book: self._on_book(venue, told, book) if told in followed else None),
-            ("order", lambda order: self._on_order(venue, order)),
-            ("fill", lambda fill: self._on_fill(venue, fill)),
             ("position", lambda _, position: self._on_position(venue, position)),
             ("error", lambda error: self.owner.report(f"{venue} failed", error)),
-        ):
+        ]
+        if followed:  # what is ordered on the account of a reserve is not ours
+            heard.append(("order", lambda order: self._on_order(venue, order)))
+            heard.append(("fill", lambda fill: self._on_fill(venue, fill)))
+        for event, f in heard:
             self._on(emitter, event, f)
 
     # -------------------------------------------------------------------------------------------------------- events

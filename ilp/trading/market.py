@@ -114,7 +114,8 @@ class Market:
         for venue in self.layout.venues:
             self._venues[venue] = venue
             self._watches[BALANCES, venue] = Watch(f"{venue} balances", ages.balances, needed)
-            self._watches[ORDERS, venue] = Watch(f"{venue} orders", ages.orders, needed)
+            if venue in self.layout.traded:
+                self._watches[ORDERS, venue] = Watch(f"{venue} orders", ages.orders, needed)
 
     # ------------------------------------------------------------------------------------------------- what is told
 

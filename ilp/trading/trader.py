@@ -276,7 +276,7 @@ class Trader:
             return ()
         live = (f"{order.venue}/{order.order_id or order.key}" for order in self.desk.live())
         found = tuple(dict.fromkeys([*self.confirmation.remaining, *live]))
-        return found or tuple(f"{venue}: not confirmed" for venue in self.layout.venues)
+        return found or tuple(f"{venue}: not confirmed" for venue in self.layout.traded)
 
     def _close(self) -> None:
         self._closed = True
