@@ -31,7 +31,7 @@ from ilp.doctor import Chart, Finding, Verdict, secrets_of
 from ilp.doctor_rates import FeedsExamination
 from ilp.doctor_venues import VenueExamination, harmless
 from ilp.feeds import FEED, feeds_of, rate_ticker, together
-from ilp.service import client, feed_client
+from ilp.service import CannotMake, client, feed_client
 from ilp.settings import EMBEDDED, RESERVE, Connection, Settings
 from ilp.settings_connections import section_of
 from ilp.settings_file import Loaded
@@ -145,7 +145,7 @@ class Doctor:
     ) -> Any:
         try:
             return client(connection, account, clock, settings, roles)
-        except (ValueError, TypeError) as error:
+        except (CannotMake, ValueError, TypeError) as error:
             self.chart.fail(account, str(error), f"correct [{section_of(role)}]")
             return None
 
@@ -160,7 +160,7 @@ class Doctor:
                 continue
             try:
                 feeds |= feeds_of({role: connection}, clock, settings, feed_client(clock, settings))
-            except (ValueError, TypeError) as error:
+            except (CannotMake, ValueError, TypeError) as error:
                 self.chart.fail("rates", str(error), f"correct [{section_of(role)}]")
         examination = FeedsExamination(self.chart, feeds, ticker, settings, clock)
         self._leaving.append(examination.leave)

@@ -43,6 +43,7 @@ from ilp.operator import Operator
 from ilp.parameters import InvalidParameters, Table, restored
 from ilp.probe import Probe, set_apart
 from ilp.settings import RESERVE, Connection, Settings
+from ilp.settings_connections import section_of
 from ilp.settings_file import Loaded
 from ilp.simulation.embedded import EMBEDDED, embed
 from ilp.simulation.embedded_kraken import CannotEmbed
@@ -52,13 +53,20 @@ from ilp.trading.trader import Trader
 from web.service import CannotServe, WebService
 from web.sessions import Role
 
-__all__ = ["Daemon", "client", "client_of", "clients_of", "run"]
+__all__ = ["CannotMake", "Daemon", "client", "client_of", "clients_of", "run"]
 
 CONNECT_TIMEOUT = 10.0  # reactor seconds, to where alarms go
 RANDOM = "random"  # a user's password in the file that means: make one anew at each start and print it
 HISTORY = timedelta(days=7)
+
+
+class CannotMake(Exception):
+    """A connection's options are not what its client takes; the message is one sentence for the operator."""
+
+
 # What an operator can mend: said in one sentence, without a traceback.
 EXPECTED = (
+    CannotMake,
     JournalError,
     ExchangeError,
     CannotServe,
@@ -328,7 +336,11 @@ def client(
     if not connection.endpoint and _knows_its_address(made):
         del given["endpoint"]
     values = {name: value for name, value in given.items() if name in known} | dict(connection.options)
-    return made(**values)
+    try:
+        return made(**values)
+    except ValueError as error:
+        section = f"[{section_of(roles[0])}]" if roles else f"the connection of {connection.module}"
+        raise CannotMake(f"{settings.file}: {section}: {error}") from None
 
 
 def _knows_its_address(made: Any) -> bool:

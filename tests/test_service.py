@@ -18,7 +18,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 
 from clients.exchange import NotAuthorised
 from ilp.journal.interface import JournalError
-from ilp.service import Daemon, client
+from ilp.service import CannotMake, Daemon, client
 from ilp.settings_file import load
 from tests.configurations import bent, written
 from web.service import CannotServe
@@ -165,6 +165,14 @@ class FailingTests(DaemonCase):
             error = error.subFailure.value
         self.assertIsInstance(error, NotAuthorised)
         self.assertNotIn("wrong", str(error).replace("password is wrong", ""))
+
+    @asynchronous
+    async def test_an_option_that_a_client_does_not_take_is_named_with_its_section(self) -> None:
+        connection = "[source_connection]\nendpoint = embedded\nping_interval = banana\n"
+        text = re.sub(r"\[source_connection\][^\[]*", connection + "\n", DEMO)
+        error = await self.assertFailure(self.daemon(text).begin(), CannotMake)
+        self.assertIn("[source_connection]: ", str(error))
+        self.assertIn("banana", str(error))
 
 
 class ClientTests(TestCase):
