@@ -17,7 +17,7 @@ from ilp.trading.trader import Trader
 __all__ = ["Acts", "audit_lines", "flow_in_words", "orders_in_words", "transfer_in_words"]
 
 _SHOWN = 100  # lines
-_NAMED = 5  # orders of a cancel that are named one by one
+_NAMED = 3  # orders of a cancel that are named one by one
 
 
 @define(eq=False)

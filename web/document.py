@@ -98,8 +98,9 @@ class Check(TypedDict):
 
 
 class Fill(TypedDict):
-    """An own fill."""
+    """An own fill; `key` is how links to what closed it name it."""
 
+    key: NotRequired[str]
     venue: str
     ticker: str
     side: str

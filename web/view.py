@@ -11,7 +11,8 @@ from ilp.operator import Document
 
 __all__ = ["LATEST", "page_view"]
 
-LATEST = 50  # rows of a growing list that the page shows
+LATEST = 40  # rows of a growing list that the page shows
+ACTS = 30  # lines of the audit log: they are long
 _FINAL = frozenset({"ARRIVED", "FAILED", "CANCELLED"})
 
 
@@ -21,15 +22,15 @@ def page_view(document: Document) -> Document:
     ledgers = {venue: _latest(rows, "timestamp") for venue, rows in state["transactions"].items()}
     return {
         **document,
-        **({"audit": _latest(document["audit"], "at")} if "audit" in document else {}),
+        **({"audit": _latest(document["audit"], "at", ACTS)} if "audit" in document else {}),
         "state": {**state, "transactions": ledgers, "transfers": _transfers(state["transfers"])},
         "trader": {**trader, "fills": _latest(trader["fills"], "at"), "hedges": _latest(trader["hedges"], "at")},
     }
 
 
-def _latest(rows: list[Any], key: str) -> list[Any]:
+def _latest(rows: list[Any], key: str, most: int = LATEST) -> list[Any]:
     # ISO times of one zone sort as text; a stable sort keeps the order of what happened in one instant
-    return sorted(rows, key=lambda row: str(row.get(key) or ""), reverse=True)[:LATEST]
+    return sorted(rows, key=lambda row: str(row.get(key) or ""), reverse=True)[:most]
 
 
 def _transfers(rows: list[Any]) -> list[Any]:

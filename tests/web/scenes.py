@@ -372,6 +372,7 @@ def fills() -> list[Document]:
     """A fill on the target and what closed it."""
     return [
         {
+            "key": "source/88:0.1",
             "venue": "source",
             "ticker": "BTC/USD",
             "side": "SELL",
@@ -383,6 +384,7 @@ def fills() -> list[Document]:
             "order_id": "88",
         },
         {
+            "key": "target/399:0.1",
             "venue": "target",
             "ticker": "BTC/HUF",
             "side": "BUY",
@@ -569,7 +571,7 @@ def speeds() -> list[Document]:
             "p50": 0.0011,
             "p90": 0.0019,
             "p99": 0.0043,
-            "worst": 0.0121,
+            "worst": 1.0712,
             "bounds": [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02],
             "counts": [12, 120, 140, 25, 2, 1, 0],
         }

@@ -293,6 +293,16 @@ class PageTests(PageCase):
         await self.dialog("Send a test alarm?")
         await browser.until("document.querySelector('#toasts').innerText.includes('mail: taken')")
 
+    async def test_a_quote_tells_its_edge_net_and_gross_and_a_fill_how_long_it_was_open(self) -> None:
+        browser = await self.open("trading")
+        quotes = await browser.text("#p-quotes .side.bid")
+        self.assertRegex(quotes, r"Net edge\s+78\.\d+ USD/BTC\s+Gross edge\s+312\.91 USD/BTC")
+        self.assertIn("1.000 s", await browser.text("#p-hedges tbody"))
+
+    async def test_a_latency_above_a_second_is_told_in_full(self) -> None:
+        browser = await self.open("trading")
+        self.assertIn("1,070 ms", await browser.text("#p-speeds tbody"))
+
     async def test_a_viewer_sees_everything_and_can_press_nothing(self) -> None:
         browser = await self.open("trading", "vera")
         buttons = "document.querySelectorAll('#acts button, #p-exp button, #p-control button')"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.web.scenes import at, scene
+from tests.web.scenes import act, at, scene
 from web.view import LATEST, page_view
 
 
@@ -21,6 +21,9 @@ def grown() -> Any:
         document["state"]["transactions"][venue] = [
             {**row, "timestamp": at(n), "note": str(n)} for n in range(3000, 0, -1)
         ]
+    # as long as a cancel of many orders, which names three
+    before = "; ".join(f"BUY 0.12345678 at 24576900.5 ({n:036x})" for n in range(3)) + "; and 9 more"
+    document["audit"] = [act(n, "anna", "cancel", "all orders on target", before, "5 asked for") for n in range(100)]
     done = document["state"]["transfers"][-1]
     document["state"]["transfers"] += [{**done, "id": f"old {n}", "since": at(n)} for n in range(3000, 0, -1)]
     return document

@@ -76,6 +76,7 @@ export const profitPanel = () => {
   return panel("v-pnl", "Profit and loss, and where it came from", 7, [
     pnl.identity ? reason("bad", "The ledger does not add up: ", pnl.identity) : null,
     split(pnl),
+    pnl.identity ? null : h("p", { class: "d", key: "adds" }, icon("ok"), "The ledger adds up: its parts are the change of equity."),
     pnl.differences.map((d) => h("div", { key: `${d.venue}${d.asset}` }, reason("warn", `${d.venue} says that it holds `, amount(d.told, d.asset), ", the ledger has ", amount(d.ledger, d.asset), ": something moved that nobody has explained yet."))),
   ]);
 };

@@ -4,7 +4,7 @@ import { cancel, check, hedge, openOrders, pause, testAlarms } from "./acts.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
-import { age, amount, between, computed, group, isNonZero, percent, rounded, when, words } from "./format.js";
+import { age, amount, between, computed, group, isNonZero, minus, percent, rounded, times, when, words } from "./format.js";
 import { fillsInView, overTime, spans } from "./history.js";
 import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
@@ -42,6 +42,14 @@ const edgeBand = (q) => {
     h("p", { class: "ends", key: "ends" }, h("span", {}, group(p.edge_to_leave.value), " leave"), h("span", {}, group(String(high)), " drop"))];
 };
 
+/* What a fill would bring against the middle of the source alone: the net edge has all that closing it costs taken off. */
+const gross = (q) => {
+  const [base, quote] = q.ticker.split("/"), { marks } = app.doc.state;
+  const paid = q.price && times(q.price, marks[quote]), worth = marks[base];
+  if (!q.resting || !paid || !worth) return null;
+  return rounded(q.side === "bid" ? minus(worth, paid) : minus(paid, worth), 2);
+};
+
 const side = (q) => {
   const [base, quoteUnit] = [baseOf(q.ticker), quoteOf(q.ticker)], unit = `${numeraire()}/${base}`;
   const known = (v) => v !== null && v !== undefined;
@@ -52,6 +60,7 @@ const side = (q) => {
         known(q.price) && app.doc.trader.state === "READY" ? h("p", { class: "then" }, "START would place ", amount(q.size, base), " at ", amount(q.price, quoteUnit), ".") : null],
     list([
       known(q.edge) ? ["Net edge", h("b", {}, amount(q.edge, unit, { flash: true })), "What is left per unit if this quote fills now and is closed on the source at once, after all fees."] : null,
+      gross(q) ? ["Gross edge", amount(gross(q), unit), "The same against the middle of the source at its mark, before fees, spread and slippage."] : null,
       ["Reference", computed(q.reference, quoteUnit, { flash: true }), "The worse of hedge price and reservation price: at it a fill neither gains nor loses."],
       ["Reservation", computed(q.reservation, quoteUnit, { flash: true }), "At this price a fill leaves the pool's best value unchanged, with stock, transfers and risk counted in."],
       ["Hedge price", computed(q.hedge, quoteUnit, { flash: true }), "What closing the fill on the source comes to, in this currency, fees included."],
@@ -154,11 +163,17 @@ const COLUMNS = [
 
 const fills = () => panel("p-last", "Fills", 6, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }));
 
+/* Seconds from a fill to what closed it; the fill may be older than those that the page has. */
+const took = (x) => {
+  const fill = app.doc.trader.fills.find((f) => f.key === x.fill_key);
+  return fill ? between(fill.at, x.at).toFixed(3) : null;
+};
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
   { name: "Fill", help: "Venue, number and quantity of the fill on the target.", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
   { name: "Closed by", help: "The fill on the source that closed it, or the plan that kept it.", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
   { name: "Quantity", help: "How much of the fill this closed.", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
+  { name: "After", help: "How long after the fill, by the venues’ clocks.", right: true, cell: (x) => (took(x) === null ? h("span", { class: "none" }, "–") : amount(took(x), "s")), raw: took },
   { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(rounded(x.edge, 2), "", { signed: true }), raw: (x) => x.edge },
   { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(rounded(x.slippage, 2), "", { signed: true }), raw: (x) => x.slippage },
 ];
@@ -183,7 +198,7 @@ const ACTS = [
 ];
 const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.about}${x.after}`, first: 12, none: "Nobody has done anything yet." })) : null);
 
-const ms = (seconds) => amount((seconds * 1000).toPrecision(3).replace(/e.*/, ""), "ms");
+const ms = (seconds) => amount(String(Number((seconds * 1000).toPrecision(3))), "ms");
 /* How often something took how long: a bar for each stretch of time, of the latency that is picked. */
 const spreadOf = (all) => {
   const one = all.find((s) => s.name === app.speed) ?? all[0];
