@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -74,6 +75,22 @@ class ReadingTests(_Case):
     def test_the_journal_lies_beside_the_configuration_by_default(self) -> None:
         settings = self.loaded().settings
         self.assertEqual(settings.database_url, f"sqlite:///{settings.file.resolve().with_suffix('.sqlite')}")
+
+    def test_the_pictures_past_lies_with_the_journal_and_in_memory_when_that_is(self) -> None:
+        def past(url: str) -> Path | None:
+            return self.loaded(bent(extra=f"\n[database]\nurl = {url}\n")).settings.web.history
+
+        settings = self.loaded().settings
+        self.assertEqual(settings.web.history, settings.file.resolve().with_suffix(".history"))
+        self.assertEqual(past("sqlite:////var/lib/ilp/pool.sqlite"), Path("/var/lib/ilp/pool.history"))
+        self.assertIsNone(past("sqlite://"))
+        beside = past("postgresql+psycopg:///ilp")
+        assert beside is not None
+        self.assertEqual(beside.suffix, ".history")
+
+    def test_the_pictures_past_may_be_kept_elsewhere(self) -> None:
+        loaded = self.loaded(bent(extra="\n[webserver]\nhistory = past.sqlite\n"))
+        self.assertEqual(loaded.settings.web.history, loaded.settings.file.parent / "past.sqlite")
 
     def test_a_value_may_come_from_the_environment(self) -> None:
         loaded = self.loaded(bent(("secret = wonderland", "secret = env:SOURCE_SECRET")), SOURCE_SECRET="hidden")

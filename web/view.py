@@ -11,7 +11,7 @@ from ilp.operator import Document
 
 __all__ = ["LATEST", "page_view"]
 
-LATEST = 40  # rows of a growing list that the page shows
+LATEST = 32  # rows of a growing list that the page shows
 ACTS = 30  # lines of the audit log: they are long
 _FINAL = frozenset({"ARRIVED", "FAILED", "CANCELLED"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web.fake_console import FakeConsole
 from tests.web.scenes import SCENES, scene
+from web.archive import Archive
 from web.history import EVERY, KEPT, History, sample
 
 
@@ -96,6 +98,16 @@ class HistoryTests(SynchronousTestCase):
             self.clock.advance(EVERY)
         at = [s["at"][11:19] for s in self.past(3600)]
         self.assertEqual(at, ["12:00:00", "12:01:00", "12:02:00", "12:02:58"])
+
+    def test_pictures_outlive_a_restart(self) -> None:
+        path = Path(self.mktemp())
+        for minute in range(2):
+            self.stop()
+            self.history = History(self.console, self.clock, Archive(path))
+            self.history.start()
+            self.console.document["time"] = f"2026-03-02T12:0{minute}:00Z"
+            self.clock.advance(EVERY)
+        self.assertEqual([s["at"][11:16] for s in self.past(3600)], ["12:00", "12:01", "12:01"])
 
     def test_the_past_ends_with_the_present(self) -> None:
         self.clock.advance(EVERY)
