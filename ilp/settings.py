@@ -95,7 +95,7 @@ class Limits:
 
     price_band: Decimal  # fraction around the last good reference
     largest_order: Decimal  # base
-    open_orders: int  # per venue and side
+    open_orders: int  # per pair and side
     orders_per_minute: int  # per venue, cancels not counted
     exposure: Decimal  # base, unhedged
     transfers_per_day: int  # per lane

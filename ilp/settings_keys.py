@@ -183,7 +183,7 @@ KEYS: tuple[Key, ...] = (
         "Largest distance of a price from its reference.",
     ),
     Key("limits", "largest_order", _POSITIVE, "<20 * quote_size>", "base", "Largest order."),
-    Key("limits", "open_orders", kinds.integer(1, 100), "2", "orders", "Most own orders a venue and side."),
+    Key("limits", "open_orders", kinds.integer(1, 100), "2", "orders", "Most own orders a pair and side."),
     Key(
         "limits",
         "orders_per_minute",
