@@ -31,12 +31,15 @@ from ilp.trading.machine import State
 from ilp.trading.trader import Refusal, Trader
 from tests.faults.boundaries import Boundary, Mishap
 from tests.faults.faulty import FaultyExchange, FaultyJournal, FaultyRates, Plan
+from tests.faults.watching import InputWatch
 from tests.trading.test_trader import CALM
 from tests.trading.world import LIMITS, PARAMETERS, World, settings
 
 __all__ = ["Outcome", "Schedule"]
 
 D = Decimal
+ZERO = D(0)
+ASSETS = ("BTC", "USD", "HUF")
 PLACES = ("source", "target", "rates", "journal")
 SAFE = 3.0  # seconds until nothing of ours rests unknown after a kill
 LEAST = D("0.01")  # what the source can close
@@ -48,6 +51,8 @@ class Outcome:
     """What a schedule found.
 
     :ivar violations: each in a sentence; `struck`: mishaps that really happened; `safe`: seconds to safety after each kill.
+    :ivar pulled: seconds that quotes stood on after an input was lost, for each time that one was; `bookings` of the ledger
+        that were recomputed; `resting` the most that rested on a side.
     """
 
     violations: list[str] = field(factory=list)
@@ -55,16 +60,19 @@ class Outcome:
     safe: list[float] = field(factory=list)
     withdrawals: int = 0
     fills: int = 0
+    bookings: int = 0
+    resting: Decimal = ZERO
+    pulled: list[float] = field(factory=list)
 
 
 class FaultyWorld(World):
     """A world whose clients share plans of faults over all lives of the process."""
 
-    def __init__(self, rich: bool, moving: bool, seed: int) -> None:
+    def __init__(self, rich: bool, moving: bool, seed: int, jitter: float) -> None:
         self.plans = {place: Plan() for place in PLACES}
         config = settings(parameters=PARAMETERS if moving else CALM, limits=evolve(LIMITS, exposure=D(5)))
         conditions = Conditions(
-            latency=0.005, jitter=0.01, deadline=1.0, ping=1.0, silence=4.0, events_first=seed % 2 == 0
+            latency=0.005, jitter=jitter, deadline=1.0, ping=1.0, silence=4.0, events_first=seed % 2 == 0
         )
         super().__init__(EVERYTHING if rich else SPUTNIK, conditions, config, speed=60.0 if moving else 1.0, seed=seed)
 
@@ -101,19 +109,22 @@ class Schedule:
     """A pool under faults.
 
     :param rich: venues have client ids, lookups, trade ids; else they look like Sputnik.
+    :param jitter: seconds that a message may take longer than another.
     """
 
-    def __init__(self, rich: bool, mishaps: tuple[Mishap, ...], seed: int = 0) -> None:
+    def __init__(self, rich: bool, mishaps: tuple[Mishap, ...], seed: int = 0, jitter: float = 0.01) -> None:
         self.random = Random(seed)
         self.mishaps = mishaps
         self.moving = any(mishap.boundary.moving for mishap in mishaps)
         self.thin = any(mishap.boundary.thin for mishap in mishaps)
         self.rich = rich
-        self.world = FaultyWorld(rich, self.moving, seed)
+        self.world = FaultyWorld(rich, self.moving, seed, jitter)
         self.outcome = Outcome()
         self.side = self.random.choice((Side.BUY, Side.SELL))
         self.killed = False
         self.plan(mishaps)
+        self.inputs = InputWatch(self.outcome.pulled, self.bad)
+        self.whole = {asset: self.world.bank.total(asset) for asset in ASSETS}
         self.start = {venue: self.world.truth(venue, "BTC") for venue in ("source", "target")}
         self.world.source_core.subscribe(lambda event: self._watch(event) if isinstance(event, Filled) else None)
 
@@ -164,6 +175,8 @@ class Schedule:
             left -= 0.01
             if self.killed:
                 self.restart()
+            self.inputs.look(self.world)
+        self.check_whole()
 
     def go(self) -> None:
         """The operator wants it to trade, where that is possible."""
@@ -211,7 +224,7 @@ class Schedule:
             self.go()
             if self.settled():
                 break
-            world.advance(0.5, 0.02)
+            self.pass_(0.5)
         else:
             trader = world.trader
             self.bad(f"not settled: {trader.life.state} {trader.reason}, {self.exposure()} open, {trader.status()}")
@@ -256,6 +269,7 @@ class Schedule:
     def check(self) -> None:
         """Everything that must hold in the end."""
         world = self.world
+        self.outcome.resting = world.most_resting
         if world.most_resting > D("0.1"):
             self.bad(f"{world.most_resting} rested on a side, allowed 0.1")
         if not self.moving and world.trader.floor.exposure.net != self.exposure():
@@ -267,10 +281,17 @@ class Schedule:
         # What has arrived at a venue is known here when its records are next read: at each sweep.
         world.until(lambda: not self.differences(), world.settings.timing.sweep + 5, 0.05)
         self.check_books()
+        self.check_whole()
         remaining = world.end()
         for venue in ("source", "target"):
             if world.open_orders(venue):
                 self.bad(f"orphan orders at {venue}: {world.open_orders(venue)}; the trader says {remaining}")
+
+    def check_whole(self) -> None:
+        """Of each asset there is as much as in the beginning: at the venues, under way, charged, paid out or converted."""
+        for asset, before in self.whole.items():
+            if (now := self.world.bank.total(asset)) != before:
+                self.bad(f"there are {now} {asset} in the world, there were {before}")
 
     def check_fills(self) -> None:
         """Every unit that the venues traded for us is in the journal once."""
@@ -326,6 +347,7 @@ class Schedule:
             self.bad(fault)
         journal = world.journal
         entries: dict[str, BookingEntry] = {booking.key: booking for booking in journal.of(BookingEntry)}
+        self.outcome.bookings = len(entries)
         things = (
             self.fills(),
             journal.newest(TransferEntry, "id"),

@@ -6,13 +6,17 @@ import os
 from collections import Counter
 from random import Random
 
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import IExchange, Side
 from ilp.journal.interface import Journal
 from ilp.simulation.inprocess import EVERYTHING
-from tests.faults.boundaries import BOUNDARIES, Boundary, Kind, Mishap, pairs, random_schedule, singles
+from ilp.trading.audit import Audit
+from ilp.trading.orders import Desk
+from tests.faults.boundaries import BOUNDARIES, Boundary, Kind, Mishap, alike, kinds, pairs, random_schedule, singles
 from tests.faults.schedule import Outcome, Schedule
+from tests.faults.twins import Twins
 from tests.trading.world import D, World
 
 AT_RANDOM = int(os.environ.get("ILP_FAULTS", "40"))
@@ -80,11 +84,85 @@ class CatchTests(SynchronousTestCase):
         found = schedule.outcome.violations
         self.assertTrue(any("a withdrawal of 1 that no transfer explains" in text for text in found), found)
 
+    def test_a_quote_that_stands_on_without_its_input_is_seen(self) -> None:
+        schedule = self.broken()
+        self.patch(Desk, "cancel_all", lambda *_: None)
+        self.patch(Desk, "cancel", lambda *_: None)
+        self.patch(Audit, "clear", lambda *_: succeed(0))
+        schedule.world.source.drop()
+        schedule.pass_(0.3)
+        self.assertTrue(any("stands 0.1" in text for text in schedule.outcome.violations), schedule.outcome.violations)
+
+    def test_a_coin_that_comes_from_nowhere_is_seen(self) -> None:
+        schedule = self.broken()
+        schedule.world.target_core.endow("others", "BTC", 1)
+        schedule.pass_(0.1)
+        self.assertIn("BTC in the world, there were", schedule.outcome.violations[0])
+
     def test_money_that_the_books_miss_is_seen(self) -> None:
         schedule = self.broken()
         schedule.world.books.books.balances["source", "USD"] -= 1
         schedule.check()
         self.assertTrue(any("came from nowhere" in text for text in schedule.outcome.violations), schedule.outcome)
+
+
+class AlikeTests(SynchronousTestCase):
+    """Kinds that count as one are one: where every message takes equally long, the journals do not differ by a byte."""
+
+    def left_by(self, boundary: Boundary, kind: Kind | None, rich: bool) -> Schedule:
+        skip = 10**6 if kind is None else 1  # never, or at the second occasion
+        schedule = Schedule(rich, (Mishap(boundary, kind or Kind.DUPLICATE, skip),), 3, jitter=0.0)
+        self.assertEqual(schedule.run().violations, [])
+        return schedule
+
+    def compare(self, what: str, where: str = "target") -> None:
+        boundary = next(found for found in BOUNDARIES if (found.where, found.what) == (where, what))
+        for group in alike(boundary):
+            runs = [self.left_by(boundary, kind, boundary.rich) for kind in sorted(group)]
+            if what.startswith("get") and Kind.KILL in group:  # the one kill is a message's way later than the other
+                amounts = [[run.world.truth(venue, "BTC") for venue in ("source", "target")] for run in runs]
+                self.assertEqual(amounts[1:], amounts[:-1])
+                self.assertEqual(*(len(run.world.journal.written) for run in runs))
+                continue
+            for one in runs[1:]:
+                self.assertEqual(
+                    one.world.journal.written, runs[0].world.journal.written, f"{boundary} {sorted(group)}"
+                )
+        if Kind.DUPLICATE not in set(kinds(boundary)):
+            nothing, twice = (self.left_by(boundary, kind, boundary.rich) for kind in (None, Kind.DUPLICATE))
+            self.assertEqual(
+                twice.world.journal.written, nothing.world.journal.written, f"{boundary} is answered twice"
+            )
+
+    def test_questions(self) -> None:
+        self.compare("getPositions")
+
+    def test_requests(self) -> None:
+        self.compare("placeOrder")
+
+    def test_events(self) -> None:
+        self.compare("event:order")
+
+    def test_connecting(self) -> None:
+        self.compare("connect")
+
+    def test_fetching(self) -> None:
+        self.compare("fetch", "rates")
+
+    def test_writing(self) -> None:
+        self.compare("record", "journal")
+
+
+class TwinsTests(SynchronousTestCase):
+    """Two daemons on one account."""
+
+    def test_one_of_them_halts_and_nothing_is_withdrawn_twice(self) -> None:
+        withdrawals = 0
+        for seed in range(6):
+            outcome = Twins(seed % 2 == 0, seed).run()
+            self.assertEqual(outcome.violations, [], f"seed {seed}")
+            withdrawals += outcome.withdrawals
+        self.assertGreater(withdrawals, 0)
 
 
 class MatrixTests(SynchronousTestCase):
@@ -115,7 +193,9 @@ class MatrixTests(SynchronousTestCase):
     def test_pairs_are_all_there(self) -> None:
         rich = [boundary for boundary in BOUNDARIES if boundary.rich]
         bare = [boundary for boundary in BOUNDARIES if boundary.bare]
-        self.assertEqual(sum(1 for _ in pairs()), (len(rich) ** 2 + len(bare) ** 2) * len(Kind) ** 2)
+        self.assertEqual(sum(1 for _ in pairs(every=True)), (len(rich) ** 2 + len(bare) ** 2) * len(Kind) ** 2)
+        different = [sum(len(list(kinds(boundary))) for boundary in some) for some in (rich, bare)]
+        self.assertEqual(sum(1 for _ in pairs()), sum(number**2 for number in different))
 
     def test_a_seed_repeats_a_schedule(self) -> None:
         rich, mishaps = random_schedule(Random("again"))
