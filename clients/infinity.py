@@ -32,7 +32,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clients.budget import Budget, Priority
-from clients.calls import deferring
+from clients.calls import deferring, reported
 from clients.exchange import (
     OHLCV,
     Book,
@@ -258,7 +258,7 @@ class Infinity(VenueClient[Live]):
                 self._trouble(error)
                 session.line.drop("the venue did not take the new token")
 
-        Deferred.fromCoroutine(tell())
+        reported(Deferred.fromCoroutine(tell()), self._trouble)
 
     def _market(self, ticker: str, doing: str, error: type[ExchangeError] = Refused) -> Listed:
         found = self._markets.listed.get(ticker)

@@ -25,6 +25,7 @@ __all__ = ["Account", "Holding", "Tracked", "fill_of_event", "fill_of_trade", "s
 
 REMEMBERED = 5000  # orders; final ones beyond are forgotten, the oldest first
 ZERO = Decimal(0)
+_ASKED_AT_MOST = 3  # for the rates of an order's fills: a venue that has forgotten them will not remember
 
 
 class Holding(Position, total=False):
@@ -63,6 +64,7 @@ class Tracked:
     :ivar client_id: as whoever placed it called it, as far as that is known.
     :ivar seen: whether anybody was told of it; before that nothing is emitted about it.
     :ivar refused: whoever placed it was told that it was refused, and nobody is told of it any more.
+    :ivar asked: how often the venue was asked for the rates of its fills.
     :ivar listed: whether the venue's list of open orders had it when it was last read; None before.
     :ivar matches: of the stream, by trade id.
     :ivar listed_matches: of the order's row or of the answer that placed it, which number them otherwise or not at all.
@@ -73,6 +75,7 @@ class Tracked:
     client_id: str | None = None
     seen: bool = True
     refused: bool = field(default=False, init=False)
+    asked: int = field(default=0, init=False)
     listed: bool | None = None
     matches: dict[int, OrderFill] = field(factory=dict)
     listed_matches: tuple[OrderFill, ...] = ()
@@ -226,7 +229,11 @@ class Account:
 
     def incomplete(self) -> list[Tracked]:
         """Orders of which something was filled at a rate that nobody has told yet."""
-        return [order for order in self.orders.values() if order.seen and order.filled and order.average is None]
+        return [
+            order
+            for order in self.orders.values()
+            if order.filled and order.average is None and order.seen and order.asked < _ASKED_AT_MOST
+        ]
 
     def open_orders(self) -> list[Tracked]:
         """Orders that may still trade, as far as is known."""

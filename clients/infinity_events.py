@@ -133,4 +133,7 @@ _frame = msgspec.json.Decoder(Frame, float_hook=Decimal)
 
 def read_frame(payload: bytes) -> Frame:
     """A message of the WebSocket; `ValueError` when it is none."""
-    return _frame.decode(payload)
+    try:
+        return _frame.decode(payload)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

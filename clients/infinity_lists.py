@@ -16,7 +16,7 @@ from clients.infinity_private import Calls
 from clients.infinity_private_records import Deposit, OwnTrade, Withdrawal
 from clients.infinity_private_records import Transaction as Row
 
-__all__ = ["Lists"]
+__all__ = ["Lists", "back_to"]
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ class Lists:
         def key(row: OwnTrade) -> tuple[int, int]:
             return row.trx_id, row.date
 
-        rows = await _back_to(since, lambda start: self.api.get_private_floating_trades(None, start, _PAGE), key)
-        rows += await _back_to(since, lambda start: self.api.get_private_fixed_trades(None, start, _PAGE), key)
+        rows = await back_to(since, lambda start: self.api.get_private_floating_trades(None, start, _PAGE), key)
+        rows += await back_to(since, lambda start: self.api.get_private_fixed_trades(None, start, _PAGE), key)
         wanted = sorted((row for row in rows if since <= row.date <= until), key=lambda row: (row.date, row.trx_id))
         return [fill_of_trade(row) for row in wanted]
 
@@ -50,9 +50,9 @@ class Lists:
         def received(row: Deposit) -> tuple[int, int]:
             return row.id, row.create_date or 0
 
-        out = await _back_to(since, lambda start: self.api.get_withdraws(_PAGE, start), paid)
+        out = await back_to(since, lambda start: self.api.get_withdraws(_PAGE, start), paid)
         # This one goes on from a block, and several deposits may be in one: the last block is read again.
-        back = await _back_to(since, lambda block: self.api.deposit(_PAGE, block), received, lambda row: row.block_id)
+        back = await back_to(since, lambda block: self.api.deposit(_PAGE, block), received, lambda row: row.block_id)
         found = [withdrawal_record(self.markets, row) for row in out if since <= paid(row)[1] <= until]
         found += [deposit_record(self.markets, row) for row in back if since <= received(row)[1] <= until]
         return sorted(found, key=lambda transfer: transfer["timestamp"])
@@ -63,12 +63,12 @@ class Lists:
         def key(row: Row) -> tuple[int, int]:
             return row.trx_id, row.create_date
 
-        rows = await _back_to(since, lambda start: self.api.get_all_account_tx(_PAGE, None, start), key)
+        rows = await back_to(since, lambda start: self.api.get_all_account_tx(_PAGE, None, start), key)
         wanted = sorted((row for row in rows if since <= row.create_date <= until), key=lambda row: row.trx_id)
         return [transaction_line(self.markets, row) for row in wanted]
 
 
-async def _back_to(
+async def back_to(
     since: int,
     read: Callable[[int | None], Deferred[tuple[T, ...]]],
     key: Callable[[T], tuple[int, int]],

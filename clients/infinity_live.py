@@ -8,6 +8,7 @@ then.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from clients.infinity_errors import GONE
 from clients.infinity_events import BookEvent, Frame, TradeEvent, UserOrderEvent, UserTradeEvent
 from clients.infinity_markets import Listed, Markets
 from clients.infinity_options import Options
+from clients.infinity_orders import OrderLists
 from clients.infinity_private import Calls
 from clients.infinity_private_records import MyOrder, OrderAnswer
 from clients.infinity_records import Book as RateBook
@@ -55,7 +57,7 @@ from clients.reread import Reread
 __all__ = ["Live", "Wish"]
 
 MOST_FOLLOWED = 50
-_PAGE, _MOST_PAGES = 100, 20  # of orders, when one is looked for
+_MONEY_SOON_S = 0.2  # several fills of one order are followed by one read of balances
 
 
 @define(frozen=True)
@@ -95,6 +97,7 @@ class Live:
     wishes: Mapping[str, bool]
     public: Session = field(init=False)
     private: Session = field(init=False)
+    lists: OrderLists = field(init=False)
     followed: tuple[str, ...] = field(init=False, default=())
     books: dict[str, RateBook] = field(init=False, factory=dict)
     _held_back: list[tuple[str, tuple[Any, ...]]] | None = field(init=False, factory=list)
@@ -107,9 +110,10 @@ class Live:
     _read_books: Reread = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.lists = OrderLists(self.api)
         period = self.options.reread
         self._read_orders = Reread(self.clock, self._check_orders, self.trouble, delay=0.3, period=period)
-        self._read_money = Reread(self.clock, self._check_money, self.trouble, delay=0.05, period=period)
+        self._read_money = Reread(self.clock, self._check_money, self.trouble, delay=_MONEY_SOON_S, period=period)
         self._read_books = Reread(self.clock, self._check_books, self.trouble, delay=0.05, period=10 * period)
 
     # ------------------------------------------------------------------------------------------------ the beginning
@@ -347,82 +351,50 @@ class Live:
     async def read_open_orders(self) -> list[Tracked]:
         """Open orders as the venue has them; those that were open here and are not any more are settled on the way."""
         asked_about = [order.id for order in self.account.open_orders()]
-        asked_about += [order.id for order in self.account.incomplete() if order.final]
-        rows = [row for floating in (True, False) for row in await self._pages(floating, pending=True)]
+        rows = await self.lists.open()
         listed = {str(row.order_id) for row in rows}
         for row in rows:
             self._take_row(row, listed=True)
         await self._look_up([id for id in asked_about if id not in listed])
+        for order in self.account.incomplete():
+            await self._complete(order)
         return [order for order in self.account.open_orders() if order.id in listed]
-
-    async def _pages(
-        self, floating: bool, *, pending: bool = False, instrument: str | None = None, start: int | None = None,
-        until: Callable[[MyOrder], bool] = lambda row: False, most: int = _MOST_PAGES,
-    ) -> list[MyOrder]:  # fmt: skip
-        """Rows of own orders, newest first, page after page; ends at the first row that *until* is true of.
-
-        How the venue pages is not documented, so rows are told apart by their id, and a page without a new one is the end.
-        """
-        read = self.api.get_floating_orders if floating else self.api.get_fixed_orders
-        found: dict[int, MyOrder] = {}
-        for _ in range(most):
-            page = await read(pending, False, instrument, start, _PAGE)
-            fresh = [row for row in page if row.order_id not in found]
-            found.update({row.order_id: row for row in fresh})
-            if not fresh or len(page) < _PAGE or any(until(row) for row in fresh):
-                break
-            start = min(row.order_id for row in page)
-        return list(found.values())
 
     async def _look_up(self, ids: Sequence[str]) -> None:
         """Read orders that are not open any more."""
+        known = [order for id in ids if (order := self.account.orders.get(id)) is not None]
         for floating in (True, False):
-            wanted = {
-                int(id): order for id in ids if (order := self.account.orders.get(id)) is not None
-                and Instrument.parse(order.row.instrument_id).floating is floating
-            }  # fmt: skip
-            if not wanted:
-                continue
-            until = _down_to(min(wanted))
-            rows = await self._pages(floating, start=max(wanted), until=until)
-            if not set(wanted) <= {row.order_id for row in rows}:  # then pages do not go down from where they start
-                rows = await self._pages(floating, until=until)
-            for row in rows:
-                if row.order_id in wanted:
-                    self._take_row(row, listed=False)
+            wanted = {o.row.order_id for o in known if Instrument.parse(o.row.instrument_id).floating is floating}
+            for row in await self.lists.by_ids(wanted, floating) if wanted else ():
+                self._take_row(row, listed=False)
+
+    async def _complete(self, order: Tracked) -> None:
+        """Find out at which rates an order was filled, where neither the stream nor its row has told them all."""
+        order.asked += 1
+        order.listed_matches = await self.lists.matches(order.row) or order.listed_matches
+        if order.average is not None and order.seen:
+            self._tell("order", order.record())
 
     async def find_order(self, id: str) -> Tracked | None:
         """One order by its id, freshly read; None when the venue never had it."""
-        number = int(id)
         known = self.account.orders.get(id)
-        families = (True, False) if known is None else (Instrument.parse(known.row.instrument_id).floating,)
-        for floating in families:
-            for start in (number, None):
-                rows = await self._pages(floating, start=start, until=_down_to(number))
-                found = next((row for row in rows if row.order_id == number), None)
-                if found is not None:
-                    self._take_row(found)
-                    return self.account.orders.get(id)
-                if any(row.order_id < number for row in rows):
-                    break  # pages go down from the start: it is not there
-        return None
+        row = await self.lists.by_id(int(id), None if known is None else known.row.instrument_id)
+        return None if row is None else await self._found(row)
 
-    async def find_by_client_id(self, client_id: str, instrument: str | None = None) -> Tracked | None:
+    async def find_by_client_id(self, client_id: str) -> Tracked | None:
         """The newest order with that client id; None when there is none among the last ones."""
         known = [o for o in self.account.orders.values() if o.row.client_order_id == client_id]
-        if instrument is None and known:
-            return await self.find_order(max(known, key=lambda order: int(order.id)).id)
-        families = (True, False) if instrument is None else (Instrument.parse(instrument).floating,)
-        for floating in families:
-            rows = await self._pages(
-                floating, instrument=instrument, until=lambda row: row.client_order_id == client_id
-            )
-            matching = [row for row in rows if row.client_order_id == client_id]
-            if matching:
-                row = max(matching, key=lambda one: one.order_id)
-                self._take_row(row)
-                return self.account.orders.get(str(row.order_id))
-        return None
+        if known:
+            return await self.find_order(max(known, key=lambda order: order.row.order_id).id)
+        row = await self.lists.by_client_id(client_id)
+        return None if row is None else await self._found(row)
+
+    async def _found(self, row: MyOrder) -> Tracked:
+        self._take_row(row)
+        order = self.account.orders[str(row.order_id)]
+        if order in self.account.incomplete():
+            await self._complete(order)
+        return order
 
     async def _check_orders(self) -> None:
         await self.read_open_orders()
@@ -505,10 +477,14 @@ class Live:
         """No answer: the stream may have told the id by now, else the venue is asked.  Never sent again."""
         if order.order_id is not None:
             return
-        try:
-            found = await self.find_by_client_id(order.client_id, wish.market.id)
-        except ExchangeError:
-            found = None
+
+        def like(row: MyOrder) -> bool:
+            return row.quantity == wish.quantity and row.side is wish.side.flag
+
+        found: Tracked | None = None
+        with suppress(ExchangeError):
+            row = await self.lists.by_client_id(order.client_id, wish.market.id, like)
+            found = None if row is None else await self._found(row)
         if found is None and order.order_id is None:
             self._read_orders.request()
             raise doubt
@@ -578,10 +554,6 @@ class Live:
 def _died(order: Tracked) -> str:
     passive = "; it was passive and would have traded at once, or the market took no more" if order.row.passive else ""
     return f"{OrderStatus.text_of(order.row.status)} without a trade{passive}"
-
-
-def _down_to(id: int) -> Callable[[MyOrder], bool]:
-    return lambda row: row.order_id <= id
 
 
 def _channels(instruments: Iterable[str], kinds: Sequence[str]) -> list[str]:

@@ -134,7 +134,7 @@ class Login:
             told = json.loads(answer)
             document = read_document(told["eip712Message"])
             return str(told["nonceHash"]), sign(document, self.key)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Unreachable(self.venue, doing, f"the venue asks to sign what cannot be signed: {error!r}") from None
 
     def _take(self, doing: str, answer: bytes) -> None:
