@@ -6,20 +6,26 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import treq
+from attrs import evolve
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 
+from clients.exchange import Side
+from ilp.dry_run import DryWorld
 from ilp.parameters import InvalidParameters
 from ilp.reactors import needs_asyncio
-from ilp.settings import ACCOUNT
+from ilp.service import client_of
+from ilp.settings import ACCOUNT, Connection, DryRun
 from ilp.settings_file import load
 from ilp.simulation.misbehaviour import Misbehaviour
+from tests.simulation.kraken.world import BTC_EUR, make_world
 from tests.test_service import DaemonCase, asynchronous
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -209,7 +215,11 @@ class DryRunTests(Pooling):
     async def test_the_account_of_a_key_is_read_and_what_it_holds_begins_the_dry_run(self) -> None:
         calls = self.calls()
         given = "source_balances = USD 20000, BTC 0.25\ntarget_balances = EUR 20000, BTC 0.25\n"
-        text = changed(one_account("mode = dry-run\n"), (f"{given}\n[limits]", "\n[limits]"))
+        careful = (
+            "check_rights = no",
+            "check_rights = yes",
+        )  # which asks by orders that are never placed, when it is live
+        text = changed(one_account("mode = dry-run\n"), (f"{given}\n[limits]", "\n[limits]"), careful)
         daemon = await self.ready(text)
         self.assertIn("BalanceEx", calls)
         self.assertLessEqual(set(calls), READS)
@@ -247,6 +257,26 @@ class DryRunTests(Pooling):
         await self.until(self.agreed, "a ledger that agrees with the account", seconds=5)
         self.assertEqual(venue.fills("pool", daemon.trader.clock.start, daemon.trader.clock.now()), [])
         await daemon.stopService()
+        self.assertLessEqual(set(calls), READS)
+
+    @asynchronous
+    async def test_what_rests_on_the_real_account_is_let_be_while_its_holdings_are_read(self) -> None:
+        calls, world = self.calls(), await make_world(reactor)
+        self.addCleanup(world.stop)
+        theirs = world.place("alice", Side.BUY, "50000", "0.01", BTC_EUR)
+        key = world.keys["alice"]
+        options = {"nonce_file": "", "dead_man": "5"}
+        connection = Connection("clients.kraken.Kraken", world.venue.rest, key.id, key.secret, options)
+        loaded = load(EXAMPLES / "kraken-kraken.ini", ENVIRON).settings
+        settings = evolve(loaded, connections={"source": connection, "target": connection}, dry_run=DryRun())
+        dry = DryWorld(settings, settings.connections, world.clock, partial(client_of, world.clock, settings))
+        venue: Any = dry.venues[ACCOUNT]
+        await venue.connect()
+        self.assertEqual((await venue.getPositions())["BTC"]["position"], 5)
+        self.assertEqual(await venue.getOpenOrders(), {})
+        await venue.disconnect()
+        dry.stop()
+        self.assertEqual([order.id for order in world.core.open_orders("alice")], [theirs])
         self.assertLessEqual(set(calls), READS)
 
     @asynchronous
