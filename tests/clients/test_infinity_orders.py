@@ -16,7 +16,7 @@ from clients.infinity import Infinity
 from clients.infinity_account import Account, Tracked
 from clients.infinity_live import Live
 from clients.infinity_orders import OrderLists
-from clients.infinity_private_records import MyOrder, OwnTrade
+from clients.infinity_private_records import MyOrder, OrderFill, OwnTrade
 from clients.infinity_session import Session
 from clients.infinity_terms import OrderStatus, Quantity, Rate
 from clients.redaction import Redactor
@@ -119,8 +119,10 @@ class Averages(SynchronousTestCase):
     def test_the_mean_rate_is_known_once_every_match_is(self) -> None:
         order = Tracked(row(1))
         self.assertIsNone(order.average)
-        order.listed_matches = (trade(1, 1, "0.02"),)  # type: ignore[assignment]
+        order.listed_matches = (OrderFill(rate=Rate("0.02"), quantity=Quantity(1)),)
         self.assertNotIn("average_price", order.record())
+        order.listed_matches += (OrderFill(rate=Rate("0.03"), quantity=Quantity(1)),)
+        self.assertEqual(str(order.record()["average_price"]), "0.025")
 
     def test_a_mean_rate_told_for_less_does_not_count_for_more(self) -> None:
         account = Account()
@@ -158,11 +160,10 @@ class Line:
     def say(self, payload: bytes) -> None: ...
 
 
+MEMBERS = [*"epqabdsitouSPIm", "data", "id"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list("epqabdsitouSPIm") + ["data", "id"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner),
     max_leaves=12,
 )
 CHANNELS = st.sampled_from(["orderBook", "recentTrades", "userOrder", "userTrade", "new", 5, None])
