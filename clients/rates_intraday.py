@@ -37,6 +37,7 @@ _AGREEMENT = Decimal("0.01")
 _SERVED = 3  # fetches in a row that have to say so before a larger move is believed
 _AHEAD = timedelta(seconds=60)  # what a server's clock may be before ours
 _KEPT = 3
+_AFTER, _LATER = 60.0, 120.0  # seconds after which what was due should be there, and how much later where it is not
 
 
 class IntradayFeed(PollingFeed):
@@ -182,6 +183,7 @@ class OpenExchangeRates(IntradayFeed):
 
     def _prepare(self) -> None:
         self.usage: Usage | None = None
+        self._after = _AFTER
         self._asked_usage = float("-inf")
         self._past: Fixings = {}
         self._told_pace = 0.0
@@ -209,9 +211,16 @@ class OpenExchangeRates(IntradayFeed):
         reply = await self._door.get("/latest.json", DOING)
         try:
             quoted = parse_oxr(reply.body)
+            self._learn_when(quoted.at)
             self._fixings = self._believed(self._fixings, quoted)
         except BadRates as e:
             raise self._unreadable(e) from e
+
+    def _learn_when(self, at: datetime) -> None:
+        """Where what was due is not there yet it is asked for a little later from now on, else we are always one behind."""
+        overdue = (self._now() - at).total_seconds() - self._poll
+        if self._fixings and at == self._fixings[0].at and 0 < overdue < self._poll:
+            self._after = min(self._after + _LATER, self._poll / 2)
 
     async def _look_at_usage(self) -> None:
         """Read the quota now and then; that it cannot be read stops nothing."""
@@ -227,16 +236,18 @@ class OpenExchangeRates(IntradayFeed):
             self.announce("error", e if isinstance(e, ExchangeError) else self._unreadable(e))
 
     def _pause(self) -> float:
-        """As often as configured, and no more often than the quota allows until the month ends."""
+        """As often as configured, just after new rates are due, and no more often than the quota allows this month."""
+        due = (self._fixings[0].at - self._now()).total_seconds() + self._poll + self._after
+        soonest = due if 0 < due < self._poll else self._poll
         usage = self.usage
         if usage is None or usage.remaining is None:
-            return self._poll
+            return soonest
         pace = min(max(usage.days_remaining, 1) * 86_400.0 / max(usage.remaining, 1), 86_400.0)
         if pace > self._poll and abs(pace - self._told_pace) > 0.1 * pace:
             self._told_pace = pace
             left = f"{usage.remaining} requests are left for {usage.days_remaining} days"
             self.announce("error", RateLimited(self.name, DOING, f"{left}: asked every {pace / 3600:.1f} h only"))
-        return max(self._poll, pace)
+        return soonest if pace <= self._poll else pace
 
     async def _history(self, ticker: str, first: date, last: date) -> Fixings:
         last = min(last, self._now().date() - timedelta(days=1))  # today's file changes until the day is over

@@ -102,6 +102,23 @@ class OxrTests(IntradayTestCase):
         self.advance(3 * 3600 + 1)
         self.assertEqual(self.asked("/latest.json"), 4)
 
+    def test_it_is_asked_just_after_new_rates_are_due(self) -> None:
+        feed = self.connected()
+        self.advance(40 * 60)  # it is four, the rates are of three
+        self.assertEqual(feed.rate("USD/HUF").fixing.hour, 15)
+        self.advance(61)
+        self.assertEqual(feed.rate("USD/HUF").fixing.hour, 16)
+        self.assertEqual(self.asked("/latest.json"), 2)
+
+    def test_where_rates_come_later_than_due_it_learns_to_wait(self) -> None:
+        feed = self.connected()
+        # Stamped on the hour, and served three minutes later.
+        late = self.server.now
+        self.server.now = lambda: late() - timedelta(minutes=3)  # type: ignore[method-assign]
+        self.advance(8 * 3600)
+        self.advance(300)
+        self.assertEqual(feed.rate("USD/HUF").fixing.hour, 23)
+
     def test_the_app_id_stands_in_no_address(self) -> None:
         seen: list[str] = []
         stub = self.stub
