@@ -10,7 +10,7 @@ import { bar, button, empty, list, panel, reason, table } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
 import { profitCard } from "./profit.js";
-import { baseOf, quoteOf } from "./tickers.js";
+import { baseOf, places, quoteOf } from "./tickers.js";
 
 const numeraire = () => quoteOf(app.doc.data.source_ticker);
 
@@ -174,8 +174,8 @@ const HEDGES = [
   { name: "Closed by", help: "The fill on the source that closed it, or the plan that kept it.", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
   { name: "Quantity", help: "How much of the fill this closed.", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
   { name: "After", help: "How long after the fill, by the venues’ clocks.", right: true, cell: (x) => (took(x) === null ? h("span", { class: "none" }, "–") : amount(took(x), "s")), raw: took },
-  { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(rounded(x.edge, 2), "", { signed: true }), raw: (x) => x.edge },
-  { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(rounded(x.slippage, 2), "", { signed: true }), raw: (x) => x.slippage },
+  { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(rounded(x.edge, places(numeraire())), "", { signed: true }), raw: (x) => x.edge },
+  { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(rounded(x.slippage, places(numeraire())), "", { signed: true }), raw: (x) => x.slippage },
 ];
 const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 12, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, first: 8, none: "Nothing has been hedged yet." }));
 

@@ -5,3 +5,6 @@ export const baseOf = (ticker) => ticker?.split(/[/-]/)[0];
 
 /** What it is priced in; nothing where there is no ticker. */
 export const quoteOf = (ticker) => (!ticker || ticker.includes("/") ? ticker?.split("/")[1] : `${baseOf(ticker)}%`);
+
+/** Decimals that people read: two of money, eight of interest a year. */
+export const places = (currency) => (currency?.endsWith("%") ? 8 : 2);
