@@ -36,6 +36,9 @@ ACTS = (
 READ_ONLY_ACTS = frozenset({"preview"})  # they change nothing, so whoever may look may do them
 
 
+EXPORTS = ("pnl", "pairs")  # downloads, as CSV
+
+
 @frozen
 class Api:
     """Each act of `ACTS` is a method taking the user's name and the body, answering with the document to send."""
@@ -57,6 +60,13 @@ class Api:
     def fills(self) -> Document:
         """Own fills of the past."""
         return _asked(self.console.fills)
+
+    async def export(self, name: str) -> str:
+        """The ledger (`pnl`), or fills and what closed them (`pairs`), as CSV."""
+        try:
+            return await self.console.export(name)
+        except Declined as declined:
+            raise Refused(declined.status, _told(declined)) from None
 
     async def insight(self) -> Document:
         """What would change the plan."""

@@ -28,7 +28,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from ilp.passwords import Busy
 from web.access import Access, Caller, Credentials
-from web.api import ACTS, READ_ONLY_ACTS, Api
+from web.api import ACTS, EXPORTS, READ_ONLY_ACTS, Api
 from web.assets import Assets
 from web.bodies import invalid
 from web.exposition import CONTENT_TYPE, Exposition
@@ -112,6 +112,7 @@ class Root(Resource):
             "/api/pool": {b"GET": self._pool},
             "/api/plans": {b"GET": self._plans},
             "/api/insight": {b"GET": self._insight},
+            **{f"/api/{name}.csv": {b"GET": partial(self._export, name)} for name in EXPORTS},
             "/api/history": {b"GET": self._history},
             "/metrics": {b"GET": self._metrics},
             "/healthz": {b"GET": self._healthy},
@@ -272,6 +273,13 @@ class Root(Resource):
     async def _insight(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
         return json_reply(await self.parts.api.insight())
+
+    async def _export(self, name: str, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        text = await self.parts.api.export(name)
+        disposition = (b"Content-Disposition", f'attachment; filename="{name}.csv"'.encode())
+        reply = Reply(200, text.encode(), b"text/csv; charset=utf-8", (disposition,))
+        return await compressed(reply, request.getHeader("accept-encoding") or "", self.parts.history.in_worker)
 
     async def _history(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)

@@ -30,7 +30,7 @@ const lineTraces = (v, spec) => [
   ...visible(v, spec).map((s) => ({
     type: "scatter", mode: "lines", name: s.name, x: s.points.map(([x]) => moment(spec, x)), y: s.points.map((p) => p[1]), customdata: s.points.map((p) => exact(p[2], spec.unit)),
     connectgaps: false, hovertemplate: `${escaped(s.name)}: %{customdata}<extra></extra>`, line: { ...lineOf(s.cls), shape: s.step ? "hv" : "linear" },
-    ...(s.stack ? { stackgroup: "all", fillcolor: faint(s.stack, 0.35) } : s.fill ? { fill: "tonexty", fillcolor: colour("--sunken") } : {}),
+    ...(s.stack ? { stackgroup: "all", fillcolor: faint(s.stack, 0.35) } : s.fill ? { fill: "tonexty", fillcolor: faint("--ink-3", 0.14) } : {}),
   })),
   ...["up", "down"].map((way) => (spec.markers ?? []).filter((m) => (way === "up") === Boolean(m.up))).filter((some) => some.length).map((some) => ({
     type: "scatter", mode: "markers", name: some[0].kind, x: some.map((m) => moment(spec, m.x)), y: some.map((m) => m.y), customdata: some.map((m) => escaped(m.text)), hovertemplate: "%{customdata}<extra></extra>",
@@ -48,7 +48,10 @@ const lineLayout = (v, spec, layout) => {
   const values = [...counted.flatMap((s) => within(v, s.points).map((p) => p[1])), ...(spec.markers ?? []).filter((m) => m.x >= from && m.x <= to).map((m) => m.y)].filter((y) => y !== null);
   Object.assign(layout, { hovermode: "x unified", dragmode: touch.matches ? false : "zoom" });
   Object.assign(layout.xaxis, { range: [moment(spec, from), moment(spec, to)], type: spec.across ? "linear" : "date", showspikes: true, spikemode: "across", spikesnap: "cursor", spikethickness: 1, spikedash: "dot", spikecolor: colour("--ink-3"), ticksuffix: spec.across ? ` ${spec.across}` : "", hoverformat: spec.across ? "" : "%Y-%m-%d %H:%M:%S" });
-  if (!values.length) layout.annotations = [{ text: "There was nothing to draw in this time.", x: 0.5, y: 0.5, xref: "paper", yref: "paper", showarrow: false, font: { size: 12, color: colour("--ink-3") } }];
+  if (!values.length) {
+    layout.yaxis.visible = false; // a scale without a figure would be an invention
+    layout.annotations = [{ text: "There was nothing to draw in this time.", x: 0.5, y: 0.5, xref: "paper", yref: "paper", showarrow: false, font: { size: 12, color: colour("--ink-3") } }];
+  }
   if (stacked) layout.yaxis.rangemode = "tozero";
   else if (values.length) layout.yaxis.range = spread(values);
 };

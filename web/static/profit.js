@@ -77,6 +77,7 @@ export const profitPanel = () => {
     pnl.identity ? reason("bad", "The ledger does not add up: ", pnl.identity) : null,
     split(pnl),
     pnl.identity ? null : h("p", { class: "d", key: "adds" }, icon("ok"), "The ledger adds up: its parts are the change of equity."),
+    h("p", { class: "row acts2", key: "csv" }, [["pnl", "Every booking as CSV"], ["pairs", "Fills and hedges as CSV"]].map(([name, text]) => h("a", { class: "btn small", key: name, href: `/api/${name}.csv`, download: `${name}.csv` }, icon("csv"), text))),
     pnl.differences.map((d) => h("div", { key: `${d.venue}${d.asset}` }, reason("warn", `${d.venue} says that it holds `, amount(d.told, d.asset), ", the ledger has ", amount(d.ledger, d.asset), ": something moved that nobody has explained yet."))),
   ]);
 };

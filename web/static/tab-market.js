@@ -63,7 +63,10 @@ const rates = () => table("rates", "Rates of exchange", [
 const middle = ([bid, ask] = []) => (bid && ask ? times(plus(bid, ask), "0.5") : null);
 const marketInTime = () => {
   const base = app.doc.data.btc_ticker, books = Object.entries(app.doc.state.books).flatMap(([venue, found]) => Object.keys(found).map((ticker) => [venue, ticker]));
-  const inventory = (s) => Object.entries(s.holdings).filter(([name]) => name.endsWith(` ${base}`)).reduce((sum, [, [total]]) => (sum === null || total === null ? null : plus(sum, total)), "0");
+  const inventory = (s) => {
+    const totals = Object.entries(s.holdings).filter(([name]) => name.endsWith(` ${base}`)).map(([, [total]]) => total);
+    return totals.length ? totals.reduce((sum, total) => (sum === null || total === null ? null : plus(sum, total)), "0") : null;
+  };
   return [spans(), h("div", { class: "multi", key: "each" },
     books.map(([venue, ticker]) => h("div", { key: `${venue}${ticker}` }, h("h4", {}, `${ticker} on ${venue}`), overTime({
       id: `book-${venue}-${ticker.replace(/\W/g, "-")}`, unit: quoteOf(ticker), height: 180, label: `Best bid, best ask and their middle of ${ticker} on ${venue} over time.`,
@@ -75,7 +78,7 @@ const marketInTime = () => {
 
 /** The tab Market. */
 export const market = () => [
-  panel("m-ruler", "Our prices against the target's", 6, ruler()),
+  panel("m-ruler", "Our prices against the target's", 12, ruler()),
   panel("m-rates", "Rates", 12, rates()),
   Object.entries(app.doc.state.books).flatMap(([venue, books]) => Object.entries(books).map(([ticker, b]) => book(venue, ticker, b))),
   panel("m-time", "Books, inventory and what is open, over time", 12, marketInTime()),
