@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from clients.exchange import Side
 from ilp import snapshot
+from ilp.accounts.exports import exported
 from ilp.accounts.keeper import AccountedJournal
 from ilp.acts import Acts, audit_lines, flow_in_words, orders_in_words, transfer_in_words
 from ilp.alarms.watch import Watch
@@ -120,6 +121,9 @@ class Console(Protocol):
 
     def fills(self) -> Document:
         """The newest own fills, more of them than in the snapshot, oldest first: `{"fills": [...]}`."""
+
+    def export(self, name: str) -> Deferred[str]:
+        """`pnl`, the ledger, or `pairs`, fills and what closed them, as CSV."""
 
     def insight(self) -> Deferred[Document]:
         """What would change the plan: `{"time", "sensitivities", "shadow_prices", "why_off"}`."""
@@ -230,6 +234,17 @@ class Operator:
             return await self.alarms.test(user)
 
         return Deferred.fromCoroutine(test())
+
+    def export(self, name: str) -> Deferred[str]:
+        """See `Console`."""
+
+        async def read() -> str:
+            try:
+                return await exported(name, self._settings.database_url, self._journal, self._in_worker)
+            except JournalError as error:
+                raise _declined(error) from None
+
+        return Deferred.fromCoroutine(read())
 
     def insight(self) -> Deferred[Document]:
         """See `Console`."""
@@ -344,10 +359,8 @@ class Operator:
             before = next((str(known.state) for known in self.trader.transfers.entries if known.id == id), "")
             try:
                 entry = await self.trader.transfers.act(user, id, action, size, note)
-            except TransferError as error:
-                raise Declined(409, {"reasons": [str(error)]}) from None
-            except JournalError as error:
-                raise Declined(503, {"reasons": [str(error)]}) from None
+            except (TransferError, JournalError) as error:
+                raise _declined(error) from None
             after = str(entry.state) if size is None else f"{entry.state}, {size:f}"
             self._acts.note(user, action, transfer_in_words(entry), before, after, note or "")
             self._changed()
@@ -368,10 +381,8 @@ class Operator:
                 entry = await trader.transfers.propose(user, move, note or "")
             except Unlikely as unlikely:
                 raise _invalid(unlikely.field, str(unlikely)) from None
-            except TransferError as error:
-                raise Declined(409, {"reasons": [str(error)]}) from None
-            except JournalError as error:
-                raise Declined(503, {"reasons": [str(error)]}) from None
+            except (TransferError, JournalError) as error:
+                raise _declined(error) from None
             self._acts.note(user, "propose", transfer_in_words(entry), "", str(entry.state), note or "")
             self._changed()
             return snapshot.transfer_document(trader, entry)
@@ -398,10 +409,8 @@ class Operator:
             before = next((known.classified for known in self.trader.transfers.flows if known.key == key), "")
             try:
                 entry = await self.trader.transfers.classify(user, key, text)
-            except TransferError as error:
-                raise Declined(409, {"reasons": [str(error)]}) from None
-            except JournalError as error:
-                raise Declined(503, {"reasons": [str(error)]}) from None
+            except (TransferError, JournalError) as error:
+                raise _declined(error) from None
             self._acts.note(user, "say what it was", flow_in_words(entry), before, entry.classified)
             self._changed()
             return snapshot.flow_document(entry)
@@ -453,7 +462,7 @@ class Operator:
             try:
                 await self._journal.record(*edits)
             except JournalError as error:
-                raise Declined(503, {"reasons": [str(error)]}) from None
+                raise _declined(error) from None
             self.table = table
             self._edited_by |= {edit.name: user for edit in edits}
             self.trader.apply(values)
@@ -538,6 +547,10 @@ def _or_declined(act: Callable[[], Any]) -> Any:
         raise Declined(409, {"reasons": list(refusal.reasons)}) from None
 
 
+def _declined(error: TransferError | JournalError) -> Declined:
+    return Declined(503 if isinstance(error, JournalError) else 409, {"reasons": [str(error)]})
+
+
 def _invalid(field: str, message: str) -> Declined:
     return Declined(400, {"errors": [{"field": field, "message": message}]})
 
@@ -563,15 +576,8 @@ def _with(view: View, values: Parameters) -> View:
 def _at_targets(view: View) -> View:
     """The view of a pool that holds exactly its target balances, with nothing under way."""
     stocks = tuple(
-        evolve(
-            stock,
-            balance=stock.target,
-            free=stock.target,
-            quotable=stock.target,
-            total=stock.target,
-            inbound=Decimal(0),
-        )
-        for stock in view.stocks
+        evolve(s, balance=s.target, free=s.target, quotable=s.target, total=s.target, inbound=Decimal(0))
+        for s in view.stocks
     )
     return evolve(view, stocks=stocks, exposure=Decimal(0), blocked=frozenset())
 

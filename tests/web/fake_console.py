@@ -38,6 +38,9 @@ class FakeConsole:
     def fills(self) -> Document:
         return {"fills": list(reversed(self.document["trader"]["fills"]))}
 
+    def export(self, name: str) -> Deferred[str]:
+        return succeed(f"time,number\n2024-03-04T09:00:00Z,{name}\n")
+
     def plans(self) -> Document:
         return {"plans": []}
 

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.operator import Declined
@@ -178,6 +178,19 @@ class ActTests(SiteTestCase):
         answer = self.anna.get("/api/pool")
         self.assertEqual((answer.status, answer.json()), (200, self.console.pool()))
         self.assertIn('filename="pool.json"', answer.headers["content-disposition"])
+
+    def test_the_ledger_and_the_pairs_are_downloads(self) -> None:
+        for name in ("pnl", "pairs"):
+            answer = self.anna.get(f"/api/{name}.csv")
+            self.assertEqual((answer.status, answer.headers["content-type"]), (200, "text/csv; charset=utf-8"))
+            self.assertIn(f'filename="{name}.csv"', answer.headers["content-disposition"])
+            self.assertEqual(answer.text().splitlines(), ["time,number", f"2024-03-04T09:00:00Z,{name}"])
+
+    def test_a_journal_that_cannot_be_read_is_a_reason(self) -> None:
+        declined = Declined(503, {"reasons": ["journal: is closed"]})
+        self.console.export = lambda name: fail(declined)  # type: ignore[method-assign]
+        answer = self.anna.get("/api/pnl.csv")
+        self.assertEqual((answer.status, answer.json()["reasons"]), (503, ["journal: is closed"]))
 
     def test_without_a_pool_there_is_a_reason(self) -> None:
         self.console.document["valuation"]["base"] = None
