@@ -162,6 +162,7 @@ class Stage:
             if "status" in told:
                 self._told[told["pid"]] = told["status"]
             elif "pid" in told:
+                self._told.pop(told["pid"], None)  # of an earlier process with that number
                 self._born.append(told["pid"])
 
     def start_daemon(self, fresh: bool = False) -> None:
