@@ -19,7 +19,7 @@ class Sockets(WebSocketServerFactory):
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor=reactor)  # type: ignore[no-untyped-call]
-        # No time-outs of its own: they would outlive the venue.
+        # No time-outs of its own: they would outlive the venue.  Without a status page a plain GET is an error.
         options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
         self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
         self.open: dict[Any, None] = {}

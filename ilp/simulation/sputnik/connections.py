@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall
+
+from ilp.simulation.sockets import Sockets
 
 from .codec import CODECS, Codec
 from .session import Peer, Session
@@ -60,6 +62,8 @@ class Connection(WebSocketServerProtocol):
         if not self._all.hold_back(self, frame) and self.state == self.STATE_OPEN:
             self.sendMessage(frame, isBinary=self._codec.binary)  # type: ignore[no-untyped-call]
 
+    send_frame = send
+
     def close(self, code: int, reason: str) -> None:
         """Close with a code; a client that does not answer is dropped."""
         if self.state == self.STATE_OPEN:
@@ -72,7 +76,7 @@ class Connection(WebSocketServerProtocol):
         transport.abortConnection()
 
 
-class Connections(WebSocketServerFactory):
+class Connections(Sockets):
     """All WebSockets of one venue.
 
     :param session: makes the session of a connection that was just opened.
@@ -81,7 +85,6 @@ class Connections(WebSocketServerFactory):
     """
 
     protocol = Connection
-    noisy = False
 
     def __init__(
         self,
@@ -90,50 +93,26 @@ class Connections(WebSocketServerFactory):
         port: Callable[[], int],
         codecs: Callable[[], Mapping[str, Codec]] = lambda: CODECS,
     ) -> None:
-        super().__init__(reactor=reactor)  # type: ignore[no-untyped-call]
-        # No time-outs of its own: they would outlive the venue.  Without a status page a plain GET is an error.
-        options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
-        self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
+        super().__init__(reactor)
         self.port = port
         self.codecs = codecs
         self._new_session = session
-        self._open: dict[Connection, None] = {}
-        self._held_back: list[tuple[Connection, bytes]] = []
-        self.frozen = False
 
     def opened(self, connection: Connection, codec: Codec) -> Session:
         """A WebSocket is open; the session that takes its frames."""
-        self._open[connection] = None
+        self.open[connection] = None
         return self._new_session(connection, codec)
 
     def closed(self, connection: Connection) -> None:
         """A WebSocket is gone."""
-        self._open.pop(connection, None)
-
-    def hold_back(self, connection: Connection, frame: bytes) -> bool:
-        """Whether nothing is sent for now; the frame is kept for later then."""
-        if self.frozen:
-            self._held_back.append((connection, frame))
-        return self.frozen
-
-    def freeze(self, frozen: bool) -> None:
-        """Send nothing until called with False, which sends what was held back."""
-        self.frozen = frozen
-        held, self._held_back = self._held_back, []
-        for connection, frame in held:
-            connection.send(frame)
-
-    def send(self, frame: bytes) -> None:
-        """Send a frame to everyone."""
-        for connection in tuple(self._open):
-            connection.send(frame)
+        self.open.pop(connection, None)
 
     def close(self, code: int, reason: str) -> None:
         """Close every WebSocket with a code."""
-        for connection in tuple(self._open):
+        for connection in tuple(self.open):
             connection.close(code, reason)
 
     def drop(self) -> None:
         """Drop every WebSocket."""
-        for connection in tuple(self._open):
+        for connection in tuple(self.open):
             connection.drop()
