@@ -109,6 +109,9 @@ class Taken(NamedTuple):
     gap: str
 
 
+_taken = lru_cache(maxsize=1024)(Taken)  # most are the same few
+
+
 class _Side:
     """Levels of one side by price, the best at hand.
 
@@ -252,11 +255,11 @@ class L2Book:
                 partial = True
         if gap:
             messages = messages[: 1 + next(at for at, other in enumerate(messages) if other is message)]
-        return Taken(dropped + len(messages), partial, gap)
+        return _taken(dropped + len(messages), partial, gap)
 
     def _decoded(self, frames: Sequence[bytes]) -> list[Any]:
         try:
-            messages = self._decode(b"[%b]" % b",".join(frames))
+            messages = self._decode(b"[%b]" % (frames[0] if len(frames) == 1 else b",".join(frames)))
         except msgspec.MsgspecError as error:
             raise ValueError(f"not a book message: {error}") from None
         if len(messages) != len(frames):
