@@ -74,6 +74,8 @@ class Archive:
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             where = ":memory:" if self.path is None else str(self.path)
+            if self.path is not None:
+                self.path.touch(mode=0o600)  # what a pool holds is for its owner's eyes; SQLite's other files follow it
             self._connection = sqlite3.connect(where, timeout=_PATIENCE, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")

@@ -49,6 +49,11 @@ class ArchiveTests(SynchronousTestCase):
         self.addCleanup(again.close)
         self.assertEqual(len(again.samples(written(NOON), 3600)), 1)
 
+    def test_nobody_else_may_read_the_file(self) -> None:
+        self.add(NOON, "1")
+        for file in self.path.parent.glob(f"{self.path.name}*"):
+            self.assertEqual(file.stat().st_mode & 0o077, 0, file)
+
     def test_without_a_file_it_lives_in_memory(self) -> None:
         archive = Archive()
         archive.add(sample(scene("trading")))
