@@ -170,8 +170,9 @@ class OHLCV(TypedDict):
 class Transaction(TypedDict):
     """One line of the account's ledger.
 
-    `type` is one of Trade, Fee, Deposit, Withdrawal, Transfer, Clearing, Adjustment; `direction` is `credit` when the
-    balance rose and `debit` when it fell; `quantity` is not negative; `balance` is the holding after it, where told.
+    `type` is one of Trade, Fee, Deposit, Withdrawal, Transfer, Clearing, Adjustment, Interest, Other; `direction` is
+    `credit` when the balance rose and `debit` when it fell; `quantity` is not negative; `balance` is the holding after it,
+    where told.
     """
 
     contract: str

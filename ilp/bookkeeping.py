@@ -47,11 +47,14 @@ def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
 
 
 def told_balances(trader: Trader) -> Mapping[tuple[str, str], Decimal]:
-    """What the connected venues say that they hold, fills of this moment included."""
+    """What the connected venues say that they hold, fills of this moment included.
+
+    A reserve is not in the books: what is lent, earned or moved there is no doing of the pool's.
+    """
     return {
         (venue, asset): trader.market.balances.balance(venue, asset)
         for venue, asset in trader.layout.holdings
-        if trader.market.connected.get(venue, False)
+        if venue in trader.layout.traded and trader.market.connected.get(venue, False)
     }
 
 

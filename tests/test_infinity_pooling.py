@@ -180,6 +180,8 @@ class ReserveTests(WithInfinity):
             lambda: found if (found := self.held(daemon))["available"] == 3.0 else None, "the cash is read again"
         )
         self.assertAlmostEqual(held["total"], 5.0, 6)
+        profit = (await self.ask("update"))["pnl"]
+        self.assertEqual(profit["differences"], [])  # what is lent there is no business of the pool's own ledger
 
     @asynchronous
     async def test_the_pool_trades_beside_it_and_sends_nothing_there(self) -> None:
