@@ -6,7 +6,7 @@ time (`rates_arithmetic.drift`) and not by the table of fixings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
@@ -43,11 +43,23 @@ _AFTER, _LATER = 60.0, 120.0  # seconds after which what was due should be there
 class IntradayFeed(PollingFeed):
     """A feed of rates with their instant, asked for again and again (see `PollingFeed`).
 
-    Takes the keywords of `RateFeed` and of `PollingFeed`, written out because the loader of configurations reads them here.
-    `poll` is the feed's own where it is 0.
+    Takes the keywords of `RateFeed` and of `PollingFeed`; `poll` is the feed's own where it is 0 or not given.
+
+    :param max_bytes: largest body.
+    :param http: a treq client, for tests; `random` spreads the retries.
     """
 
     default_poll = 60.0
+    option_names = (
+        "max_fixing_age",
+        "size",
+        "tickers",
+        "poll",
+        "timeout",
+        "connect_timeout",
+        "lost_after",
+        "max_bytes",
+    )
 
     def __init__(
         self,
@@ -59,42 +71,25 @@ class IntradayFeed(PollingFeed):
         now: Callable[[], datetime] = utc_now,
         rate_spread: Decimal | str = "0",
         rate_age_factor: Decimal | str = "1",
-        max_fixing_age: int | str = 5,
-        size: Decimal | str = "1000000",
-        tickers: str | Collection[str] = (),
-        poll: float | str = 0,
-        timeout: float | str = 20,
-        connect_timeout: float | str = 30,
-        lost_after: float | str = 0,
-        max_bytes: int | str = 2**20,
         http: Requester | None = None,
         random: Random | None = None,
+        **options: Any,
     ) -> None:
+        given = {"timeout": 20, "connect_timeout": 30, "lost_after": 0, "poll": 0, "max_bytes": 2**20} | options
+        limit = int(option("max_bytes", given.pop("max_bytes"), 1000, 2**30))
+        poll = float(option("poll", given.pop("poll"), 0, 86_400)) or self.default_poll
+        pace = {name: given.pop(name) for name in ("timeout", "connect_timeout", "lost_after")}
+        widening = {"rate_spread": rate_spread, "rate_age_factor": rate_age_factor}
         super().__init__(
-            feed={
-                "id": id,
-                "secret": secret,
-                "endpoint": endpoint,
-                "reactor": reactor,
-                "now": now,
-                "rate_spread": rate_spread,
-                "rate_age_factor": rate_age_factor,
-                "max_fixing_age": max_fixing_age,
-                "size": size,
-                "tickers": tickers,
-            },
-            poll=float(option("poll", poll, 0, 86_400)) or self.default_poll,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            lost_after=lost_after,
+            feed={"endpoint": endpoint, "reactor": reactor, "now": now, **widening, **given},
+            poll=poll,
             http=http,
             random=random,
             headers=self._credentials(id, secret),
+            **pace,
         )
         self._redactor = Redactor(id, secret)
-        self._door = self._make_door(
-            self._endpoint or self.default_endpoint, int(option("max_bytes", max_bytes, 1000, 2**30))
-        )
+        self._door = self._make_door(self._endpoint or self.default_endpoint, limit)
         self._door.sort = self._sorted
         self._strange: dict[str, tuple[Decimal, int]] = {}
         self._prepare()
