@@ -167,11 +167,11 @@ const figures = (id, label, spec) => {
 const swatch = (cls) => h("svg", { width: "18", height: "10", "aria-hidden": "true" }, h("path", { class: `l ${cls}`, d: "M0 5H18" }));
 const turn = (id, name) => () => { const { hidden } = view(id); if (!hidden.delete(name)) hidden.add(name); redraw(); };
 const legend = (id, { series, markers, unit }) => h("ul", { class: "legend", key: "legend" },
-  series.length > 1 && series.map((s) => h("li", { key: s.name }, h("button", { type: "button", class: "key", "aria-pressed": view(id).hidden.has(s.name) ? "false" : "true", title: "Show or hide", onclick: turn(id, s.name) }, s.cls ? swatch(s.cls) : null, s.name))),
+  series.length > 1 && series.map((s) => h("li", { key: s.name }, h("button", { type: "button", class: `key ${s.help ? "term" : ""}`, "data-help": s.help ?? null, "aria-description": s.help ?? null, "aria-pressed": view(id).hidden.has(s.name) ? "false" : "true", title: s.help ? null : "Show or hide", onclick: turn(id, s.name) }, s.cls ? swatch(s.cls) : null, s.name))),
   markers ? h("li", { key: "fills" }, h("span", { class: "c-bid" }, icon("up"), "bought"), h("span", { class: "c-ask" }, icon("down"), "sold")) : null,
   unit ? h("li", { key: "unit", class: "unit" }, unit) : null);
 
-/** A picture. `about`: `{id, label, unit, height, stamp, keys, series: [{name, cls}], markers, bars}` is cheap; `make()` is called
+/** A picture. `about`: `{id, label, unit, height, stamp, keys, series: [{name, cls, help}], markers, bars}` is cheap; `make()` is called
     when `stamp` has changed, and gives either lines, `{unit, across, series: [{name, cls, step, loose, fill, stack, points: [[x, number or null, text]]}],
     markers: [{x, y, up, text}]}`, where x is ms of the world or, with `across`, an amount in that unit, or bars,
     `{unit, names, series: [{name, cls, values: [[number, text]]}], notes}`, on their side with `across`.  A loose line does not stretch the

@@ -6,6 +6,7 @@ import { h, hiddenText, icon, patch } from "./dom.js";
 import { age, amount, between, isNonZero, when } from "./format.js";
 import { editedOn } from "./parameters.js";
 import { allQuotes } from "./plan.js";
+import { term } from "./parts.js";
 import { needsYou } from "./tab-ledger.js";
 import { baseOf, quoteOf } from "./tickers.js";
 
@@ -33,10 +34,10 @@ const stats = (doc) => {
   const unhedged = open.filter(([, e]) => isNonZero(e.quantity));
   const [ticker, e] = unhedged[0] ?? open[0] ?? ["", null];
   const over = e?.limit && Math.abs(Number(e.quantity)) > Number(e.limit);
-  const side = (q) => h("div", { key: `${q.venue}${q.ticker}${q.side}` }, h("dt", {}, q.side === "bid" ? "Bid" : "Ask"),
+  const side = (q) => h("div", { key: `${q.venue}${q.ticker}${q.side}` }, h("dt", {}, q.side === "bid" ? term("Bid", "The price at which our buying quote rests on the target; none says why.") : term("Ask", "The price at which our selling quote rests on the target; none says why.")),
     h("dd", { class: q.resting ? `c-${q.side}` : "none", title: q.resting ? null : q.reason }, q.resting ? amount(q.price, quoteOf(q.ticker), { flash: true }) : "none"));
   return [
-    h("div", { key: "exposure" }, h("dt", {}, "Unhedged"), h("dd", { class: over ? "c-bad" : "" }, over ? icon("bad") : null, e ? amount(e.quantity, baseOf(ticker), { signed: true, flash: true }) : h("span", { class: "none" }, "no data"))),
+    h("div", { key: "exposure" }, h("dt", {}, term("Unhedged", "What fills on the target left open until the source has closed it.")), h("dd", { class: over ? "c-bad" : "" }, over ? icon("bad") : null, e ? amount(e.quantity, baseOf(ticker), { signed: true, flash: true }) : h("span", { class: "none" }, "no data"))),
     allQuotes(doc.trader.quotes).slice(0, 2).map(side),
   ];
 };

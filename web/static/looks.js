@@ -43,7 +43,7 @@ const axis = () => ({
 /** What all pictures have in common. */
 export const layoutOf = (width, height) => ({
   width, height, autosize: false, margin: { l: 8, r: 12, t: 8, b: 8 }, showlegend: false, separators: ".,",
-  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+  paper_bgcolor: colour("--surface"), plot_bgcolor: colour("--surface"), // what lies upon it is set off against this
   font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: colour("--ink-2") },
   hoverlabel: { bgcolor: colour("--raised"), bordercolor: colour("--line-strong"), align: "left", namelength: -1, font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") } },
   hoverdistance: 40, spikedistance: -1,

@@ -57,14 +57,14 @@ export const profitInTime = () => {
   if (!app.doc.pnl?.opened) return null;
   return h("div", { key: "pnl", class: "all" }, h("h4", {}, "Profit and loss since the left edge"), overTime({
     id: "pnl", unit: app.doc.pnl.numeraire, height: 240, label: "Profit and loss in its parts over time, each as its change since the left edge.",
-    series: [...TRADING, "base revaluation", "fiat revaluation", "trading"].map((name) => ({ name, cls: look(name), step: true, pick: () => changes((s) => s.profit?.[name]) })),
+    series: [...TRADING, "base revaluation", "fiat revaluation", "trading"].map((name) => ({ name, help: HELP[name], cls: look(name), step: true, pick: () => changes((s) => s.profit?.[name]) })),
   }));
 };
 
 /* Each day's parts one upon the other, what cost below the line. */
 const dayBars = (days) => {
   const rows = days.slice(-60);
-  return chart({ id: "days", bars: true, unit: app.doc.pnl.numeraire, height: 260, stamp: JSON.stringify(rows), label: "Profit and loss by day, its parts stacked, what cost below the line.", series: PER_DAY.map((name) => ({ name, cls: look(name) })) },
+  return chart({ id: "days", bars: true, unit: app.doc.pnl.numeraire, height: 260, stamp: JSON.stringify(rows), label: "Profit and loss by day, its parts stacked, what cost below the line.", series: PER_DAY.map((name) => ({ name, help: HELP[name], cls: look(name) })) },
     () => ({ unit: app.doc.pnl.numeraire, names: rows.map((d) => d.day), notes: rows.length < 15 ? rows.map((d) => group(d.trading, true)) : [], series: PER_DAY.map((name) => ({ name, cls: look(name), values: rows.map((d) => [Number(d[name] ?? 0), d[name]]) })) }));
 };
 

@@ -94,7 +94,7 @@ const variances = () => table("variances", "Variance of one period's change, in 
 const takenOff = () => {
   const all = columns().filter(({ column }) => column);
   if (!all.length) return noPlan();
-  const series = [["deviation", "s2"], ["risk", "s3"], ["costs", "s5"]].map(([name, cls]) => ({ name, cls, values: all.map(({ column }) => [Number(column[name]), column[name]]) }));
+  const series = [["deviation", "s2"], ["risk", "s3"], ["costs", "s5"]].map(([name, cls]) => ({ name, help: TERMS.find(([n]) => n === name)[1], cls, values: all.map(({ column }) => [Number(column[name]), column[name]]) }));
   return [
     chart({ id: "columns", bars: true, unit: numeraire(), height: 260, stamp: JSON.stringify(series), label: "What is taken off the cash now, by the exact optimum and by the rounded plan: deviation, risk and costs, stacked.", series },
       () => ({ unit: numeraire(), names: all.map((c) => c.name), notes: all.map(({ column }) => `value ${group(column.value)}`), series })),

@@ -6,7 +6,7 @@ import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
 import { age, amount, between, computed, group, isNonZero, minus, percent, rounded, times, when, words } from "./format.js";
 import { fillsInView, overTime, spans } from "./history.js";
-import { bar, button, empty, list, panel, reason, table } from "./parts.js";
+import { bar, button, empty, list, panel, reason, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
 import { profitCard } from "./profit.js";
@@ -93,9 +93,9 @@ const priceOf = ({ venue, ticker }) => {
     id: `price-${book.replace(/\W/g, "-")}`, unit, height: 320, stamp: String(fills.length), markers: true,
     label: `The price of ${ticker} that the source implies, the best prices on ${venue}, our own quotes, their references and own fills over time; the table below has the figures.`,
     series: [
-      { name: "best bid", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[0] }, { name: "best ask", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[1] },
-      { name: "reference bid", cls: "ref", pick: ofQuote("bid", 1) }, { name: "reference ask", cls: "ref", pick: ofQuote("ask", 1) },
-      { name: "source-implied bid", cls: "s1", pick: ofQuote("bid", 2) }, { name: "source-implied ask", cls: "s2", pick: ofQuote("ask", 2) },
+      { name: "best bid", help: "The best price in the target’s book, our own orders included.", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[0] }, { name: "best ask", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[1] },
+      { name: "reference bid", help: "The worse of hedge price and reservation price: at it a fill neither gains nor loses.", cls: "ref", pick: ofQuote("bid", 1) }, { name: "reference ask", cls: "ref", pick: ofQuote("ask", 1) },
+      { name: "source-implied bid", help: "What selling on the source comes to in this currency, at the rate, fees included.", cls: "s1", pick: ofQuote("bid", 2) }, { name: "source-implied ask", help: "What buying on the source comes to in this currency, at the rate, fees included.", cls: "s2", pick: ofQuote("ask", 2) },
       { name: "our bid", cls: "bid", step: true, pick: ofQuote("bid", 0) }, { name: "our ask", cls: "ask", step: true, pick: ofQuote("ask", 0) },
     ],
   }, () => ({ markers: fills.map((f) => ({ x: f.t, y: Number(f.price), up: f.side === "BUY", text: `${f.side === "BUY" ? "bought" : "sold"} ${group(f.quantity)} ${base} at ${group(f.price)}` })) }));
@@ -126,12 +126,12 @@ const alarms = () => {
 };
 
 /* Each part of the machine with whether it may act by itself. */
-const PARTS = [["quotes", "Quotes"], ["hedges", "Hedging"], ["transfers", "Transfers"], ["wind down", "Wind down"]];
+const PARTS = [["quotes", "Quotes", "Own orders that rest on the target."], ["hedges", "Hedging", "Orders on the source that close what a quote’s fill opened."], ["transfers", "Transfers", "What the plan moves between the venues, and payouts."], ["wind down", "Wind down", "Only what reduces exposure is sent: hedges and cancels."]];
 const pauses = () => {
   const on = app.doc.trader.paused ?? [];
-  return h("ul", { class: "pauses", key: "pauses" }, PARTS.map(([what, name]) => {
+  return h("ul", { class: "pauses", key: "pauses" }, PARTS.map(([what, name, help]) => {
     const paused = on.includes(what), winding = what === "wind down";
-    return h("li", { key: what }, h("span", { class: paused ? "c-bad" : "" }, icon(paused ? "warn" : winding ? "none" : "ok"), name, paused ? (winding ? ": winding down" : ": paused") : winding ? ": off" : ""),
+    return h("li", { key: what }, h("span", { class: paused ? "c-bad" : "" }, icon(paused ? "warn" : winding ? "none" : "ok"), term(name, help), paused ? (winding ? ": winding down" : ": paused") : winding ? ": off" : ""),
       button(paused ? "Go on…" : winding ? "Wind down…" : "Pause…", () => pause(what, !paused), { disabled: !canAct(), key: `pause-${what}` }));
   }));
 };
