@@ -197,6 +197,8 @@ class Exchange(VenueClient[Live]):
             except ExchangeError as error:
                 self._trouble(error)
         await self._lifeline.stop()
+        if live is not None:
+            live.stop()  # its own reads are broken off, and nobody is told that they failed
         self._budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
         if live is not None:
             live.ended(Unreachable(self.name, "connecting", "closed by us"))

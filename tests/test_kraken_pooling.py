@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,13 +20,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from clients.exchange import Side
+from ilp.clock import WorldClock
 from ilp.dry_run import DryWorld
 from ilp.parameters import InvalidParameters
 from ilp.reactors import needs_asyncio
 from ilp.service import client_of
 from ilp.settings import ACCOUNT, Connection, DryRun
 from ilp.settings_file import load
+from ilp.simulation.kraken.world import KrakenUser, KrakenWorld
 from ilp.simulation.misbehaviour import Misbehaviour
+from ilp.simulation.rates import RateServer
+from ilp.venue_command import to_the_present
+from tests.clients import bitso as bitso_account
+from tests.clients.bitso import Bitso
 from tests.simulation.kraken.world import BTC_EUR, make_world
 from tests.test_service import DaemonCase, asynchronous
 
@@ -179,6 +187,70 @@ class BridgeTests(Pooling):
         self.assertEqual([line["accounts"] for line in told], [[{"id": "pool"}], [{"id": "pool"}], []])
         for world in daemon.embedded.worlds.values():
             self.assertNotIn(world.keys["pool"][1], self.said.getvalue())
+        await daemon.stopService()
+
+
+class BitsoTests(DaemonCase):
+    """kraken-bitso.ini as it stands, but for where the venues are: ccxt's own Bitso class on Bitso's own words."""
+
+    if find_spec("ccxt") is None:
+        skip = "needs the ccxt library, an optional extra that is not installed here"
+
+    async def text(self, bitso: Bitso) -> str:
+        """The example with the addresses and keys of simulated venues."""
+        clock = WorldClock(reactor)
+        user = KrakenUser("alice", {"BTC": Decimal(2), "USD": Decimal(50_000)})
+        kraken, rates = KrakenWorld(clock, [user], tier=None), RateServer(clock, to_the_present(clock))
+        await kraken.begin()
+        self.addCleanup(kraken.stop)
+        await rates.listen()
+        self.addCleanup(rates.stop)
+        key, secret = kraken.keys["alice"]
+        return (
+            changed(
+                (EXAMPLES / "kraken-bitso.ini").read_text(),
+                ("endpoint = mainnet", f"endpoint = {kraken.venue.rest}\n{UNHURRIED}"),
+                ("env:ILP_KRAKEN_KEY\n", f"{key}\n"),
+                ("secret = env:ILP_KRAKEN_SECRET", f"secret = {secret}"),
+                ("nonce_file = kraken.nonce\n", ""),
+                ("exchange = bitso", f"exchange = bitso\nendpoint = {bitso.listen(reactor)}"),
+                ("id = env:ILP_BITSO_KEY", f"id = {bitso_account.KEY}"),
+                ("secret = env:ILP_BITSO_SECRET", f"secret = {bitso_account.SECRET}"),
+                ("poll = 4", "poll = 0.2"),
+                ("rate = 4\nburst = 10", "rate = 500\nburst = 500"),
+                ("mode = dry-run", "mode = live"),
+                # Bitcoin costs a tenth of what the example was written for.
+                ("edge_to_enter = 600", "edge_to_enter = 60"),
+                ("edge_to_leave = 300", "edge_to_leave = 30"),
+                ("env:ILP_BANK_ACCOUNT", "bank"),
+                ("port = 8888", "port = 0"),
+                ("operator = env:ILP_CONSOLE_PASSWORD_HASH", "operator = random"),
+            )
+            + f"\n[fiat_connection]\nendpoint = {rates.endpoint}\n[database]\nurl = sqlite://\n"
+        )
+
+    @asynchronous
+    async def test_pesos_are_made_a_market_of_by_asking(self) -> None:
+        bitso = Bitso(lambda: datetime.now(UTC))
+        self.addCleanup(bitso.stop)
+        daemon = self.daemon(await self.text(bitso))
+        await daemon.begin()
+        await self.until(lambda: daemon.trader.life.state == "READY", "READY", seconds=40)
+        await self.ask("start", {})
+        await self.until(lambda: len(bitso.core.open_orders("pool")) == 2, "both quotes rest at Bitso")
+        bid = next(order for order in bitso.core.open_orders("pool") if order.side is Side.BUY)
+        bitso.core.place("others", "BTC/MXN", Side.SELL, bid.price, bid.quantity_left, immediate=True)
+
+        def told() -> bool:
+            return any(order.filled for order in daemon.trader.desk.recent() if order.ticker == "BTC/MXN")
+
+        await self.until(told, "the fill is heard of")
+        await self.until(
+            lambda: not daemon.trader.loop.hedger.closable(), "it is closed on Kraken, or kept by the plan"
+        )
+        await self.ask("stop", {})
+        await self.until(lambda: daemon.trader.life.state == "READY", "STOP is confirmed")
+        self.assertEqual(bitso.core.open_orders("pool"), [])
         await daemon.stopService()
 
 
