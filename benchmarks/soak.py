@@ -6,6 +6,7 @@ the slope of memory, the time that turns took, open descriptors, what the journa
 console is sent, and what rested at most.
 
     --phases 7x2,0.0833x100    days × updates a second, one after the other; the default is short
+    --trace                     which lines of the program hold more at the end of a phase than after its first quarter
     --real 3600                 seconds with real sockets in processes of their own, at --rate books a second
 """
 
@@ -18,6 +19,7 @@ import os
 import platform
 import tempfile
 import time
+import tracemalloc
 from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -42,6 +44,7 @@ from web.feed import Feed
 D = Decimal
 DAY = 86_400.0
 JUMP_EVERY, FILL_EVERY, SAMPLE_EVERY = 120.0, 300.0, 900.0  # seconds of the clock
+GROWN = 12  # lines of the program that are named
 TIMES = 4  # the pool of the model's sample, so many times as large
 REMEMBERED = 300  # orders that a simulated venue remembers of an account: it is not what is being measured
 
@@ -94,6 +97,7 @@ class Soak:
     """A pool in virtual time."""
 
     folder: Path
+    trace: bool = False
     random: Random = field(factory=lambda: Random(1))
     world: Flat = field(init=False)
     operator: Operator = field(init=False)
@@ -102,6 +106,7 @@ class Soak:
     frame: int = 0
     _file: Path = field(init=False)
     _noise: int = 0
+    _quarter: tracemalloc.Snapshot | None = None
 
     def __attrs_post_init__(self) -> None:
         self._file = self.folder / "soak.sqlite"
@@ -121,8 +126,10 @@ class Soak:
     def run(self, days: float, rate: float) -> None:
         """Let *days* pass at *rate* updates a second."""
         self.samples.clear()
+        if self.trace:
+            tracemalloc.start()
         self.updates, at, end = 0, 0.0, days * DAY
-        due = {"jump": JUMP_EVERY, "fill": FILL_EVERY, "sample": 0.0}
+        due = {"jump": JUMP_EVERY, "fill": FILL_EVERY, "sample": 0.0, "trace": end / 4 if self.trace else end}
         while at < end:
             self._noise_order()
             at += 1 / rate
@@ -134,6 +141,9 @@ class Soak:
                 due["fill"] += FILL_EVERY
                 few = self.world.truth("target", "BTC") < 6 * TIMES
                 self.world.take(Side.SELL if few else Side.BUY)
+            if at >= due["trace"]:
+                due["trace"] = end
+                self._quarter = _held()
             if at >= due["sample"]:
                 due["sample"] += min(SAMPLE_EVERY, end / 40)
                 self._sample(at)
@@ -182,11 +192,28 @@ class Soak:
         found = turns.summary()
         if found is not None:
             print(f"  turns of the trader, ms: {_buckets(turns.bounds, turns.counts)}; worst {found.worst * 1e3:.1f}")
+        if self._quarter is not None:
+            self._show_growth(self._quarter)
+
+    def _show_growth(self, before: tracemalloc.Snapshot) -> None:
+        grown = _held().compare_to(before, "lineno")
+        tracemalloc.stop()
+        total = sum(line.size_diff for line in grown)
+        print(f"  Python holds {total / 1e3:+.0f} kB more than after the first quarter; most of it:")
+        for line in grown[:GROWN]:
+            place = line.traceback[0]
+            print(f"    {line.size_diff / 1e3:+9.1f} kB, {line.count_diff:+6} pieces, {place.filename}:{place.lineno}")
 
     def close(self) -> None:
         """Put everything away."""
         self.operator.close()
         self.world.end()
+
+
+def _held() -> tracemalloc.Snapshot:
+    """What Python holds and who asked for it since the phase began."""
+    gc.collect()
+    return tracemalloc.take_snapshot()
 
 
 def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> str:
@@ -236,6 +263,7 @@ def main() -> None:
     """Soak and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--phases", default="0.125x2,0.004x100", help="days × updates a second, with commas")
+    parser.add_argument("--trace", action="store_true", help="name what grows; takes several times as long")
     parser.add_argument("--real", type=float, help="seconds with real sockets instead")
     parser.add_argument("--rate", type=float, default=100.0, help="books a second of --real")
     options = parser.parse_args()
@@ -244,7 +272,7 @@ def main() -> None:
         real(options)
         return
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder))
+        soak = Soak(Path(folder), options.trace)
         for days, rate in ((float(a), float(b)) for a, b in (phase.split("x") for phase in options.phases.split(","))):
             began = time.monotonic()
             soak.run(days, rate)
