@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
@@ -124,5 +125,6 @@ def secrets_of(settings: Settings) -> Iterable[str]:
         for name in ("otp", "password", "passphrase"):
             yield connection.options.get(name, "")
     yield from settings.web.users.values()
+    yield urlsplit(settings.database_url).password or ""
     alarms = settings.alarms
     yield from (alarms.webhook, alarms.telegram_token, alarms.smtp_password, alarms.heartbeat)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 from attrs import evolve
 from twisted.internet import reactor
@@ -19,6 +20,8 @@ from twisted.internet.task import Clock
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+import tests.simulation.bitmex.world as bitmex_world
+import tests.simulation.infinity.world as infinity_world
 import tests.simulation.kraken.world as kraken_world
 import tests.simulation.sputnik.world as sputnik_world
 from clients.exchange import RateLimited, Side, Unreachable
@@ -32,6 +35,7 @@ from ilp.journal.examination import examine
 from ilp.journal.store import memory_journal
 from ilp.settings_file import load
 from ilp.simulation.kraken.rest import Gateway
+from ilp.simulation.kraken.trading import Trading
 from ilp.simulation.rates import Fault, RateServer
 from ilp.simulation.rates_intraday import APP_ID
 from ilp.venue_command import to_the_present
@@ -208,7 +212,10 @@ class HealthyTests(DoctorCase):
     async def test_what_rests_there_goes_on_resting_and_is_told_of(self) -> None:
         await self.begin()
         self.kraken.place("alice", Side.BUY, "50000", "0.1")
+        switched: list[int] = []
+        self.patch(Trading, "cancel_all_after", lambda _self, _account, seconds: switched.append(seconds))
         await self.examined()
+        self.assertEqual(switched, [])
         self.assertIn("note 1 rest there now", self.said("source orders"))
         self.assertEqual(len(self.kraken.core.open_orders("alice")), 1)
 
@@ -248,6 +255,66 @@ class HealthyTests(DoctorCase):
         await self.begin()
         await self.examined()
         self.assertEqual([path.name for path in self.folder.iterdir()], ["ilp.ini"])
+
+
+class OnlyReadsTests(DoctorCase):
+    """Every other client: nothing happens at its venue, and its key is tried"""
+
+    async def examine_with(self, name: str, core: Any, *changes: tuple[str, str]) -> None:
+        """Examine, and see that nothing happened in *core* and that the account called *name* was read."""
+        events: list[Any] = []
+        core.subscribe(events.append)
+        await self.examined(*changes)
+        self.assertEqual(events, [])
+        self.assertIn("may do all that could be tried", self.said(f"{name} key"), self.text_of_all())
+        self.assertTrue(self.of(f"{name} balances"))
+        self.assertRegex(self.said(f"{name} clock"), "ok is within 1 s of ours|note the venue tells no time")
+
+    def other_source(self, section: str, module: str) -> tuple[tuple[str, str], ...]:
+        """The changes that make another venue the source."""
+        a, b = self.text.index("[source_connection]"), self.text.index("[target_connection]")
+        old = self.text[a:b]
+        return (old, f"[source_connection]\n{section}\n\n"), ("source = kraken.Kraken", f"source = {module}")
+
+    async def test_sputnik_over_rest(self) -> None:
+        await self.begin()
+        venue = self.sputnik.venue
+        keys = venue.members.issue_key("alice", datetime.now(UTC) + timedelta(days=7))
+        a, b = self.text.index("[target_connection]"), self.text.index("[fiat_connection]")
+        section = f"[target_connection]\nendpoint = {venue.rest_endpoint}\nid = {keys.key}\nsecret = {keys.secret}\n\n"
+        changes = (self.text[a:b], section), ("target = sputnik.Sputnik", "target = sputnik_rest.SputnikRest")
+        await self.examine_with("target", self.sputnik.core, *changes)
+
+    async def test_bitmex(self) -> None:
+        await self.begin()
+        world = await bitmex_world.make_world(reactor, start=None)
+        self.addCleanup(lambda: Deferred.fromCoroutine(world.stop()))
+        section = f"endpoint = {world.venue.endpoint}\nid = key-alice\nsecret = secret-alice"
+        currencies = (
+            ("source = BTC/USD\n", "source = BTC/USDT\n"), ("\nUSD = 6000", "\nUSDT = 6000"),
+            ("BTC/USD = 90000", "BTC/USDT = 90000"), ("USD/HUF = 1", "USDT/HUF = 1"),
+        )  # fmt: skip
+        await self.examine_with("source", world.core, *self.other_source(section, "bitmex.BitMEX"), *currencies)
+
+    async def test_infinity(self) -> None:
+        await self.begin()
+        world = await infinity_world.make_world(reactor, quotes=False, start=datetime.now(UTC))
+        self.addCleanup(lambda: Deferred.fromCoroutine(world.stop()))
+        reserve = f"[reserve_connection]\nendpoint = {world.venue.rest}\nsecret = {infinity_world.KEY}\n"
+        names = "names = WBTC=BTC\ntickers = WBTC-SPOT\n\n[target_balance_reserve]\nBTC = 5\n\n[tickers]"
+        named = ("[modules]\n", "[modules]\nreserve = infinity.Infinity\n")
+        await self.examine_with("reserve", world.core, named, ("[tickers]", reserve + names))
+
+    async def test_the_bridge(self) -> None:
+        if find_spec("ccxt") is None:
+            raise SkipTest("needs the ccxt library, an optional extra that is not installed here")
+        await self.begin()
+        key = self.kraken.keys["alice"]
+        section = (
+            f"exchange = kraken\nendpoint = {self.kraken.venue.rest}\nid = {key.id}\nsecret = {key.secret}\n"
+            "throttle = no\nrate = 1000\nburst = 1000"
+        )
+        await self.examine_with("source", self.kraken.core, *self.other_source(section, "ccxt.Exchange"))
 
 
 class UnwellTests(DoctorCase):

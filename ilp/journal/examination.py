@@ -114,7 +114,8 @@ def _holder(file: Path) -> str:
 
 
 def _server(url: str, place: str) -> Examined:
-    database = Database(url, exclusive=False)
+    impatient = address(url).update_query_dict({"connect_timeout": "10"})  # seconds
+    database = Database(impatient.render_as_string(hide_password=False), exclusive=False)
     newest = newest_schema()
     try:
         connection = database.open()
