@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,8 +23,12 @@ from clients.exchange import (
 )
 from clients.infinity import Infinity
 from clients.infinity_errors import WrongDestination
+from clients.infinity_history import transaction_line, withdrawal_record
+from clients.infinity_markets import Markets
 from clients.infinity_options import Hosts
+from clients.infinity_private_records import Transaction, Withdrawal
 from clients.infinity_received import Received
+from clients.infinity_records import MarketInfo
 from clients.infinity_terms import Channel, Quantity, Rate, TokenAmount
 from tests.clients.bench import DAY, Recorder, asynchronous, eventually, pause
 from tests.clients.test_infinity_contract import QUICK
@@ -385,6 +390,60 @@ class Orders(ClientCase):
         self.assertEqual({fill["order_id"] for fill in recorder.of("fill")}, {id})
 
     @asynchronous
+    async def test_where_the_venue_refuses_many_cancels_for_one_that_is_gone_each_is_cancelled_by_itself(self) -> None:
+        client, _ = await self.connected()
+        ids = {await client.placeOrder(SPOT, D(1), D("0.01"), "BUY") for _ in range(3)}
+        self.fault(refuse={"call": "cancel-batch-orders", "code": 109})
+        self.assertEqual(set(await client.cancelAllOrders()), ids)
+        self.assertEqual(self.world.core.open_orders("alice/trading"), [])
+
+    @asynchronous
+    async def test_a_refused_cancel_of_many_is_told(self) -> None:
+        client, _ = await self.connected()
+        await client.placeOrder(SPOT, D(1), D("0.01"), "BUY")
+        self.fault(status={"call": "cancel-batch-orders", "status": 500})
+        await self.failure(client.cancelAllOrders(), OutcomeUnknown)
+
+    @asynchronous
+    async def test_an_order_that_was_filled_unseen_is_too_late_to_cancel(self) -> None:
+        client, recorder = await self.connected()
+        id = await client.placeOrder(SPOT, D(1), D("0.019"), "BUY")
+        self.fault(drop_events="userOrder,userTrade")
+        self.world.place("bob", SPOT, Side.SELL, "0.019", "1")
+        self.assertIs(await client.cancelOrder(id), False)
+        order = await recorder.until("order", lambda order: order["final"])
+        self.assertEqual((order["quantity_filled"], order["average_price"]), (D(1), D("0.019")))
+
+    @asynchronous
+    async def test_rates_of_fills_that_nothing_told_are_read_from_the_own_trades(self) -> None:
+        client, recorder = await self.connected()
+        id = await client.placeOrder(SPOT, D(6), D("0.03"), "BUY")
+        await recorder.until("order", lambda order: order["final"])
+        held = client._account.orders[id]
+        held.matches, held.listed_matches, held.told_average = (
+            {},
+            (),
+            None,
+        )  # as if the stream and the row had been silent
+        recorder.clear()
+        await client.getOpenOrders()
+        (order,) = recorder.of("order")
+        self.assertEqual(order["average_price"], (4 * D("0.02") + 2 * D("0.021")) / 6)
+
+    @asynchronous
+    async def test_the_reply_to_a_subscription_has_to_name_it(self) -> None:
+        client, _ = await self.connected()
+        session: Any = client._sessions[0]
+        for reply, kind in (
+            ({"subscriptions": []}, Refused),
+            ({"result": []}, Refused),
+            ({"subscriptions": 5}, Unreachable),
+        ):
+            asked = client.subscribe(FIXED, Channel.ORDER_BOOK)
+            session._message(json.dumps({"data": reply}).encode())
+            await self.failure(asked, kind)
+
+    @asynchronous
     async def test_a_market_listed_after_we_connected_can_be_traded(self) -> None:
         client, recorder = await self.connected()
         self.world.core.now = lambda: START + timedelta(days=1)  # type: ignore[method-assign]
@@ -554,6 +613,36 @@ class Channels(ClientCase):
         session._message(frame.encode())
         order = await recorder.until("order", lambda order: order["final"])
         self.assertTrue(order["is_cancelled"])
+
+
+class Records(SynchronousTestCase):
+    def test_withdrawals_are_done_once_they_are_on_the_chain_or_the_venue_says_so(self) -> None:
+        for status, chain, said in (
+            (1, None, "pending"),
+            (2, None, "done"),
+            (3, None, "failed"),
+            (1, "0xab", "done"),
+            (77, None, "pending"),
+        ):
+            row = Withdrawal(request_id=1, token_id=1, quantity=TokenAmount(1), status=status, tx_hash=chain)
+            self.assertEqual(withdrawal_record(Markets(), row)["status"], said)
+
+    def test_an_unknown_token_and_type_have_names_all_the_same(self) -> None:
+        row = Transaction(trx_id=1, account_id=2, token_id=99, type=77, quantity=TokenAmount("-1"), create_date=0)
+        line = transaction_line(Markets(), row)
+        self.assertEqual((line["contract"], line["type"], line["direction"]), ("99", "Other", "debit"))
+        self.assertIn("unknown code 77", line["note"])
+
+    def test_a_market_without_steps_is_left_out_and_named_and_a_closed_one_takes_no_orders(self) -> None:
+        markets = Markets()
+        closed = MarketInfo(instrument_id=SPOT, market_id=1, enable=False)
+        markets.fill(
+            [MarketInfo(instrument_id="XYZ-SPOT", market_id=9), closed, MarketInfo(instrument_id="ETH", market_id=8)],
+            [],
+        )
+        self.assertEqual(sorted(markets.unusable), ["ETH", "XYZ-SPOT"])
+        self.assertEqual(markets.fault(SPOT, Quantity(1), Rate("0.01")), "the market is closed")
+        self.assertIn("no market", markets.fault("XYZ-SPOT", Quantity(1), None))
 
 
 class Histories(ClientCase):
