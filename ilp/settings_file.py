@@ -65,6 +65,8 @@ def load(file: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     connections = connections_of(reader, values)
     one_account = is_one_account(reader, connections)
     mode = mode_of(reader, values, connections)
+    if mode == "dry-run":  # it never touches the journal of what is real, nor its pictures
+        values |= {"database.url": values["dry_run.database"], "webserver.history": None}
     tickers = {name: values[f"tickers.{name}"] for name in ("source", "target", "btc")}
     reserve = _reserve(reader, values, tickers)
     table = _table(reader, tickers, one_account, reserve)
@@ -77,8 +79,6 @@ def load(file: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     _check_strategy(reader, values, tickers, mode)
     if reader.problems or settings is None:
         raise ConfigurationError(reader.problems)
-    if mode == "dry-run":  # it never touches the journal of what is real
-        settings = evolve(settings, database_url=values["dry_run.database"])
     return Loaded(evolve(settings, mode=mode, reserves=tuple(reserve)), table, tuple(reader.effective))
 
 

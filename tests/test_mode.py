@@ -68,7 +68,8 @@ class ModeTests(SynchronousTestCase):
 
     def test_a_dry_run_never_touches_the_journal_of_what_is_real(self) -> None:
         database = "[database]\nurl = sqlite:///real.sqlite\n"
-        self.assertEqual(self.loaded(said("dry-run"), extra=database).database_url, "sqlite://")
+        dry = self.loaded(said("dry-run"), extra=database + "[webserver]\nhistory = real.history\n")
+        self.assertEqual((dry.database_url, dry.web.history), ("sqlite://", None))
         own = database + "[dry_run]\ndatabase = sqlite:///dry.sqlite\n"
         self.assertEqual(self.loaded(said("dry-run"), extra=own).database_url, "sqlite:///dry.sqlite")
         self.assertEqual(self.loaded(extra=own).database_url, "sqlite:///real.sqlite")
