@@ -173,6 +173,9 @@ class OpenExchangeRates(IntradayFeed):
     name = "Open Exchange Rates"
     default_endpoint = "https://openexchangerates.org/api"
     default_poll = 3600.0
+    history_costs = True
+    """A day of history is a request of the quota: another feed's history is rather taken."""
+
     _usage_every = 6 * 3600.0
     _longest_history = 45  # days, each of them a request
 

@@ -193,9 +193,9 @@ class Several(Emitter):
     async def getOHLCVHistory(
         self, ticker: str, period: Period, start: datetime, end: datetime
     ) -> dict[datetime, OHLCV]:
-        """The first history that any of them has, asked in order of trust."""
+        """The first history that any of them has, asked in order of trust; where it costs requests of a quota, last."""
         problem: Exception | None = None
-        for feed in self.feeds:
+        for feed in sorted(self.feeds, key=lambda feed: bool(getattr(feed, "history_costs", False))):
             try:
                 bars: dict[datetime, OHLCV] = await feed.getOHLCVHistory(ticker, period, start, end)
             except NotImplementedError as error:

@@ -229,6 +229,11 @@ class SeveralTests(SynchronousTestCase):
         self.second.history = {NOON: "a bar"}
         self.assertEqual(self.successResultOf(self.asked()), {NOON: "a bar"})
 
+    def test_a_history_that_costs_requests_is_asked_for_last(self) -> None:
+        self.first.history_costs = True  # type: ignore[attr-defined]
+        self.first.history, self.second.history = {NOON: "a dear bar"}, {NOON: "a bar"}
+        self.assertEqual(self.successResultOf(self.asked()), {NOON: "a bar"})
+
     def test_where_nobody_has_such_a_history_the_question_is_not_implemented(self) -> None:
         self.failureResultOf(self.asked(), NotImplementedError)
 
