@@ -83,6 +83,19 @@ class PictureTests(PageCase):
         self.assertIn("24,576,900", await browser.text("#p-quotes"))
         self.assertIn("on its way", await browser.text("#chart-speeds"))
 
+    async def test_a_library_that_does_not_come_is_said_and_asked_for_again(self) -> None:
+        browser = await self.open("trading")
+        await browser.before(
+            """const append = Element.prototype.append; let tries = 0;
+            Element.prototype.append = function (...nodes) {
+              for (const n of nodes) if (n.src?.includes('/library/') && !tries++) n.src = '/library/lost/plotly.min.js';
+              return append.apply(this, nodes);
+            };"""
+        )
+        await browser.go(self.url + "/?again")
+        await browser.until("document.querySelector('#chart-speeds')?.innerText.includes('could not be loaded')", 20)
+        await browser.until("document.querySelector('#chart-speeds .main-svg')", 30)
+
     async def test_the_pointer_is_told_exact_values(self) -> None:
         browser = await self.shown()
         box = await self.box(browser)

@@ -13,7 +13,12 @@ let Plotly = null, problem = "";
 
 const view = (id) => { if (!views.has(id)) views.set(id, { hidden: new Set() }); return views.get(id); };
 const touch = matchMedia("(pointer: coarse)");
-const load = () => library().then((found) => { Plotly = found; problem = ""; redraw(); }, (error) => { problem = error.message; setTimeout(redraw, 5000); redraw(); });
+const AGAIN = 5000; // ms until a script that did not come is asked for anew
+let loading = false;
+const load = () => {
+  loading = true;
+  library().then((found) => { Plotly = found; redraw(); }, (error) => { problem = error.message; setTimeout(load, AGAIN); redraw(); });
+};
 
 const visible = (v, spec) => spec.series.filter((s) => !v.hidden.has(s.name));
 const within = (v, points) => (v.from === undefined ? points : points.filter(([x]) => x >= v.from && x <= v.to));
@@ -98,7 +103,7 @@ const placed = (node, height) => {
 
 const paint = (node, { id, stamp, height = 240 }, make) => {
   if (node.__width === undefined) placed(node, height);
-  if (!Plotly) { if (!problem) load(); node.textContent = problem || "The picture is on its way."; return; }
+  if (!Plotly) { if (!loading) load(); node.textContent = problem || "The picture is on its way."; return; }
   const v = view(id), width = node.__width;
   const mark = `${stamp} ${theme()} ${width} ${height} ${v.from} ${v.to} ${[...v.hidden]}`;
   if (!width || node.__mark === mark) return;
@@ -108,6 +113,7 @@ const paint = (node, { id, stamp, height = 240 }, make) => {
   const spec = v.stamp === stamp && v.made ? v.made : make();
   Object.assign(v, { made: spec, stamp });
   if (first) node.replaceChildren();
+  if (v.from !== undefined && !spec.names && !within(v, spec.series[0].points).length) v.from = v.to = undefined; // it has passed
   const layout = layoutOf(width, height);
   if (spec.names) barLayout(v, spec, layout); else lineLayout(v, spec, layout);
   const { pointed } = v;
