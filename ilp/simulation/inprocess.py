@@ -284,6 +284,10 @@ class SimulatedExchange(Session):
 
     # ------------------------------------------------------------------------------------------------------ markets
 
+    def getServerTime(self) -> Deferred[datetime]:
+        """The venue's clock; no part of `IExchange`."""
+        return self._public("getServerTime", "asking for the venue's time", lambda: self.core.now())
+
     def getOrderBook(self, ticker: str) -> Deferred[Book]:
         """See `IExchange`."""
         doing = f"book of {ticker}"

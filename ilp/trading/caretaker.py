@@ -23,6 +23,7 @@ __all__ = ["Caretaker"]
 
 ASK_AGAIN = 0.5  # reactor seconds between two questions about the same input
 MISSING_RENEWAL, SOONEST_RENEWAL = 10.0, 5.0  # reactor seconds: histories are not asked for more often
+CLOCK_AGAIN = 20.0  # reactor seconds between two questions for a venue's time
 # The venue cancels everything when it has not heard of us for so long; it is told again three times within that.
 DEAD_MAN, DEAD_MAN_AGAIN = 60.0, 20.0
 
@@ -42,6 +43,9 @@ class Caretaker:
     _asked: dict[tuple[str, str], float] = field(factory=dict)
     _swept: float = field(init=False)
     _renewed: float = field(init=False)
+    _timed: dict[str, float] = field(
+        factory=dict
+    )  # when each venue was asked for its time last; for ever where it has none
     _armed: dict[str, float] = field(factory=dict)  # when each dead man's switch was set last
 
     def __attrs_post_init__(self) -> None:
@@ -53,6 +57,7 @@ class Caretaker:
         working = state in (State.READY, State.TRADING)
         if state is not State.INITIALIZING:
             self._read_again(now)
+        self._read_clocks(now)
         if now - self._swept >= self.floor.settings.timing.sweep:
             self._swept = now
             if state is not State.INITIALIZING:
@@ -80,6 +85,20 @@ class Caretaker:
             if now - self._asked.get((kind, venue), -ASK_AGAIN) >= ASK_AGAIN:
                 self._asked[kind, venue] = now
                 self.links.read(kind, venue)
+
+    def _read_clocks(self, now: float) -> None:
+        """Compare the venues' clocks with ours, before the first order too; a simulation's time is nobody's clock."""
+        if self.floor.settings.simulation is not None:
+            return
+        for venue in self.floor.layout.venues:
+            connected = self.floor.market.connected.get(venue, False)
+            if connected and now - self._timed.get(venue, -CLOCK_AGAIN) >= CLOCK_AGAIN:
+                self._timed[venue] = now
+                self.own(self._read_clock(venue))
+
+    async def _read_clock(self, venue: str) -> None:
+        if not await self.links.read_clock(venue):
+            self._timed[venue] = float("inf")
 
     def _sweep(self) -> None:
         """Compare own orders, books and balances with the venues'."""

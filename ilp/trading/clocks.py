@@ -1,7 +1,9 @@
-"""How far each venue's clock is from ours, seen by the stamps of own orders: an input like any other.  Sends nothing.
+"""How far each venue's clock is from ours: an input like any other.  Sends nothing.
 
-The venue stamps an order after it was sent and before we hear of it, so an honest stamp lies between these two moments; what
-it is outside of them is skew, and latency is none.  A skewed clock makes windows of records miss what they ask for.
+The venue stamps an order after it was sent and before we hear of it, and tells its time after it was asked and before we
+hear that: an honest stamp lies between these two moments; what it is outside of them is skew, and latency is none.  A trade
+that is told from the future shows a clock that is ahead; one from the past shows nothing, for it may have been told late.
+A skewed clock makes windows of records miss what they ask for.
 """
 
 from __future__ import annotations
@@ -30,11 +32,17 @@ class Clocks:
     _measured: dict[str, tuple[float, float]] = field(factory=dict)
 
     def stamped(self, venue: str, sent: datetime, stamp: datetime) -> None:
-        """The venue has stamped an order of ours that was sent at *sent*, and tells us now."""
+        """The venue has stamped what we sent at *sent*, an order or a question for its time, and tells us now."""
         ahead, behind = (stamp - self.now()).total_seconds(), (sent - stamp).total_seconds()
         skew = max(ahead, 0.0) - max(behind, 0.0)
         if skew or (self.now() - sent).total_seconds() <= self.limit:  # an old order's stamp proves no clock right
             self._measured[venue] = (self.seconds(), skew)
+
+    def told(self, venue: str, stamp: datetime) -> None:
+        """The venue tells us now of something public that happened at *stamp*."""
+        ahead = (stamp - self.now()).total_seconds()
+        if ahead > 0:
+            self._measured[venue] = (self.seconds(), ahead)
 
     def skew(self, venue: str) -> float | None:
         """What was last measured; None when that is too long ago."""

@@ -60,7 +60,8 @@ class Links:
     """Listens to every venue and to the feed.
 
     :ivar feed: None where both venues use one currency.
-    :ivar stamped: told of each stamp that a venue gave an order of ours: (venue, when it was sent, the stamp).
+    :ivar stamped: told of each stamp that a venue gave an order of ours, or a question for its time: (venue, when that was
+        sent, the stamp); `told`: of each stamp of a public trade (venue, the stamp).
     """
 
     layout: Layout
@@ -73,6 +74,7 @@ class Links:
     owner: Owner
     now: Callable[[], datetime]
     stamped: Callable[[str, datetime, datetime], None] = lambda venue, sent, stamp: None
+    told: Callable[[str, datetime], None] = lambda venue, stamp: None
     _listening: list[tuple[Any, str, Callable[..., Any]]] = field(factory=list)
     _reading: dict[tuple[str, str], bool] = field(factory=dict)  # what is being read, and whether to read it once more
     _waiting: dict[tuple[str, str], list[Deferred[bool]]] = field(factory=dict)
@@ -129,6 +131,7 @@ class Links:
             ("alive", lambda _: self.market.on_alive(venue)),
             ("book", lambda told, book: self._on_book(venue, told, book) if told in followed else None),
             ("position", lambda _, position: self._on_position(venue, position)),
+            ("trade", lambda trade: self.told(venue, trade["timestamp"])),
             ("error", lambda error: self.owner.report(f"{venue} failed", error)),
         ]
         if followed:  # what is ordered on the account of a reserve is not ours
@@ -190,6 +193,20 @@ class Links:
         if kind == ORDERS:
             return self.audit.read(where).addCallback(lambda _: True)
         return self.read_book(where) if kind == BOOK else self.read_balances(where)
+
+    async def read_clock(self, venue: str) -> bool:
+        """Ask a venue for its time; whether it has a call for that."""
+        sent = self.now()
+        try:
+            stamp = await self.venues[venue].getServerTime()
+        except NotImplementedError:
+            return False
+        except ExchangeError as error:
+            self.owner.report(f"{venue}: its time could not be read: {error}")
+            return True
+        self.stamped(venue, sent, stamp)
+        self.owner.wake()
+        return True
 
     def read_everything(self) -> Deferred[bool]:
         """Read the balances of every venue; fires with whether all answered."""

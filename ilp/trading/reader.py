@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from clients.exchange import Fill, IExchange, Market, Order, Position, Transaction, Transfer
 
@@ -107,6 +107,14 @@ class VenueReader:
     def getTransactionHistory(self, start: datetime, end: datetime) -> Deferred[list[Transaction]]:
         """The account's ledger."""
         return self._venue.getTransactionHistory(start, end)
+
+    def getServerTime(self) -> Deferred[datetime]:
+        """The venue's clock, where it has a call that tells it; no part of `IExchange`."""
+        ask = getattr(self._venue, "getServerTime", None)
+        if ask is None:
+            return fail(NotImplementedError(f"{self.name}: no call tells this venue's time"))
+        told: Deferred[datetime] = ask()
+        return told
 
     def getCurrentAddress(self, ticker: str) -> Deferred[str]:
         """Where deposits go to."""

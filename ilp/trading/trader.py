@@ -62,6 +62,9 @@ MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
 UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
 UNHEARD = timedelta(seconds=15)  # of the reactor: how long after the end of a run its last request may still arrive
 TICK = 0.001  # an input is too old only *after* its limit
+_USING = frozenset(
+    {State.READY, State.TRADING, State.STOPPING}
+)  # the account is being used, and was looked through before
 SOON = 0.01  # the least wait for something that is due already
 
 
@@ -210,7 +213,7 @@ class Trader:
             self,
             clock.now,
         )
-        self.links.stamped = self.floor.clocks.stamped
+        self.links.stamped, self.links.told = self.floor.clocks.stamped, self.floor.clocks.told
         source = self.layout.source.venue
         self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock.now)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
@@ -542,16 +545,12 @@ class Trader:
     def order_strange(self, venue: str, record: Order) -> None:
         """An order that we did not place: where the account is exclusive, somebody else uses it, else another daemon may."""
         what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
+        what, state = f"{venue}: order {record['id']} ({what})", self.life.state
         if "client_id" in self._readers[venue].features:
-            if self.life.state not in (State.HALTED, State.SHUTDOWN) and self._run.is_of_another_daemon(record):
-                why = "was placed by another daemon; only one may use the account"
-                self.halt(f"{venue}: order {record['id']} ({what}) {why}", "machine")
-        elif self.life.state in (State.READY, State.TRADING, State.STOPPING) or (
-            self.life.state is State.INITIALIZING and self._run.is_later(record)
-        ):
-            self.halt(
-                f"{venue}: order {record['id']} ({what}) was not placed here; the account must be ours alone", "machine"
-            )
+            if state not in (State.HALTED, State.SHUTDOWN) and self._run.is_of_another_daemon(record):
+                self.halt(f"{what} was placed by another daemon; only one may use the account", "machine")
+        elif (state is State.INITIALIZING and self._run.is_later(record)) or state in _USING:
+            self.halt(f"{what} was not placed here; the account must be ours alone", "machine")
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill to the picture, to exposure and to the journal."""

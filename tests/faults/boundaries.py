@@ -98,7 +98,15 @@ class Mishap:
 def _venue(where: str) -> Iterator[Boundary]:
     lost = (*([(where, "placeOrder", Kind.NO_ANSWER)] * 2), *([(where, "event:order", Kind.NOT_HEARD)] * 6))
     yield Boundary(where, "connect")
-    for what in ("getMarkets", "getOrderBook", "getPositions", "getOpenOrders", "getTransfers", "placeOrder"):
+    for what in (
+        "getMarkets",
+        "getOrderBook",
+        "getPositions",
+        "getOpenOrders",
+        "getTransfers",
+        "getServerTime",
+        "placeOrder",
+    ):
         yield Boundary(where, what)
     yield Boundary(where, "cancelAllAfter", bare=False)
     yield Boundary(where, "getOrder", bare=False, lead=lost)

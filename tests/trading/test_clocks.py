@@ -1,15 +1,19 @@
-"""A venue whose clock is wrong: seen by the stamps of own orders, and nothing is quoted on it."""
+"""A venue whose clock is wrong: seen by what it stamps and by the time that it tells, and nothing is quoted on it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from attrs import evolve
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
+from ilp.simulation.inprocess import SimulatedExchange
+from ilp.trading.caretaker import CLOCK_AGAIN
 from ilp.trading.clocks import HOLD, Clocks
 from ilp.trading.machine import State
+from ilp.trading.trader import Refusal
 from tests.trading.test_trader import CALM
 from tests.trading.world import AGES, World, settings
 
@@ -51,6 +55,14 @@ class ClocksTests(SynchronousTestCase):
         self.clocks.stamped("target", NOON, after(17))
         self.assertIn("16.0 s ahead", self.clocks.trouble())
 
+    def test_a_trade_from_the_future_shows_a_clock_that_is_ahead(self) -> None:
+        self.clocks.told("source", after(16.5))
+        self.assertEqual(self.clocks.trouble(), "source clock: 6.5 s ahead of ours, allowed 5 s")
+
+    def test_a_trade_from_the_past_shows_nothing(self) -> None:
+        self.clocks.told("source", after(-600))
+        self.assertIsNone(self.clocks.skew("source"))
+
     def test_an_old_measurement_does_not_count(self) -> None:
         self.clocks.stamped("target", NOON, after(17))
         self.seconds = HOLD + 0.1
@@ -73,8 +85,9 @@ class TraderTests(SynchronousTestCase):
     def test_quotes_are_pulled_while_a_venue_is_off_and_return_when_it_is_not(self) -> None:
         world = self.world()
         honest = world.target_core.now
+        world.trading()
         world.target_core.now = lambda: honest() + timedelta(seconds=30)
-        world.ready().trader.start("operator")
+        world.take(Side.SELL)
         world.advance(1)
         self.assertEqual((world.open_orders(), world.trader.life.state), ([], State.TRADING))
         self.assertRegex(world.trader.status().stale, r"target clock: (29.9|30.0) s ahead of ours, allowed 2 s")
@@ -85,3 +98,42 @@ class TraderTests(SynchronousTestCase):
         # The core never stamps backwards; by then its own time has caught up with its last stamp.
         self.assertTrue(world.until(lambda: len(world.open_orders()) == 2, 60, 0.05), world.trader.status())
         self.assertIsNotNone(world.quote(Side.BUY))
+
+    def off(self, seconds: float) -> World:
+        """A world whose source is off; not one order was sent."""
+        world = self.world()
+        honest = world.source_core.now
+        world.source_core.now = lambda: honest() + timedelta(seconds=seconds)
+        return world
+
+    def test_start_is_refused_where_a_venue_tells_another_time_before_any_order_was_sent(self) -> None:
+        for seconds, way in ((30, "ahead of"), (-30, "behind")):
+            world = self.off(seconds).ready()
+            world.advance(0.5)
+            with self.assertRaisesRegex(Refusal, f"source clock: (29.9|30.0) s {way} ours, allowed 2 s"):
+                world.trader.start("operator")
+            world.end()
+
+    def test_a_clock_that_goes_wrong_pulls_the_quotes_though_nothing_is_sent_there(self) -> None:
+        world = self.world().trading()
+        honest = world.source_core.now
+        world.source_core.now = lambda: honest() - timedelta(seconds=9)
+        world.advance(CLOCK_AGAIN + 1)
+        self.assertEqual(world.open_orders(), [])
+        self.assertRegex(world.trader.status().stale, "source clock: (8.9|9.0) s behind ours")
+        world.source_core.now = honest
+        world.advance(CLOCK_AGAIN + 2)
+        self.assertEqual(len(world.open_orders()), 2)
+
+    def test_a_venue_without_such_a_call_is_asked_once(self) -> None:
+        asked: list[str] = []
+
+        def ask(exchange: SimulatedExchange) -> Deferred[datetime]:
+            asked.append(exchange.name)
+            return fail(NotImplementedError("no such call"))
+
+        self.patch(SimulatedExchange, "getServerTime", ask)
+        world = self.world().trading()
+        world.advance(3 * CLOCK_AGAIN, 0.5)
+        self.assertEqual(sorted(asked), ["source", "target"])
+        self.assertEqual(len(world.open_orders()), 2)
