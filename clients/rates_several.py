@@ -100,7 +100,9 @@ def _old(age: timedelta) -> str:
 class Several(Emitter):
     """A feed made of feeds; one alone gains that its rate is told again as it ages.
 
-    Connected while at least one of them has a rate.  `book` events come whenever a feed tells something, and every few
+    Connected from the first rate of any until all of them are disconnected.  While feeds are there and none has a rate (a
+    book too wide, a fixing too old) the last one is told with that doubt: an input that is unwell is no lost connection.
+    `book` events come whenever a feed tells something, and every few
     seconds, because rates widen with age though nobody says a word.
 
     :param feeds: in order of trust; each has `rate` besides `IRateFeed`.
@@ -133,6 +135,8 @@ class Several(Emitter):
         self._timer: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
         self._contradicted: frozenset[str] = frozenset()
+        self._up: set[int] = set()  # places of the feeds that were heard since they were last lost
+        self._last: Rate | None = None
         self._listening: list[tuple[Any, str, Callable[..., Any]]] = []
 
     # ------------------------------------------------------------------------------------------------ the interface
@@ -143,8 +147,8 @@ class Several(Emitter):
         self._waiting.append(ready)
         if not self._wanted:
             self._wanted = True
-            for feed in self.feeds:
-                self._listen_to(feed)
+            for place, feed in enumerate(self.feeds):
+                self._listen_to(place, feed)
             tries = DeferredList([feed.connect() for feed in self.feeds], consumeErrors=True)
             tries.addCallback(self._tried)
             self._look()
@@ -171,7 +175,8 @@ class Several(Emitter):
     @deferring
     async def disconnect(self) -> None:
         """Disconnect all of them."""
-        self._wanted = False
+        self._wanted, self._last = False, None
+        self._up.clear()
         for feed, event, f in self._listening:
             feed.remove_listener(event, f)
         self._listening.clear()
@@ -210,35 +215,41 @@ class Several(Emitter):
         raise problem
 
     def rate(self, ticker: str) -> Rate:
-        """The rate that is used, with what all of them say; `Unreachable`, naming every reason, where none has one."""
+        """The rate that is used, with what all of them say and perhaps a doubt; `Unreachable` with every reason otherwise."""
         if ticker != self._ticker:
             raise Refused(self.name, f"rate {ticker}", f"these feeds are for {self._ticker}")
         rates, reasons = self._asked()
         choice = choose(rates, self._now(), self._stale, self._band)
+        said = self._said(rates, reasons, choice)
         if choice is None:
-            raise self._nothing(reasons)
+            nothing = self._nothing(reasons)
+            if self._last is None or not self._up:
+                raise nothing
+            return evolve(self._last, doubt=nothing.why, said=said)
         used = rates[choice.place]
         assert used is not None  # a choice is one of those that are there
-        return evolve(used, doubt=choice.doubt, said=self._said(rates, reasons, choice))
+        self._last = evolve(used, doubt=choice.doubt, said=said)
+        return self._last
 
     # -------------------------------------------------------------------------------------------------------- choice
 
     def _asked(self) -> tuple[list[Rate | None], list[str]]:
         rates: list[Rate | None] = []
         reasons: list[str] = []
-        for feed in self.feeds:
+        for place, feed in enumerate(self.feeds):
             try:
                 rates.append(feed.rate(self._ticker))
                 reasons.append("")
+                self._up.add(place)
             except ExchangeError as error:
                 rates.append(None)
                 reasons.append(error.why)
         return rates, reasons
 
-    def _said(self, rates: Sequence[Rate | None], reasons: Sequence[str], choice: Choice) -> tuple[Said, ...]:
+    def _said(self, rates: Sequence[Rate | None], reasons: Sequence[str], choice: Choice | None) -> tuple[Said, ...]:
         found = []
         for place, (feed, rate, reason) in enumerate(zip(self.feeds, rates, reasons, strict=True)):
-            if rate is None:
+            if rate is None or choice is None:
                 found.append(Said(feed.name, why=reason))
                 continue
             why = "contradicts the one that is used" if place in choice.outside and not choice.doubt else ""
@@ -252,14 +263,18 @@ class Several(Emitter):
 
     # -------------------------------------------------------------------------------------------------------- events
 
-    def _listen_to(self, feed: Any) -> None:
+    def _listen_to(self, place: int, feed: Any) -> None:
+        def on_disconnect(_: Any) -> None:
+            self._up.discard(place)
+            self._review()
+
         def on_book(ticker: str, _book: Book) -> None:
             if ticker == self._ticker:
                 self._review()
 
         for event, f in (
             ("connect", lambda _: self._review()),
-            ("disconnect", lambda _: self._review()),
+            ("disconnect", on_disconnect),
             ("alive", lambda _: self._review()),
             ("book", on_book),
             ("error", lambda error: self.announce("error", error)),

@@ -197,11 +197,17 @@ class SeveralTests(SynchronousTestCase):
         self.clock.advance(5)
         self.assertEqual(self.names(), ["book"])
 
-    def test_a_feed_that_goes_silent_is_noticed_within_a_look(self) -> None:
+    def test_feeds_that_are_there_without_a_rate_are_doubted_and_not_lost(self) -> None:
         self.connected()
-        self.first.says = self.second.says = Unreachable("", "rate", "too old")
+        self.first.says = self.second.says = Unreachable("", "rate", "too wide")
         self.clock.advance(5)
-        self.assertEqual(self.names(), ["disconnect"])
+        self.assertEqual(self.names(), ["book"])
+        told = self.several.rate("USD/MXN")
+        self.assertEqual(told.doubt, "no feed has one: first: too wide; second: too wide")
+        self.assertEqual([said.used for said in told.said], [False, False])
+        self.first.announce("disconnect", self.first)
+        self.second.announce("disconnect", self.second)
+        self.assertEqual(self.names(), ["book", "disconnect"])
 
     def test_doubt_is_in_the_rate_and_the_numbers_stay_visible(self) -> None:
         self.connected()
