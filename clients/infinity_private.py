@@ -31,7 +31,7 @@ from clients.infinity_private_records import (
     User,
     Withdrawal,
 )
-from clients.infinity_public import PublicCalls, utc_now
+from clients.infinity_public import PublicCalls
 from clients.infinity_records import MarketMtm, Summary, TokenMtm
 from clients.infinity_terms import (
     CLIENT_ORDER_ID,
@@ -44,6 +44,7 @@ from clients.infinity_terms import (
     TokenAmount,
     TransactionType,
 )
+from clients.venue import utc_now
 
 __all__ = ["Calls"]
 

@@ -36,17 +36,13 @@ from clients.infinity_records import (
     decode,
 )
 from clients.infinity_terms import Quantity, TokenAmount
+from clients.venue import utc_now
 
 __all__ = ["PublicCalls"]
 
 T = TypeVar("T")
 
 _QUARTER, _DAY = timedelta(minutes=15), timedelta(days=1)
-
-
-def utc_now() -> datetime:
-    """The real time."""
-    return datetime.now(UTC)
 
 
 class PublicCalls:
