@@ -99,6 +99,25 @@ class Pool:
         self.trader = Trader(one_account(), {ACCOUNT: self.client}, self.rates, self.journal, self.clock)
         keep_books(self.trader, self.journal)
 
+    def restart(self) -> None:
+        """The process is killed in this instant, and another one begins with its journal."""
+        self.trader._close()
+        self.client.drop()
+        self.client.disconnect()
+        self.rates.disconnect()
+        self.until(lambda: False, 1)
+        self.client = Counting(
+            self.core,
+            "pool",
+            self.reactor,
+            name=ACCOUNT,
+            features=self.client.features,
+            conditions=Conditions(latency=0.005),
+        )
+        self.trader = Trader(one_account(), {ACCOUNT: self.client}, self.rates, self.journal, self.clock)
+        keep_books(self.trader, self.journal)
+        self.ready()
+
     def until(self, condition: Any, limit: float = 30.0, step: float = 0.01) -> bool:
         """Let time pass until *condition* holds."""
         for _ in range(round(limit / step)):
@@ -226,6 +245,22 @@ class OneAccountPool(SynchronousTestCase):
         self.assertTrue(pool.until(lambda: pool.core.open_orders("pool") == []))
         self.assertLessEqual(set(tickers), {"BTC/EUR", "BTC/USD"})
         pool.end()
+
+    def test_a_restart_cancels_what_rests_in_either_pair_and_takes_in_what_was_filled_meanwhile(self) -> None:
+        for features in (EVERYTHING, frozenset[str]()):
+            pool = self.pool(features).trading()
+            pool.until(lambda: False, 1)
+            with_us = pool.core.balance("pool", "BTC")
+            pool.trader._close()
+            pool.take(Side.SELL)
+            self.assertGreater(pool.core.balance("pool", "BTC"), with_us)
+            pool.restart()
+            self.assertEqual(pool.core.open_orders("pool"), [])
+            self.assertEqual(pool.trader.floor.exposure.net, D("0.05"))
+            pool.trader.start("operator")
+            self.assertTrue(pool.until(lambda pool=pool: not pool.trader.floor.exposure.net))
+            self.assertEqual(pool.core.balance("pool", "BTC"), with_us)
+            pool.end()
 
     def test_there_is_one_dead_mans_switch_for_both_pairs(self) -> None:
         pool = self.pool().trading()
