@@ -215,7 +215,7 @@ class Several(Emitter):
         raise problem
 
     def rate(self, ticker: str) -> Rate:
-        """The rate that is used, with what all of them say and perhaps a doubt; `Unreachable` with every reason otherwise."""
+        """The rate that is used, with what all of them say and perhaps a doubt; else `Unreachable` with every reason."""
         if ticker != self._ticker:
             raise Refused(self.name, f"rate {ticker}", f"these feeds are for {self._ticker}")
         rates, reasons = self._asked()
@@ -283,8 +283,15 @@ class Several(Emitter):
             self._listening.append((feed, event, f))
 
     def _look(self) -> None:
-        self._timer = self._reactor.callLater(self._look_every, self._look)
         self._review()
+        if not self._wanted:  # whoever was told just now has had enough
+            return
+        self._timer = self._reactor.callLater(min(self._look_every, self._first_to_expire()), self._look)
+
+    def _first_to_expire(self) -> float:
+        """Reactor seconds until the first price is too old, as far as feeds tell: nothing else would say so in time."""
+        times = [feed.expires() for feed in self.feeds if hasattr(feed, "expires")]
+        return min((max(time, 0.0) + 0.001 for time in times if time is not None), default=self._look_every)
 
     def _review(self) -> None:
         """Tell what the rate is now, or that there is none."""

@@ -225,6 +225,14 @@ class VenueRates(Emitter):
         bid, ask = widened(bid, ask, self._off + self._factor * error)
         return Rate(ticker, mid, bid, ask, since, since, source, error, self._factor * error)
 
+    def expires(self) -> float | None:
+        """In how many reactor seconds the first of the books is too old; None where one is so already, or missing."""
+        if not self._connected or any(step.pair not in self._books for step in self._chain):
+            return None
+        oldest = min(self._books[step.pair][1] for step in self._chain)
+        left = oldest + self._options.stale_after - self._reactor.seconds()
+        return left if left >= 0 else None
+
     # -------------------------------------------------------------------------------------------------------- books
 
     def _fresh(self, step: _Step, doing: str) -> tuple[Book, datetime]:

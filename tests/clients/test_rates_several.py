@@ -258,6 +258,12 @@ class SeveralTests(SynchronousTestCase):
         self.first.announce("book", "USD/MXN", {})
         self.assertEqual(self.names(), ["disconnect"])
 
+    def test_a_listener_may_disconnect_it_in_the_middle_of_a_look(self) -> None:
+        self.connected()
+        self.several.on("book", lambda *_: self.several.disconnect())
+        self.clock.advance(5)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_whoever_waits_while_it_is_disconnected_is_told(self) -> None:
         self.first.says = self.second.says = Unreachable("", "rate", "down")
         self.first.connecting = Deferred()

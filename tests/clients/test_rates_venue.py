@@ -17,6 +17,7 @@ from clients.kraken import Kraken
 from clients.option_values import read_options
 from clients.rates import ECB
 from clients.rates_arithmetic import drift
+from clients.rates_several import Several
 from clients.rates_venue import VenueOptions, VenueRates, is_venue
 
 D = Decimal
@@ -201,6 +202,26 @@ class EventTests(VenueTestCase):
         self.successResultOf(feed.disconnect())
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.events[-1][0], "disconnect")
+
+
+class SilenceTests(VenueTestCase):
+    """Behind one face with other feeds"""
+
+    def test_a_book_that_nothing_confirms_is_doubted_within_a_tenth_of_a_second_of_its_limit(self) -> None:
+        feed = self.feed(DIRECT, stale_after="12")
+        several = Several([feed], "USD/MXN", reactor=self.clock, now=lambda: NOON)
+        doubts: list[tuple[float, str]] = []
+        several.on("book", lambda *_: doubts.append((self.clock.seconds(), several.rate("USD/MXN").doubt)))
+        self.successResultOf(several.connect())
+        for _ in range(200):
+            self.clock.advance(0.1)
+            if self.clock.seconds() < 3.35:
+                self.venue.announce("alive", self.venue)
+        first = next(at for at, doubt in doubts if doubt)
+        self.assertTrue(15.3 <= first <= 15.5, first)
+        self.assertEqual([doubt for at, doubt in doubts if at < 15.3 and doubt], [])
+        self.successResultOf(several.disconnect())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class HistoryTests(VenueTestCase):
