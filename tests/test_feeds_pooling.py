@@ -43,6 +43,7 @@ class PoolingTests(DaemonCase):
         await self.trading(TWO)
         self.rates.faults.only = frozenset({"oxr"})
         self.rates.faults.add(Fault.JUMP)
+        await self.until(lambda: self.trader.market.rate.doubt, "the feeds contradict each other")
         await self.until(lambda: not self.core.open_orders("pool"), "no quote rests")
         document = await self.ask("update")
         self.assertEqual(document["trader"]["state"], "TRADING")
