@@ -10,7 +10,7 @@ from ilp.accounts.keeper import AccountedJournal, Instant
 from ilp.journal.interface import Journal
 from ilp.settings import Settings
 from ilp.tickers import parts
-from ilp.trading.gate import over_loss
+from ilp.trading.gate import over_fall, over_loss
 from ilp.trading.machine import State
 from ilp.trading.trader import Trader
 
@@ -27,7 +27,7 @@ def accounted(journal: Journal, settings: Settings) -> AccountedJournal:
 
 def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
     """Let the ledger see through the trader's eyes, and the gate ask it for the day's loss; returns how to end that."""
-    limit, seconds = trader.settings.limits.loss_per_day, trader.clock.reactor.seconds
+    limits, seconds = trader.settings.limits, trader.clock.reactor.seconds
     looked = float("-inf")
 
     def turned() -> None:
@@ -37,12 +37,12 @@ def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
             return  # a turn must stay cheap; the gate asks for the loss with every order besides
         looked = seconds()
         journal.look()
-        loss = journal.loss()
-        if loss > limit and trader.life.state not in _ENDED:
-            trader.halt(str(over_loss(loss, limit)), "gate")
+        breach = over_loss(journal.loss(), limits.loss_per_day) or over_fall(journal.fall(), limits.equity_fall_per_day)
+        if breach is not None and trader.life.state not in _ENDED:
+            trader.halt(str(breach), "gate")
 
     journal.instant = lambda: _instant(trader)
-    trader.gate.loss = journal.loss
+    trader.gate.loss, trader.gate.fall = journal.loss, journal.fall
     return trader.subscribe(turned)
 
 

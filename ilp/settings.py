@@ -103,6 +103,7 @@ class Limits:
     largest_fiat_transfer: Decimal  # numeraire
     turnover_per_day: Decimal  # base, all venues together
     loss_per_day: Decimal  # numeraire
+    equity_fall_per_day: Decimal = Decimal(0)  # numeraire, whatever its cause; 0 for no such limit
     keep_source: Mapping[str, Decimal] = field(factory=dict)  # by asset: what stays at the venue whatever the plan says
     keep_target: Mapping[str, Decimal] = field(factory=dict)
 

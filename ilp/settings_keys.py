@@ -201,6 +201,14 @@ KEYS: tuple[Key, ...] = (
     Key("limits", "turnover_per_day", _POSITIVE, "<1000 * quote_size>", "base", "Most that is traded a world day."),
     Key("limits", "loss_per_day", _POSITIVE, "10000", "numeraire", "Largest trading loss a world day."),
     Key(
+        "limits",
+        "equity_fall_per_day",
+        _AMOUNT,
+        "0",
+        "numeraire",
+        "Largest fall of equity a world day, whatever its cause; 0 for no such limit.",
+    ),
+    Key(
         "limits", "keep_source", kinds.amounts, "", "", "Smallest balances kept on the source, whatever the plan says."
     ),
     Key("limits", "keep_target", kinds.amounts, "", "", "Smallest balances kept on the target."),

@@ -52,6 +52,11 @@ class Result:
         """What trading earned, in minor units: not the revaluation of what the operator asked for, no flows."""
         return sum(self.term(term) for term in LOSS) + self.term(EXPOSED)
 
+    @property
+    def change(self) -> int:
+        """What equity changed by, in minor units, but for what was brought or taken away."""
+        return sum(self.term(term) for term in Term if term is not Term.EXTERNAL)
+
 
 @define(eq=False)
 class Books:

@@ -15,7 +15,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from ilp.accounts.books import Books
+from ilp.accounts.books import Books, Result
 from ilp.accounts.postings import Account
 from ilp.accounts.units import amount_of
 from ilp.journal.entries import BookingEntry, Entry, FillEntry, FlowEntry, HedgeEntry, StateEntry, TransferEntry
@@ -55,7 +55,10 @@ class AccountedJournal:
         self.instant: Callable[[], Instant] | None = None
         self._journal = journal
         self._lost: list[BookingEntry] = []  # made, but not durable: with the next write
-        self._forgiven: tuple[date, int] = (date.min, 0)  # the day's result that a halt was acknowledged with
+        self._forgiven: tuple[date, Result] = (
+            date.min,
+            Result(),
+        )  # what the day had come to when a halt was acknowledged
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
@@ -154,19 +157,28 @@ class AccountedJournal:
 
     def result_of_day(self) -> Decimal:
         """What trading earned this world day, in numeraire; negative when it lost."""
-        now = self.instant() if self.instant is not None else None
-        at = self.books.last if now is None else now.at
-        return amount_of(self.books.result(at.date(), None if now is None else now.marks).own)
+        return amount_of(self._today()[1].own)
 
     def loss(self) -> Decimal:
         """What trading lost this world day, in numeraire, since a halt was last acknowledged; never negative."""
+        return self._lost_of(lambda result: result.own)
+
+    def fall(self) -> Decimal:
+        """What equity fell by likewise, for whatever cause, but for what was brought or taken away."""
+        return self._lost_of(lambda result: result.change)
+
+    def _lost_of(self, measure: Callable[[Result], int]) -> Decimal:
         if self.books.opened is None:
             return ZERO
+        day, result = self._today()
+        forgiven = measure(self._forgiven[1]) if self._forgiven[0] == day else 0
+        return max(ZERO, amount_of(forgiven - measure(result)))
+
+    def _today(self) -> tuple[date, Result]:
         now = self.instant() if self.instant is not None else None
         day = (self.books.last if now is None else now.at).date()
-        forgiven = amount_of(self._forgiven[1]) if self._forgiven[0] == day else ZERO
-        return max(ZERO, forgiven - self.result_of_day())
+        return day, self.books.result(day, None if now is None else now.marks)
 
     def _forgive(self, at: datetime) -> None:
         now = self.instant() if self.instant is not None else None
-        self._forgiven = at.date(), self.books.result(at.date(), None if now is None else now.marks).own
+        self._forgiven = at.date(), self.books.result(at.date(), None if now is None else now.marks)

@@ -21,7 +21,17 @@ from ilp.settings import Limits
 from ilp.tickers import parts
 from ilp.trading.permissions import Act, Leave
 
-__all__ = ["Breach", "Facts", "Forbidden", "Gate", "OrderRequest", "TurnedAway", "WithdrawalRequest", "over_loss"]
+__all__ = [
+    "Breach",
+    "Facts",
+    "Forbidden",
+    "Gate",
+    "OrderRequest",
+    "TurnedAway",
+    "WithdrawalRequest",
+    "over_fall",
+    "over_loss",
+]
 
 ACTS = {Purpose.QUOTE: Act.QUOTE, Purpose.HEDGE: Act.HEDGE, Purpose.PLAN: Act.PLAN_TRADE}
 DAY = timedelta(days=1)
@@ -114,7 +124,8 @@ class Gate:
     """Holds the venues' placing methods and hands out none of them.
 
     :ivar breached: called with each breach, before the request fails with it.
-    :ivar loss: what trading lost this world day, in numeraire.  It stops quotes and plans; a hedge only closes what is open.
+    :ivar loss: what trading lost this world day, in numeraire; `fall`: what equity fell by, for whatever cause.  Both stop
+        quotes and plans; a hedge only closes what is open.
     :ivar sent: told of each order and amendment after it was handed to the client.
     """
 
@@ -126,6 +137,7 @@ class Gate:
     breached: Callable[[Breach], None]
     sent: Callable[[OrderRequest], None] = lambda request: None
     loss: Callable[[], Decimal] = lambda: ZERO
+    fall: Callable[[], Decimal] = lambda: ZERO
     _minutes: dict[str, deque[float]] = field(factory=dict)
     _turnover: deque[tuple[datetime, Decimal]] = field(factory=deque)
     _turned_over: Decimal = ZERO  # their sum: a busy day has thousands, and every order asks for it
@@ -211,6 +223,8 @@ class Gate:
         self._check_price(request)
         if request.purpose is not Purpose.HEDGE:
             _at_most("loss a day", self.loss(), limits.loss_per_day, what)
+            if limits.equity_fall_per_day:
+                _at_most("fall of equity a day", self.fall(), limits.equity_fall_per_day, what)
             self._check_kept(request)
         count, quoted = self.facts.resting(request.venue, request.ticker, request.side, request.key)
         _at_most("open orders", count + 1, limits.open_orders, what)
@@ -279,11 +293,20 @@ class Gate:
         return left
 
 
-def over_loss(loss: Decimal, allowed: Decimal) -> Breach:
+def over_loss(loss: Decimal, allowed: Decimal) -> Breach | None:
     """The breach of a loss that was made without anything being sent: the exposure was revalued."""
+    if loss <= allowed:
+        return None
     return Breach(
         "loss a day", f"{loss:.2f}", allowed, "fills, fees, transfers, and the revaluation of what is exposed"
     )
+
+
+def over_fall(fall: Decimal, allowed: Decimal) -> Breach | None:
+    """The breach of the wider limit, which watches all that is held; None where none is set (0)."""
+    if not allowed or fall <= allowed:
+        return None
+    return Breach("fall of equity a day", f"{fall:.2f}", allowed, "all that is held, deposits and withdrawals apart")
 
 
 def _at_most(limit: str, value: Decimal | int, allowed: Decimal | int, what: str) -> None:

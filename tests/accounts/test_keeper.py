@@ -148,6 +148,39 @@ class KeeperTests(SynchronousTestCase):
         self.assertEqual(world.trader.life.state, State.TRADING, world.trader.reason)
         self.assertLess(self.books.books.total(world.trader.market.marks()).term(Term.BASE), -100 * 10**8)
 
+    def test_a_fall_of_equity_beyond_the_wider_limit_halts_with_its_numbers(self) -> None:
+        world = self.world = calm(loss_per_day=D(1), equity_fall_per_day=D(100))
+        world.trading()
+        for step in range(1, 3):  # six bitcoins on each side
+            world.show_source(D("249.9") - 3 * step, D("250.1") - 3 * step)
+            world.advance(1)
+        self.assertEqual(world.trader.life.state, State.TRADING, world.trader.reason)
+        self.assertLess(self.books.fall(), D(100))
+        world.show_source(D("240.9"), D("241.1"))
+        world.advance(1)
+        world.show_source(D("239.9"), D("240.1"))
+        world.advance(1)
+        self.assertEqual((world.trader.life.state, world.open_orders()), (State.HALTED, []))
+        self.assertRegex(world.trader.reason, r"fall of equity a day: 1[0-9.]+, allowed 100 ")
+
+    def test_after_an_acknowledged_fall_the_day_begins_anew(self) -> None:
+        self.test_a_fall_of_equity_beyond_the_wider_limit_halts_with_its_numbers()
+        self.world.trader.reset("the market fell", "operator")
+        self.assertTrue(self.world.until(lambda: self.world.trader.life.state is State.READY))
+        self.assertLess(self.books.fall(), D(1))
+        self.world.trader.start("operator")
+        self.world.advance(1)
+        self.assertEqual(self.world.trader.life.state, State.TRADING, self.world.trader.reason)
+
+    def test_what_leaves_the_pool_is_no_fall_of_equity(self) -> None:
+        world = self.world = calm(equity_fall_per_day=D(100))
+        world.trading()
+        world.source_core.withdraw("pool", "BTC", 10**8, "the owner's")
+        world.advance(70)
+        self.assertEqual(world.trader.life.state, State.TRADING, world.trader.reason)
+        self.assertEqual([flow.quantity for flow in world.journal.of(FlowEntry)], [D(-1)])
+        self.assertLess(self.books.fall(), D(1))
+
     def test_a_loss_beyond_the_limit_halts_with_its_numbers(self) -> None:
         world = self.world = calm(loss_per_day=D("0.5"))
         world.trading()
