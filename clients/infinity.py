@@ -174,9 +174,13 @@ class Infinity(VenueClient[Live]):
         await self._lifeline.stop()
         if self._login is not None:
             self._login.stop()  # what was begun meanwhile
-        self._budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
+        if self._live is not None:
+            self._live.stop()  # so that nothing is read any more while the line is being closed
+        gone = Unreachable(self.name, "calling", "disconnected; nothing was sent")
+        self._budget.stop(gone)
         for session in list(self._sessions):
             await session.line.hang_up(self._reactor, CLOSING_S)
+        self._budget.stop(gone)  # whoever asked while it was being closed
         await self._pool.closeCachedConnections()
 
     async def _open(self) -> Deferred[Exception]:
