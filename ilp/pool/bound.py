@@ -5,7 +5,7 @@ Owns the derivation in docs/optimizer.md; duals come from wherever they may, the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -16,7 +16,7 @@ from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
 from ilp.pool.valuation import KNOTS, SLOPES, deviation
 
-__all__ = ["Bounds", "Duals", "Priced", "Status"]
+__all__ = ["Bounds", "Branch", "Duals", "Priced", "Status"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -32,6 +32,23 @@ class Status(IntEnum):
     ON = 2
 
 
+class Branch(list[int]):
+    """What a branch says about each lane (a `Status` each), and sets of lanes of which it says that some are on."""
+
+    __slots__ = ("some",)
+
+    def __init__(self, status: Iterable[int], some: tuple[tuple[int, ...], ...] = ()) -> None:
+        super().__init__(status)
+        self.some = some
+
+    def changed(self, changes: Mapping[int, int]) -> Branch:
+        """The branch with another status of some lanes."""
+        found = Branch(self, self.some)
+        for number, state in changes.items():
+            found[number] = state
+        return found
+
+
 @frozen(eq=False)
 class Duals:
     """What a bound is computed from; any values give a valid one.
@@ -39,11 +56,13 @@ class Duals:
     :ivar slopes: by holding: slope of the support of its deviation, in numeraire per numeraire.
     :ivar rents: by holding, ≥ 0: numeraire per unit of what is available.
     :ivar totals: by asset of the valuation: where the risk is linearised, in units of the asset.
+    :ivar credits: by set of the branch of which some lane is on, as far as there are, ≥ 0: numeraire.
     """
 
     slopes: Array
     rents: Array
     totals: Array
+    credits: tuple[float, ...] = ()
 
 
 @frozen(eq=False)
@@ -135,8 +154,11 @@ class Bounds:
         self._starts = np.array([self.first[number] for number in self._usable], dtype=np.intp)
         self._unusable = [float("inf")] * len(lanes)
 
-    def price(self, duals: Duals) -> Priced:
-        """What every lane can do at best at the prices of *duals*."""
+    def price(self, duals: Duals, some: Sequence[tuple[int, ...]] = ()) -> Priced:
+        """What every lane can do at best at the prices of *duals*.
+
+        :param some: sets of lanes of which one at least is on: it pays for what all of them are credited with.
+        """
         slopes = np.minimum(np.maximum(duals.slopes, self._steepest[0]), self._steepest[1])
         pull = 2 * (self.covariance @ duals.totals)
         reduced = self._effects @ np.concatenate([slopes + pull @ self.member, duals.rents])
@@ -145,7 +167,11 @@ class Bounds:
         if self._usable:
             for number, least in zip(self._usable, np.minimum.reduceat(reduced, self._starts).tolist(), strict=True):
                 best[number] = least
+        for lanes, credit in zip(some, duals.credits, strict=False):
+            for number in lanes if credit else ():
+                best[number] -= credit
         supports = (self._at_knots + slopes * self._from_knots).min(axis=0)  # with the slopes' share of prices
         risk = float(pull @ (self._sums - duals.totals / 2))
         constant = float(supports.sum()) + risk - float(duals.rents @ self.room)
+        constant += sum(duals.credits)
         return Priced(constant, best, reduced, self._members)

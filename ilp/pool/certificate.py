@@ -30,13 +30,13 @@ def _lanes(i: int, move: Any, marks: Any, room: Any) -> Iterator[Any]:
         yield (i, "back"), b, a, b, least * ma / mb if move.get("both_ways", True) else np.inf, back, back, arrives
 
 
-def _leaves(node: Any, keys: Any, may: Any, must: Any) -> list[Any]:
-    """Every leaf of the proof with what may and must be on there; together they leave no plan out."""
+def _leaves(node: Any, keys: Any, may: Any, must: Any, some: Any) -> list[Any]:
+    """Every leaf of the proof with what may and must be on there, and sets with some on; together no plan is left out."""
     if "on" not in node:
-        return [(node, may, must)]
-    here, rivals = (np.array([k[:n] == (node["move"], node["direction"])[:n] for k in keys]) for n in (2, 1))
-    on = _leaves(node["on"], keys, may & (here | ~rivals), must | here)
-    return on + _leaves(node["off"], keys, may & ~here, must)
+        return [(node, may, must, some)]
+    here, rivals = (np.array([[*k[:n]] in [q[:n] for q in node["lanes"]] for k in keys], bool) for n in (2, 1))
+    on = (may, must, [*some, here]) if len(node["lanes"]) > 1 else (may & (here | ~rivals), must | here, some)
+    return _leaves(node["on"], keys, *on) + _leaves(node["off"], keys, may & ~here, must, some)
 
 
 def verify(pool_document: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
@@ -65,7 +65,7 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
 
     plan = {(p["move"], p["direction"]): float(p["amount"]) for p in best["moves"]}
     yield len({move for move, _ in plan}) == len(best["moves"]), "a move is on twice"
-    y, used, costs, keys, lanes = y0.copy(), 0 * y0, 0.0, [], []
+    y, used, costs, keys, lanes, losses = y0.copy(), 0 * y0, 0.0, [], [], []
     for i, move in enumerate(pool.get("moves", ())):
         for key, start, end, unit, least, x, use, income in _lanes(i, move, marks, dict(zip(at, room, strict=True))):
             low, high = max(least, np.interp(0, income, x, right=np.inf)), np.interp(room[at[start]], use, x, left=-1)
@@ -84,13 +84,13 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
         for term, number in zip(("cash", "costs", "risk", "deviation", "value"), (*terms, value), strict=True):
             yield abs(number - answer[name][term]) <= near, f"{name} {term} is {number}"
     yield np.all(abs(np.array([h["total"] for h in best["holdings"]]) - y) <= 1e-9 * (1 + abs(y))), "other holdings"
-    losses = []
-    for node, may, must in _leaves(answer["proof"], keys, np.full(len(keys), True), np.full(len(keys), False)):
-        slopes, rents, totals = (np.array(node[k], float) for k in ("slopes", "rents", "totals"))
+    for node, may, must, some in _leaves(answer["proof"], keys, every := np.full(len(keys), True), ~every, []):
+        slopes, rents, totals, credits = (np.array(node[k], float) for k in ("slopes", "rents", "totals", "credits"))
         slopes, rents, pull = m * np.clip(slopes, -13 * penalty, 4 * penalty), np.maximum(0, rents), 2 * sigma @ totals
         supports, price = [apart(k * t) + slopes * (y0 - k * t) for k in (0.25, 0.75, 1.25, 5)], slopes + pull @ member
-        losses.append(np.min(supports, axis=0).sum() + pull @ (member @ y0 - totals / 2) - rents @ room)
-        each = [np.min(c + rents[s] * use + price @ e * u) for s, e, u, use, c in lanes]
+        credits, sets = np.clip(credits, 0, 1e9 * near), np.array(some, float).reshape(len(some), len(keys))
+        losses.append(np.min(supports, axis=0).sum() + pull @ (member @ y0 - totals / 2) - rents @ room + credits.sum())
+        each = np.array([np.min(c + rents[s] * use + price @ e * u) for s, e, u, use, c in lanes]) - credits @ sets
         for i in range(len(pool.get("moves", ()))):
             of = [n for n, key in enumerate(keys) if key[0] == i and may[n]]
             losses[-1] += min([each[n] for n in of if must[n]] or [0.0, *(each[n] for n in of)])

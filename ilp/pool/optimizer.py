@@ -13,10 +13,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
-from ilp.pool.bound import Bounds, Duals, Status
-from ilp.pool.cells import Cells
+from ilp.pool.bound import Bounds, Branch, Duals, Status
+from ilp.pool.cells import Cells, Demand
 from ilp.pool.curves import Lane, lanes
 from ilp.pool.document import Pool
 from ilp.pool.relaxation import Relaxation, Relaxed
@@ -45,6 +45,9 @@ _RELATIVE_GAP = 1e-11
 _PROOF_SIZE = 1_000_000  # characters of JSON that the duals of all branches may take
 _CLOSED = 1e-9  # of the terms of the value: a larger gap is told
 _FINER = 5  # times that a branch is tried before it counts as open
+_PART = 0.02  # of a lane: what is on or off but for less is not tried
+_PROBES = 3  # times that sides of holdings are tried
+_MANY_LANES = 40  # from here on it pays to look for what has to be on before dividing
 _FEW_LANES = 18  # up to here one program with all its columns is faster than a walk
 
 
@@ -57,10 +60,9 @@ class Closed:
 
 @frozen(eq=False)
 class Split:
-    """A branch divided by whether one lane is on."""
+    """A branch divided by whether some of *lanes*, each a move and a direction, are on."""
 
-    move: int
-    direction: str
+    lanes: tuple[tuple[int, str], ...]
     on: Proof
     off: Proof
 
@@ -99,22 +101,28 @@ class Solution:
 class _Node:
     """A branch under work: what it says about each lane, the bound known so far, and what became of it."""
 
-    status: list[int]
+    status: Branch
     relaxed: Relaxed | None
     loss: float = -inf
-    children: tuple[Lane, _Node, _Node] | None = None
+    probes: int = 0  # times that it is to be looked for what has to be on
+    children: tuple[tuple[tuple[int, str], ...], _Node, _Node] | None = None
 
     def proof(self) -> Proof:
         """The branch as it stands."""
         if self.children is None:
             assert self.relaxed is not None
-            return Closed(self.relaxed.duals)
-        lane, on, off = self.children
-        return Split(lane.move, lane.direction, on.proof(), off.proof())
+            duals = self.relaxed.duals
+            unpaid = (0.0,) * (len(self.status.some) - len(duals.credits))
+            return Closed(evolve(duals, credits=(*duals.credits, *unpaid)))
+        lanes, on, off = self.children
+        return Split(lanes, on.proof(), off.proof())
 
     def least(self) -> float:
         """The least loss that is still possible in it."""
         return self.loss if self.children is None else min(child.least() for child in self.children[1:])
+
+
+_Queue = list[tuple[float, int, _Node]]
 
 
 class _Search:
@@ -123,7 +131,7 @@ class _Search:
     def __init__(self, pool: Pool, accuracy: float, budget: int) -> None:
         duals = 2 * len(pool.holdings) + len(pool.valuation.assets)
         self.pool, self.accuracy = pool, accuracy
-        self.budget = max(1, min(budget, _PROOF_SIZE // (80 + 22 * duals)))
+        self.budget = max(1, min(budget, _PROOF_SIZE // (400 + 22 * duals)))
         self.lanes = lanes(pool)
         self.bounds = Bounds(pool, self.lanes)
         self.worths = np.array([lane.worth for lane in self.lanes])
@@ -131,6 +139,14 @@ class _Search:
         self._measured: Column | None = None
         self._threshold = inf
         self.branches = 0
+        self.thorough = len(self.lanes) > _MANY_LANES
+        charged: dict[tuple[int, bool], list[int]] = {}
+        for number, lane in enumerate(self.lanes):
+            if lane.grid and (lane.fixed > 0 or lane.low > 0):
+                charged.setdefault((lane.leaves, False), []).append(number)
+                charged.setdefault((lane.arrives, True), []).append(number)
+        #: Lanes that charge something by holding and whether they arrive there.
+        self.sides = {side: tuple(numbers) for side, numbers in charged.items() if side[0] >= 0}
         self.required: int | None = None  # a lane that has to be on
 
     @cached_property
@@ -165,43 +181,59 @@ class _Search:
 
         :param hint: moves that were good for a similar pool: the best plan with just these on is the first to beat.
         """
-        root = _Node([Status.FREE if lane.grid else Status.OFF for lane in self.lanes], None)
+        everything = Branch(Status.FREE if lane.grid else Status.OFF for lane in self.lanes)
         if self.required is not None:
-            root.status = self._with(root.status, self.required)
+            everything = self._with(everything, self.required)
         if hint:
-            self._try(root.status, hint)
+            self._try(everything, hint)
+        root, queue = self._searched(everything)
+        overdrawn = tuple(i for i, h in enumerate(self.pool.holdings) if h.available < 0)
+        bound = max(self.best.value, self.best.cash - root.least())
+        exhausted = self._open(queue) or bound - self.best.value > _CLOSED * (1 + self.best.magnitude)
+        return Solution(self.base, self.best, bound, self.branches, exhausted, overdrawn, root.proof())
+
+    def _open(self, queue: _Queue) -> bool:
+        """Whether a branch that waits could still be better."""
+        return any(loss < self.threshold for loss, _, _ in queue)
+
+    def _searched(self, everything: Branch) -> tuple[_Node, _Queue]:
+        """The root of the search, and what the budget has left to do."""
         priced = self.bounds.price(self.bounds.resting)
-        root.loss = priced.loss(root.status)
-        root.relaxed = Relaxed(np.zeros(len(self.lanes)), self.bounds.resting, priced)
-        queue: list[tuple[float, int, _Node]] = [(root.loss, 0, root)]
+        resting = Relaxed(np.zeros(len(self.lanes)), self.bounds.resting, priced)
+        root = _Node(everything, resting, priced.loss(everything))
+        root.probes = _PROBES if self.thorough else 0
+        queue: _Queue = [(root.loss, 0, root)]
         order = 0
         while queue and self.branches < self.budget:
             loss, _, node = heapq.heappop(queue)
             if loss >= self.threshold:
                 continue
-            for child in self._work(node):
-                order += 1
-                heapq.heappush(queue, (child.loss, order, child))
-        overdrawn = tuple(i for i, h in enumerate(self.pool.holdings) if h.available < 0)
-        bound = max(self.best.value, self.best.cash - root.least())
-        exhausted = any(loss < self.threshold for loss, _, _ in queue)
-        exhausted |= bound - self.best.value > _CLOSED * (1 + self.best.magnitude)
-        return Solution(self.base, self.best, bound, self.branches, exhausted, overdrawn, root.proof())
+            while True:
+                children = sorted(self._work(node), key=lambda child: child.loss)
+                # Thorough, it goes down to where a branch is closed: there are the plans to beat.
+                deeper = self.thorough and children and children[0].loss < self.threshold
+                if self.branches >= self.budget:
+                    deeper = False
+                for child in children[1 if deeper else 0 :]:
+                    order += 1
+                    heapq.heappush(queue, (child.loss, order, child))
+                if not deeper:
+                    break
+                node = children[0]
+        return root, queue
 
     def _number(self, move: int, direction: str) -> int:
         return next(n for n, lane in enumerate(self.lanes) if (lane.move, lane.direction) == (move, direction))
 
-    def _with(self, status: Sequence[int], number: int) -> list[int]:
+    def _with(self, status: Branch, number: int) -> Branch:
         """*status* with one lane on, and so the other direction of its move off."""
-        result = list(status)
-        for other in self.bounds.groups[self.lanes[number].move]:
-            result[other] = Status.OFF
-        result[number] = Status.ON
-        return result
+        return status.changed(
+            dict.fromkeys(self.bounds.groups[self.lanes[number].move], Status.OFF) | {number: Status.ON}
+        )
 
-    def _try(self, status: Sequence[int], hint: Sequence[PlannedMove]) -> None:
+    def _try(self, status: Branch, hint: Sequence[PlannedMove]) -> None:
         """Consider the best plan that does just what *hint* does, in other amounts."""
-        pattern = [Status.OFF] * len(status)
+        pattern = Branch([Status.OFF] * len(status))
         for planned in hint:
             number = self._number(planned.move, planned.direction)
             if status[number] != Status.OFF:
@@ -209,28 +241,47 @@ class _Search:
         self.branches += 1
         self._consider((self._relaxed(pattern, None).flows / self.worths).tolist())
 
-    def _relaxed(self, status: Sequence[int], near: Relaxed | None) -> Relaxed:
+    def _relaxed(self, status: Branch, near: Relaxed | None, demands: Sequence[Demand] = ()) -> Relaxed:
         if self.cells is None:
             return self.relaxation.solve(status)
-        return self.cells.solve(status, None if near is None else near.flows, self.threshold)
+        return self.cells.solve(status, None if near is None else near.flows, self.threshold, demands)
 
-    def _work(self, node: _Node) -> tuple[_Node, ...]:
-        """Solve a branch: close it, or hand back what it divides into with their bounds."""
+    def _demands(self, status: Branch, loss: float) -> list[Demand]:
+        """What sets of lanes ask of the program of a branch."""
+        found, need = [], min(4 * (self.threshold - loss), 1 + self.best.magnitude)
+        for place, numbers in enumerate(status.some):
+            if not any(status[number] == Status.ON for number in numbers):
+                found.append(Demand(place, tuple(n for n in numbers if status[n] == Status.FREE), need))
+        return found
+
+    def _bounded(self, node: _Node) -> tuple[Relaxed, float]:
+        """Solve a branch: (its solution, the loss that this proves)."""
         self.branches += 1
-        relaxed = self._relaxed(node.status, node.relaxed)
+        relaxed = self._relaxed(node.status, node.relaxed, self._demands(node.status, node.loss))
         loss = relaxed.priced.loss(node.status)
         if loss > node.loss or node.relaxed is None:
             node.loss, node.relaxed = loss, relaxed
-        if loss >= self.threshold:
+        return relaxed, loss
+
+    def _work(self, node: _Node) -> tuple[_Node, ...]:
+        """Solve a branch: close it, or hand back what it divides into with their bounds."""
+        relaxed, loss = self._bounded(node)
+        if node.loss >= self.threshold:
             return ()
         for attempt in range(_FINER):
             amounts = (relaxed.flows / self.worths).tolist()
             self._consider(amounts)
             if node.loss >= self.threshold:
                 return ()
-            number = self._doubtful(amounts, node) if relaxed.solved else self._any(node)
+            if node.probes and not attempt:
+                rest = self._probed(node, relaxed)
+                if rest is not node:
+                    return (rest,)
+            number = self._doubtful(amounts, node, relaxed) if relaxed.solved else self._any(node)
+            if number is None and node.status.some:
+                number = self._asked(node, relaxed)
             if number is not None:
-                return self._divided(node, number, relaxed)
+                return self._divided(node, (number,), relaxed)
             finer = self.relaxation.finer(node.status, relaxed.flows, attempt)
             if finer is None:
                 return ()
@@ -239,6 +290,49 @@ class _Search:
                 node.loss, node.relaxed = loss, relaxed
         return ()
 
+    def _asked(self, node: _Node, relaxed: Relaxed) -> int | None:
+        """A lane to divide by where a set asks for one, which only the program of a walk can do."""
+        asked = {number for demand in self._demands(node.status, node.loss) for number in demand.lanes}
+        return max(sorted(asked), key=lambda number: float(relaxed.flows[number]), default=None)
+
+    def _probed(self, node: _Node, relaxed: Relaxed) -> _Node:
+        """What is left of a branch once it is known what has to be on: lanes without charges whose other direction is
+        open, and some of the lanes that arrive at a holding, or leave it, and are on in part in the relaxed plan."""
+        probes, node.probes = node.probes - 1, 0
+        demands = self._demands(node.status, node.loss)
+        rest = node
+        for numbers in self._in_part(node.status, relaxed):
+            if self.branches >= self.budget:
+                break
+            if any(rest.status[number] != Status.FREE for number in numbers):
+                continue
+            self.branches += 1
+            none = node.status.changed(dict.fromkeys(numbers, Status.OFF))
+            left = [evolve(d, lanes=tuple(n for n in d.lanes if n not in numbers)) for d in demands]
+            without = self._relaxed(none, relaxed, left)
+            loss = without.priced.loss(none)
+            if loss >= self.threshold:
+                on, off = self._divided(rest, numbers, relaxed)
+                off.relaxed, off.loss = without, loss
+                rest = on
+        rest.probes = probes if rest is not node else 0
+        return rest
+
+    def _in_part(self, status: Branch, relaxed: Relaxed) -> list[tuple[int, ...]]:
+        """Sets of lanes of which it is worth to know whether some have to be on."""
+        sets: list[tuple[int, ...]] = [
+            (number,)
+            for number, lane in enumerate(self.lanes)
+            if lane.fixed == 0 and lane.low == 0 and relaxed.flows[number] > 0 and status[number] == Status.FREE
+            if sum(status[n] == Status.FREE for n in self.bounds.groups[lane.move]) > 1
+        ]
+        for side in self.sides.values():
+            free = tuple(number for number in side if status[number] == Status.FREE)
+            on = any(status[number] == Status.ON for number in side)
+            if not on and _PART < sum(self._share(number, relaxed) for number in free) < 1 - _PART:
+                sets.append(free)
+        return list(dict.fromkeys(sets))
+
     def _any(self, node: _Node) -> int | None:
         """A lane to divide by where the convex problem has no answer: the dearest that is open."""
         open_lanes = [
@@ -246,15 +340,39 @@ class _Search:
         ]
         return max(open_lanes, key=lambda n: self.lanes[n].fixed, default=None)
 
-    def _divided(self, node: _Node, number: int, relaxed: Relaxed) -> tuple[_Node, _Node]:
-        """The branches where one lane is on, and where it is off."""
-        on, off = self._with(node.status, number), list(node.status)
-        off[number] = Status.OFF
-        children = tuple(_Node(status, relaxed, max(node.loss, relaxed.priced.loss(status))) for status in (on, off))
-        node.children = (self.lanes[number], children[0], children[1])
-        return children[0], children[1]
+    def _divided(self, node: _Node, lanes: tuple[int, ...], relaxed: Relaxed) -> tuple[_Node, _Node]:
+        """The branches where some of *lanes* are on, and where none is."""
+        status = node.status
+        on = self._with(status, lanes[0]) if len(lanes) == 1 else Branch(status, (*status.some, lanes))
+        off = status.changed(dict.fromkeys(lanes, Status.OFF))
+        children = self._child(node, on, relaxed), self._child(node, off, relaxed)
+        names = tuple((self.lanes[number].move, self.lanes[number].direction) for number in lanes)
+        node.children = (names, *children)
+        return children
 
-    def _doubtful(self, amounts: Sequence[float], node: _Node) -> int | None:
+    def _child(self, node: _Node, status: Branch, relaxed: Relaxed) -> _Node:
+        """A part of *node*, bounded by what bounds that best so far."""
+        assert node.relaxed is not None
+        loss, before = relaxed.priced.loss(status), node.relaxed
+        if before is not relaxed and before.priced.loss(status) > loss:
+            loss, relaxed = before.priced.loss(status), evolve(relaxed, duals=before.duals, priced=before.priced)
+        return _Node(status, relaxed, loss)
+
+    def _alone(self, number: int, flows: Any) -> float:
+        """How much of what charged lanes bring to one end of a lane, or take from the other, it moves."""
+        lane, flow = self.lanes[number], flows[number]
+        sides = self.sides.get((lane.leaves, False), ()), self.sides.get((lane.arrives, True), ())
+        return max((float(flow / sum(flows[n] for n in side)) for side in sides if number in side), default=1.0)
+
+    def _share(self, number: int, relaxed: Relaxed) -> float:
+        """How much of a lane is on in a relaxed plan."""
+        share = None if relaxed.shares is None else relaxed.shares.get(number)
+        if share is not None:
+            return share
+        whole = self.lanes[number].grid[self.relaxation.touch[number]] * self.worths[number]
+        return min(1.0, float(relaxed.flows[number]) / whole) if whole else 0.0
+
+    def _doubtful(self, amounts: Sequence[float], node: _Node, relaxed: Relaxed) -> int | None:
         """The lane to divide by; None where the relaxed plan is a real one.
 
         Of the lanes that pay less than they would, the one where flow and what it does not pay are largest together:
@@ -267,12 +385,18 @@ class _Search:
             lane, touch = self.lanes[number], self.relaxation.touch[number]
             opposed = any(amounts[other] > 0 for other in self.bounds.groups[lane.move] if other != number)
             highest = lane.grid[touch]
-            if not opposed and amount >= highest * (1 - 1e-12):
+            share = None if relaxed.shares is None else relaxed.shares.get(number)
+            if share is None:
+                share = amount / highest if highest else 0.0
+            if not opposed and share >= 1 - 1e-12:
                 continue
-            unpaid = (
-                lane.cost(max(amount, lane.low)) + lane.fixed - lane.costs[touch] / highest * amount if highest else 0.0
-            )
+            if relaxed.shares is None and highest:
+                unpaid = lane.cost(max(amount, lane.low)) + lane.fixed - lane.costs[touch] / highest * amount
+            else:
+                unpaid = lane.costs[0] * (1 - share)
             score = (unpaid + (1.0 if opposed else 0.0)) * amount * lane.worth
+            if self.thorough:
+                score *= self._alone(number, relaxed.flows) ** 2
             if score > worst:
                 worst, found = score, number
         return found
@@ -374,10 +498,11 @@ def _column_document(found: Column) -> dict[str, float]:
 
 def _proof_document(proof: Proof) -> dict[str, Any]:
     if isinstance(proof, Split):
-        on, off = _proof_document(proof.on), _proof_document(proof.off)
-        return {"move": proof.move, "direction": proof.direction, "on": on, "off": off}
+        lanes = [list(lane) for lane in proof.lanes]
+        return {"lanes": lanes, "on": _proof_document(proof.on), "off": _proof_document(proof.off)}
     duals = proof.duals
-    return {"slopes": duals.slopes.tolist(), "rents": duals.rents.tolist(), "totals": duals.totals.tolist()}
+    found = {name: getattr(duals, name).tolist() for name in ("slopes", "rents", "totals")}
+    return found | {"credits": list(duals.credits)}
 
 
 def answer_document(

@@ -8,7 +8,7 @@ program and its solution; what its duals prove is `ilp.pool.bound`'s.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import daqp
@@ -46,12 +46,14 @@ class Relaxed:
     :ivar flows: amounts by lane, in numeraire at marks.
     :ivar priced: its duals, evaluated.
     :ivar solved: False where daqp finds no answer, however it is asked: the bound holds, the flows are none.
+    :ivar shares: by lane, where that is not what its flow says: how much of it is on.
     """
 
     flows: Array
     duals: Duals
     priced: Priced
     solved: bool = True
+    shares: Mapping[int, float] | None = None
 
 
 class _Columns:

@@ -86,3 +86,24 @@ class AnyDualsTests(NumberTestCase):
                 on[number], off[number] = Status.ON, Status.OFF
                 noise = 1e-9 * (1 + abs(priced.loss(whole)))
                 self.assertGreaterEqual(min(priced.loss(on), priced.loss(off)), priced.loss(whole) - noise)
+
+    @settings(max_examples=60, deadline=None)
+    @given(seeds)
+    def test_credits_of_sets_bound_the_plans_that_have_some_of_each_on(self, seed: int) -> None:
+        rng = Random(seed)
+        pool = evolve(parse_pool(random_pool(rng, 3)), quotes=())
+        all_lanes = list(lanes(pool))
+        bounds = Bounds(pool, all_lanes)
+        plan = some_plan(rng, pool, all_lanes)
+        if not plan:
+            return
+        others = range(len(all_lanes))
+        sets = tuple(tuple({rng.choice(list(plan)), *rng.sample(others, 3)}) for _ in range(3))
+        found = column(pool, all_lanes, plan)
+        usual = 1 + found.costs + found.risk + found.deviation
+        duals = evolve(some_duals(rng, pool), credits=tuple(rng.choice([0.0, rng.random() * usual]) for _ in sets))
+        everything = [Status.FREE if lane.grid else Status.OFF for lane in all_lanes]
+        least = bounds.price(duals, sets).loss(everything)
+        self.assertLessEqual(
+            least, found.costs + found.risk + found.deviation + 1e-9 * (1 + found.magnitude + abs(least) + 3 * usual)
+        )

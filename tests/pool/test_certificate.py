@@ -53,7 +53,8 @@ def cut_a_branch_off(answer: Answer) -> None:
 
 
 def split_on_another_move(answer: Answer) -> None:
-    answer["proof"]["move"] = (answer["proof"]["move"] + 1) % 4
+    lane = answer["proof"]["lanes"][0]
+    lane[0] = (lane[0] + 1) % 4
 
 
 def free_duals(answer: Answer) -> None:
@@ -226,6 +227,87 @@ class TamperedTests(SynchronousTestCase):
         answer["exhausted"] = False
         with self.assertRaises(Invalid):
             verify(document, answer)
+
+
+def sets(node: Answer) -> list[Answer]:
+    """Every division of a proof by more than one lane."""
+    if "on" not in node:
+        return []
+    return [node] * (len(node["lanes"]) > 1) + sets(node["on"]) + sets(node["off"])
+
+
+def a_lane_fewer(answer: Answer) -> None:
+    for each in sets(answer["proof"]):
+        each["lanes"] = each["lanes"][:2]
+
+
+def no_lanes(answer: Answer) -> None:
+    for each in sets(answer["proof"]):
+        each["lanes"] = []
+
+
+def exchanged(answer: Answer) -> None:
+    for each in sets(answer["proof"]):
+        each["on"], each["off"] = each["off"], each["on"]
+
+
+def only_some(answer: Answer) -> None:
+    for each in sets(answer["proof"]):
+        each["off"] = {**deepcopy(leaf(each["off"])), "credits": [1e6] * 9}
+
+
+def credits_of(change: Callable[[float], float]) -> Callable[[Answer], None]:
+    def apply(answer: Answer) -> None:
+        for each in leaves(answer["proof"]):
+            each["credits"] = [change(credit) for credit in each["credits"]]
+
+    return apply
+
+
+def credits_short(answer: Answer) -> None:
+    for each in leaves(answer["proof"]):
+        each["credits"] = each["credits"][:-1]
+
+
+def without_credits(answer: Answer) -> None:
+    for each in leaves(answer["proof"]):
+        each.pop("credits")
+
+
+TAMPERED_SETS: dict[str, Callable[[Answer], None]] = {
+    "a set of fewer lanes than are closed without it": a_lane_fewer,
+    "sets of nothing": no_lanes,
+    "some and none exchanged": exchanged,
+    "credits for a set where none is on": only_some,
+    "credits out of the air": credits_of(lambda credit: credit + 1e6),
+    "credits taken away": credits_of(lambda credit: 0.0),
+    "credits turned round": credits_of(lambda credit: -credit),
+    "credits that are no numbers": credits_of(lambda credit: float("nan")),
+    "credits without end": credits_of(lambda credit: float("inf")),
+    "credits for a set too few": credits_short,
+    "no credits": without_credits,
+}
+
+
+class TamperedSetsTests(SynchronousTestCase):
+    """A pool of many venues, where the proof says of sets of lanes that some are on."""
+
+    def setUp(self) -> None:
+        self.document = random_pool(Random(17), 7, 5, 1.0)
+        self.answer = answered(self.document)
+
+    def test_the_answer_itself_is_accepted(self) -> None:
+        verify(self.document, self.answer)
+        self.assertTrue(sets(self.answer["proof"]))
+        self.assertTrue(any(any(each["credits"]) for each in leaves(self.answer["proof"])))
+        self.assertFalse(self.answer["exhausted"])
+
+    def test_every_tampered_answer_is_rejected(self) -> None:
+        for name, change in TAMPERED_SETS.items():
+            answer = deepcopy(self.answer)
+            change(answer)
+            with self.assertRaises(Invalid, msg=name):
+                verify(self.document, answer)
 
 
 class AcceptedTests(SynchronousTestCase):

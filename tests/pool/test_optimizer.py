@@ -10,6 +10,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.optimizer import market
 from ilp.pool import optimizer
 from ilp.pool.curves import lanes
 from ilp.pool.document import Fee, Holding, Pool, PoolError, Trade, Valuation, parse_pool
@@ -282,6 +283,31 @@ class MethodTests(NumberTestCase):
             self.patch(optimizer, "_FEW_LANES", 10**6)
             whole = solve(pool)
             self.assert_near(walked.optimized.value, whole.optimized.value, near(whole), f"seed {seed}")
+
+    def test_looking_for_what_has_to_be_on_changes_nothing_but_the_work(self) -> None:
+        for seed in range(8):
+            pool = evolve(parse_pool(random_pool(Random(seed), 5, 5, 1.0)), quotes=())
+            self.patch(optimizer, "_MANY_LANES", 10**6)
+            plain = solve(pool)
+            self.patch(optimizer, "_MANY_LANES", 0)
+            thorough = solve(pool)
+            self.assertFalse(thorough.exhausted, f"seed {seed}")
+            self.assert_near(thorough.optimized.value, plain.optimized.value, near(plain), f"seed {seed}")
+
+    def test_venues_that_could_all_supply_each_other_are_proven_within_few_branches(self) -> None:
+        for seed in (1000003, 1000008, 1000018):
+            pool = parse_pool(market(Random(seed), 8, 20, True))
+            self.patch(optimizer, "_MANY_LANES", 40)
+            self.assertFalse(solve(pool, 60).exhausted, f"seed {seed}")
+        self.patch(optimizer, "_MANY_LANES", 10**6)
+        self.assertTrue(solve(pool, 60).exhausted)
+
+    def test_what_has_to_be_on_may_be_asked_of_pools_of_any_size(self) -> None:
+        self.patch(optimizer, "_MANY_LANES", 0)
+        for seed in range(12):
+            pool = pool_of(seed, 2 + seed % 2)
+            solution = solve(pool)
+            self.assertFalse(solution.exhausted, f"seed {seed}")
 
     def test_splitting_levels_changes_nothing(self) -> None:
         for seed in range(8):

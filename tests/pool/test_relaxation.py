@@ -6,8 +6,8 @@ from random import Random
 
 from attrs import evolve
 
-from ilp.pool.bound import Bounds, Status
-from ilp.pool.cells import Cells
+from ilp.pool.bound import Bounds, Branch, Status
+from ilp.pool.cells import Cells, Demand
 from ilp.pool.curves import lanes
 from ilp.pool.document import Pool, parse_pool
 from ilp.pool.relaxation import Relaxation
@@ -26,11 +26,11 @@ class Setting:
         self.bounds = Bounds(pool, self.lanes)
         self.relaxation = Relaxation(pool, self.lanes, self.bounds)
         self.cells = Cells(pool, self.lanes, self.bounds, self.relaxation)
-        self.free = [Status.FREE if lane.grid else Status.OFF for lane in self.lanes]
+        self.free = Branch(Status.FREE if lane.grid else Status.OFF for lane in self.lanes)
 
-    def pattern(self, on: set[tuple[int, str]]) -> list[Status]:
+    def pattern(self, on: set[tuple[int, str]]) -> Branch:
         """A branch with exactly these lanes on."""
-        return [Status.ON if (lane.move, lane.direction) in on else Status.OFF for lane in self.lanes]
+        return Branch(Status.ON if (lane.move, lane.direction) in on else Status.OFF for lane in self.lanes)
 
 
 def setting(seed: int, venues: int = 2) -> Setting:
@@ -69,7 +69,7 @@ class RelaxationTests(NumberTestCase):
             for number, lane in enumerate(here.lanes):
                 if not lane.grid:
                     continue
-                off = list(here.free)
+                off = here.free.changed({})
                 off[number] = Status.OFF
                 least = here.relaxation.solve(off, exact=True).priced.loss(off)
                 self.assertGreaterEqual(least, whole - 1e-8 * (1 + abs(whole)), f"seed {seed}")
@@ -113,7 +113,7 @@ class CellsTests(NumberTestCase):
             for number, lane in enumerate(here.lanes):
                 if lane.grid:
                     for state in (Status.ON, Status.OFF):
-                        branch = list(here.free)
+                        branch = here.free.changed({})
                         for other in here.bounds.groups[lane.move] if state is Status.ON else ():
                             branch[other] = Status.OFF
                         branch[number] = state
@@ -138,3 +138,22 @@ class CellsTests(NumberTestCase):
         here = setting(3, 3)
         stopped = here.cells.solve(here.free, None, float("-inf"))
         self.assertTrue(stopped.solved)
+
+    def test_a_demand_raises_the_bound_by_what_being_on_costs_and_no_more_than_its_need(self) -> None:
+        raised = 0
+        for seed in range(25):
+            here = setting(seed, 4)
+            before = here.cells.solve(here.free, None, float("inf"))
+            loss = before.priced.loss(here.free)
+            charged = tuple(n for n, lane in enumerate(here.lanes) if lane.grid and lane.fixed > 0)[:6]
+            if len(charged) < 2:
+                continue
+            branch = Branch(here.free, (charged,))
+            for need in (0.5, 50.0):
+                asked = here.cells.solve(branch, before.flows, float("inf"), [Demand(0, charged, need)])
+                more = asked.priced.loss(branch) - loss
+                near = 1e-6 * (1 + abs(loss))
+                self.assertGreaterEqual(more, -near, f"seed {seed}")
+                self.assertLessEqual(more, need + near, f"seed {seed}")
+                raised += more > near
+        self.assertGreater(raised, 5)
