@@ -19,7 +19,7 @@ from web.view import page_view
 
 __all__ = ["BEAT", "INTERVAL", "Feed", "Listener"]
 
-INTERVAL = 0.1  # seconds between two frames at least: more a second than that nobody can follow
+INTERVAL = 0.075  # seconds between two frames at least: more a second than that nobody can follow
 BEAT = 1.0  # seconds between two frames at most, so that the page knows that the silence is the market's
 
 

@@ -206,6 +206,15 @@ class PictureTests(PageCase):
         for expected in ("Now", "Optimized", "Rounded", "deviation", "risk", "costs", "value 811,588.41"):
             self.assertIn(expected, words)
 
+    async def test_a_value_that_changes_alone_is_drawn_anew(self) -> None:
+        browser = await self.shown()
+        await browser.run("location.hash = 'valuation'")
+        await browser.until("document.querySelector('#chart-columns')?.innerText.includes('value 811,588.41')")
+        for column in ("base", "optimized", "rounded"):
+            self.console.document["valuation"][column]["value"] = "700000.01"
+        self.console.notify()
+        await browser.until("document.querySelector('#chart-columns').innerText.includes('value 700,000.01')")
+
     async def test_profit_and_loss_is_drawn_by_day(self) -> None:
         browser = await self.shown()
         await browser.run("location.hash = 'valuation'")

@@ -96,7 +96,7 @@ const takenOff = () => {
   if (!all.length) return noPlan();
   const series = [["deviation", "s2"], ["risk", "s3"], ["costs", "s5"]].map(([name, cls]) => ({ name, help: TERMS.find(([n]) => n === name)[1], cls, values: all.map(({ column }) => [Number(column[name]), column[name]]) }));
   return [
-    chart({ id: "columns", bars: true, unit: numeraire(), height: 260, stamp: JSON.stringify(series), label: "What is taken off the cash now, by the exact optimum and by the rounded plan: deviation, risk and costs, stacked.", series },
+    chart({ id: "columns", bars: true, unit: numeraire(), height: 260, stamp: JSON.stringify(all.map(({ column }) => [column.value, column.deviation, column.risk, column.costs])), label: "What is taken off the cash now, by the exact optimum and by the rounded plan: deviation, risk and costs, stacked.", series },
       () => ({ unit: numeraire(), names: all.map((c) => c.name), notes: all.map(({ column }) => `value ${group(column.value)}`), series })),
     h("p", { class: "d", key: "cash" }, "The value is the cash, ", amount(all[0].column.cash, numeraire()), " in every column, less the bar."),
   ];
