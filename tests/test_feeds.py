@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -23,6 +25,7 @@ from ilp.simulation.rates import Fault, RateServer
 from ilp.simulation.rates_intraday import APP_ID
 from tests.configurations import bent, written
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "ilp_example_config"
 THURSDAY = datetime(2019, 8, 1, 15, 20, tzinfo=UTC)
 
 FEEDS = """
@@ -105,6 +108,28 @@ class ConfigurationTests(SynchronousTestCase):
 
     def test_a_venue_is_not_embedded_as_a_feed(self) -> None:
         self.assertIn("address of its own", self.fault("kraken.Kraken", "\n[fiat_connection]\nendpoint = embedded\n"))
+
+
+class SuggestionTests(SynchronousTestCase):
+    """The feeds that the examples name in their comments"""
+
+    def test_each_can_be_taken_as_it_stands(self) -> None:
+        suggested = 0
+        for file in sorted(EXAMPLES.glob("*.ini")):
+            text = file.read_text()
+            found = re.search(r"#     \[modules\]\n((?:#     .*\n)+)", text)
+            if found is None:
+                continue
+            lines = [line.removeprefix("#     ") for line in found[0].splitlines()]
+            fiat = next(line for line in lines if line.startswith("fiat"))
+            section = "\n".join(lines[lines.index("[fiat_connection]") :])
+            taken = text.replace(found[0], "").replace("fiat = rates.ECB", fiat) + f"\n{section}\n"
+            environ = dict.fromkeys(re.findall(r"env:(\w+)", taken), "c2VjcmV0c2VjcmV0")
+            with self.subTest(file.name):
+                connections = load(written(self.mktemp(), taken), environ).settings.connections
+                self.assertLessEqual({"fiat", "fiat_2"}, connections.keys())
+            suggested += 1
+        self.assertEqual(suggested, 4)
 
 
 class WiringTests(SynchronousTestCase):
