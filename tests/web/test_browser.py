@@ -268,6 +268,17 @@ class PageTests(PageCase):
         await browser.run("location.hash = 'transits'")
         await browser.until("document.querySelector('#x-list').innerText.includes('hand-1')")
 
+    async def test_a_transfer_is_approved_after_its_consequences_are_said(self) -> None:
+        browser = await self.open("trading")
+        self.console.propose("bela", "BTC", ("source", "target"), "0.5", None)
+        await browser.run("location.hash = 'transits'")
+        await browser.click('[aria-label="hand-1 needs you"] .primary')
+        words = await self.dialog("Approve the transfer?")
+        for expected in ("hand-1: 0.5 BTC from source to target", "by the machine, at once"):
+            self.assertIn(expected, words)
+        await browser.until("document.querySelector('#x-list tbody tr').innerText.includes('PLANNED')")
+        self.assertEqual(self.console.calls[-1], ("transfer", "anna", "hand-1", "approve", None, None))
+
     async def test_it_is_said_what_foreign_money_was(self) -> None:
         browser = await self.open("trading")
         await browser.run("location.hash = 'transits'")
