@@ -29,11 +29,11 @@ from ilp import doctor_local
 from ilp.clock import WorldClock
 from ilp.doctor import Chart, Finding, Verdict, secrets_of
 from ilp.doctor_rates import FeedsExamination
-from ilp.doctor_venues import VenueExamination, harmless
+from ilp.doctor_venues import VenueExamination
 from ilp.feeds import FEED, feeds_of, rate_ticker, together
 from ilp.service import CannotMake, client, feed_client
 from ilp.settings import EMBEDDED, RESERVE, Connection, Settings
-from ilp.settings_connections import section_of
+from ilp.settings_connections import harmless, section_of
 from ilp.settings_file import Loaded
 from ilp.simulation.embedded import embed
 from ilp.trading.layout import Layout, Pair
@@ -101,7 +101,10 @@ class Doctor:
             if embedded is None:
                 return
             connections = embedded.connections(settings)
-        settings = evolve(settings, connections={role: harmless(one) for role, one in connections.items()})
+        settings = evolve(
+            settings,
+            connections={role: harmless(one, check_rights=role != RESERVE) for role, one in connections.items()},
+        )
         http, pool = persistent_client(self.reactor, self.patience)
         self._leaving.append(pool.closeCachedConnections)
         venues = self._venues(settings, clock, http)

@@ -13,20 +13,18 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import evolve
 from twisted.internet.defer import Deferred
-from twisted.python.reflect import namedAny
 
 from clients.exchange import Book, ExchangeError, Market, NotAuthorised, Refused
 from clients.http import BadAddress, Broken, Requester, exchange
 from ilp.clock import WorldClock
 from ilp.doctor import Chart, TooSlow
-from ilp.settings import RESERVE, Connection, Settings
+from ilp.settings import RESERVE, Settings
 from ilp.tickers import held as held_of
 from ilp.trading.market import mid
 from ilp.trading.view import trade_minimum
 
-__all__ = ["Looking", "VenueExamination", "harmless"]
+__all__ = ["Looking", "VenueExamination"]
 
 _READS = frozenset(
     {
@@ -58,14 +56,6 @@ class Looking:
         if name not in _READS:
             raise AttributeError(f"{name} is not for looking")
         return getattr(self._venue, name)
-
-
-def harmless(connection: Connection) -> Connection:
-    """*connection* with a dead man's switch that is never set: it would cancel what a running daemon has resting."""
-    made = namedAny(connection.module)
-    if "dead_man" not in getattr(made, "option_names", ()):
-        return connection
-    return evolve(connection, options={**connection.options, "dead_man": "0"})
 
 
 class VenueExamination:

@@ -6,7 +6,6 @@ what the dry run begins with.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -20,6 +19,7 @@ from clients.rates_venue import is_venue
 from ilp.clock import WorldClock
 from ilp.parameters import InvalidParameters
 from ilp.settings import Connection, Settings
+from ilp.settings_connections import harmless
 from ilp.simulation.bank import Bank, Route
 from ilp.simulation.dry import DryExchange, Purse
 from ilp.tickers import parts
@@ -27,8 +27,6 @@ from ilp.tickers import parts
 __all__ = ["DryWorld"]
 
 BANK = "DRY-RUN-BANK"
-# What a client does of its own accord that is more than reading: it must not, not even with a key that is lent to it.
-HARMLESS = {"dead_man": "0", "check_rights": "no"}
 
 Make = Callable[[Connection, str], Any]
 """A client of a connection for the account of that name."""
@@ -135,10 +133,7 @@ def _purse(
                 )
             ]
         )
-    known = {*inspect.signature(namedAny(connection.module)).parameters}
-    known |= {*getattr(namedAny(connection.module), "option_names", ())}
-    options = {**connection.options, **{name: text for name, text in HARMLESS.items() if name in known}}
-    return partial(_read, make, evolve(connection, options=options), account)
+    return partial(_read, make, harmless(connection), account)
 
 
 async def _read(make: Make, connection: Connection, account: str) -> Mapping[str, Decimal]:

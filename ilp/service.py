@@ -43,7 +43,7 @@ from ilp.operator import Operator
 from ilp.parameters import InvalidParameters, Table, restored
 from ilp.probe import Probe, set_apart
 from ilp.settings import RESERVE, Connection, Settings
-from ilp.settings_connections import section_of
+from ilp.settings_connections import harmless, section_of
 from ilp.settings_file import Loaded
 from ilp.simulation.embedded import EMBEDDED, embed
 from ilp.simulation.embedded_kraken import CannotEmbed
@@ -162,7 +162,7 @@ class Daemon(Service):
         else:
             venues = clients_of(connections, clock, settings)
         if RESERVE in connections:  # nothing is traded there, so it is the real one also in a dry run
-            venues[RESERVE] = client(settings.connections[RESERVE], RESERVE, clock, settings)
+            venues[RESERVE] = client(harmless(settings.connections[RESERVE]), RESERVE, clock, settings)
         feed = feed_of(connections, clock, settings, feed_client(clock, settings))
         strategy = STRATEGIES[settings.strategy]()
         self.trader = trader = Trader(settings, venues, feed, journal, clock, strategy=strategy, metrics=self.metrics)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from attrs import evolve
 from twisted.python.reflect import namedAny
 
 from clients.option_values import read_options
@@ -20,7 +21,7 @@ from ilp.settings import EMBEDDED, RESERVE, Connection, Mode
 from ilp.settings_keys import CONNECTION_KEYS, FEED_SECTIONS
 from ilp.settings_reader import Reader, masked, nearest
 
-__all__ = ["connections_of", "is_one_account", "mode_of", "section_of"]
+__all__ = ["connections_of", "harmless", "is_one_account", "mode_of", "section_of"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -168,6 +169,20 @@ def _is_real(connection: Connection) -> bool:
     except Exception:  # noqa: BLE001  a class that cannot be imported is a fault that was reported already
         return False
     return endpoint is not None and endpoint.default is not inspect.Parameter.empty
+
+
+def harmless(connection: Connection, *, check_rights: bool = False) -> Connection:
+    """*connection* for whoever only looks there: what others have resting is theirs, and a key that may only read will do.
+
+    A dead man's switch would cancel what a person, or a running daemon, has resting on the account.
+
+    :param check_rights: whether the client still finds out what the key may do.
+    """
+    made: Any = namedAny(connection.module)
+    known = {*inspect.signature(made).parameters, *getattr(made, "option_names", ())}
+    off = {"dead_man": "0"} if check_rights else {"dead_man": "0", "check_rights": "no"}
+    chosen = {name: text for name, text in off.items() if name in known}
+    return evolve(connection, options={**connection.options, **chosen})
 
 
 def section_of(role: str) -> str:

@@ -362,6 +362,27 @@ class DryRunTests(Pooling):
         self.assertIn("is not empty, and a dry run begins afresh", str(why))
 
 
+class ReserveTests(Pooling):
+    """Bitcoin held on a Kraken account where somebody else trades, beside the demonstration's pool."""
+
+    @asynchronous
+    async def test_a_key_that_may_only_look_will_do_and_what_rests_there_is_theirs(self) -> None:
+        calls, world = self.calls(), await make_world(reactor)
+        self.addCleanup(world.stop)
+        theirs, key = world.place("alice", Side.BUY, "50000", "0.01"), world.keys["alice"]
+        key.rights -= {"modify_orders", "cancel_orders"}
+        demo = (EXAMPLES / "demo.ini").read_text()
+        text = changed(demo, ("port = 8888", "port = 0"), ("[modules]\n", "[modules]\nreserve = kraken.Kraken\n"))
+        reserve = f"endpoint = {world.venue.rest}\nid = {key.id}\nsecret = {key.secret}\nnonce_file =\n"
+        daemon = await self.ready(f"{text}\n[reserve_connection]\n{reserve}\n[target_balance_reserve]\nBTC = 5\n")
+        (held,) = [stock for stock in daemon.trader.floor.view().stocks if stock.venue == "reserve"]
+        self.assertEqual((held.asset, held.total), ("BTC", 5))
+        await daemon.stopService()
+        self.assertEqual([order.id for order in world.core.open_orders("alice")], [theirs])
+        asked = {call for call in calls if not call.startswith("rpc.")}  # the pool's own venues
+        self.assertLessEqual(asked, READS | {"DepositStatus", "WithdrawStatus"})
+
+
 class ExampleTests(SynchronousTestCase):
     """The files themselves."""
 
