@@ -112,6 +112,15 @@ class RatesTests(WithInfinity):
         self.assertEqual(daemon.remaining, ())
 
     @asynchronous
+    async def test_orders_of_an_earlier_run_are_known_by_their_short_ids_and_cancelled(self) -> None:
+        text = self.text()
+        wire = to_wire("ilp-60d1a2b3c4d5e-7")
+        self.world.place("alice", self.far, Side.BUY, "0.0310", "1", client_id=wire)
+        by_hand = self.world.place("alice", self.far, Side.BUY, "0.0320", "1", client_id="hand0001")
+        await self.ready(text)
+        self.assertEqual([order.id for order in self.world.core.open_orders("alice/trading")], [by_hand.id])
+
+    @asynchronous
     async def hedged(self) -> Any:
         """The hedges that the console shows."""
         return (await self.ask("update"))["trader"]["hedges"]
