@@ -132,11 +132,12 @@ class Floor:
             return None
         source = self.layout.source
         books = {self.layout.place(pair): self.others(pair) for pair in self.layout.pairs}
+        held = self._held()
         return View(
             self.layout,
             self.parameters,
             marks,
-            tuple(self._stock(venue, asset) for venue, asset in self.layout.holdings),
+            tuple(self._stock(venue, asset, held) for venue, asset in self.layout.holdings),
             books,
             self.market.rate,
             self.variances,
@@ -153,19 +154,24 @@ class Floor:
         buying = limit_price(book, Side.BUY, slippage, rules)
         return None if selling is None or buying is None else (selling, buying)
 
-    def _stock(self, venue: str, asset: str) -> Stock:
+    def _stock(self, venue: str, asset: str, held: Mapping[tuple[str, str, Purpose], Decimal]) -> Stock:
         owed = self.holdings.outstanding(venue, asset)
         balance = self.market.balances.balance(venue, asset)
         # Open hedges are not deducted here: the pool counts them as done at their limit.
-        quotes, plans = self._held(venue, asset, Purpose.QUOTE), self._held(venue, asset, Purpose.PLAN)
+        quotes, plans = (held.get((venue, asset, purpose), ZERO) for purpose in (Purpose.QUOTE, Purpose.PLAN))
         quotable = owed.available(balance - plans) - self.limits.kept(venue, asset)
         target = self.parameters.targets.get((venue, asset), ZERO)
         total = owed.total(balance) + self.market.balances.lent(venue, asset)
         return Stock(venue, asset, balance, quotable - quotes, quotable, total, owed.inbound, target)
 
-    def _held(self, venue: str, asset: str, purpose: Purpose) -> Decimal:
-        orders = (order for order in self.desk.live(venue) if order.purpose is purpose)
-        return sum((held_by(order, asset, self._fee(order)) for order in orders), ZERO)
+    def _held(self) -> dict[tuple[str, str, Purpose], Decimal]:
+        """What own orders hold, by venue, asset and purpose: gone through once, a view is made with every turn."""
+        found: dict[tuple[str, str, Purpose], Decimal] = {}
+        for order in self.desk.live():
+            for asset in parts(order.ticker):
+                key = order.venue, asset, order.purpose
+                found[key] = found.get(key, ZERO) + held_by(order, asset, self._fee(order))
+        return found
 
     def _fee(self, order: OwnOrder) -> Decimal:
         source = (order.venue, order.ticker) == (self.layout.source.venue, self.layout.source.ticker)
