@@ -92,7 +92,7 @@ conformance-infinity: $(VENV)/.test .venv-infinity/.ready ## python-infinity 0.0
 	@touch $@
 
 lock: $(VENV)/.dev ## pin requirements/*.in anew, with hashes and without the address of any index
-	cd requirements && for part in run test dev conformance-bitmex ccxt; do \
+	cd requirements && for part in run test dev conformance-bitmex ccxt bench; do \
 	  ../$(RUN) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --upgrade -q $$part.in -o $$part.txt || exit 1; done
 	cd requirements && ../$(RUN) -m uv pip compile --universal --python-version 3.11.5 --generate-hashes --no-emit-index-url \

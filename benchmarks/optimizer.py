@@ -1,9 +1,14 @@
 """How fast and how good the optimizer is: `python -m benchmarks.optimizer [--seed N]`.
 
 Prints a table over random pools of each shape (venues, balanced or stressed, levels a side): time to the optimum with its
-bound, proven gap, branches, time of both prices of a quote, the slowest pools by seed, and what other methods reach on some
-of the same pools: COBYLA with 100 evaluations (the published method), HiGHS on the mixed-integer problem with the risk
-linearised, DAQP's own mixed-integer solver, and SCIP where `pyscipopt` is installed.  `--chart FILE` draws the growth.
+bound, proven gap, branches, time of both prices of a quote, time of the certificate, the slowest pools by seed, and what
+other methods reach on some of the same pools: COBYLA with 100 evaluations (the published method), two general solvers that
+prove their optimum of the same mixed-integer problem (HiGHS with the risk linearised, SCIP with the risk as a quadratic
+constraint), and DAQP's own mixed-integer search, which proves nothing.  `--chart FILE` draws the growth.
+
+`--memory N` instead solves so many pools, prices included, and prints what the process holds in memory meanwhile.
+
+SCIP is in `requirements/bench.txt`; the rest comes with the tests.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gc
 import platform
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import general_solvers
-from ilp.pool.document import Pool, parse_pool
-from ilp.pool.optimizer import Solution, solve
+from ilp.pool.certificate import verify
+from ilp.pool.document import Pool, parse_pool, pool_document
+from ilp.pool.optimizer import Solution, answer_document, solve
 from ilp.pool.prices import quote_prices
 
 CURRENCIES = {"HUF": 0.0035, "MXN": 0.053, "EUR": 1.1, "BRL": 0.19, "JPY": 0.0067, "PLN": 0.25}
@@ -125,6 +132,8 @@ class Row:
         self.shape = shape
         self.times: list[tuple[float, int]] = []
         self.prices: list[float] = []
+        self.checks: list[float] = []
+        self.slower_checks = 0  # answers whose check took longer than the solution
         self.branches: list[int] = []
         self.gaps: list[float] = []
         self.exhausted = 0
@@ -144,14 +153,14 @@ class Row:
         return (
             f"{venues:>6} {'stressed' if stressed else 'balanced':>9} {levels:>6} {len(times):>6}"
             f" {quantile(times, 0.5):>9.3f} {quantile(times, 0.99):>9.3f} {max(times):>9.2f}"
-            f" {quantile(self.prices or [float('nan')], 0.5):>9.3f}"
+            f" {quantile(self.prices or [float('nan')], 0.5):>9.3f} {quantile(self.checks or [float('nan')], 0.5):>9.3f}"
             f" {quantile(self.branches, 0.5):>8.0f} {max(self.branches):>6} {max(self.gaps):>9.1e} {self.exhausted:>5}"
         )
 
 
 HEAD = (
     f"{'venues':>6} {'holdings':>9} {'levels':>6} {'pools':>6} {'median':>9} {'p99':>9} {'max':>9}"
-    f" {'prices':>9} {'branches':>8} {'most':>6} {'gap':>9} {'open':>5}"
+    f" {'prices':>9} {'check':>9} {'branches':>8} {'most':>6} {'gap':>9} {'open':>5}"
 )
 
 
@@ -166,6 +175,11 @@ def measure(row: Row, seed: int, count: int, compare: int, budget: float) -> Non
             ms_prices, _ = timed(lambda pool=pool, solution=solution: quote_prices(pool, solution))  # type: ignore[misc]
             row.prices.append(ms_prices / len(pool.quotes))
             spent += ms_prices / 1000
+        if number < max(compare, 50):
+            document, answer = pool_document(pool), answer_document(pool, solution)
+            ms_check, _ = timed(lambda document=document, answer=answer: verify(document, answer))  # type: ignore[misc]
+            row.checks.append(ms_check)
+            row.slower_checks += ms_check > ms
         if number < compare:
             _compare(row, pool, ms, solution)
         if spent > budget:
@@ -192,6 +206,8 @@ def report(row: Row) -> None:
             f"       {name:<28} {len(found):>4} pools: {np.median(ratios):>8.0f} x our time,"
             f" {100 * float(np.median(shares)):>5.1f} % of the gain (median), {100 * min(shares):.1f} % (worst)"
         )
+    if row.slower_checks:
+        print(f"       {row.slower_checks} of {len(row.checks)} answers took longer to check than to find")
     worst = sorted(row.times, reverse=True)[:10]
     print("       slowest: " + ", ".join(f"{seed} {ms:.1f}" for ms, seed in worst))
 
@@ -229,6 +245,27 @@ def chart(rows: list[Row], path: Path) -> None:
     path.write_text("\n".join([*parts, "</svg>"]) + "\n")
 
 
+def memory(seed: int, count: int) -> None:
+    """Solve *count* pools of two to four venues, with prices and proof, and print the resident memory ten times."""
+    documents = [market(Random(seed + number), 2 + number % 3, 20, number % 2 == 0) for number in range(300)]
+    every = max(1, count // 10)
+    print(f"{'solves':>9} {'MB':>8}")
+    for number in range(count + 1):
+        if number % every == 0:
+            gc.collect()
+            print(f"{number:>9} {resident_mb():>8.1f}", flush=True)
+        pool = parse_pool(documents[number % len(documents)])
+        solution = solve(pool)
+        quote_prices(pool, solution)
+        answer_document(pool, solution)
+
+
+def resident_mb() -> float:
+    """What the process holds in memory now, in MB (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -237,11 +274,15 @@ def main() -> None:
     parser.add_argument("--venues", default="2,3,4,6,8")
     parser.add_argument("--levels", default="20,200")
     parser.add_argument("--compare", type=int, default=50, help="pools of each shape that other methods solve too (50)")
-    parser.add_argument("--compare-venues", type=int, default=4, help="shapes up to so many venues are compared (4)")
+    parser.add_argument("--compare-venues", type=int, default=8, help="shapes up to so many venues are compared (8)")
+    parser.add_argument("--memory", type=int, default=0, help="solve so many pools and print the memory held meanwhile")
     parser.add_argument("--seconds", type=float, default=120.0, help="at most so long a shape")
     parser.add_argument("--chart", type=Path)
     asked = parser.parse_args()
     print(f"seed {asked.seed}, Python {platform.python_version()}, numpy {np.__version__}; ms of processor time")
+    if asked.memory:
+        memory(asked.seed, asked.memory)
+        return
     print(HEAD)
     rows = []
     for levels in map(int, asked.levels.split(",")):
