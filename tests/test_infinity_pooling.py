@@ -11,7 +11,7 @@ from attrs import evolve
 from twisted.internet import reactor
 
 from clients.exchange import Side
-from clients.infinity_client_ids import to_wire
+from clients.infinity import Infinity
 from ilp.pool.document import Trade
 from ilp.settings_file import load
 from ilp.settings_reader import ConfigurationError
@@ -114,11 +114,13 @@ class RatesTests(WithInfinity):
     @asynchronous
     async def test_orders_of_an_earlier_run_are_known_by_their_short_ids_and_cancelled(self) -> None:
         text = self.text()
-        wire = to_wire("ilp-60d1a2b3c4d5e-7")
-        self.world.place("alice", self.far, Side.BUY, "0.0310", "1", client_id=wire)
-        by_hand = self.world.place("alice", self.far, Side.BUY, "0.0320", "1", client_id="hand0001")
+        earlier = Infinity(secret=KEY, endpoint=self.world.venue.rest, reactor=reactor, tickers=self.far)
+        await earlier.connect()
+        await earlier.placeOrder(self.far, D(1), D("0.0310"), "BUY", client_id="ilp-60d1a2b3c4d5e-7")
+        by_hand = await earlier.placeOrder(self.far, D(1), D("0.0320"), "BUY", client_id="hand0001")
         await self.ready(text)
-        self.assertEqual([order.id for order in self.world.core.open_orders("alice/trading")], [by_hand.id])
+        self.assertEqual(list(await earlier.getOpenOrders()), [by_hand])
+        await earlier.disconnect()
 
     @asynchronous
     async def hedged(self) -> Any:
@@ -195,9 +197,11 @@ class ReserveTests(WithInfinity):
     @asynchronous
     async def test_the_pool_trades_beside_it_and_sends_nothing_there(self) -> None:
         # Another pool of the same wallet, say: its order has the prefix of a daemon, and is none of this one.
-        theirs = self.world.place(
-            "alice", "WBTC-SPOT", Side.SELL, "0.09", "1", client_id=to_wire("ilp-60d1a2b3c4d5e-1")
-        )
+        other = Infinity(secret=KEY, endpoint=self.world.venue.rest, reactor=reactor, tickers="WBTC-SPOT")
+        await other.connect()
+        await other.placeOrder("WBTC-SPOT", D(1), D("0.09"), "SELL", client_id="ilp-60d1a2b3c4d5e-1")
+        await other.disconnect()
+        (theirs,) = self.world.core.open_orders("alice/trading")
         daemon = await self.ready(self.text())
         core = daemon.embedded.world.cores["target"]
         await self.ask("start", {})
@@ -211,7 +215,8 @@ class ReserveTests(WithInfinity):
         self.assertEqual(daemon.remaining, ())
         self.assertEqual([order.id for order in self.world.core.open_orders("alice/trading")], [theirs.id])
         acts = [row["path"] for row in self.world.venue.seen.rows if row.get("method") == "POST"]
-        self.assertEqual(set(acts), {"/login", "/verify_login"})
+        self.assertEqual(set(acts), {"/login", "/verify_login", "/private/create_floating_order"})
+        self.assertEqual(acts.count("/private/create_floating_order"), 1)  # the other pool's
 
     @asynchronous
     async def test_more_of_the_base_there_makes_the_pool_hold_less_of_it(self) -> None:
