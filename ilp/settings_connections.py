@@ -37,6 +37,12 @@ def connections_of(reader: Reader, values: Mapping[str, Any]) -> dict[str, Conne
         found[RESERVE] = _connection(reader, RESERVE, module)
         if found[RESERVE].endpoint == EMBEDDED:
             reader.fault("reserve_connection", "endpoint", EMBEDDED, "must be an address: no reserve is simulated here")
+        for role in ("source", "target"):
+            if role in found and _same_account(found[role], found[RESERVE]):
+                key = "id" if found[RESERVE].id else "secret"
+                rule = f"is of the {role}'s account, and what is held there counts already"
+                reader.fault("reserve_connection", key, getattr(found[RESERVE], key), rule)
+                break
     _check_feeds_needed(reader, values)
     return found | _feeds(reader, values["modules.fiat"] or (), values)
 
@@ -76,6 +82,9 @@ def _check_feed(
         return
     if connection.endpoint == EMBEDDED:
         reader.fault(section, "endpoint", EMBEDDED, "is for feeds; a venue as a feed has an address of its own")
+    for key in ("id", "secret"):  # with the key of an account that trades it would share its nonce and its switch
+        if text := getattr(connection, key):
+            reader.fault(section, key, text, "must not be there: a venue as a feed is asked for its market alone")
     tickers = {role: values[f"tickers.{role}"] for role in ("source", "target")}
     try:
         choices = read_options(
@@ -122,7 +131,7 @@ def is_one_account(reader: Reader, connections: Mapping[str, Connection]) -> boo
     source, target = connections["source"], connections["target"]
     if source is target:
         return True
-    if not target.id or _address(source) != _address(target):
+    if not _same_account(source, target):
         return False
     if source != target:
         names = {"secret"} if source.secret != target.secret else set()
@@ -134,8 +143,18 @@ def is_one_account(reader: Reader, connections: Mapping[str, Connection]) -> boo
     return True
 
 
+def _same_account(one: Connection, other: Connection) -> bool:
+    """Whether two connections log in to one account: by the id, or by the secret where that alone says who it is."""
+    if _address(one) != _address(other):
+        return False
+    if one.id and other.id:
+        return one.id == other.id
+    return bool(one.secret) and one.secret == other.secret
+
+
 def _address(connection: Connection) -> tuple[str, ...]:
-    return connection.module, connection.endpoint, connection.options.get("exchange", ""), connection.id
+    endpoint = connection.endpoint or str(_default_endpoint(connection) or "")
+    return connection.module, endpoint.rstrip("/"), connection.options.get("exchange", "")
 
 
 def _differ(name: str, one: Connection, other: Connection) -> bool:
@@ -148,9 +167,13 @@ def mode_of(reader: Reader, values: Mapping[str, Any], connections: Mapping[str,
     simulated = reader.parser.has_section("simulation")
     if said == "live" and simulated:
         reader.fault("trader", "mode", said, "is for real venues, and [simulation] is none; leave one of them out")
+    real = [role for role in ("source", "target") if role in connections and _is_real(connections[role])]
+    if simulated and said is None:
+        for role in real:
+            rule = "may be a real venue, and orders would be sent; with [simulation] it must be embedded or on this machine"
+            reader.fault(section_of(role), "endpoint", connections[role].endpoint, rule)
     if said is not None or simulated:
         return said or "paper"
-    real = [role for role in ("source", "target") if role in connections and _is_real(connections[role])]
     if real and not reader.parser.has_option("trader", "mode"):
         rule = (
             f"is missing, and the {' and the '.join(real)} may be real: it must be live (orders are sent) or dry-run "
@@ -164,11 +187,14 @@ def _is_real(connection: Connection) -> bool:
     """Whether it may reach more than this machine."""
     if connection.endpoint:
         return connection.endpoint != EMBEDDED and urlsplit(connection.endpoint).hostname not in LOOPBACK
-    try:
-        endpoint = inspect.signature(namedAny(connection.module)).parameters.get("endpoint")
-    except Exception:  # noqa: BLE001  a class that cannot be imported is a fault that was reported already
-        return False
-    return endpoint is not None and endpoint.default is not inspect.Parameter.empty
+    return _default_endpoint(connection) is not None
+
+
+def _default_endpoint(connection: Connection) -> Any:
+    """Where a client goes without an address; None where it needs one."""
+    kind = _class(connection.module)
+    endpoint = None if kind is None else inspect.signature(kind).parameters.get("endpoint")
+    return None if endpoint is None or endpoint.default is inspect.Parameter.empty else endpoint.default
 
 
 def harmless(connection: Connection, *, check_rights: bool = False) -> Connection:

@@ -66,6 +66,7 @@ def load(file: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     one_account = is_one_account(reader, connections)
     mode = mode_of(reader, values, connections)
     if mode == "dry-run":  # it never touches the journal of what is real, nor its pictures
+        _check_journals(reader, values)
         values |= {"database.url": values["dry_run.database"], "webserver.history": None}
     tickers = {name: values[f"tickers.{name}"] for name in ("source", "target", "btc")}
     reserve = _reserve(reader, values, tickers)
@@ -243,11 +244,36 @@ def _history(reader: Reader, values: Mapping[str, Any]) -> Path | None:
     given: Path | None = values["webserver.history"]
     if given is not None:
         return reader.file.parent / given
-    scheme, _, where = (values["database.url"] or "").partition("://")
-    if scheme != "sqlite":
+    url: str = values["database.url"] or ""
+    if not url.startswith("sqlite:"):
         return reader.file.resolve().with_suffix(".history")
+    file = _sqlite_file(url)
+    return None if file is None else file.with_suffix(".history")
+
+
+def _check_journals(reader: Reader, values: Mapping[str, Any]) -> None:
+    """What a dry run writes must never be taken for real by a later run that is live."""
+    dry: str = values["dry_run.database"] or ""
+    real: str = values["database.url"] or _beside(reader.file)
+    if dry.startswith("sqlite:"):
+        one, other = _sqlite_file(dry), _sqlite_file(real)
+        same = one is not None and other is not None and one.resolve() == other.resolve()
+    else:
+        same = dry == real
+    if same:
+        reader.fault("dry_run", "database", dry, "is the journal of what is real; a dry run keeps its own")
+
+
+def _beside(file: Path) -> str:
+    """The journal where none is named."""
+    return f"sqlite:///{file.resolve().with_suffix('.sqlite')}"
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """The file of a journal; None where it is in memory or on a server."""
+    scheme, _, where = url.partition("://")
     name = where.removeprefix("/").partition("?")[0]
-    return None if name in ("", ":memory:") else Path(name).with_suffix(".history")
+    return None if scheme != "sqlite" or name in ("", ":memory:") else Path(name)
 
 
 def _is_loopback(host: str) -> bool:
@@ -296,7 +322,7 @@ def _settings(
         rate_age_factor=values["data.rate_age_factor"],
         resume=values["trader.resume"],
         autostart=values["trader.autostart"],
-        database_url=values["database.url"] or f"sqlite:///{reader.file.resolve().with_suffix('.sqlite')}",
+        database_url=values["database.url"] or _beside(reader.file),
         web=web,
         simulation=_simulation(reader, values),
         origins=dict(reader.origins),

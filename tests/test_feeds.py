@@ -109,6 +109,11 @@ class ConfigurationTests(SynchronousTestCase):
     def test_a_venue_is_not_embedded_as_a_feed(self) -> None:
         self.assertIn("address of its own", self.fault("kraken.Kraken", "\n[fiat_connection]\nendpoint = embedded\n"))
 
+    def test_a_venue_as_a_feed_is_given_no_key(self) -> None:
+        found = self.fault("kraken.Kraken", "\n[fiat_connection]\nid = mine\nsecret = c2VjcmV0\n")
+        for key in ("id", "secret"):
+            self.assertIn(f"[fiat_connection] {key} = ********: must not be there", found)
+
 
 class SuggestionTests(SynchronousTestCase):
     """The feeds that the examples name in their comments"""

@@ -56,6 +56,16 @@ class ModeTests(SynchronousTestCase):
         why = str(self.assertRaises(ConfigurationError, self.loaded, said("live"), extra=world))
         self.assertIn("is for real venues, and [simulation] is none", why)
 
+    def test_a_simulation_with_a_venue_that_may_be_real_is_no_paper(self) -> None:
+        world = "[simulation]\nstart = 2019-08-01T17:00:00+00:00\n"
+        why = str(self.assertRaises(ConfigurationError, self.loaded, ELSEWHERE, extra=world))
+        self.assertIn("[source_connection] endpoint = wss://source.example.org/ws: may be a real venue", why)
+        self.assertNotIn("target_connection", why)
+        known = ("target = tests.configurations.Venue", "target = kraken.Kraken")
+        why = str(self.assertRaises(ConfigurationError, self.loaded, known, extra=world))
+        self.assertIn("[target_connection] endpoint: may be a real venue", why)
+        self.assertEqual(self.loaded(ELSEWHERE, said("dry-run"), extra=world).mode, "dry-run")
+
     def test_demonstrations_are_paper_and_examples_for_real_venues_say_what_they_are(self) -> None:
         dry = {"kraken-bitso.ini", "kraken-kraken.ini"}
         environ = {"ILP_KRAKEN_SECRET": "c2VjcmV0"}
@@ -73,6 +83,24 @@ class ModeTests(SynchronousTestCase):
         own = database + "[dry_run]\ndatabase = sqlite:///dry.sqlite\n"
         self.assertEqual(self.loaded(said("dry-run"), extra=own).database_url, "sqlite:///dry.sqlite")
         self.assertEqual(self.loaded(extra=own).database_url, "sqlite:///real.sqlite")
+
+    def test_a_dry_run_cannot_write_what_a_live_daemon_would_take_for_real(self) -> None:
+        real = "[database]\nurl = sqlite:///real.sqlite\n"
+        for database, extra in (
+            ("sqlite:///real.sqlite", real),
+            (f"sqlite:///{Path('real.sqlite').resolve()}", real),
+            ("postgresql://ilp@db/ilp", "[database]\nurl = postgresql://ilp@db/ilp\n"),
+        ):
+            text = f"{extra}[dry_run]\ndatabase = {database}\n"
+            why = str(self.assertRaises(ConfigurationError, self.loaded, said("dry-run"), extra=text))
+            self.assertIn("is the journal of what is real; a dry run keeps its own", why)
+            self.assertEqual(self.loaded(extra=text).mode, "live")
+        file = written(self.mktemp())
+        beside = f"[dry_run]\ndatabase = sqlite:///{file.with_suffix('.sqlite').resolve()}\n"
+        file.write_text(bent(said("dry-run"), extra=beside))
+        self.assertIn("is the journal of what is real", str(self.assertRaises(ConfigurationError, load, file)))
+        in_memory = self.loaded(said("dry-run"), extra="[database]\nurl = sqlite://\n")
+        self.assertEqual(in_memory.database_url, "sqlite://")
 
     def test_a_dry_run_begins_with_what_the_venues_hold(self) -> None:
         why = self.assertRaises(ConfigurationError, self.loaded, extra="[dry_run]\ntarget_balances = USD 5\n")

@@ -40,6 +40,30 @@ class OneAccount(SynchronousTestCase):
         settings = self.loaded(extra=AGAIN.replace("alice", "bob"))
         self.assertEqual(list(settings.accounts), ["source", "target"])
 
+    def test_where_the_secret_alone_says_who_it_is_the_same_one_is_the_same_account(self) -> None:
+        def of(secret: str) -> Settings:
+            return self.loaded(
+                ("id = alice\n", ""), extra=AGAIN.replace("id = alice\n", "").replace("wonderland", secret)
+            )
+
+        self.assertTrue(of("wonderland").one_account)
+        self.assertFalse(of("looking-glass").one_account)
+        self.assertTrue(self.loaded(extra=AGAIN.replace("id = alice\n", "")).one_account)
+
+    def test_the_same_key_at_the_same_address_written_another_way_is_the_same_account(self) -> None:
+        self.assertTrue(self.loaded(extra=AGAIN.replace(":1/ws", ":1/ws/")).one_account)
+
+    def test_a_reserve_on_an_account_that_is_traded_would_count_twice(self) -> None:
+        named = ("[modules]\n", "[modules]\nreserve = tests.configurations.Venue\n")
+        reserve = AGAIN.replace("target", "reserve")
+        for extra, role in (
+            (reserve, "source"),
+            (f"{AGAIN.replace('alice', 'bob')}{reserve.replace('alice', 'bob')}", "target"),
+        ):
+            why = self.refused(named, extra=extra)
+            self.assertIn(f"[reserve_connection] id = ********: is of the {role}'s account", why)
+        self.assertEqual(self.loaded(named, extra=reserve.replace("alice", "carol")).reserves, ("BTC",))
+
     def test_there_is_one_holding_of_the_base_and_its_targets_add(self) -> None:
         targets = self.loaded().parameters.targets
         self.assertEqual(
