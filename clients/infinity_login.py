@@ -83,12 +83,12 @@ class Login:
         """Keep nothing fresh any more; no timer is left and nobody waits."""
         self._started = False
         self._stop_timer()
+        waiters, self._waiters = self._waiters, []  # first: nobody of them has cancelled anything
         for running in (self._logging_in, self._refreshing):
             if running is not None:
                 running.cancel()
         self._logging_in = self._refreshing = None
         gone = Unreachable(self.venue, "logging in", "disconnected")
-        waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.called:
                 waiter.errback(gone)
