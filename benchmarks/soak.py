@@ -46,13 +46,18 @@ DAY = 86_400.0
 JUMP_EVERY, FILL_EVERY, SAMPLE_EVERY = 120.0, 300.0, 900.0  # seconds of the clock
 GROWN = 12  # lines of the program that are named
 TIMES = 4  # the pool of the model's sample, so many times as large
-REMEMBERED = 300  # orders that a simulated venue remembers of an account: it is not what is being measured
+REMEMBERED = 300  # of orders, fills, postings, trades, bars: a simulated venue is not what is being measured
 
 
 class Flat(World):
-    """A world of which only the daemon may grow."""
+    """A world of which only the daemon may grow: its venues forget."""
+
+    history = REMEMBERED
 
     def _endow(self) -> None:
+        for core in (self.source_core, self.target_core):
+            for bars in core._tape._bars.values():  # a venue keeps weeks of them
+                bars._limit = REMEMBERED
         for core, money, amount in ((self.source_core, USD, 6000), (self.target_core, HUF, 1_626_000)):
             for name, times in (("pool", TIMES), ("others", 10**6)):
                 core.open_account(name, history=REMEMBERED)
@@ -129,7 +134,7 @@ class Soak:
         if self.trace:
             tracemalloc.start()
         self.updates, at, end = 0, 0.0, days * DAY
-        due = {"jump": JUMP_EVERY, "fill": FILL_EVERY, "sample": 0.0, "trace": end / 4 if self.trace else end}
+        due = {"jump": JUMP_EVERY, "fill": FILL_EVERY, "sample": 0.0, "trace": end / 4 if self.trace else float("inf")}
         while at < end:
             self._noise_order()
             at += 1 / rate
@@ -142,7 +147,7 @@ class Soak:
                 few = self.world.truth("target", "BTC") < 6 * TIMES
                 self.world.take(Side.SELL if few else Side.BUY)
             if at >= due["trace"]:
-                due["trace"] = end
+                due["trace"] = float("inf")
                 self._quarter = _held()
             if at >= due["sample"]:
                 due["sample"] += min(SAMPLE_EVERY, end / 40)

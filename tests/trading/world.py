@@ -132,7 +132,10 @@ class World:
 
     :param features: what both venues have.
     :param speed: world seconds a reactor second.
+    :cvar history: how much of everything the venues remember.
     """
+
+    history = 50_000
 
     def __init__(
         self,
@@ -157,9 +160,14 @@ class World:
             [BTC, USD],
             [Pair("BTC/USD", BTC, USD, tick=100, lot=1_000_000, fee_bps=100)],
             venue="source",
+            history=self.history,
         )
         self.target_core = Core(
-            self.clock.now, [BTC, HUF], [Pair("BTC/HUF", BTC, HUF, tick=100, lot=1_000_000, fee_bps=50)], venue="target"
+            self.clock.now,
+            [BTC, HUF],
+            [Pair("BTC/HUF", BTC, HUF, tick=100, lot=1_000_000, fee_bps=50)],
+            venue="target",
+            history=self.history,
         )
         self._endow()
         self.bank = Bank(
