@@ -359,7 +359,7 @@ class PageTests(PageCase):
         await browser.run("document.querySelector('#act-stop').focus()")
         self.assertEqual(await browser.run("document.activeElement.id"), "act-stop")
 
-    async def test_money_is_grouped_as_text_and_subtracted_exactly(self) -> None:
+    async def test_money_is_grouped_as_text_and_subtracted_exactly_and_no_cell_is_a_formula(self) -> None:
         browser = await self.open()
         base = await browser.run("document.querySelector('script[type=module]').src.replace(/main.js$/, 'format.js')")
         expected = {
@@ -385,6 +385,11 @@ class PageTests(PageCase):
             'rounded("0.4", 0)': "0",
             'same("0.10", "0.1")': True,
             'same("1", "2")': False,
+            """csvCell('=cmd|"a"!A1')""": """"'=cmd|""a""!A1\"""",
+            "csvCell('@SUM(A1)')": "'@SUM(A1)",
+            "csvCell('-1+2')": "'-1+2",
+            "csvCell('-1.5')": "-1.5",
+            "csvCell('BTC/USD = 3')": "BTC/USD = 3",
             "age(61.5)": "61 s",
             "age(3 * 86400)": "3 d 0 h",
         }

@@ -120,3 +120,10 @@ export const words = (name) => {
 
 /** A parameter's value; a cost has two parts. */
 export const value = (v) => (Array.isArray(v) ? `${group(v[0])} + ${group(v[1])} ×` : v === null || v === undefined ? NONE : group(v));
+
+/** A cell of a CSV file. Words that a venue chose and that begin like a formula would be run by a spreadsheet: an apostrophe
+    makes text of them; numbers stay numbers. */
+export const csvCell = (text) => {
+  const safe = /^[=+\-@\t\r]/.test(text) && !plain(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+};

@@ -1,7 +1,7 @@
 /* The parts that every tab is made of: panels, lists of names and values, tables, bars, reasons. */
 import { app, redraw } from "./app.js";
 import { h, icon } from "./dom.js";
-import { when } from "./format.js";
+import { csvCell, when } from "./format.js";
 
 /** A card with a heading; `span` columns of twelve on a wide screen; says as of when, which is the document's time unless told. */
 export const panel = (id, title, span, body, { asof = app.doc.time, extra, cls = "" } = {}) =>
@@ -49,10 +49,9 @@ const header = (id, column) => {
     column.raw ? h("button", { type: "button", class: `sort ${column.help ? "term" : ""}`, "data-help": column.help ?? null, "aria-description": column.help ?? null, onclick: turn }, column.name, on ? [" ", icon(sort.down ? "down" : "up")] : null) : column.name);
 };
 
-const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const csv = (id, columns, rows) => {
   const used = columns.filter((c) => c.raw);
-  const lines = [used.map((c) => c.name), ...rows.map((row) => used.map((c) => String(c.raw(row) ?? "")))].map((line) => line.map(quoted).join(","));
+  const lines = [used.map((c) => c.name), ...rows.map((row) => used.map((c) => String(c.raw(row) ?? "")))].map((line) => line.map(csvCell).join(","));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([`${lines.join("\r\n")}\r\n`], { type: "text/csv" }));
   link.download = `ilp-${id}.csv`;
