@@ -242,7 +242,10 @@ class Links:
             self.owner.wake()
 
     async def _balances(self, venue: str) -> None:
-        self.market.on_positions(venue, await self.treasury.refresh(venue))
+        # What comes and goes in a reserve is nobody's transfer and none of the ledger's flows: it is only looked at.
+        traded = venue in self.layout.traded
+        positions = await (self.treasury.refresh(venue) if traded else self.venues[venue].getPositions())
+        self.market.on_positions(venue, positions)
 
     async def _book(self, place: str) -> None:
         pair = next(pair for pair in self.layout.pairs if self.layout.place(pair) == place)

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from attrs import define, field
 
 from clients.exchange import Order
+from ilp.trading.machine import State
 
 __all__ = ["PREFIX", "Run"]
 
 PREFIX = "ilp-"  # what every name of ours begins with, of whichever run
+_USING = frozenset({State.READY, State.TRADING, State.STOPPING})  # the account is used, and was looked through before
 
 
 @define(eq=False)
@@ -42,3 +44,16 @@ class Run:
         """Whether a venue's order has a name like ours, of another run, and was placed while this one was under way."""
         name = record.get("client_id") or ""
         return name.startswith(PREFIX) and not name.startswith(self.prefix) and self.is_later(record)
+
+    def intrusion(self, record: Order, state: State, *, exclusive: bool) -> str:
+        """Why an order that nobody here placed means that somebody else uses the account; empty where it does not.
+
+        :param exclusive: the account must be ours alone, as orders there bear no names.
+        """
+        if not exclusive:
+            over = state in (State.HALTED, State.SHUTDOWN)
+            other = not over and self.is_of_another_daemon(record)
+            return "was placed by another daemon; only one may use the account" if other else ""
+        if state in _USING or (state is State.INITIALIZING and self.is_later(record)):
+            return "was not placed here; the account must be ours alone"
+        return ""

@@ -62,9 +62,6 @@ MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
 UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
 UNHEARD = timedelta(seconds=15)  # of the reactor: how long after the end of a run its last request may still arrive
 TICK = 0.001  # an input is too old only *after* its limit
-_USING = frozenset(
-    {State.READY, State.TRADING, State.STOPPING}
-)  # the account is being used, and was looked through before
 SOON = 0.01  # the least wait for something that is due already
 
 
@@ -150,13 +147,14 @@ class Trader:
             lambda: self.floor.inputs_trouble(),
         )
         self.facts.requested = lambda venue, asset: self.transfers.outstanding(venue, asset).requested_undebited
-        self.gate = Gate(venues, settings.limits, self.facts, self._seconds, clock.now, self._breached)
+        traded = {name: venues[name] for name in self.layout.traded}
+        self.gate = Gate(traded, settings.limits, self.facts, self._seconds, clock.now, self._breached)
         self.gate.sent = self.pace.order_sent
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
         self.market.own = self._own_orders
         self.audit = Audit(self.desk)
         self.transfers = Transfers(
-            venues=self._readers,  # type: ignore[arg-type]  # readers: withdrawing is the gate's alone
+            venues={name: self._readers[name] for name in traded},  # type: ignore[misc]  # withdrawing is the gate's alone
             journal=journal,
             rules=settings.transfers,
             coins={self.layout.base},
@@ -544,13 +542,10 @@ class Trader:
 
     def order_strange(self, venue: str, record: Order) -> None:
         """An order that we did not place: where the account is exclusive, somebody else uses it, else another daemon may."""
-        what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
-        what, state = f"{venue}: order {record['id']} ({what})", self.life.state
-        if "client_id" in self._readers[venue].features:
-            if state not in (State.HALTED, State.SHUTDOWN) and self._run.is_of_another_daemon(record):
-                self.halt(f"{what} was placed by another daemon; only one may use the account", "machine")
-        elif (state is State.INITIALIZING and self._run.is_later(record)) or state in _USING:
-            self.halt(f"{what} was not placed here; the account must be ours alone", "machine")
+        exclusive = "client_id" not in self._readers[venue].features
+        if why := self._run.intrusion(record, self.life.state, exclusive=exclusive):
+            what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
+            self.halt(f"{venue}: order {record['id']} ({what}) {why}", "machine")
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill to the picture, to exposure and to the journal."""
