@@ -310,6 +310,18 @@ class PageTests(PageCase):
         self.assertRegex(quotes, r"Net edge\s+78\.\d+ USD/BTC\s+Gross edge\s+312\.91 USD/BTC")
         self.assertIn("1.000 s", await browser.text("#p-hedges tbody"))
 
+    async def test_a_difference_to_the_ledger_is_told_once_it_lasts(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'valuation'")
+        found = [{"venue": "target", "asset": "HUF", "ledger": "5", "told": "4"}]
+        self.console.change("pnl", "differences", value=found)
+        self.console.change("trader", "reason", value="looked at once")
+        await browser.until("document.querySelector('#state .since').title === 'looked at once'")
+        self.assertNotIn("nobody has explained", await browser.text("#v-pnl"))
+        await browser.run("const now = performance.now.bind(performance); performance.now = () => now() + 11000; 0")
+        self.console.change("trader", "reason", value="looked at again")
+        await browser.until("document.querySelector('#v-pnl').innerText.includes('nobody has explained')")
+
     async def test_a_latency_above_a_second_is_told_in_full(self) -> None:
         browser = await self.open("trading")
         self.assertIn("1,070 ms", await browser.text("#p-speeds tbody"))
@@ -364,6 +376,7 @@ class PageTests(PageCase):
         base = await browser.run("document.querySelector('script[type=module]').src.replace(/main.js$/, 'format.js')")
         expected = {
             'group("-1234567.10")': "−1,234,567.10",
+            'group("-0.00")': "0.00",
             'group("100")': "100",
             'group("0.00000001")': "0.00000001",
             'group("1E+3")': "1E+3",

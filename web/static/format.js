@@ -11,7 +11,7 @@ export const group = (text, signed = false) => {
   const found = /^([+-]?)(\d+)(\.\d+)?$/.exec(String(text));
   if (!found) return String(text);
   const [, minus, whole, fraction = ""] = found;
-  const sign = minus === "-" ? "−" : signed && /[1-9]/.test(whole + fraction) ? "+" : "";
+  const sign = minus === "-" && /[1-9]/.test(whole + fraction) ? "−" : signed && /[1-9]/.test(whole + fraction) ? "+" : "";
   return sign + whole.replace(/\B(?=(\d{3})+$)/g, ",") + fraction;
 };
 

@@ -2,7 +2,7 @@
 
 const LINES = {
   bid: ["--bid", 2, "solid"], ask: ["--ask", 2, "solid"], other: ["--ink-3", 1, "dot"], ref: ["--ink-2", 1, "solid"],
-  hold: ["--ink", 2, "solid"], edgeline: ["--line-strong", 1, "dash"],
+  book: ["--line-strong", 1, "dot"], hold: ["--ink", 2, "solid"], edgeline: ["--line-strong", 1, "dash"],
   s1: ["--s1", 1.5, "solid"], s2: ["--s2", 1.5, "dash"], s3: ["--s3", 1.5, "dot"], s4: ["--s4", 1.5, "dashdot"], s5: ["--s5", 1.5, "longdash"], s6: ["--s6", 1.5, "longdashdot"], s7: ["--s7", 1.5, "dot"], s8: ["--s8", 1.5, "dash"],
 };
 const PATTERNS = { s1: "", s2: "/", s3: ".", s4: "\\", s5: "x", s6: "-", s7: "|", s8: "+" };

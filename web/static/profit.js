@@ -68,6 +68,16 @@ const dayBars = (days) => {
     () => ({ unit: app.doc.pnl.numeraire, names: rows.map((d) => d.day), notes: rows.length < 15 ? rows.map((d) => group(d.trading, true)) : [], series: PER_DAY.map((name) => ({ name, cls: look(name), values: rows.map((d) => [Number(d[name] ?? 0), d[name]]) })) }));
 };
 
+/* A fill reaches a venue's balance and our ledger at different moments: only what lasts is a difference. */
+const LASTS = 10000; // ms
+const seen = new Map();
+const lasting = (differences) => {
+  const now = performance.now(), keys = new Set(differences.map((d) => `${d.venue} ${d.asset}`));
+  for (const key of seen.keys()) if (!keys.has(key)) seen.delete(key);
+  for (const key of keys) if (!seen.has(key)) seen.set(key, now);
+  return differences.filter((d) => now - seen.get(`${d.venue} ${d.asset}`) >= LASTS);
+};
+
 /** Where it came from, in three periods. */
 export const profitPanel = () => {
   const { pnl } = app.doc;
@@ -78,7 +88,7 @@ export const profitPanel = () => {
     split(pnl),
     pnl.identity ? null : h("p", { class: "d", key: "adds" }, icon("ok"), "The ledger adds up: its parts are the change of equity."),
     h("p", { class: "row acts2", key: "csv" }, [["pnl", "Every booking as CSV"], ["pairs", "Fills and hedges as CSV"]].map(([name, text]) => h("a", { class: "btn small", key: name, href: `/api/${name}.csv`, download: `${name}.csv` }, icon("csv"), text))),
-    pnl.differences.map((d) => h("div", { key: `${d.venue}${d.asset}` }, reason("warn", `${d.venue} says that it holds `, amount(d.told, d.asset), ", the ledger has ", amount(d.ledger, d.asset), ": something moved that nobody has explained yet."))),
+    lasting(pnl.differences).map((d) => h("div", { key: `${d.venue}${d.asset}` }, reason("warn", `${d.venue} says that it holds `, amount(d.told, d.asset), ", the ledger has ", amount(d.ledger, d.asset), ": something moved that nobody has explained yet."))),
   ]);
 };
 

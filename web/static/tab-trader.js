@@ -93,7 +93,7 @@ const priceOf = ({ venue, ticker }) => {
     id: `price-${book.replace(/\W/g, "-")}`, unit, height: 320, stamp: String(fills.length), markers: true,
     label: `The price of ${ticker} that the source implies, the best prices on ${venue}, our own quotes, their references and own fills over time; the table below has the figures.`,
     series: [
-      { name: "best bid", help: "The best price in the target’s book, our own orders included.", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[0] }, { name: "best ask", cls: "other", loose: true, pick: () => (s) => s.books[book]?.[1] },
+      { name: "best bid", help: "The best price in the target’s book, our own orders included.", cls: "book", loose: true, step: true, pick: () => (s) => s.books[book]?.[0] }, { name: "best ask", cls: "book", loose: true, step: true, pick: () => (s) => s.books[book]?.[1] },
       { name: "reference bid", help: "The worse of hedge price and reservation price: at it a fill neither gains nor loses.", cls: "ref", pick: ofQuote("bid", 1) }, { name: "reference ask", cls: "ref", pick: ofQuote("ask", 1) },
       { name: "source-implied bid", help: "What selling on the source comes to in this currency, at the rate, fees included.", cls: "s1", pick: ofQuote("bid", 2) }, { name: "source-implied ask", help: "What buying on the source comes to in this currency, at the rate, fees included.", cls: "s2", pick: ofQuote("ask", 2) },
       { name: "our bid", cls: "bid", step: true, pick: ofQuote("bid", 0) }, { name: "our ask", cls: "ask", step: true, pick: ofQuote("ask", 0) },
