@@ -39,11 +39,14 @@ class Demand:
     """One of *lanes* is to be on, or *need*, in numeraire, is paid.
 
     :ivar place: of the set in the branch.
+    :ivar lanes: those of the set that may be on.
+    :ivar whole: all lanes of the set.
     """
 
     place: int
     lanes: tuple[int, ...]
     need: float
+    whole: tuple[int, ...]
 
 
 class _Chain:
@@ -262,7 +265,7 @@ class Cells:
             most[self._leaves[number]] = most.get(self._leaves[number], 0.0) + self._on[number].use[-1]
         crowd = [self._leaves[number] for number in lanes]
         tight = [p for p, amount in most.items() if amount > self._room[p] and crowd.count(p) > 1]
-        asked = {number for demand in demands for number in demand.lanes}
+        asked = {number for demand in demands for number in demand.whole}
         self._paying = [column for column, number in enumerate(lanes) if number in asked and self._free[number].chord]
         n, a, c, b, q, t = len(lanes), len(self._paying), len(demands), len(self._places), len(roots), len(tight)
         k, root = n + a + c, self._scale**0.5
@@ -284,14 +287,14 @@ class Cells:
                 rows[self._tight_rows[self._leaves[number]], n + column] = use
         self._unit = []  # of each demand's row: the chord whose whole flow is one lane on
         for row, demand in enumerate(demands):
-            chords = [self._free[number].chord for number in paying if number in demand.lanes]
+            chords = [self._free[number].chord for number in paying if number in demand.whole]
             self._unit.append(min(chords, default=self._scale) / self._scale)
             rows[b + q + t + row, n + a + row] = 1.0
             for column, number in enumerate(paying):
-                if number in demand.lanes:
+                if number in demand.whole:
                     rows[b + q + t + row, n + column] = self._unit[-1] * self._scale / self._free[number].chord
         self._rows = rows
-        self._askers = [[column for column, number in enumerate(lanes) if number in d.lanes] for d in demands]
+        self._askers = [[column for column, number in enumerate(lanes) if number in d.whole] for d in demands]
         hessian = np.zeros((k + q, k + q))
         hessian[range(k), range(k)] = _EPSILON
         if q:
@@ -345,21 +348,26 @@ class Cells:
         return self._answer(at, duals, priced)
 
     def _asks(self, demands: Sequence[Demand]) -> bool:
-        """Whether the program has rows for *demands*, in this order."""
-        pairs = zip(demands, self._demands, strict=False)
-        return len(demands) == len(self._demands) and all(set(d.lanes).issubset(known.lanes) for d, known in pairs)
+        """Whether the program has rows for *demands*."""
+        return {demand.whole for demand in demands}.issubset(demand.whole for demand in self._demands)
 
     def _ask(self, demands: Sequence[Demand]) -> None:
-        """Set needs and limits of the demands."""
-        n, a, _, wide, b, q, t = self._shape
+        """Set needs and limits of the demands; rows of others ask for nothing."""
+        n, a, c, wide, b, q, t = self._shape
+        self._asked = [-1] * c
+        if not c:
+            return
         asked = {number for demand in demands for number in demand.lanes}
         for column, number in enumerate(map(self._active.__getitem__, self._paying)):
             self._upper[n + column] = self._free[number].chord / self._scale if number in asked else 0.0
-        for row, demand in enumerate(demands):
-            self._lower[wide + b + q + t + row] = self._unit[row]
-            self._upper[n + a + row] = self._unit[row]
+        first = wide + b + q + t
+        self._lower[first:], self._upper[n + a : n + a + c], self._needs[:] = -_INFINITY, 0.0, 0.0
+        rows = {demand.whole: row for row, demand in enumerate(self._demands)}
+        for demand in demands:
+            row = rows[demand.whole]
+            self._lower[first + row] = self._upper[n + a + row] = self._unit[row]
             self._needs[row] = demand.need / (self._unit[row] * self._scale)
-        self._asked = [demand.place for demand in demands]
+            self._asked[row] = demand.place
 
     def _answer(self, at: _Place, duals: Duals, priced: Priced) -> Relaxed:
         """Flows, and by lane what share of being on it pays for."""
@@ -469,7 +477,9 @@ class Cells:
         """Set what the cells' flows are on for in the rows of the demands; whether that has changed."""
         _, _, _, wide, b, q, t = self._shape
         changed = False
-        for row in range(len(self._demands)):
+        for row, asked in enumerate(self._asked):
+            if asked < 0:
+                continue
             place, full = b + q + t + row, 0.0
             for column in self._askers[row]:
                 chain, (i, j) = at.chains[column], at.cells[column]
@@ -505,7 +515,7 @@ class Cells:
         credited: dict[int, float] = {}
         for demand, credit in zip(self._demands, credits, strict=True):
             if credit > 0:
-                for number in demand.lanes:
+                for number in demand.whole:
                     credited[number] = credited.get(number, 0.0) + credit
         crossed = set()
         pressures = multipliers[self._various].tolist()
@@ -546,5 +556,6 @@ class Cells:
         totals = self._bounds.member @ holdings
         paid = [0.0] * (max(self._asked, default=-1) + 1)
         for place, credit in zip(self._asked, credits, strict=True):
-            paid[place] = credit
+            if place >= 0:
+                paid[place] = credit
         return Duals(slopes, rented, totals, tuple(paid))

@@ -251,7 +251,7 @@ class _Search:
         found, need = [], min(4 * (self.threshold - loss), 1 + self.best.magnitude)
         for place, numbers in enumerate(status.some):
             if not any(status[number] == Status.ON for number in numbers):
-                found.append(Demand(place, tuple(n for n in numbers if status[n] == Status.FREE), need))
+                found.append(Demand(place, tuple(n for n in numbers if status[n] == Status.FREE), need, numbers))
         return found
 
     def _bounded(self, node: _Node) -> tuple[Relaxed, float]:

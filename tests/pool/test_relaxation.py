@@ -150,7 +150,7 @@ class CellsTests(NumberTestCase):
                 continue
             branch = Branch(here.free, (charged,))
             for need in (0.5, 50.0):
-                asked = here.cells.solve(branch, before.flows, float("inf"), [Demand(0, charged, need)])
+                asked = here.cells.solve(branch, before.flows, float("inf"), [Demand(0, charged, need, charged)])
                 more = asked.priced.loss(branch) - loss
                 near = 1e-6 * (1 + abs(loss))
                 self.assertGreaterEqual(more, -near, f"seed {seed}")
