@@ -270,20 +270,16 @@ class Links:
             self.market.on_rate(evolve(rate, fetched=self.now()))
             self.owner.wake()
 
-    def _told(self, ticker: str) -> Any:
-        """What the feed knows of the rate beyond its two prices, where it tells."""
-        try:
-            return self.feed.rate(ticker) if hasattr(self.feed, "rate") else None  # type: ignore[union-attr]
-        except ExchangeError as error:
-            self.owner.report(f"the rate feed: {error}")
-            return None
-
     def _on_rate(self, ticker: str, book: Book) -> None:
         if ticker != self.layout.rate_ticker or not book["bids"] or not book["asks"]:
             return
+        try:
+            told = self.feed.rate(ticker) if hasattr(self.feed, "rate") else None  # type: ignore[union-attr]
+        except ExchangeError as error:
+            self.owner.report(f"the rate feed: {error}")
+            return  # prices of which the feed itself has no rate: of what age they are nobody knows
         # The feed gives the target's currency for one unit of the numeraire; the pool wants it the other way round.
         bid, ask = book["bids"][0]["price"], book["asks"][0]["price"]
-        told = self._told(ticker)
         self.market.on_rate(
             Rate(
                 ONE / ask,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from clients.exchange import Side
+from clients.exchange import Side, Unreachable
 from ilp.journal.entries import FillEntry, HedgeEntry, IntentEntry, OrderEntry, PlanEntry, Purpose, StateEntry
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK
@@ -326,6 +327,19 @@ class ConnectionTests(TraderCase):
 
 
 class InputTests(TraderCase):
+    def test_prices_that_the_feed_itself_has_no_rate_for_are_no_news_of_it(self) -> None:
+        world = self.world().trading()
+
+        def rate(ticker: str) -> Any:
+            raise Unreachable("rates", f"rate {ticker}", "too old")
+
+        before = world.trader.market.rate
+        world.rates.rate = rate  # type: ignore[method-assign]
+        one = [{"price": D(1), "quantity": D(1)}]
+        world.rates.announce("book", "USD/HUF", {"contract": "USD/HUF", "bids": one, "asks": one})
+        world.advance(1)
+        self.assertEqual((world.trader.market.rate, world.trader.market.trouble("rate")), (before, ""))
+
     def test_a_silent_source_pulls_the_quotes_within_its_age_limit_and_they_return(self) -> None:
         world = self.world().trading()
         world.advance(1)
