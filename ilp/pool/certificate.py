@@ -61,11 +61,11 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
     sigma = float(wants["risk_aversion"]) * np.array(varies["covariance"], float).reshape(len(member), len(member))
 
     def apart(y: Any) -> Any:
-        return weight * np.max([4.75 * t - 13 * y, 2.25 * t - 3 * y, 0 * t, y - 1.25 * t, 4 * y - 16.25 * t], axis=0)
+        return weight * np.max([4.75 * t - 13 * y, 2.25 * t - 3 * y, 0 * y, y - 1.25 * t, 4 * y - 16.25 * t], axis=0)
 
     plan = {(p["move"], p["direction"]): float(p["amount"]) for p in best["moves"]}
     yield len({move for move, _ in plan}) == len(best["moves"]), "a move is on twice"
-    y, used, costs, keys, lanes, losses = y0.copy(), 0 * y0, 0.0, [], [], []
+    y, used, bends, costs, keys, lanes, losses = y0.copy(), 0 * y0, np.outer((0.25, 0.75, 1.25, 5), t), 0.0, [], [], []
     for i, move in enumerate(pool.get("moves", ())):
         for key, start, end, unit, least, x, use, income in _lanes(i, move, marks, dict(zip(at, room, strict=True))):
             low, high = max(least, np.interp(0, income, x, right=np.inf)), np.interp(room[at[start]], use, x, left=-1)
@@ -87,10 +87,10 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
     for node, may, must, some in _leaves(answer["proof"], keys, every := np.full(len(keys), True), ~every, []):
         slopes, rents, totals, credits = (np.array(node[k], float) for k in ("slopes", "rents", "totals", "credits"))
         slopes, rents, pull = m * np.clip(slopes, -13 * penalty, 4 * penalty), np.maximum(0, rents), 2 * sigma @ totals
-        supports, price = [apart(k * t) + slopes * (y0 - k * t) for k in (0.25, 0.75, 1.25, 5)], slopes + pull @ member
         credits, sets = np.clip(credits, 0, 1e9 * near), np.array(some, float).reshape(len(some), len(keys))
-        losses.append(np.min(supports, axis=0).sum() + pull @ (member @ y0 - totals / 2) - rents @ room + credits.sum())
-        each = np.array([np.min(c + rents[s] * use + price @ e * u) for s, e, u, use, c in lanes]) - credits @ sets
+        price, supports = slopes + pull @ member, (apart(bends) + slopes * (y0 - bends)).min(axis=0)
+        losses.append(supports.sum() + pull @ (member @ y0 - totals / 2) - rents @ room + credits.sum())
+        each = np.array([(c + rents[s] * use + price @ e * u).min() for s, e, u, use, c in lanes]) - credits @ sets
         for i in range(len(pool.get("moves", ()))):
             of = [n for n, key in enumerate(keys) if key[0] == i and may[n]]
             losses[-1] += min([each[n] for n in of if must[n]] or [0.0, *(each[n] for n in of)])
