@@ -7,14 +7,15 @@ from decimal import Decimal
 
 from ilp.accounts.books import Books
 from ilp.accounts.keeper import AccountedJournal, Instant
-from ilp.journal.interface import Journal
-from ilp.settings import Settings
+from ilp.accounts.postings import TRANSIT, own
+from ilp.journal.interface import Journal, Recovered
+from ilp.settings import RESERVE, Settings
 from ilp.tickers import parts
 from ilp.trading.gate import over_fall, over_loss
 from ilp.trading.machine import State
 from ilp.trading.trader import Trader
 
-__all__ = ["accounted", "keep_books", "told_balances"]
+__all__ = ["accounted", "foreign", "keep_books", "told_balances"]
 
 EVERY = 0.25  # reactor seconds between two looks at the loss
 _ENDED = frozenset({State.HALTED, State.SHUTDOWN})
@@ -23,6 +24,17 @@ _ENDED = frozenset({State.HALTED, State.SHUTDOWN})
 def accounted(journal: Journal, settings: Settings) -> AccountedJournal:
     """*journal* with books for the pool that *settings* describe."""
     return AccountedJournal(journal, Books(settings.tickers["btc"], parts(settings.tickers["source"])[1]))
+
+
+def foreign(journal: AccountedJournal, recovered: Recovered, settings: Settings) -> frozenset[str]:
+    """Accounts that the configuration does not have, and where the journal has money, or something that is not over.
+
+    Nobody would ever ask there what became of an order, and what the ledger has there would be held twice.
+    """
+    found = {account for (account, _), number in journal.books.balances.items() if number and own(account)}
+    found |= {order.venue for order in recovered.orders}
+    found |= {venue for entry in recovered.transfers for venue in (entry.from_venue, entry.to_venue)}
+    return frozenset(found - {*settings.accounts, RESERVE, TRANSIT, ""})
 
 
 def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:

@@ -29,7 +29,7 @@ from ilp.alarms.events import Events
 from ilp.alarms.notices import Severity
 from ilp.alarms.outbox import Outbox
 from ilp.alarms.watch import Watch
-from ilp.bookkeeping import accounted, keep_books
+from ilp.bookkeeping import accounted, foreign, keep_books
 from ilp.clock import WorldClock
 from ilp.dry_run import DryWorld
 from ilp.feeds import feed_of
@@ -127,12 +127,16 @@ class Daemon(Service):
         simulation = settings.simulation
         clock = WorldClock(reactor, simulation.start, simulation.speed) if simulation else WorldClock(reactor)
         books = accounted(await open_journal(settings.database_url, reactor), settings)
-        await books.load()
         self._journal, self._books = RecentJournal(books), books
-        await self._journal.load(clock.now(), HISTORY)
         recovered = await self._journal.recovered()
         if settings.mode == "dry-run" and recovered.began is not None:
             raise InvalidParameters([("[dry_run] database", "is not empty, and a dry run begins afresh: name another")])
+        await books.load()
+        if others := foreign(books, recovered, settings):
+            ours = f"the configuration has {' and '.join(settings.accounts)}: name another, or set [target_connection] back"
+            why = f"has money, orders or transfers at {' and '.join(sorted(others))}, and {ours}"
+            raise InvalidParameters([("[database] url", why)])
+        await self._journal.load(clock.now(), HISTORY)
         edits = recovered.parameters
         table, notices = restored(self.loaded.table, edits)
         version = max((edit.version for edit in edits.values()), default=0)

@@ -88,7 +88,7 @@ def one_account(mode: str = "") -> str:
     return (
         changed(
             (EXAMPLES / "kraken-kraken.ini").read_text(),
-            ("endpoint = mainnet", f"endpoint = embedded\n{UNHURRIED}"),
+            ("\nendpoint = mainnet\n", f"\nendpoint = embedded\n{UNHURRIED}\n"),
             ("id = env:ILP_KRAKEN_KEY\nsecret = env:ILP_KRAKEN_SECRET\n", ""),
             ("nonce_file = kraken.nonce\n", ""),
             ("mode = dry-run\n", mode),
@@ -209,11 +209,11 @@ class BitsoTests(DaemonCase):
         return (
             changed(
                 (EXAMPLES / "kraken-bitso.ini").read_text(),
-                ("endpoint = mainnet", f"endpoint = {kraken.venue.rest}\n{UNHURRIED}"),
+                ("\nendpoint = mainnet\n", f"\nendpoint = {kraken.venue.rest}\n{UNHURRIED}\n"),
                 ("env:ILP_KRAKEN_KEY\n", f"{key}\n"),
                 ("secret = env:ILP_KRAKEN_SECRET", f"secret = {secret}"),
                 ("nonce_file = kraken.nonce\n", ""),
-                ("exchange = bitso", f"exchange = bitso\nendpoint = {bitso.listen(reactor)}"),
+                ("\nexchange = bitso\n", f"\nexchange = bitso\nendpoint = {bitso.listen(reactor)}\n"),
                 ("id = env:ILP_BITSO_KEY", f"id = {bitso_account.KEY}"),
                 ("secret = env:ILP_BITSO_SECRET", f"secret = {bitso_account.SECRET}"),
                 ("poll = 4", "poll = 0.2"),
@@ -278,6 +278,19 @@ class OneAccountTests(Pooling):
         self.assertEqual(list(daemon.trader.floor.venues), [ACCOUNT])
         self.assertEqual(calls.count("GetWebSocketsToken"), 1)
         await daemon.stopService()
+
+    @asynchronous
+    async def test_a_journal_of_two_accounts_is_none_of_one(self) -> None:
+        url = f"url = sqlite:///{Path(self.mktemp()).resolve()}"
+        demo = (EXAMPLES / "demo.ini").read_text()
+        daemon = await self.ready(changed(demo, ("port = 8888", "port = 0"), ("url = sqlite://", url)))
+        await self.until(lambda: daemon._books.books.opened, "an opened ledger")
+        await daemon.stopService()
+        text = one_account().replace("url = sqlite://", url)
+        why = str(await self.assertFailure(self.daemon(text).begin(), InvalidParameters))
+        self.assertIn("has money, orders or transfers at source and target, and the configuration has account", why)
+        await (await self.ready(one_account().replace("url = sqlite://", f"{url}-too"))).stopService()
+        await (await self.ready(one_account().replace("url = sqlite://", f"{url}-too"))).stopService()
 
 
 class DryRunTests(Pooling):
