@@ -165,6 +165,10 @@ def mode_of(reader: Reader, values: Mapping[str, Any], connections: Mapping[str,
     """What is real: it must be said where a venue is."""
     said: Mode | None = values["trader.mode"]
     simulated = reader.parser.has_section("simulation")
+    for role in () if simulated else [role for role, one in connections.items() if one.endpoint == EMBEDDED]:
+        reader.fault(
+            section_of(role), "endpoint", EMBEDDED, "needs a section [simulation], which says what is simulated"
+        )
     if said == "live" and simulated:
         reader.fault("trader", "mode", said, "is for real venues, and [simulation] is none; leave one of them out")
     real = [role for role in ("source", "target") if role in connections and _is_real(connections[role])]

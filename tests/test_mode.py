@@ -66,6 +66,11 @@ class ModeTests(SynchronousTestCase):
         self.assertIn("[target_connection] endpoint: may be a real venue", why)
         self.assertEqual(self.loaded(ELSEWHERE, said("dry-run"), extra=world).mode, "dry-run")
 
+    def test_an_embedded_venue_needs_a_simulation_to_be_in(self) -> None:
+        embedded = ("endpoint = ws://127.0.0.1:1/ws", "endpoint = embedded")
+        why = str(self.assertRaises(ConfigurationError, self.loaded, embedded))
+        self.assertIn("[source_connection] endpoint = embedded: needs a section [simulation]", why)
+
     def test_demonstrations_are_paper_and_examples_for_real_venues_say_what_they_are(self) -> None:
         dry = {"kraken-bitso.ini", "kraken-kraken.ini"}
         environ = {"ILP_KRAKEN_SECRET": "c2VjcmV0"}

@@ -111,7 +111,7 @@ class Embedded:
     @classmethod
     async def _begin(cls, settings: Settings, clock: WorldClock) -> Embedded:
         if settings.simulation is None:
-            raise ValueError(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
+            raise CannotEmbed(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
         for role, connection in settings.connections.items():
             for name, speaks in (("Kraken", speaks_kraken), ("Infinity", speaks_infinity)):
                 if speaks(connection):
