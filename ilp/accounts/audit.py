@@ -8,7 +8,7 @@ from decimal import Decimal
 from ilp.accounts.books import Books
 from ilp.accounts.postings import Account, fill_position, fill_terms, flow_position, own, transfer_position
 from ilp.accounts.units import FINE
-from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, TransferEntry
+from ilp.journal.entries import BookingEntry, CheckpointEntry, FillEntry, FlowEntry, TransferEntry
 
 __all__ = ["faults_of_bookings"]
 
@@ -20,6 +20,7 @@ def faults_of_bookings(
     fills: Iterable[FillEntry],
     transfers: Iterable[TransferEntry],
     flows: Iterable[FlowEntry],
+    checkpoint: CheckpointEntry | None = None,
 ) -> Iterator[str]:
     """Each thing that does not agree, in a sentence."""
     books, number, by_fill = Books("", ""), 0, {f"{fill.venue}/{fill.key}": fill for fill in fills}
@@ -33,6 +34,10 @@ def faults_of_bookings(
         yield from _one(booking, books, before)
         if booking.kind == "trade":
             yield from _trade(booking, by_fill.get(booking.reference), before)
+        if checkpoint is not None and number == checkpoint.number:
+            yield from _checkpoint(checkpoint, books)
+    if checkpoint is not None and number < checkpoint.number:
+        yield f"checkpoint: it was made after booking {checkpoint.number}, the last one is {number}"
     yield from _moved(books, transfers, flows)
 
 
@@ -75,6 +80,25 @@ def _moved(books: Books, transfers: Iterable[TransferEntry], flows: Iterable[Flo
     for flow in flows:
         if f"flow:{flow.key}" in books.booked:
             yield from _same(f"flow {flow.key}", books.booked[f"flow:{flow.key}"], flow_position(flow))
+
+
+def _checkpoint(entry: CheckpointEntry, books: Books) -> Iterator[str]:
+    """What was kept is what the bookings up to there come to."""
+    told = Books("", "")
+    told.resume(entry.number, entry.at, entry.sums)
+    name = f"checkpoint: after booking {entry.number}"
+    for account, asset in sorted({*told.balances, *books.balances}):
+        kept, wanted = (found.balances.get((account, asset), 0) for found in (told, books))
+        if kept != wanted:
+            yield f"{name} {account} {asset} is {kept} minor units, the bookings come to {wanted}"
+    if (told.opened, told.last, told.exposure) != (books.opened, books.last, books.exposure):
+        yield f"{name} opening, time or exposure are not those of the bookings"
+    for what in ("marks", "since", "days"):
+        if getattr(told, what) != getattr(books, what):
+            yield f"{name} its {what} are not what the bookings come to"
+    for reference in sorted({*told.booked, *(key for key, lines in books.booked.items() if lines)}):
+        if told.booked.get(reference) != books.booked.get(reference):
+            yield f"{name} {reference} is not booked as it was"
 
 
 def _same(name: str, booked: dict[Account, int], wanted: dict[Account, int]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 from attrs import define, field
 
@@ -144,6 +145,43 @@ class Books:
         self.marks, self.exposure = dict(entry.marks), entry.exposure
         for result in (self.since, self.days.setdefault(entry.at.date(), Result())):
             result.add(entry.terms, entry.rounding)
+
+    # --------------------------------------------------------------------------------------------------- remembering
+
+    def sums(self, recent: Iterable[str]) -> dict[str, Any]:
+        """All that follows from the bookings so far, as plain JSON that no later booking changes.
+
+        :param recent: references of fills that a start may meet again; others need not be known to be booked.
+        """
+        fills = set(recent)
+        return {
+            "opened": None if self.opened is None else self.opened.isoformat(),
+            "balances": [[account, asset, number] for (account, asset), number in sorted(self.balances.items())],
+            "marks": dict(self.marks),
+            "exposure": f"{self.exposure:f}",
+            "since": [dict(self.since.terms), self.since.rounding],
+            "days": {
+                day.isoformat(): [dict(result.terms), result.rounding] for day, result in sorted(self.days.items())
+            },
+            "booked": {
+                reference: [[account, asset, number] for (account, asset), number in sorted(lines.items())]
+                for reference, lines in sorted(self.booked.items())
+                if lines or reference in fills
+            },
+        }
+
+    def resume(self, number: int, last: datetime, sums: Mapping[str, Any]) -> None:
+        """Begin where `sums` was taken, after booking *number*, instead of with the first one."""
+        self.count, self.last = number, last
+        self.opened = None if sums["opened"] is None else datetime.fromisoformat(sums["opened"])
+        self.balances = {(account, asset): units for account, asset, units in sums["balances"]}
+        self.marks, self.exposure = dict(sums["marks"]), Decimal(sums["exposure"])
+        self.since = Result(dict(sums["since"][0]), sums["since"][1])
+        self.days = {date.fromisoformat(day): Result(dict(terms), left) for day, (terms, left) in sums["days"].items()}
+        self.booked = {
+            reference: {(account, asset): units for account, asset, units in lines}
+            for reference, lines in sums["booked"].items()
+        }
 
     # ------------------------------------------------------------------------------------------------------- reading
 

@@ -13,18 +13,30 @@ from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ilp.accounts.books import Books, Result
 from ilp.accounts.postings import Account
 from ilp.accounts.units import amount_of
-from ilp.journal.entries import BookingEntry, Entry, FillEntry, FlowEntry, HedgeEntry, StateEntry, TransferEntry
+from ilp.journal.entries import (
+    BookingEntry,
+    CheckpointEntry,
+    Entry,
+    FillEntry,
+    FlowEntry,
+    HedgeEntry,
+    StateEntry,
+    TransferEntry,
+)
 from ilp.journal.interface import Journal
 
 __all__ = ["AccountedJournal", "Instant"]
 
 ZERO = Decimal(0)
 EVERY = timedelta(hours=1)  # of the world: how far apart bookings of new marks alone are
+APART = 1000  # bookings between two checkpoints
+RECENT = timedelta(days=2)  # of the world: a fill that is older than that at a checkpoint is booked
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -48,13 +60,20 @@ class AccountedJournal:
 
     :ivar books: the ledger.
     :ivar instant: the moment as the trader sees it; None before there is a trader.
+    :ivar apart: how many bookings there are between two checkpoints.
     """
+
+    _log = Logger()
 
     def __init__(self, journal: Journal, books: Books) -> None:
         self.books = books
         self.instant: Callable[[], Instant] | None = None
         self._journal = journal
         self._lost: list[BookingEntry] = []  # made, but not durable: with the next write
+        self.apart = APART
+        self._writing = 0  # writes that nobody knows to be durable yet
+        self._kept = 0  # number of the booking after which the sums were kept last
+        self._recent: dict[str, datetime] = {}  # when fills were booked that a start may meet again
         self._forgiven: tuple[date, Result] = (
             date.min,
             Result(),
@@ -80,20 +99,24 @@ class AccountedJournal:
             if now.balances is not None:
                 opening = self.books.open(now.at, now.balances, now.transfers, now.marks, now.exposure)
                 self._write((), [opening]).addErrback(lambda failure: None)  # kept for the next write
-        elif now.at - self.books.last >= EVERY or now.at.date() != self.books.last.date():
+            return
+        self._checkpoint()
+        if now.at - self.books.last >= EVERY or now.at.date() != self.books.last.date():
             booking = self.books.revalue(now.at, now.marks, now.exposure)
             if booking is not None:
                 self._write((), [booking]).addErrback(lambda failure: None)
 
     def _write(self, entries: Iterable[Entry], bookings: list[BookingEntry]) -> Deferred[None]:
         bookings, self._lost = self._lost + bookings, []
-        writing = self._journal.record(*entries, *bookings)
+        self._writing += 1
 
-        def failed(failure: Failure) -> Failure:
-            self._lost = bookings + self._lost
-            return failure
+        def written(result: Any) -> Any:
+            self._writing -= 1
+            if isinstance(result, Failure):
+                self._lost = bookings + self._lost
+            return result
 
-        return writing.addErrback(failed)
+        return self._journal.record(*entries, *bookings).addBoth(written)
 
     def _bookings(self, entries: Iterable[Entry]) -> list[BookingEntry]:
         found: list[BookingEntry | None] = []
@@ -115,6 +138,7 @@ class AccountedJournal:
         before = None if marks is None or self._idle(entry) else books.revalue(now.at, marks, books.exposure)
         if isinstance(entry, FillEntry):
             booking = books.fill(entry, now.at, now.exposure)
+            self._recent[f"{entry.venue}/{entry.key}"] = entry.at
         elif isinstance(entry, TransferEntry):
             booking = books.transfer(entry, now.at)
         elif isinstance(entry, FlowEntry):
@@ -138,20 +162,47 @@ class AccountedJournal:
         return Deferred.fromCoroutine(self._load())
 
     async def _load(self) -> None:
-        for booking in await self._journal.bookings(EVER):
+        known_from = await self._resume()
+        for booking in await self._journal.bookings_after(self.books.count):
             self.books.take(booking)
+            if booking.kind == "trade":
+                self._recent[booking.reference] = booking.at
         opened = self.books.opened
         if opened is None:
             return
         for change in await self._journal.states(self.books.last - timedelta(days=1)):
             if change.previous == "HALTED" and change.state == "DISCONNECTED":
                 self._forgive(change.at)
-        missed: list[Entry] = [fill for fill in await self._journal.fills(opened) if fill.at > opened]
-        missed += await self._journal.transfers(opened)
+        since = max(opened, known_from)
+        missed: list[Entry] = [fill for fill in await self._journal.fills(since) if fill.at > opened]
+        missed += await self._journal.transfers(since)
         missed += [flow for flow in await self._journal.flows(opened) if flow.at > opened]
         bookings = self._bookings(missed)
         if bookings:
             await self._write((), bookings)
+
+    async def _resume(self) -> datetime:
+        """Begin with the newest checkpoint, if there is one that adds up; from when on fills are to be looked through."""
+        found = await self._journal.checkpoint()
+        if found is None:
+            return EVER
+        self.books.resume(found.number, found.at, found.sums)
+        if fault := self.books.fault():
+            self._log.error("the checkpoint after booking {number} is wrong: {fault}", number=found.number, fault=fault)
+            self.books.resume(0, EVER, Books("", "").sums(()))
+            return EVER
+        self._kept = found.number
+        self._recent = {reference: found.at for reference, lines in self.books.booked.items() if not lines}
+        return found.at - RECENT
+
+    def _checkpoint(self) -> None:
+        """Keep the sums, unless something that they contain is not durable yet."""
+        if self._lost or self._writing or self.books.count - self._kept < self.apart:
+            return
+        self._kept, earliest = self.books.count, self.books.last - RECENT
+        self._recent = {key: at for key, at in self._recent.items() if at >= earliest}
+        entry = CheckpointEntry("ledger", self.books.count, self.books.last, self.books.sums(self._recent))
+        self._journal.record(entry).addErrback(lambda failure: None)  # the next one will do
 
     # ------------------------------------------------------------------------------------------------------- the loss
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from io import StringIO
 from typing import Any
 
+from clients.exchange import Side
 from ilp.accounts.books import EXPOSED, Books, Result
 from ilp.accounts.postings import Account, Term
 from ilp.accounts.units import FINE, amount_of, fixed
@@ -108,7 +109,7 @@ def pairs_csv(fills: Iterable[FillEntry], hedges: Iterable[HedgeEntry]) -> str:
         "edge",
         "slippage",
     ]
-    rows.writerow([*head, "realised"])
+    rows.writerow([*head, "realised", "why no edge"])
     by_key = {f"{fill.venue}/{fill.key}": fill for fill in fills}
     for hedge in hedges:
         fill, close = by_key.get(hedge.fill_key), by_key.get(hedge.closed_by.removeprefix("netted:"))
@@ -126,6 +127,18 @@ def pairs_csv(fills: Iterable[FillEntry], hedges: Iterable[HedgeEntry]) -> str:
                 figure(hedge.edge) or "",
                 figure(hedge.slippage) or "",
                 figure(None if edge is None else edge * hedge.quantity) or "",
+                "" if hedge.edge is not None else _why(hedge, fill),
             ]
         )
     return out.getvalue()
+
+
+def _why(hedge: HedgeEntry, fill: FillEntry | None) -> str:
+    """Why a pair has no realised edge."""
+    if hedge.closed_by.startswith("plan:"):
+        return "the plan kept it: nothing was traded for it"
+    if fill is None:
+        return "the fill is not in the journal"
+    if (fill.reference_bid if fill.side is Side.BUY else fill.reference_ask) is None:
+        return "no source book was known when it was filled: it was found at a start"
+    return "no rate was known before it was closed"

@@ -21,6 +21,7 @@ __all__ = [
     "FINAL_TRANSFER_STATES",
     "ActEntry",
     "BookingEntry",
+    "CheckpointEntry",
     "Entry",
     "FillEntry",
     "FlowEntry",
@@ -107,6 +108,8 @@ class FillEntry:
     :ivar cumulative: filled quantity of the order after this fill.
     :ivar reference_bid: best bid of the last source book received when the fill happened (None for fills on a source);
         `reference_ask` likewise; what the edge and the slippage are measured against.
+    :ivar rate: numeraire for one unit of the quote currency when we heard of a quote's fill; None where it needs none, and
+        where none was known.
     """
 
     venue: str
@@ -123,6 +126,7 @@ class FillEntry:
     at: datetime
     reference_bid: Decimal | None = None
     reference_ask: Decimal | None = None
+    rate: Decimal | None = None
 
 
 @frozen
@@ -297,6 +301,20 @@ class BookingEntry:
     exposure: Decimal
 
 
+@frozen
+class CheckpointEntry:
+    """The sums of the pool's own ledger after its booking *number*, so that a start need not read all before it.
+
+    :ivar key: whose; there is one ledger, so always the same, and the newest replaces the one before.
+    :ivar sums: as `Books.sums` gives and `Books.resume` takes it.
+    """
+
+    key: str
+    number: int
+    at: datetime
+    sums: Mapping[str, Any]
+
+
 Entry = (
     OrderEntry
     | FillEntry
@@ -308,5 +326,6 @@ Entry = (
     | StateEntry
     | IntentEntry
     | BookingEntry
+    | CheckpointEntry
     | ActEntry
 )

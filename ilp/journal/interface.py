@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from ilp.journal.entries import (
     ActEntry,
     BookingEntry,
+    CheckpointEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -89,6 +90,12 @@ class Journal(Protocol):
 
     def bookings(self, since: datetime) -> Deferred[Sequence[BookingEntry]]:
         """Bookings of the pool's own ledger since then, in the order made."""
+
+    def checkpoint(self) -> Deferred[CheckpointEntry | None]:
+        """The newest sums of the pool's own ledger, None where there are none."""
+
+    def bookings_after(self, number: int) -> Deferred[Sequence[BookingEntry]]:
+        """Bookings with a larger number than that, in the order made."""
 
     def close(self) -> Deferred[None]:
         """Write what is queued and let go of the database."""

@@ -18,6 +18,7 @@ from ilp.journal.entries import (
     FINAL_TRANSFER_STATES,
     ActEntry,
     BookingEntry,
+    CheckpointEntry,
     FillEntry,
     FlowEntry,
     HedgeEntry,
@@ -49,6 +50,7 @@ _ORDER: dict[type, tuple[ColumnElement[Any], ...]] = {
     FlowEntry: (schema.flows.c.at, schema.flows.c.key),
     PlanEntry: (schema.plans.c.at, schema.plans.c.id),
     BookingEntry: (schema.bookings.c.key,),
+    CheckpointEntry: (schema.checkpoints.c.key,),
     ParameterEntry: (schema.parameters.c.seq,),
     StateEntry: (schema.states.c.seq,),
     IntentEntry: (schema.intents.c.seq,),
@@ -76,6 +78,16 @@ def _read(tx: Connection, entry: type, *where: ColumnElement[bool]) -> tuple[Any
 def since(tx: Connection, entry: type, moment: datetime) -> Sequence[Any]:
     """Entries of one kind made at *moment* or later, oldest first."""
     return _read(tx, entry, _KIND[entry].table.c.at >= moment)
+
+
+def checkpoint(tx: Connection) -> CheckpointEntry | None:
+    """The newest sums of the ledger."""
+    return next(iter(_read(tx, CheckpointEntry)), None)
+
+
+def bookings_after(tx: Connection, number: int) -> Sequence[BookingEntry]:
+    """Bookings with a larger number, in the order made."""
+    return _read(tx, BookingEntry, schema.bookings.c.key > f"{number:010d}")
 
 
 def transfers(tx: Connection, moment: datetime) -> Sequence[TransferEntry]:

@@ -15,6 +15,7 @@ from ilp.journal import schema
 from ilp.journal.entries import (
     ActEntry,
     BookingEntry,
+    CheckpointEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -69,6 +70,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("flow", FlowEntry, schema.flows, ("key",)),
     Kind("plan", PlanEntry, schema.plans, ("id",)),
     Kind("booking", BookingEntry, schema.bookings, ("key",)),
+    Kind("checkpoint", CheckpointEntry, schema.checkpoints, ("key",)),
     Kind("parameter", ParameterEntry, schema.parameters, (), label=("name",)),
     Kind("state", StateEntry, schema.states, (), label=("state",)),
     Kind("intent", IntentEntry, schema.intents, (), label=("wanted",)),

@@ -13,6 +13,7 @@ from ilp.journal.columns import Document, Instant, Money
 __all__ = [
     "acts",
     "bookings",
+    "checkpoints",
     "fills",
     "flows",
     "hedges",
@@ -90,6 +91,7 @@ fills = Table(
     _instant("at"),
     _money("reference_bid", null=True),
     _money("reference_ask", null=True),
+    _money("rate", null=True),
     Index("fills_by_time", "at"),
 )
 
@@ -177,6 +179,15 @@ bookings = Table(
 )
 
 # These four are not replaced under a key: each entry is a new row.
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _text("key", key=True),
+    Column("number", Integer, nullable=False),
+    _instant("at"),
+    Column("sums", Document, nullable=False),
+)
 
 parameters = Table(
     "parameters",

@@ -16,6 +16,7 @@ from ilp.journal.database import Database, address, explained
 from ilp.journal.entries import (
     ActEntry,
     BookingEntry,
+    CheckpointEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -139,6 +140,14 @@ class DatabaseJournal:
     def bookings(self, since: datetime) -> Deferred[Sequence[BookingEntry]]:
         """Bookings of the pool's own ledger since then, in the order made."""
         return self._read(reads.since, BookingEntry, since)
+
+    def checkpoint(self) -> Deferred[CheckpointEntry | None]:
+        """The newest sums of the pool's own ledger, None where there are none."""
+        return self._read(reads.checkpoint)
+
+    def bookings_after(self, number: int) -> Deferred[Sequence[BookingEntry]]:
+        """Bookings with a larger number than that, in the order made."""
+        return self._read(reads.bookings_after, number)
 
     def close(self) -> Deferred[None]:
         """Write what is queued and let go of the database; may be called twice."""

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, func, select
 from ilp.accounts.audit import faults_of_bookings
 from ilp.journal.columns import canonical
 from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, HedgeEntry, OrderEntry, TransferEntry, TransferState
-from ilp.journal.reads import EVER, since, transfers, versions
+from ilp.journal.reads import EVER, checkpoint, since, transfers, versions
 from ilp.journal.rows import KINDS, entry_of, row_of
 
 __all__ = ["faults"]
@@ -127,4 +127,4 @@ def _hedges(tx: Connection) -> Iterator[str]:
 def _bookings(tx: Connection) -> Iterator[str]:
     """The ledger agrees with itself and with what it booked."""
     things = (since(tx, FillEntry, EVER), transfers(tx, EVER), since(tx, FlowEntry, EVER))
-    yield from faults_of_bookings(since(tx, BookingEntry, EVER), *things)
+    yield from faults_of_bookings(since(tx, BookingEntry, EVER), *things, checkpoint(tx))

@@ -34,6 +34,7 @@ class Open:
     :ivar worth: numeraire paid (or received) per unit of base, the target's fee included.
     :ivar reference: the source's best price to close it at, when the fill happened; None where no book was there.
     :ivar since: reactor seconds when we heard of it.
+    :ivar paid: what a unit cost (or brought) in the target's currency, fee included, while no rate says what that is worth.
     """
 
     fill_key: str
@@ -41,6 +42,7 @@ class Open:
     worth: Decimal | None
     reference: Decimal | None
     since: float
+    paid: Decimal | None = None
 
 
 @frozen
@@ -76,6 +78,12 @@ class Exposure:
     def parts(self) -> tuple[Open, ...]:
         """The open parts, oldest first."""
         return tuple(self._open)
+
+    def value(self, rate: Decimal) -> None:
+        """Say what is worth what where no rate was known when it was filled: *rate* is the first one since."""
+        for part in self._open:
+            if part.worth is None and part.paid is not None:
+                part.worth = part.paid * rate
 
     def add(self, part: Open, at: datetime) -> tuple[HedgeEntry, ...]:
         """Take a fill; what an opposite one closes is linked."""

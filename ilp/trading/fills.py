@@ -14,6 +14,7 @@ from attrs import define
 from clients.exchange import Side
 from ilp.journal.entries import FillEntry, HedgeEntry, Purpose
 from ilp.settings import Parameters
+from ilp.tickers import parts
 from ilp.trading.exposure import Close, Exposure, Open, signed
 from ilp.trading.gate import Gate
 from ilp.trading.layout import Layout, Pair
@@ -25,6 +26,7 @@ from ilp.trading.steps import plain
 __all__ = ["Fills"]
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
 
 
 @define(eq=False)
@@ -69,9 +71,13 @@ class Fills:
 
     def _links(self, order: OwnOrder, fill: FillEntry, received: Decimal, paid: Decimal) -> tuple[HedgeEntry, ...]:
         key = f"{fill.venue}/{fill.key}"
+        rate = self._rate()
+        if rate is not None:
+            self.exposure.value(rate)
         if order.purpose is Purpose.QUOTE:
-            part = Open(key, received, self._worth(paid / received), _reference(fill), self.seconds())
-            return self.exposure.add(part, fill.at)
+            price = paid / received
+            worth = None if rate is None else price * rate
+            return self.exposure.add(Open(key, received, worth, _reference(fill), self.seconds(), price), fill.at)
         if order.purpose is Purpose.HEDGE:
             fee = self.parameters().source_fee.proportional
             return self.exposure.close(received, Close(key, fill.at, fill.price, fee), self.seconds())
@@ -104,22 +110,24 @@ class Fills:
             now,
             bid,
             ask,
+            self.market.good_rate if order.purpose is Purpose.QUOTE and self.layout.rate_ticker else None,
         )
 
-    def _worth(self, price: Decimal) -> Decimal | None:
-        """A price of the target, fee included, in numeraire."""
-        if not self.layout.rate_ticker:
-            return price
-        return None if self.market.good_rate is None else price * self.market.good_rate
+    def _rate(self) -> Decimal | None:
+        """Numeraire for one unit of the target's currency now."""
+        return self.market.good_rate if self.layout.rate_ticker else ONE
 
     def _reopened(self, fill: FillEntry) -> Open | None:
-        """What a fill of an earlier run opens, but for what was linked to it; nobody knows the rate of that time."""
+        """What a fill of an earlier run opens, but for what was linked to it."""
         if fill.purpose is Purpose.PLAN:
             return None
-        received = signed(fill.side, fill.quantity) - fill.fees.get(self.layout.base, ZERO)
-        quote = fill.purpose is Purpose.QUOTE
-        reference, worth = (_reference(fill), None) if quote else (fill.price, fill.price)
-        return Open(f"{fill.venue}/{fill.key}", received, worth, reference, self.seconds())
+        key, base, quote = f"{fill.venue}/{fill.key}", *parts(fill.ticker)
+        received = signed(fill.side, fill.quantity) - fill.fees.get(base, ZERO)
+        if fill.purpose is Purpose.HEDGE:
+            return Open(key, received, fill.price, fill.price, self.seconds())
+        price = (signed(fill.side, fill.quantity * fill.price) + fill.fees.get(quote, ZERO)) / received
+        rate = fill.rate if self.layout.rate_ticker else ONE
+        return Open(key, received, None if rate is None else price * rate, _reference(fill), self.seconds(), price)
 
 
 def _reference(fill: FillEntry) -> Decimal | None:

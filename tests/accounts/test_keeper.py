@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
 from decimal import Decimal
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
+from ilp.accounts import keeper
 from ilp.accounts.audit import faults_of_bookings
-from ilp.accounts.books import EXPOSED
+from ilp.accounts.books import EXPOSED, Books
 from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.postings import Term
 from ilp.accounts.report import bookings_csv, pairs_csv
 from ilp.accounts.units import amount_of
 from ilp.bookkeeping import accounted, keep_books
-from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, HedgeEntry, IntentEntry, StateEntry, TransferEntry
+from ilp.journal.entries import (
+    BookingEntry,
+    CheckpointEntry,
+    FillEntry,
+    FlowEntry,
+    HedgeEntry,
+    IntentEntry,
+    StateEntry,
+    TransferEntry,
+)
 from ilp.snapshot import pnl
 from ilp.trading.machine import State
 from ilp.trading.trader import Trader
@@ -113,6 +126,102 @@ class KeeperTests(SynchronousTestCase):
         self.world.ready()
         self.agree()
         self.sound()
+
+    def restarted(self) -> World:
+        """Another process on the same journal."""
+        self.world.end()
+        self.world.source, self.world.target, self.world.rates = self.world.clients()
+        self.world.trader = self.world.new_trader()
+        return self.world
+
+    def with_checkpoints(self) -> World:
+        """A world that traded and moved money, with many checkpoints."""
+        self.patch(keeper, "APART", 1)  # for the starts to come
+        self.books.apart = 1
+        self.world.trading()
+        for side in (Side.BUY, Side.SELL, Side.BUY):
+            self.world.take(side)
+            self.world.advance(2)
+            self.world.show_source(D("249.8"), D("250.2"))  # a turn in which nothing waits to be written
+            self.world.advance(0.5)
+        self.assertGreater(len(self.world.journal.of(CheckpointEntry)), 2)
+        return self.world
+
+    def test_a_start_from_a_checkpoint_gives_the_same_books_as_one_from_all_bookings(self) -> None:
+        world = self.with_checkpoints()
+        world.end()
+        whole = Books("BTC", "USD")
+        for booking in sorted(world.journal.of(BookingEntry), key=lambda found: found.key):
+            whole.take(booking)
+        read: list[int] = []
+        after = world.journal.bookings_after
+
+        def spy(number: int) -> Deferred[Sequence[BookingEntry]]:
+            read.append(number)
+            return after(number)
+
+        world.journal.bookings_after = spy  # type: ignore[method-assign]
+        world.source, world.target, world.rates = world.clients()
+        world.trader = world.new_trader()
+        books = self.books.books
+        self.assertGreater(read[0], 0)
+        for name in ("balances", "marks", "exposure", "since", "days", "opened", "last", "count"):
+            self.assertEqual(getattr(books, name), getattr(whole, name), name)
+        world.ready()
+        self.agree()
+        self.sound()
+
+    def test_fills_of_before_a_checkpoint_are_not_booked_twice_however_often_it_starts(self) -> None:
+        self.with_checkpoints()
+        for _ in range(3):
+            world = self.restarted().ready()
+            world.trader.start("operator")
+            world.advance(1)
+            world.take(Side.SELL)
+            world.advance(2)
+            self.agree()
+        trades = [booking.reference for booking in world.journal.of(BookingEntry) if booking.kind == "trade"]
+        self.assertEqual(len(trades), len(set(trades)))
+        self.sound()
+
+    def test_sums_stay_what_they_were_when_more_is_booked(self) -> None:
+        """They wait to be written while the books go on."""
+        self.world.trading()
+        sums = self.books.books.sums(())
+        before = deepcopy(sums)
+        self.world.take(Side.BUY)
+        self.world.advance(2)
+        self.assertGreater(self.books.books.count, 1)
+        self.assertEqual(sums, before)
+
+    def test_a_checkpoint_that_does_not_add_up_is_not_begun_with(self) -> None:
+        world = self.with_checkpoints()
+        last = world.journal.of(CheckpointEntry)[-1]
+        spoilt = evolve(last, sums={**last.sums, "since": [{"spread": 1}, 0]})
+        world.journal.written.append(spoilt)
+        self.restarted().ready()
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+        self.agree()
+
+    def test_a_checkpoint_that_is_wrong_is_found(self) -> None:
+        world = self.with_checkpoints()
+        last = world.journal.of(CheckpointEntry)[-1]
+        things = (
+            world.journal.of(FillEntry),
+            world.journal.newest(TransferEntry, "id"),
+            world.journal.newest(FlowEntry, "key"),
+        )
+        bookings = sorted(world.journal.of(BookingEntry), key=lambda found: found.key)
+        self.assertEqual(list(faults_of_bookings(bookings, *things, last)), [])
+        account, asset, number = last.sums["balances"][-1]
+        wrong = evolve(
+            last, sums={**last.sums, "balances": [*last.sums["balances"][:-1], [account, asset, number + 1]]}
+        )
+        (fault,) = faults_of_bookings(bookings, *things, wrong)
+        self.assertIn(f"{account} {asset} is {number + 1} minor units, the bookings come to {number}", fault)
+        late = evolve(last, number=10**6)
+        (fault,) = faults_of_bookings(bookings, *things, late)
+        self.assertIn("it was made after booking 1000000, the last one is", fault)
 
     def test_a_fill_that_a_crash_kept_from_being_booked_is_booked_at_the_next_start(self) -> None:
         self.world.trading()

@@ -18,6 +18,7 @@ from ilp.accounts.units import amount_of
 from ilp.bookkeeping import accounted, keep_books
 from ilp.journal.entries import (
     BookingEntry,
+    CheckpointEntry,
     FillEntry,
     FlowEntry,
     Purpose,
@@ -98,6 +99,7 @@ class FaultyWorld(World):
 
     def new_trader(self) -> Trader:
         self.books = accounted(self.journal, self.settings)
+        self.books.apart = 4  # so that starts begin with checkpoints
         self.books.load()
         venues = {"source": self.source, "target": self.target}
         trader = Trader(self.settings, venues, self.rates, self.books, self.clock)  # type: ignore[arg-type]
@@ -353,7 +355,8 @@ class Schedule:
             journal.newest(TransferEntry, "id"),
             journal.newest(FlowEntry, "key"),
         )
-        for fault in faults_of_bookings([entries[key] for key in sorted(entries)], *things):
+        newest = next(reversed(journal.of(CheckpointEntry)), None)
+        for fault in faults_of_bookings([entries[key] for key in sorted(entries)], *things, newest):
             self.bad(fault)
         for difference in self.differences():
             self.bad(difference)

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 
 from clients.exchange import Side
+from ilp.accounts.books import Books
 from ilp.journal.entries import (
     ActEntry,
     BookingEntry,
+    CheckpointEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -144,6 +146,13 @@ def booking(key: str = "0000000001", seconds: float = 0) -> BookingEntry:
     return BookingEntry(key, at(seconds), "opening", "", lines, terms, 4 * 10**9, marks, D("-0.1"))
 
 
+def checkpoint() -> CheckpointEntry:
+    """The sums after that booking."""
+    books = Books("BTC", "USD")
+    books.take(booking())
+    return CheckpointEntry("ledger", 1, at(0), books.sums(()))
+
+
 def one_of_each() -> tuple[Entry, ...]:
     """Every kind, once."""
     return (
@@ -158,4 +167,5 @@ def one_of_each() -> tuple[Entry, ...]:
         intent(True),
         booking(),
         act(),
+        checkpoint(),
     )

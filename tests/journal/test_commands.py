@@ -63,7 +63,7 @@ class ExportTests(Commands, SynchronousTestCase):
         self.successResultOf(self.journal.record(samples.order(state=OrderState.FINAL, seconds=5)))
         status, out, _ = self.run_("export")
         lines = [json.loads(line) for line in out.splitlines()]
-        self.assertEqual((status, len(lines)), (0, 12))
+        self.assertEqual((status, len(lines)), (0, 13))
         self.assertEqual([line["entry"]["state"] for line in lines if line["kind"] == "order"], ["open", "final"])
         self.assertEqual(lines[0]["entry"]["price"], "67000.10")
 

@@ -202,6 +202,15 @@ class UpgradeTests(SynchronousTestCase):
         self.successResultOf(journal.record(samples.act()))
         self.assertEqual(list(self.successResultOf(journal.acts(samples.NOON))), [samples.act()])
 
+    def test_fills_of_before_rates_were_kept_have_none_and_the_ledger_no_checkpoint(self) -> None:
+        journal = memory_journal(f"sqlite:///{self.dumped('0005')}")
+        self.addCleanup(journal.close)
+        (fill,) = self.successResultOf(journal.fills(samples.NOON))
+        self.assertIsNone(fill.rate)
+        self.assertIsNone(self.successResultOf(journal.checkpoint()))
+        self.successResultOf(journal.record(samples.checkpoint()))
+        self.assertEqual(self.successResultOf(journal.checkpoint()), samples.checkpoint())
+
     def test_upgrading_leaves_a_copy_of_the_old_file(self) -> None:
         file = self.dumped("0001")
         memory_journal(f"sqlite:///{file}").close()
@@ -216,7 +225,7 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_a_reader_does_not_upgrade(self) -> None:
         file = self.dumped("0001")
-        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0005; start the daemon once"):
+        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0006; start the daemon once"):
             Database(f"sqlite:///{file}", exclusive=False).open()
 
     def test_a_newer_schema_is_refused(self) -> None:
@@ -224,7 +233,7 @@ class UpgradeTests(SynchronousTestCase):
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
-        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0005"):
+        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0006"):
             Database(f"sqlite:///{file}").open()
 
     def test_a_migration_that_fails_changes_nothing(self) -> None:

@@ -15,6 +15,7 @@ from ilp.journal.entries import (
     FINAL_TRANSFER_STATES,
     ActEntry,
     BookingEntry,
+    CheckpointEntry,
     Entry,
     FillEntry,
     FlowEntry,
@@ -130,6 +131,13 @@ class MemoryJournal:
 
     def bookings(self, since: datetime) -> Deferred[Sequence[BookingEntry]]:
         return succeed(sorted(self.newest(BookingEntry, "key"), key=lambda booking: booking.key))
+
+    def checkpoint(self) -> Deferred[CheckpointEntry | None]:
+        return succeed(next(reversed(self.of(CheckpointEntry)), None))
+
+    def bookings_after(self, number: int) -> Deferred[Sequence[BookingEntry]]:
+        found = self.newest(BookingEntry, "key")
+        return succeed(sorted((b for b in found if int(b.key) > number), key=lambda booking: booking.key))
 
     def close(self) -> Deferred[None]:
         return succeed(None)

@@ -10,11 +10,12 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
-from ilp.journal.entries import FillEntry
+from ilp.journal.entries import FillEntry, HedgeEntry
 from ilp.settings import Cost
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK
 from ilp.simulation.session import Conditions
 from ilp.trading.machine import State
+from ilp.trading.pauses import Pause
 from tests.trading.memory_journal import MemoryJournal
 from tests.trading.test_trader import CALM
 from tests.trading.world import LIMITS, PARAMETERS, D, World, settings
@@ -132,3 +133,27 @@ class KillTests(SynchronousTestCase):
             told = [fill.quantity for fill in world.journal.of(FillEntry) if fill.venue == venue]
             self.assertEqual(told, [D("0.07")], venue)
         world.end()
+
+    def test_the_edge_of_a_fill_that_a_kill_left_open_is_known_when_it_is_closed(self) -> None:
+        """As the fill is hedged after the restart: against the book and at the rate of when it happened."""
+        for features in (EVERYTHING, SPUTNIK):
+            world = World(features, config=settings(parameters=CALM)).trading()
+            world.trader.pause(Pause("hedges"), True, "operator")
+            world.take(Side.SELL, "0.07")
+            world.advance(0.2)
+            (fill,) = [entry for entry in world.journal.of(FillEntry) if entry.venue == "target"]
+            self.assertEqual(fill.rate, world.trader.market.good_rate)
+            self.assertEqual(world.journal.of(HedgeEntry), [])
+            self.kill(world)
+            world.show_source(D("251.9"), D("252.1"))
+            self.restart(world)
+            world.trader.pause(Pause("hedges"), False, "operator")
+            world.trader.start("operator")
+            world.advance(2)
+            links = world.journal.of(HedgeEntry)
+            paid = (fill.quantity * fill.price + fill.fees["HUF"]) / fill.quantity * fill.rate
+            assert fill.reference_bid is not None  # the source's book was there
+            for link in links:
+                self.assertEqual(link.edge, fill.reference_bid * (1 - CALM.source_fee.proportional) - paid)
+            self.assertEqual(sum(link.quantity for link in links), D("0.07"))
+            world.end()
