@@ -37,7 +37,7 @@ from ilp.journal.store import memory_journal
 from ilp.operator import Operator
 from ilp.parameters import Table
 from ilp.simulation.inprocess import SPUTNIK
-from tests.test_operator import GIVEN
+from tests.operator_case import GIVEN
 from tests.trading.world import BTC, HUF, LIMITS, PARAMETERS, USD, World, settings
 from web.feed import Feed
 
