@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -121,8 +121,8 @@ class AccountedJournal:
     def _bookings(self, entries: Iterable[Entry]) -> list[BookingEntry]:
         found: list[BookingEntry | None] = []
         for entry in entries:
-            if isinstance(entry, StateEntry) and entry.previous == "HALTED" and entry.state == "DISCONNECTED":
-                self._forgive(entry.at)
+            if _acknowledges(entry):
+                found.append(self._forgive(entry.at))
             if self.books.opened is None or not isinstance(entry, FillEntry | TransferEntry | FlowEntry | HedgeEntry):
                 continue
             found += self._booked(entry, self._now(entry))
@@ -171,8 +171,8 @@ class AccountedJournal:
         if opened is None:
             return
         for change in await self._journal.states(self.books.last - timedelta(days=1)):
-            if change.previous == "HALTED" and change.state == "DISCONNECTED":
-                self._forgive(change.at)
+            if _acknowledges(change):
+                self._forgiven = change.at.date(), await self._until(change.at)
         since = max(opened, known_from)
         missed: list[Entry] = [fill for fill in await self._journal.fills(since) if fill.at > opened]
         missed += await self._journal.transfers(since)
@@ -230,6 +230,24 @@ class AccountedJournal:
         day = (self.books.last if now is None else now.at).date()
         return day, self.books.result(day, None if now is None else now.marks)
 
-    def _forgive(self, at: datetime) -> None:
-        now = self.instant() if self.instant is not None else None
-        self._forgiven = at.date(), self.books.result(at.date(), None if now is None else now.marks)
+    def _forgive(self, at: datetime) -> BookingEntry | None:
+        """From now on the day counts anew; what it had come to is booked, so that a later run knows it too."""
+        now, booking = self.instant() if self.instant is not None else None, None
+        if now is not None and now.marks is not None and self.books.opened is not None:
+            booking = self.books.revalue(at, now.marks, now.exposure)
+        self._forgiven = at.date(), self.books.result(at.date())
+        return booking
+
+    async def _until(self, at: datetime) -> Result:
+        """What a world day had come to at that time, as far as it was booked."""
+        found = Result()
+        began = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        for booking in await self._journal.bookings(began):
+            if began <= booking.at <= at:
+                found.add(booking.terms, booking.rounding)
+        return found
+
+
+def _acknowledges(entry: Entry) -> TypeGuard[StateEntry]:
+    """Whether somebody has acknowledged a halt."""
+    return isinstance(entry, StateEntry) and entry.previous == "HALTED" and entry.state == "DISCONNECTED"

@@ -1,0 +1,70 @@
+"""What a RESET forgives of the day's loss, and what a restart must not forgive besides."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from clients.exchange import Side
+from ilp.accounts.keeper import AccountedJournal
+from ilp.trading.machine import State
+from tests.accounts.test_keeper import KeptWorld, calm
+
+D = Decimal
+
+
+class ForgivenessTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = calm()
+        assert isinstance(self.world, KeptWorld)
+
+    @property
+    def books(self) -> AccountedJournal:
+        return self.world.books  # type: ignore[attr-defined,no-any-return]
+
+    def lose(self) -> None:
+        """A fill whose hedge finds another price."""
+        self.world.take(Side.SELL)
+        self.world.show_source(self.world.bid - 10, self.world.ask - 10)
+        self.world.advance(3)
+
+    def restart(self) -> None:
+        """Another process on the same journal."""
+        self.world.end()
+        self.world.source, self.world.target, self.world.rates = self.world.clients()
+        self.world.trader = self.world.new_trader()
+        self.world.ready()
+
+    def test_what_is_lost_after_a_reset_is_not_forgiven_by_a_restart(self) -> None:
+        world = self.world.trading()
+        self.lose()
+        world.trader.halt("enough", "operator")
+        world.advance(1)
+        first = self.books.loss()
+        world.trader.reset("looked at it", "operator")
+        self.assertEqual(self.books.loss(), 0)
+        self.assertTrue(world.until(lambda: world.trader.life.state is State.READY))
+        world.trader.start("operator")
+        world.until(lambda: len(world.open_orders()) == 2)
+        self.lose()
+        second = self.books.loss()
+        self.assertGreater(min(first, second), D("0.1"))
+        self.restart()
+        self.assertAlmostEqual(self.books.loss(), second, 6)
+
+    def test_what_was_revalued_and_not_booked_before_it_stays_forgiven_over_a_restart(self) -> None:
+        world = self.world.trading()
+        world.source_core.account("pool").may_trade = False  # no hedge: what is open is revalued, and nothing is booked
+        world.take(Side.BUY)
+        world.advance(0.5)
+        world.show_source(world.bid + 20, world.ask + 20)
+        world.advance(0.5)
+        self.assertGreater(self.books.loss(), D("0.3"))
+        world.trader.halt("enough", "operator")
+        world.advance(0.5)
+        world.trader.reset("looked at it", "operator")
+        self.assertTrue(world.until(lambda: world.trader.life.state is State.READY))
+        self.assertLess(self.books.loss(), D("0.01"))
+        self.restart()
+        self.assertLess(self.books.loss(), D("0.01"))
