@@ -2,7 +2,8 @@
 
 First every single fault at every boundary, then pairs (all of them but for those that are alike, or an even sample of what N
 leaves), then a quarter of N at random, and some where two daemons share an account.  `--part 2/8` runs every eighth of them
-from the second on.  Prints violations as they come, each with the number that repeats it, then the matrix and the counts.
+from the second on.  Prints violations as they come, each with the number that repeats it, then the matrix and the counts, of
+what was done by then where Ctrl-C ends it.
 """
 
 # ruff: noqa: T201  what it prints is what it is for
@@ -15,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from multiprocessing import Pool
 from random import Random
@@ -82,7 +84,10 @@ def main() -> int:
     else:
         work = islice(work, part - 1, None, parts)
     began, total, done, bad, twins = time.monotonic(), Outcome(), 0, 0, 0
-    with Pool(int(os.environ.get("ILP_JOBS", os.cpu_count() or 1)), remember_prices) as pool:
+    with (
+        suppress(KeyboardInterrupt),
+        Pool(int(os.environ.get("ILP_JOBS", os.cpu_count() or 1)), remember_prices) as pool,
+    ):
         for (number, seed, rich, mishaps), outcome in pool.imap_unordered(run, work, chunksize=8):
             done += 1
             twins += mishaps is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,11 @@ MOST = 20_000  # answers; then all are forgotten
 
 
 def remember_prices() -> None:
-    """Let the pool's strategy look up what this process has computed before; for good, so only for a process of its own."""
+    """Let the pool's strategy look up what this process has computed before; for good, so only for a process of its own.
+
+    Ctrl-C is for whoever started it, who then tells what was done.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("solve", "reservation_prices"):
         setattr(strategy, name, _remembering(getattr(strategy, name)))
 
