@@ -16,6 +16,7 @@ from clients.calls import bounded
 from clients.exchange import ExchangeError, RateLimited
 from clients.redaction import Redactor
 from ilp.settings import Settings
+from ilp.settings_reader import SECRET_KEYS
 
 __all__ = ["Chart", "Finding", "TooSlow", "Verdict", "secrets_of"]
 
@@ -122,7 +123,7 @@ def secrets_of(settings: Settings) -> Iterable[str]:
         yield connection.secret
         if len(connection.id) >= SHORTEST_SECRET:
             yield connection.id
-        for name in ("otp", "password", "passphrase"):
+        for name in SECRET_KEYS:
             yield connection.options.get(name, "")
     yield from settings.web.users.values()
     yield urlsplit(settings.database_url).password or ""

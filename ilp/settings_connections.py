@@ -19,7 +19,7 @@ from ilp import settings_values as kinds
 from ilp.feeds import rate_ticker
 from ilp.settings import EMBEDDED, RESERVE, Connection, Mode
 from ilp.settings_keys import CONNECTION_KEYS, FEED_SECTIONS
-from ilp.settings_reader import Reader, masked, nearest
+from ilp.settings_reader import Reader, masked
 
 __all__ = ["connections_of", "harmless", "is_one_account", "mode_of", "section_of"]
 
@@ -229,7 +229,7 @@ def _connection(reader: Reader, role: str, module: str) -> Connection:
     for name in names:
         text = reader.raw(section, name)
         if known is not None and name not in known:
-            reader.fault(section, name, text or "", f"is not a key of {module}{nearest(name, known)}")
+            reader.unknown(section, name, known, of=f" of {module}")
         elif text is not None:
             texts[name] = text
             reader.effective.append((section, name, masked(section, name, text), "file"))

@@ -121,7 +121,7 @@ def _refuse_unknown(reader: Reader) -> None:
         known = [key.name for key in KEYS if key.section == section]
         for name in reader.parser.options(section):
             if find(section, name) is None:
-                reader.fault(section, name, reader.parser.get(section, name), f"is not a key{nearest(name, known)}")
+                reader.unknown(section, name, known)
 
 
 # ------------------------------------------------------------------------------------------------------- parameters

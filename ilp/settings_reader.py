@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from attrs import define, field, frozen
 
 from ilp.settings_keys import CONNECTION_SECTIONS, FREE_SECTIONS, Key
 
-__all__ = ["ConfigurationError", "Problem", "Reader", "masked", "nearest"]
+__all__ = ["SECRET_KEYS", "ConfigurationError", "Problem", "Reader", "masked", "nearest"]
 
 _SECRET_SECTIONS = ("users",)
 _SECRETS = tuple(("alarms", key) for key in ("webhook", "telegram_token", "smtp_password", "heartbeat"))
-_SECRET_KEYS = ("id", "secret")
+SECRET_KEYS = ("id", "secret", "otp", "password", "totp_secret", "cookie")
+"""Keys of connections, options of clients among them, whose values nobody may read on a screen."""
+_IN_ADDRESS = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*@")
 
 
 @frozen
@@ -57,6 +60,15 @@ class Reader:
     def fault(self, section: str, key: str, value: str, rule: str) -> None:
         """Remember a fault, without any secret."""
         self.problems.append(Problem(self.file, section, key, masked(section, key, value), rule))
+
+    def unknown(self, section: str, key: str, known: Iterable[str], of: str = "") -> None:
+        """Remember a key that nobody knows; what stands there may be a secret, misspelt or in the wrong place."""
+        guess = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
+        text = self.parser.get(section, key)
+        hidden = section in CONNECTION_SECTIONS or any(
+            name in SECRET_KEYS or (section, name) in _SECRETS for name in (key, *guess)
+        )
+        self.fault(section, key, "********" if hidden and text else text, f"is not a key{of}{_meant(guess)}")
 
     def raw(self, section: str, key: str) -> str | None:
         """The text of a key after `env:` and `file:`, or None."""
@@ -123,12 +135,17 @@ def masked(section: str, key: str, value: str) -> str:
     secret = (
         section in _SECRET_SECTIONS
         or (section, key) in _SECRETS
-        or (section in CONNECTION_SECTIONS and key in _SECRET_KEYS)
+        or (section in CONNECTION_SECTIONS and key in SECRET_KEYS)
     )
-    return "********" if secret and value and not value.startswith(("env:", "file:")) else value
+    if secret and value and not value.startswith(("env:", "file:")):
+        return "********"
+    return _IN_ADDRESS.sub(r"\1:********@", value)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """What may have been meant by *word*, as the end of a sentence; empty where nothing is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return _meant(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5))
+
+
+def _meant(found: list[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""

@@ -136,6 +136,24 @@ class SecretTests(_Case):
         self.assertNotIn("wonderland", text)
         self.assertNotIn("a-long-password", text)
 
+    def test_secrets_among_a_clients_own_options_are_masked_too(self) -> None:
+        options = "totp_secret = hush-hush\ncookie = hush-crumb\n"
+        text = MINIMAL.replace("source = tests.configurations.Venue", "source = sputnik.Sputnik")
+        text = text.replace("[source_connection]\n", f"[source_connection]\n{options}")
+        loaded = self.loaded(text + "[database]\nurl = postgresql://ilp:hush-db@db.example.org/ilp\n")
+        self.assertNotIn("hush", str(loaded.effective))
+        self.assertIn(("database", "url", "postgresql://ilp:********@db.example.org/ilp", "file"), loaded.effective)
+        self.assertIn("hush-db", loaded.settings.database_url)
+
+    def test_a_secret_whose_key_is_misspelt_is_not_shown(self) -> None:
+        for old, new in (
+            ("secret = wonderland", "secert = wonderland"),
+            ("[users]", "[alarms]\ntelegram_tokn = wonderland\n[users]"),
+        ):
+            with self.assertRaisesRegex(ConfigurationError, "did you mean") as caught:
+                self.loaded(MINIMAL.replace(old, new))
+            self.assertNotIn("wonderland", str(caught.exception))
+
     def test_whoever_is_not_listed_has_no_role_of_their_own(self) -> None:
         text = MINIMAL + "vera = a-longer-password\n\n[roles]\nvera = viewer\n"
         self.assertEqual(self.loaded(text).settings.web.roles, {"vera": "viewer"})
