@@ -135,7 +135,7 @@ class VenueRates(Emitter):
         self._ticker = ticker
         self._chain, self._off = chain(ticker, self._options)
         self._books: dict[str, tuple[Book, float, datetime]] = {}
-        self._connected = False
+        self._connected = self._wanted = False
         self._told: Decimal | None = None
         self._timer: IDelayedCall | None = None
         self._listening = (
@@ -159,11 +159,15 @@ class VenueRates(Emitter):
 
     @deferring
     async def _connect(self) -> None:
+        self._wanted = True
         for event, f in self._listening:
             if f not in self.venue.listeners(event):
                 self.venue.on(event, f)
         await self.venue.connect()
         await self._read()
+        if not self._wanted:
+            self._books.clear()
+            raise Unreachable(self.name, "connect", "disconnected meanwhile")
         self._venue_connected()
 
     async def _read(self) -> None:
@@ -173,6 +177,7 @@ class VenueRates(Emitter):
 
     def disconnect(self) -> Deferred[None]:
         """Disconnect the venue's client."""
+        self._wanted = False
         for event, f in self._listening:
             if f in self.venue.listeners(event):
                 self.venue.remove_listener(event, f)

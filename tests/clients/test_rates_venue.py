@@ -197,6 +197,15 @@ class EventTests(VenueTestCase):
         self.clock.advance(1)
         self.assertEqual(self.told(), 1)
 
+    def test_disconnecting_while_the_first_book_is_being_read_leaves_nothing_behind(self) -> None:
+        feed, reading = self.feed(DIRECT), Deferred[Book]()
+        self.venue.getOrderBook = lambda pair: reading  # type: ignore[method-assign]
+        connecting = feed.connect()
+        self.successResultOf(feed.disconnect())
+        reading.callback(DIRECT)
+        self.failureResultOf(connecting, Unreachable)
+        self.assertEqual((self.clock.getDelayedCalls(), self.events), ([], []))
+
     def test_disconnecting_leaves_no_timer(self) -> None:
         feed = self.connected(DIRECT)
         self.successResultOf(feed.disconnect())
