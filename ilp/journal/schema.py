@@ -178,8 +178,6 @@ bookings = Table(
     Index("bookings_by_time", "at"),
 )
 
-# These four are not replaced under a key: each entry is a new row.
-
 checkpoints = Table(
     "checkpoints",
     metadata,
@@ -188,6 +186,8 @@ checkpoints = Table(
     _instant("at"),
     Column("sums", Document, nullable=False),
 )
+
+# These four are not replaced under a key: each entry is a new row.
 
 parameters = Table(
     "parameters",
