@@ -113,6 +113,10 @@ class Http:
     ) -> bytes:
         self._check_pause(doing, priority)
         await self._turn(doing, priority, until)
+        if self.clock.seconds() >= until:  # a login took it all: an order would be of a price of long ago
+            raise self._error(
+                Unreachable, doing, f"its {self.deadline:g} s were over before its turn; nothing was sent"
+            )
         headers = {"accept": "application/json", "user-agent": "ilp", "content-type": kind}
         if token is not None:
             headers["authorization"] = f"Bearer {token.reveal()}"
