@@ -100,6 +100,11 @@ class Rest:
                     raise
                 await deferLater(self.clock, wait)
 
+    async def answer(self, doing: str, path: str, query: Mapping[str, Any]) -> Answer:
+        """Read something that can wait for everything else, once, for its headers."""
+        until = self.clock.seconds() + self.deadline
+        return await self._answered(doing, "GET", path, query, None, About.READ, Priority.BULK, until)
+
     async def _once(
         self,
         doing: str,
@@ -111,6 +116,24 @@ class Rest:
         priority: Priority,
         until: float,
     ) -> Any:
+        answer = await self._answered(doing, verb, path, query, body, about, priority, until)
+        try:
+            return _decoder.decode(answer.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as garbage:
+            doubt = Unreachable if about is About.READ else OutcomeUnknown
+            raise self._error(doubt, doing, f"an answer that nobody can read: {garbage}") from None
+
+    async def _answered(
+        self,
+        doing: str,
+        verb: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Mapping[str, Any] | None,
+        about: About,
+        priority: Priority,
+        until: float,
+    ) -> Answer:
         self._check_refusal(doing, priority)
         await self._turn(doing, self.budget, priority, until)
         if verb != "GET" and path.startswith(_ORDER_ENTRY):
@@ -131,10 +154,7 @@ class Rest:
                 self._refused_until = self.clock.seconds() + error.retry_after
                 self._banned = answer.status == 403
             raise error
-        try:
-            return _decoder.decode(answer.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as garbage:
-            raise self._error(doubt, doing, f"an answer that nobody can read: {garbage}") from None
+        return answer
 
     def _check_refusal(self, doing: str, priority: Priority) -> None:
         """After 429 nothing but cancels is sent until the venue listens again, after a ban nothing at all."""

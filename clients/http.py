@@ -6,6 +6,8 @@ Knows no venue: which status means what is the business of whoever asks.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, cast
 
 from attrs import field, frozen
@@ -28,9 +30,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
-__all__ = ["Answer", "BadAddress", "Broken", "Requester", "TooLarge", "exchange", "persistent_client"]
+__all__ = ["Answer", "BadAddress", "Broken", "Requester", "TooLarge", "exchange", "persistent_client", "time_of"]
 
 _MOST_CONNECTIONS = 6  # so that a cancel never waits behind histories
+_HALF_A_SECOND = timedelta(milliseconds=500)
 _KEEP_OPEN_S = 30.0  # less than a server keeps them: a request on a connection just closed would have no known outcome
 
 
@@ -137,6 +140,24 @@ async def exchange(
     except (SchemeNotSupported, ValueError) as error:
         raise BadAddress(str(error)) from error
     return Answer(response.code, response.headers, content)
+
+
+def time_of(answer: Answer) -> datetime:
+    """The server's time when it answered, by its `Date` header, aware UTC.
+
+    The header has whole seconds: this is the middle of the one it names, so it is off by half a second at most.  What a
+    cache on the way has kept is told as old as the cache says (`Age`).
+
+    :raise ValueError: there is no such header, or nobody can read it.
+    """
+    told, age = answer.header("Date"), answer.header("Age")
+    try:
+        stamp = parsedate_to_datetime(told)
+    except (TypeError, ValueError):
+        raise ValueError(f"the answer's Date is {told[:60]!r}, which is no time") from None
+    kept = timedelta(seconds=int(age)) if age.isascii() and age.isdigit() and len(age) < 10 else timedelta()
+    # A date of no zone is in UTC by the standard of mail, from which that of HTTP has it.
+    return (stamp.replace(tzinfo=stamp.tzinfo or UTC).astimezone(UTC) + _HALF_A_SECOND) + kept
 
 
 # ------------------------------------------------------------------------------------------------------------- bodies

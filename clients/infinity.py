@@ -78,7 +78,7 @@ from clients.infinity_terms import (
 )
 from clients.option_values import read_options
 from clients.redaction import Redactor
-from clients.venue import CLOSING_S, VenueClient, decimals_only, utc_now
+from clients.venue import CLOSING_S, VenueClient, decimals_only, server_time, utc_now
 from clients.websocket import Line, LineLost, TlsRules, dial
 
 __all__ = ["Infinity"]
@@ -311,6 +311,17 @@ class Infinity(VenueClient[Live]):
         private = channel in Channel.PRIVATE
         live = self._ready(doing, private=private)
         return live.private if private else live.public
+
+    @deferring
+    async def getServerTime(self) -> datetime:
+        """The venue's clock by the `Date` of a fresh answer, the middle of the second that it names: off by 0.5 s at most.
+
+        No call tells it, and events bear it only when they come.
+        """
+        doing = "asking for the venue's time"
+        self._ready(doing)
+        query = (("blockChainId", 1),)  # the shortest public answer
+        return server_time(self.name, doing, await self._http.answer(doing, "/public/get_blockchain_info", query))
 
     # ------------------------------------------------------------------------------------------------ holdings
 

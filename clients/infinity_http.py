@@ -93,6 +93,12 @@ class Http:
             token = await self.tokens.renew(doing, token)
         return await self._once(doing, verb, target, content, token, "application/json", about, priority, until)
 
+    async def answer(self, doing: str, path: str, query: Pairs = ()) -> Answer:
+        """Read something public that can wait for everything else, for its headers."""
+        until, target = self.clock.seconds() + self.deadline, path + query_of(query)
+        kind, priority = "application/json", Priority.BULK
+        return await self._answered(doing, "GET", target, b"", None, kind, About.READ, priority, until)
+
     async def form(self, doing: str, path: str, fields: Mapping[str, str], token: Secret | None = None) -> bytes:
         """A call of the login: its fields as a form, before everything else."""
         until = self.clock.seconds() + self.deadline
@@ -111,6 +117,21 @@ class Http:
         priority: Priority,
         until: float,
     ) -> bytes:
+        answer = await self._answered(doing, verb, target, content, token, kind, about, priority, until)
+        return self._opened(doing, answer, about)
+
+    async def _answered(
+        self,
+        doing: str,
+        verb: str,
+        target: str,
+        content: bytes,
+        token: Secret | None,
+        kind: str,
+        about: About,
+        priority: Priority,
+        until: float,
+    ) -> Answer:
         self._check_pause(doing, priority)
         await self._turn(doing, priority, until)
         if self.clock.seconds() >= until:  # a login took it all: an order would be of a price of long ago
@@ -131,7 +152,7 @@ class Http:
             if isinstance(error, RateLimited):
                 self._refused_until = self.clock.seconds() + error.retry_after
             raise error
-        return self._opened(doing, answer, about)
+        return answer
 
     def _opened(self, doing: str, answer: Answer, about: About) -> bytes:
         try:

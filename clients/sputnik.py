@@ -3,7 +3,8 @@
 What this venue does not have, and what is done about it: no client order ids, post-only, immediate-or-cancel, amend and
 dead man's switch (`NotImplementedError`); no order lookup (`getOrder` answers for the orders that this object has seen,
 see there); no trade ids (fills bear the order's id); no withdrawal ids or states (made of the booking's time and address,
-see `clients.sputnik_history`).  The account must be used by nobody else: everything that rests there is taken for ours.
+see `clients.sputnik_history`); no procedure that tells its time, hence no `getServerTime` (over REST answers bear a date).
+The account must be used by nobody else: everything that rests there is taken for ours.
 """
 
 from __future__ import annotations

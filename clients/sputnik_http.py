@@ -169,6 +169,13 @@ class HttpSession:
         except (msgspec.MsgspecError, ValueError) as garbage:
             raise self._error(doubt, doing, f"an answer that nobody can read: {garbage}") from None
 
+    async def answer(self, doing: str, path: str, limit: float) -> Answer:
+        """An unsigned GET for its answer's headers, whatever the answer is, within *limit* seconds; ends no session."""
+        late = self._error(Unreachable, doing, f"no answer in {limit:g} s")
+        url, until = f"{self.base}{path}", self.clock.seconds() + limit
+        request = self._send(doing, url, {}, b"", Unreachable, until, verb="GET")
+        return await bounded(Deferred.fromCoroutine(request), limit + _GRACE, self.clock, lambda: late)
+
     async def _request(
         self,
         doing: str,
@@ -207,11 +214,12 @@ class HttpSession:
         return RateLimited(self.venue, doing, why, retry_after=1.0)
 
     async def _send(
-        self, doing: str, url: str, headers: dict[str, str], body: bytes, doubt: type[ExchangeError], until: float
-    ) -> Answer:
+        self, doing: str, url: str, headers: dict[str, str], body: bytes, doubt: type[ExchangeError], until: float,
+        verb: str = "POST",
+    ) -> Answer:  # fmt: skip
         if self._reason is not None:
             raise self._error(Unreachable, doing, "not connected; nothing was sent")
-        sending = Deferred.fromCoroutine(exchange(self.http, "POST", url, headers=headers, body=body, limit=_LARGEST))
+        sending = Deferred.fromCoroutine(exchange(self.http, verb, url, headers=headers, body=body, limit=_LARGEST))
         self._sending[sending] = None
         try:
             answer = await sending.addTimeout(max(0.0, until - self.clock.seconds()), self.clock)
@@ -224,7 +232,8 @@ class HttpSession:
             if self.clock.seconds() >= until:  # given up by us: while a name is looked up, that looks like a failure
                 raise self._error(kind, doing, "no answer in time") from None
             error = self._error(kind, doing, str(broken))
-            self.fail(str(broken))
+            if verb == "POST":  # whoever only asks for the time ends no session
+                self.fail(str(broken))
             raise error from None
         except BadAddress as wrong:
             raise self._error(Refused, doing, f"{self.base!r} cannot be asked: {wrong}") from None

@@ -102,11 +102,15 @@ class Live:
         limit = self.options.deadline
         started = self.clock.seconds()
         patience = min(limit, self.options.quote_patience) if priority is Priority.QUOTE else limit
-        await self._turn(doing, priority, patience)
+        await self.turn(doing, priority, patience)
         left = limit - (self.clock.seconds() - started)
         return await self.session.call(doing, procedure, arguments, result, changes_state, left, priority)
 
-    async def _turn(self, doing: str, priority: Priority, limit: float) -> None:
+    async def turn(self, doing: str, priority: Priority, limit: float) -> None:
+        """Wait at most *limit* seconds for a place in the rate budget.
+
+        :raise RateLimited: there was none; nothing was sent.
+        """
         place = self.budget.take(priority)
         try:
             await place.addTimeout(limit, self.clock)

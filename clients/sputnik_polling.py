@@ -163,7 +163,7 @@ class PolledLive(Live):
 
     async def _poll_ticker(self, ticker: str) -> None:
         doing = f"reading the book of {ticker}"
-        place = self._turn(doing, Priority.READ, self.options.ping_timeout)
+        place = self.turn(doing, Priority.READ, self.options.ping_timeout)
         await place
         message = await self.session.call(
             doing, "rpc.market.get_order_book", (ticker,), BookMessage, False, self.options.ping_timeout

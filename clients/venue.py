@@ -16,9 +16,10 @@ from twisted.internet.defer import Deferred
 
 from clients.events import Emitter
 from clients.exchange import Market, NotAuthorised, OrderRejected, Refused, Side, Unreachable
+from clients.http import Answer, time_of
 from clients.reconnect import Backoff, Lifeline
 
-__all__ = ["CLOSING_S", "VenueClient", "cash_market", "decimals_only", "utc_now"]
+__all__ = ["CLOSING_S", "VenueClient", "cash_market", "decimals_only", "server_time", "utc_now"]
 
 CLOSING_S = 2.0  # for an orderly goodbye
 ALIVE_EVERY_S = 0.5  # between two `alive` events
@@ -147,6 +148,17 @@ def decimals_only(doing: str, quantity: Decimal, price: Decimal) -> None:
     for name, value in (("quantity", quantity), ("price", price)):
         if not isinstance(value, Decimal):
             raise TypeError(f"{doing}: {name} {value!r} is no Decimal")
+
+
+def server_time(venue: str, doing: str, answer: Answer) -> datetime:
+    """The venue's clock by an answer of its web server; see `clients.http.time_of`.
+
+    :raise Unreachable: the answer does not tell.
+    """
+    try:
+        return time_of(answer)
+    except ValueError as error:
+        raise Unreachable(venue, doing, str(error)) from None
 
 
 def cash_market(code: str, step: Decimal, minimum: Decimal) -> Market:

@@ -6,9 +6,8 @@ A venue is seen through `Looking`, which has no way of placing, cancelling, with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 
 from clients.exchange import Book, ExchangeError, Market, NotAuthorised, Refused
-from clients.http import BadAddress, Broken, Requester, exchange
+from clients.http import BadAddress, Broken, Requester, exchange, time_of
 from ilp.clock import WorldClock
 from ilp.doctor import Chart, TooSlow
 from ilp.settings import RESERVE, Settings
@@ -218,7 +217,7 @@ class VenueExamination:
         if theirs is None:
             self._chart.note(subject, "the venue tells no time", "see that this machine's clock is set by NTP")
             return
-        # Whole seconds are told: the moment told lies between it and a second later, and we asked between two moments.
+        # Where whole seconds are told we know their beginning or their middle, and we asked between two moments.
         ahead = (theirs - ended).total_seconds()
         behind = (began - theirs).total_seconds() - 1
         skew = max(ahead, behind, 0.0)
@@ -243,8 +242,8 @@ class VenueExamination:
         work = exchange(self._http, "GET", f"http{secure}://{parts.netloc}/", headers={}, limit=2**20)
         try:
             answer = await self._chart.within(Deferred.fromCoroutine(work))
-            return parsedate_to_datetime(answer.header("Date")).astimezone(UTC)
-        except (Broken, BadAddress, TooSlow, TypeError, ValueError):
+            return time_of(answer)
+        except (Broken, BadAddress, TooSlow, ValueError):
             return None
 
     # --------------------------------------------------------------------------------------------------- the market

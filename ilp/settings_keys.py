@@ -230,9 +230,7 @@ KEYS: tuple[Key, ...] = (
         "fraction",
         "Largest distance of a rate from what the two books imply.",
     ),
-    Key(
-        "ages", "clock_skew", kinds.seconds(0.1, 3600), "5", "world s", "Largest distance of a venue's clock from ours."
-    ),
+    Key("ages", "clock_skew", kinds.seconds(1, 3600), "5", "world s", "Largest distance of a venue's clock from ours."),
     Key(
         "transfers",
         "coin_interval",

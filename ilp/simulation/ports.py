@@ -5,6 +5,8 @@ WebSocket connections that were upgraded from it count as its connections.  Know
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
@@ -13,7 +15,7 @@ from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IAddress, IListeningPort, ISSLTransport, IStreamServerEndpoint
 from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.web.http import Request
+from twisted.web.http import Request, datetimeToString
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface import noLongerProvides
@@ -23,9 +25,15 @@ __all__ = ["Port"]
 
 class _QuietSite(Site):
     displayTracebacks = False
+    now: Callable[[], datetime] | None = None
 
     def log(self, request: Request) -> None:
         """Nobody reads an access log of a simulated venue."""
+
+    def getResourceFor(self, request: Request) -> Any:
+        if self.now is not None:
+            request.setHeader(b"Date", datetimeToString(self.now().timestamp()))
+        return super().getResourceFor(request)  # type: ignore[no-untyped-call]
 
 
 def _tcp(wrapper: ProtocolWrapper) -> Any:
@@ -37,15 +45,23 @@ class Port(WrappingFactory[ProtocolWrapper]):
     """One port and all connections made to it.
 
     :param tls: certificate and protocol versions; None for plain TCP.
+    :param now: the time that answers bear as their `Date`, aware UTC; None for this machine's.
     :ivar number: the port's number once it listens.
     :ivar refusing: while set, new connections are dropped at once.
     """
 
     noisy = False
 
-    def __init__(self, root: Resource, reactor: Any, tls: CertificateOptions | None = None) -> None:
+    def __init__(
+        self,
+        root: Resource,
+        reactor: Any,
+        tls: CertificateOptions | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
         site = _QuietSite(root, reactor=reactor)  # type: ignore[no-untyped-call]
         site.noisy = False
+        site.now = now
         super().__init__(site)  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._tls = tls

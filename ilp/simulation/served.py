@@ -34,7 +34,7 @@ class Served:
 
     def _serve(self, root: Resource, connections: Sockets) -> None:
         self._connections = connections
-        self._port = Port(root, self.reactor, self._tls)
+        self._port = Port(root, self.reactor, self._tls, self.now)
 
     # ---------------------------------------------------------------------------------------------------- addresses
 

@@ -85,6 +85,7 @@ class Bench(ABC):
     :ivar low: a price on the tick far below, `high` far above, where nothing rests; one tick is `tick`.
     :ivar lot: the smallest quantity; orders of up to 100 of them can be paid for.
     :ivar destination: where withdrawals go; `period`: the shortest bars.
+    :ivar tells_time: whether a client of it can ask for the venue's time.
     """
 
     pair = "BTC/HUF"
@@ -96,6 +97,7 @@ class Bench(ABC):
     lot = Decimal("0.01")
     destination = "somewhere else"
     period = "minute"
+    tells_time = True
 
     @abstractmethod
     def client(self, **options: Any) -> Any:

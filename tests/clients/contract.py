@@ -29,6 +29,7 @@ from tests.clients.bench import DAY, ContractCase, Recorder, asynchronous, event
 __all__ = ["ExchangeContract"]
 
 LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+SECOND = timedelta(seconds=1)
 ORDER_KEYS = {"id", "contract", "price", "quantity", "quantity_left", "side", "timestamp", "is_cancelled"}
 
 
@@ -399,6 +400,18 @@ class ExchangeContract(ContractCase):
         client, _ = await self.connected()
         naive = self.bench.now().replace(tzinfo=None)
         await self.failure(client.getTradeHistory(self.bench.pair, naive, naive), ValueError)
+
+    @asynchronous
+    async def test_the_venues_own_time_is_told_to_the_second_where_it_can_be_asked_for(self) -> None:
+        client, _ = await self.connected()
+        if not self.bench.tells_time:
+            if hasattr(client, "getServerTime"):
+                await self.failure(client.getServerTime(), NotImplementedError)
+            return
+        before = self.bench.now()
+        told = await client.getServerTime()
+        assert before - SECOND <= told <= self.bench.now() + SECOND
+        assert told.utcoffset() == timedelta(0)
 
     # ------------------------------------------------------------------------------------------------ transfers
 

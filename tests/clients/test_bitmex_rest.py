@@ -87,6 +87,17 @@ class RestTests(SynchronousTestCase):
             int(expires), 1_700_000_000
         )  # the world's time lies in the past here, the machine's does not
 
+    def test_what_is_read_for_its_headers_waits_for_all_others_and_is_not_tried_again(self) -> None:
+        rest = self.rest(Response(200, []), Response(200, {}), Response(429, {}, retry_after="1"), rate=1.0, burst=1.0)
+        self.successResultOf(self.get(rest))
+        waiting = Deferred.fromCoroutine(rest.answer("asking", "/instrument", {"count": 1}))
+        self.get(rest)
+        self.clock.advance(1.1)
+        self.assertEqual([url.rpartition("/")[2] for _, url, _, _ in self.http.requests], ["order", "order"])
+        self.clock.advance(1.0)
+        self.failureResultOf(waiting, RateLimited)
+        self.assertEqual(len(self.http.requests), 3)
+
     def test_without_a_key_nothing_is_signed(self) -> None:
         rest = self.rest(Response(200, []), key="")
         self.successResultOf(self.get(rest, "/instrument"))

@@ -22,6 +22,8 @@ from tests.simulation.bitmex.world import make_world
 class CcxtBitmexBench(BitmexBench):
     """The same venue, another client."""
 
+    tells_time = False
+
     def _client(self, secret: str, endpoint: str, **options: Any) -> Any:
         return Exchange(
             exchange="bitmex",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet import reactor
@@ -13,8 +14,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.error import SchemeNotSupported
+from twisted.web.http_headers import Headers
 
-from clients.http import Answer, BadAddress, Broken, TooLarge, exchange, persistent_client
+from clients.http import Answer, BadAddress, Broken, TooLarge, exchange, persistent_client, time_of
 from tests.clients.bench import asynchronous, eventually
 
 
@@ -61,6 +63,30 @@ class FailureTests(SynchronousTestCase):
         for error in (ConnectingCancelledError(None), cancelled):
             call = Deferred.fromCoroutine(exchange(Failing(error), "GET", "x", headers={}, limit=10))
             self.failureResultOf(call, CancelledError)
+
+
+class TimeTests(SynchronousTestCase):
+    """What time it is at the server"""
+
+    def told(self, **headers: str) -> datetime:
+        return time_of(Answer(200, Headers({name: [value] for name, value in headers.items()}), b""))
+
+    def test_it_is_the_middle_of_the_second_that_the_header_names(self) -> None:
+        middle = datetime(2024, 3, 4, 12, 0, 5, 500_000, UTC)
+        for zone in ("GMT", "-0000", "+0000"):
+            self.assertEqual(self.told(Date=f"Mon, 04 Mar 2024 12:00:05 {zone}"), middle)
+        self.assertEqual(self.told(Date="Mon, 04 Mar 2024 13:00:05 +0100"), middle)
+
+    def test_what_a_cache_has_kept_is_as_old_as_it_says(self) -> None:
+        told = self.told(Date="Mon, 04 Mar 2024 12:00:05 GMT", Age="30")
+        self.assertEqual(told, datetime(2024, 3, 4, 12, 0, 35, 500_000, UTC))
+        self.assertEqual(self.told(Date="Mon, 04 Mar 2024 12:00:05 GMT", Age="-1").second, 5)
+
+    def test_an_answer_that_does_not_tell_is_refused_with_what_it_bears(self) -> None:
+        with self.assertRaisesRegex(ValueError, "Date is ''"):
+            self.told()
+        with self.assertRaisesRegex(ValueError, "Date is 'noon'"):
+            self.told(Date="noon")
 
 
 class Scripted(Protocol):

@@ -265,6 +265,13 @@ class SessionTests(TestCase):
         await self.assertFailure(self.call(), Unreachable)
         self.assertEqual(len(self.gone), 1)
 
+    @asynchronous
+    async def test_asking_for_a_date_ends_no_session_even_where_nobody_listens(self) -> None:
+        self.assertTrue((await self.session.answer("asking", "/api", 2.0)).header("Date"))
+        self.session.base = "http://127.0.0.1:1"
+        await self.assertFailure(Deferred.fromCoroutine(self.session.answer("asking", "/api", 2.0)), Unreachable)
+        self.assertEqual((self.gone, self.server.bodies), ([], []))
+
     def test_neither_key_nor_secret_prints(self) -> None:
         self.assertNotIn("secret", repr(self.session).replace("secret=Secret('***')", ""))
         self.assertNotIn("'key'", repr(self.session))

@@ -21,6 +21,8 @@ OUTAGE = 0.15  # seconds: long enough for a client that only asks to notice
 class RestBench(SputnikBench):
     """The same venue; alice has a key and a secret."""
 
+    tells_time = True
+
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.pair_of_keys = self.venue.members.issue_key("alice", START + timedelta(days=7))

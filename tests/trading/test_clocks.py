@@ -8,12 +8,13 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from clients.exchange import Side
+from clients.exchange import Side, Unreachable
+from ilp.settings_keys import find
 from ilp.simulation.inprocess import SimulatedExchange
 from ilp.trading.caretaker import CLOCK_AGAIN
 from ilp.trading.clocks import HOLD, Clocks
 from ilp.trading.machine import State
-from ilp.trading.trader import Refusal
+from ilp.trading.trader import Refusal, Trader
 from tests.trading.test_trader import CALM
 from tests.trading.world import AGES, World, settings
 
@@ -71,6 +72,17 @@ class ClocksTests(SynchronousTestCase):
     def test_what_was_never_measured_is_no_trouble(self) -> None:
         self.assertEqual((self.clocks.trouble(), self.clocks.skew("source"), self.clocks.expires()), ("", None, None))
 
+    def test_a_clock_that_is_right_passes_the_least_limit_though_it_tells_whole_seconds(self) -> None:
+        key = find("ages", "clock_skew")
+        assert key is not None
+        self.assertRaises(ValueError, key.kind, "0.9")
+        clocks = Clocks(key.kind("1"), lambda: 0.0, lambda: self.now)
+        for tenths in range(10):
+            self.now = after(tenths / 10)
+            for told in (NOON, NOON + timedelta(seconds=0.5)):  # the second's beginning, or its middle
+                clocks.stamped("target", self.now, told)
+                self.assertEqual(clocks.trouble(), "")
+
 
 class TraderTests(SynchronousTestCase):
     def world(self) -> World:
@@ -124,6 +136,20 @@ class TraderTests(SynchronousTestCase):
         world.source_core.now = honest
         world.advance(CLOCK_AGAIN + 2)
         self.assertEqual(len(world.open_orders()), 2)
+
+    def test_a_time_that_cannot_be_read_is_only_reported(self) -> None:
+        def ask(exchange: SimulatedExchange) -> Deferred[datetime]:
+            return fail(Unreachable(exchange.name, "asking for the venue's time", "no answer in 10 s"))
+
+        self.patch(SimulatedExchange, "getServerTime", ask)
+        told: list[str] = []
+        self.patch(Trader, "report", lambda _trader, message, _error=None: told.append(message))
+        world = self.world().trading()
+        told.clear()
+        world.advance(CLOCK_AGAIN + 1, 0.5)
+        for venue in ("source", "target"):
+            self.assertEqual(sum(f"{venue}: its time could not be read" in one for one in told), 1, told)
+        self.assertEqual((world.trader.life.state, len(world.open_orders())), (State.TRADING, 2))
 
     def test_a_venue_without_such_a_call_is_asked_once(self) -> None:
         asked: list[str] = []

@@ -109,7 +109,7 @@ class BitmexVenue:
         endpoints = Endpoints(self.market, self.entry, self.money, self.feeds, self.cancel_all_after)
         self.limits = Limits(reactor.seconds, *limits)
         self._api = Api(endpoints, self.keys, self.limits, self.faults, self._signing_time, reactor)
-        self._port = Port(self._root(), reactor)
+        self._port = Port(self._root(), reactor, now=self.now)
         self._host = "127.0.0.1"
         self._install_faults()
         self.feeds.start()

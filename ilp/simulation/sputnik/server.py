@@ -96,7 +96,7 @@ class SputnikVenue:
         root = _Forbidden()  # type: ignore[no-untyped-call]
         root.putChild(b"ws", WebSocketResource(self._connections))
         root.putChild(b"api", Api(self._realms[REALM], self.members, core.now))
-        self._port = Port(root, reactor, tls)
+        self._port = Port(root, reactor, tls, lambda: core.now())
         self._scheme = "ws" if tls is None else "wss"
         self._host = "127.0.0.1"
         actions = Actions(core, self.members, self.feeds, self._connections, self._port, bank)
