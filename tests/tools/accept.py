@@ -279,14 +279,14 @@ class Acceptance:
         total = sum(
             (Decimal(h["slippage"]) * Decimal(h["quantity"]) for h in hedges if h["slippage"] is not None), Decimal(0)
         )
-        # Takers who know the source's price beforehand may meet a quote in the milliseconds between the source's move and the
-        # arrival of our cancel; the book that has moved by then is the one that such a fill is judged by.
+        # Takers who know the source's price beforehand may meet a quote in the milliseconds between the source's move and
+        # the arrival of our cancel; the book that has moved by then is the one that such a fill is judged by.
         raced = [edge for edge in edges if edge < leave]
         check(
             len(raced) * RACED <= len(edges), f"{len(raced)} of {len(edges)} below {leave}, the smallest {min(edges)}"
         )
-        beside = f"{len(raced)} raced a move of the source, slippage p50 {share(slips, 0.5)}, p99 {share(slips, 0.99)} USD/BTC, {total:.2f} USD in all"
-        return f"{len(edges)} closes, smallest {min(edges)}, {beside}"
+        slippage = f"slippage p50 {share(slips, 0.5)}, p99 {share(slips, 0.99)} USD/BTC, {total:.2f} USD in all"
+        return f"{len(edges)} closes, {len(raced)} raced a move of the source, smallest {min(edges)}, {slippage}"
 
     def exposure(self) -> str:
         longest = self.watcher.longest_exposure()
