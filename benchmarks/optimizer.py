@@ -19,6 +19,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -172,12 +173,12 @@ def measure(row: Row, seed: int, count: int, compare: int, budget: float) -> Non
         row.add(each, ms, solution)
         spent += ms / 1000
         if number < max(compare, 20) and pool.quotes and not solution.exhausted:
-            ms_prices, _ = timed(lambda pool=pool, solution=solution: quote_prices(pool, solution))  # type: ignore[misc]
+            ms_prices, _ = timed(partial(quote_prices, pool, solution))
             row.prices.append(ms_prices / len(pool.quotes))
             spent += ms_prices / 1000
         if number < max(compare, 50):
             document, answer = pool_document(pool), answer_document(pool, solution)
-            ms_check, _ = timed(lambda document=document, answer=answer: verify(document, answer))  # type: ignore[misc]
+            ms_check, _ = timed(partial(verify, document, answer))
             row.checks.append(ms_check)
             row.slower_checks += ms_check > ms
         if number < compare:

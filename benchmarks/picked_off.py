@@ -22,6 +22,7 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from zoneinfo import ZoneInfo
@@ -163,14 +164,12 @@ def _report(folder: Path, edge: float) -> None:
     print(_head("A feed within the day, 2023-10-06, every 5 s"))
     for age in AGES:
         error = float(drift(PAIR, timedelta(seconds=age)))
-        print(_row(_age(age), lambda age=age: pairs_at(market, age), error, spread, edge))  # type: ignore[misc]
+        print(_row(_age(age), partial(pairs_at, market, age), error, spread, edge))
     fixed, windows = fixings(folder / FIXINGS), six_hours(folder / SIX_HOURS)
     print(_head("The ECB's fixing, 2010-2023, six-hour windows"))
     for low, high in COLUMNS:
         error = float(standard_error(PAIR, timedelta(hours=low)))
-        print(
-            _row(f"{low}-{high} h", lambda low=low, high=high: _by_age(fixed, windows, low, high), error, spread, edge)  # type: ignore[misc]
-        )
+        print(_row(f"{low}-{high} h", partial(_by_age, fixed, windows, low, high), error, spread, edge))
     print("\nStandard deviation of six-hour averages' changes, bp, and what it comes to in a day\n")
     print("| pair | 6 h | 12 h | 24 h | 48 h | twice that of 6 h |\n|---|---|---|---|---|---|")
     for name in ("usdmxn", "usdhuf", "eurusd", "eurhuf"):

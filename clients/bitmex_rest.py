@@ -91,7 +91,8 @@ class Rest:
         until = self.clock.seconds() + self.deadline
         while True:
             try:
-                return await self._once(doing, verb, path, query or {}, body, about, priority, until)
+                answer = await self._answered(doing, verb, path, query or {}, body, about, priority, until)
+                return self._decoded(doing, answer, about)
             except Unreachable as error:
                 if error.code not in ("429", "503") or not (repeat or about is About.READ):
                     raise
@@ -105,18 +106,7 @@ class Rest:
         until = self.clock.seconds() + self.deadline
         return await self._answered(doing, "GET", path, query, None, About.READ, Priority.BULK, until)
 
-    async def _once(
-        self,
-        doing: str,
-        verb: str,
-        path: str,
-        query: Mapping[str, Any],
-        body: Mapping[str, Any] | None,
-        about: About,
-        priority: Priority,
-        until: float,
-    ) -> Any:
-        answer = await self._answered(doing, verb, path, query, body, about, priority, until)
+    def _decoded(self, doing: str, answer: Answer, about: About) -> Any:
         try:
             return _decoder.decode(answer.body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as garbage:

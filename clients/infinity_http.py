@@ -24,6 +24,7 @@ from clients.redaction import Redactor, Secret
 
 __all__ = ["Http", "Tokens", "json_text", "query_of"]
 
+_JSON = "application/json"
 _LARGEST = 16 * 2**20
 
 Pairs = Iterable[tuple[str, Any]]
@@ -80,45 +81,35 @@ class Http:
         until = self.clock.seconds() + self.deadline
         content = b"" if body is msgspec.UNSET else json_text(body)
         target = path + query_of(query)
+
+        async def once(token: Secret | None) -> bytes:
+            answer = await self._answered(doing, verb, target, content, token, _JSON, about, priority, until)
+            return self._opened(doing, answer, about)
+
         if not private:
-            return await self._once(doing, verb, target, content, None, "application/json", about, priority, until)
+            return await once(None)
         if self.tokens is None:
             raise NotAuthorised(self.venue, doing, "this client has no account; give it id and secret")
         token = await self.tokens.bearer(doing)
         try:
-            return await self._once(doing, verb, target, content, token, "application/json", about, priority, until)
+            return await once(token)
         except NotAuthorised as refusal:
             if refusal.code != "401" and refusal.code not in map(str, NOT_LOGGED_IN):
                 raise
             token = await self.tokens.renew(doing, token)
-        return await self._once(doing, verb, target, content, token, "application/json", about, priority, until)
+        return await once(token)
 
     async def answer(self, doing: str, path: str, query: Pairs = ()) -> Answer:
         """Read something public that can wait for everything else, for its headers."""
         until, target = self.clock.seconds() + self.deadline, path + query_of(query)
-        kind, priority = "application/json", Priority.BULK
-        return await self._answered(doing, "GET", target, b"", None, kind, About.READ, priority, until)
+        return await self._answered(doing, "GET", target, b"", None, _JSON, About.READ, Priority.BULK, until)
 
     async def form(self, doing: str, path: str, fields: Mapping[str, str], token: Secret | None = None) -> bytes:
         """A call of the login: its fields as a form, before everything else."""
         until = self.clock.seconds() + self.deadline
         content, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
-        return await self._once(doing, "POST", path, content, token, kind, About.READ, Priority.CANCEL, until)
-
-    async def _once(
-        self,
-        doing: str,
-        verb: str,
-        target: str,
-        content: bytes,
-        token: Secret | None,
-        kind: str,
-        about: About,
-        priority: Priority,
-        until: float,
-    ) -> bytes:
-        answer = await self._answered(doing, verb, target, content, token, kind, about, priority, until)
-        return self._opened(doing, answer, about)
+        answer = await self._answered(doing, "POST", path, content, token, kind, About.READ, Priority.CANCEL, until)
+        return self._opened(doing, answer, About.READ)
 
     async def _answered(
         self,

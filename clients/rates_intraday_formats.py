@@ -10,7 +10,7 @@ here is what it serves.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -185,11 +185,14 @@ def _bars(result: Mapping[str, Any], name: str) -> list[tuple[datetime, Decimal]
     return [(_instant(at, f"{name} timestamp"), _positive(close, name)) for at, close in both if close is not None]
 
 
+def _object(part: Any) -> dict[str, Any]:
+    return part if isinstance(part, dict) else {}
+
+
 def yahoo_error(body: bytes) -> str:
     """What the error of a chart says; empty where it says nothing, for instance in HTML."""
-    read: Callable[[Any], Any] = lambda part: part if isinstance(part, dict) else {}  # noqa: E731
     try:
-        error = read(read(_document(body).get("chart")).get("error"))
+        error = _object(_object(_document(body).get("chart")).get("error"))
     except BadRates:
         return ""
     return f"{error.get('code', '')}: {error.get('description', '')}"[:200] if error else ""

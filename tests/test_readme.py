@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.cli import main
 from ilp.settings_file import load
-from tests.tools import venue_table
-from tests.tools.configuration_table import README, replaced
+from tests.tools import configuration_table, venue_table
+from tests.tools.readme import README
 
 ROOT = README.parent
 
@@ -22,11 +22,13 @@ class ReadmeTests(SynchronousTestCase):
 
     def test_the_table_of_keys_is_the_one_that_the_code_makes(self) -> None:
         text = README.read_text()
-        self.assertEqual(text, replaced(text), "run `python -m tests.tools.configuration_table --write`")
+        self.assertEqual(
+            text, configuration_table.PART.replaced(text), "run `python -m tests.tools.configuration_table --write`"
+        )
 
     def test_the_table_of_venues_is_the_one_that_the_clients_make(self) -> None:
         text = README.read_text()
-        self.assertEqual(text, venue_table.replaced(text), "run `python -m tests.tools.venue_table --write`")
+        self.assertEqual(text, venue_table.PART.replaced(text), "run `python -m tests.tools.venue_table --write`")
 
     def test_the_table_of_venues_tells_what_is_not_there(self) -> None:
         cells = {

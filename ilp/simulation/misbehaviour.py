@@ -93,6 +93,8 @@ class Misbehaviour:
     :cvar lasting: switches that are attributes here, with how each is read.
     :cvar acting: switches that are acts, with how each is read.
     :cvar harmless: what ends an act that lasts.
+    :ivar delay_answers: reactor seconds that every answer comes late.
+    :ivar drop_events: messages that are not sent, `repeat_events` those sent twice; see `among`.
     """
 
     kinds: ClassVar[type[Enum]]
@@ -102,6 +104,9 @@ class Misbehaviour:
     acting: ClassVar[Mapping[str, Reader]] = {}
     harmless: ClassVar[Mapping[str, Any]] = {}
 
+    delay_answers: float = 0.0
+    drop_events: tuple[str, ...] = ()
+    repeat_events: tuple[str, ...] = ()
     calls: list[Any] = field(factory=list, kw_only=True)
     actions: dict[str, Callable[[Any], object]] = field(factory=dict, repr=False, kw_only=True)
 
@@ -125,6 +130,17 @@ class Misbehaviour:
     def concerns(rule: CallRule, call: str) -> bool:
         """Whether *rule* is about *call*."""
         return call.startswith(rule.call)
+
+    @staticmethod
+    def among(name: str, named: tuple[str, ...]) -> bool:
+        """Whether the message *name* is one of those that a switch names, by their beginnings."""
+        return name.startswith(named)
+
+    def copies(self, name: str) -> int:
+        """How often a message of that name is sent: 0, 1 or 2 times."""
+        if self.among(name, self.drop_events):
+            return 0
+        return 2 if self.among(name, self.repeat_events) else 1
 
     def take(self, call: str) -> Any:
         """The rule that concerns this call, counted down; None when it is to be answered properly."""

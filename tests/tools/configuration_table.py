@@ -5,14 +5,8 @@ usage: python -m tests.tools.configuration_table [--write]
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 from ilp.settings_keys import KEYS, Key
-
-README = Path(__file__).resolve().parents[2] / "README.md"
-BEGIN = "<!-- keys: made by `python -m tests.tools.configuration_table --write` -->\n"
-END = "<!-- end of keys -->\n"
+from tests.tools.readme import Marked
 
 
 def row(key: Key) -> str:
@@ -30,21 +24,7 @@ def table() -> str:
     return head + "".join(row(key).replace("->", "→") + "\n" for key in KEYS)
 
 
-def replaced(readme: str) -> str:
-    """*readme* with the table between its marks renewed."""
-    before, rest = readme.split(BEGIN)
-    return before + BEGIN + table() + END + rest.split(END)[1]
-
-
-def main() -> None:
-    """Print the table, or write it into the README."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="renew the table in README.md")
-    if parser.parse_args().write:
-        README.write_text(replaced(README.read_text()))
-    else:
-        print(table(), end="")
-
+PART = Marked("keys", "tests.tools.configuration_table", table)
 
 if __name__ == "__main__":
-    main()
+    PART.main(__doc__)

@@ -8,7 +8,6 @@ its `features` or `periods`.  What the bridge to ccxt supports depends on the ex
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 import textwrap
@@ -23,10 +22,8 @@ from clients.exchange import IExchange
 from clients.infinity import Infinity
 from clients.kraken import Kraken
 from clients.sputnik import Sputnik
-from tests.tools.configuration_table import README
+from tests.tools.readme import Marked
 
-BEGIN = "<!-- venues: made by `python -m tests.tools.venue_table --write` -->\n"
-END = "<!-- end of venues -->\n"
 YES, NO, PARTLY, BEHIND = "yes", "**no**", "partly", "as the exchange"
 
 VENUES: Mapping[str, Callable[..., Any]] = {
@@ -112,21 +109,7 @@ def table() -> str:
     return f"{first}\n{'|---' * len(head)}|\n{rest}"
 
 
-def replaced(readme: str) -> str:
-    """*readme* with the table between its marks renewed."""
-    before, rest = readme.split(BEGIN)
-    return before + BEGIN + table() + END + rest.split(END)[1]
-
-
-def main() -> None:
-    """Print the table, or write it into the README."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="renew the table in README.md")
-    if parser.parse_args().write:
-        README.write_text(replaced(README.read_text()))
-    else:
-        print(table(), end="")
-
+PART = Marked("venues", "tests.tools.venue_table", table)
 
 if __name__ == "__main__":
-    main()
+    PART.main(__doc__)

@@ -98,17 +98,8 @@ class Faults(Misbehaviour):
     }
     harmless: ClassVar[Mapping[str, Any]] = {"freeze": False, "down": False, "hold_partials": False}
 
-    delay_answers: float = 0.0
-    drop_events: tuple[str, ...] = ()
-    repeat_events: tuple[str, ...] = ()
     drop_partials: tuple[str, ...] = ()
-
-    def copies(self, table: str) -> int:
-        """How often a message of *table* is sent: 0, 1 or 2 times."""
-        if table.startswith(self.drop_events):
-            return 0
-        return 2 if table.startswith(self.repeat_events) else 1
 
     def lacks_partial(self, table: str) -> bool:
         """Whether the partial of *table* is left out."""
-        return table.startswith(self.drop_partials)
+        return self.among(table, self.drop_partials)

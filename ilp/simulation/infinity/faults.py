@@ -73,9 +73,6 @@ def _close_code(key: str, value: object) -> int:
 class Faults(Misbehaviour):
     """The switches of the simulated Infinity."""
 
-    delay_answers: float = 0.0
-    drop_events: tuple[str, ...] = ()
-    repeat_events: tuple[str, ...] = ()
     login_first: bool = False
 
     kinds: ClassVar[type[Enum]] = Kind
@@ -99,8 +96,7 @@ class Faults(Misbehaviour):
     }
     harmless: ClassVar[Mapping[str, Any]] = {"true_statuses": False, "freeze": False, "down": False}
 
-    def copies(self, channel: str) -> int:
-        """How often a message of *channel* is sent: 0, 1 or 2 times."""
-        if channel in self.drop_events:
-            return 0
-        return 2 if channel in self.repeat_events else 1
+    @staticmethod
+    def among(name: str, named: tuple[str, ...]) -> bool:
+        """Channels are named in full here."""
+        return name in named

@@ -137,17 +137,8 @@ class Faults(Misbehaviour):
         "credit_old_addresses": None,
     }
 
-    drop_events: tuple[str, ...] = ()
-    repeat_events: tuple[str, ...] = ()
-    delay_answers: float = 0.0
     events_first: bool = False
     strict_features: bool = False
     strict_totp: bool = False
     silent_schema_errors: bool = False
     msgpack: bool = False
-
-    def copies(self, topic: str) -> int:
-        """How often an event of *topic* is sent: 0, 1 or 2 times."""
-        if topic.startswith(self.drop_events):
-            return 0
-        return 2 if topic.startswith(self.repeat_events) else 1
