@@ -113,7 +113,7 @@ class AccountedJournal:
         def written(result: Any) -> Any:
             self._writing -= 1
             if isinstance(result, Failure):
-                self._lost = bookings + self._lost
+                self._lost = sorted(bookings + self._lost, key=lambda booking: booking.key)
             return result
 
         return self._journal.record(*entries, *bookings).addBoth(written)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
 
 from ilp.journal import reads, schema
 from ilp.journal.database import Database, address, explained
@@ -56,8 +57,15 @@ def memory_journal(url: str = "sqlite://") -> DatabaseJournal:
     return journal
 
 
+class _Behind(JournalError):
+    """Not written, because an entry before it could not be, and whoever gave both does not know that yet."""
+
+
 class DatabaseJournal:
     """Implements `ilp.journal.interface.Journal`.
+
+    When a write fails, so does everything that was given before that was heard: else a small entry would be kept where a
+    large one before it found no room, and the older version, written again later, would replace the newer one.
 
     :param queue: how many writes may wait; one more fails, so that a stuck disk is noticed and not hidden in memory.
     """
@@ -68,6 +76,8 @@ class DatabaseJournal:
         self._queue = queue
         self._waiting = 0
         self._closing = False
+        self._failed = 0  # writes that failed of themselves, counted in the journal's thread
+        self._heard = 0  # of which the caller's thread has heard
 
     def open(self) -> Deferred[DatabaseJournal]:
         """Lock, connect, upgrade; fires with this journal."""
@@ -94,7 +104,9 @@ class DatabaseJournal:
         # What an entry looks like is settled now: nobody can change it while it waits.
         rows = [(kind_of(entry), entry) for entry in entries]
         self._waiting += 1
-        return self._runner.run_later(self._write, rows).addBoth(self._written)
+        done: Deferred[None] = Deferred()  # who gives it up does not keep us from hearing what became of it
+        self._runner.run_later(self._write, rows, self._heard).addBoth(self._written).chainDeferred(done)
+        return done
 
     @property
     def queued(self) -> int:
@@ -175,14 +187,22 @@ class DatabaseJournal:
         with explained(self._database.url, "cannot be read"), connection.begin():
             return f(connection, *args)
 
-    def _write(self, rows: Sequence[tuple[Kind, Entry]]) -> None:
-        connection = self._database.usable()
-        with explained(self._database.url, "cannot be written"), connection.begin():
-            for kind, entry in rows:
-                _store(connection, kind, entry)
+    def _write(self, rows: Sequence[tuple[Kind, Entry]], heard: int) -> None:
+        if heard != self._failed:
+            raise _Behind("journal: an entry before this one could not be written")
+        try:
+            connection = self._database.usable()
+            with explained(self._database.url, "cannot be written"), connection.begin():
+                for kind, entry in rows:
+                    _store(connection, kind, entry)
+        except BaseException:
+            self._failed += 1
+            raise
 
     def _written(self, result: T) -> T:
         self._waiting -= 1
+        if isinstance(result, Failure) and not result.check(_Behind):
+            self._heard += 1
         return result
 
 

@@ -110,7 +110,7 @@ class OwnOrder:
 
         :param before: the sum of the fills that the journal has of it; without it they are taken at the order's own price.
         """
-        known = before if before is not None and before.quantity == entry.filled else None
+        known = before if before is not None and before.quantity >= entry.filled else None
         return cls(
             entry.key,
             entry.venue,
@@ -122,7 +122,7 @@ class OwnOrder:
             entry.at,
             state=OrderState.UNKNOWN,
             order_id=entry.order_id,
-            filled=entry.filled,
+            filled=entry.filled if known is None else known.quantity,
             value=entry.filled * entry.price if known is None else known.value,
             fees={} if known is None else dict(known.fees),
             check_at=seconds,

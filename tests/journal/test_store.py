@@ -113,6 +113,62 @@ class Stuck(AtOnce):
         return self.queued[-1]
 
 
+class Distant(AtOnce):
+    """A runner whose thread is ahead: what it did is heard when the test lets it be."""
+
+    def __init__(self) -> None:
+        self.unheard: list[tuple[Deferred[None], object]] = []
+
+    def run_later(self, f, *args, **kwargs):  # type: ignore[no-untyped-def]
+        """Do it now, tell later."""
+        done: Deferred[None] = Deferred()
+        self.run(f, *args, **kwargs).addBoth(lambda result: self.unheard.append((done, result)))
+        return done
+
+    def hear(self) -> None:
+        """Tell everything, in order."""
+        unheard, self.unheard = self.unheard, []
+        for done, result in unheard:
+            done.callback(result)
+
+
+class OrderAfterAFailureTests(SynchronousTestCase):
+    """A small entry must not be kept where a larger one before it found no room: the older one would be written last."""
+
+    def setUp(self) -> None:
+        self.distant = Distant()
+        self.journal = self.successResultOf(DatabaseJournal("sqlite://", self.distant).open())
+        self.addCleanup(self.journal.close)
+        self.bad = samples.order(at=samples.NOON.replace(tzinfo=None))
+
+    def orders(self) -> list[OrderState]:
+        """The states that a restart would find."""
+        return [order.state for order in self.successResultOf(self.journal.recovered()).orders]
+
+    def test_what_was_given_before_a_failure_was_heard_fails_with_it(self) -> None:
+        outcomes: list[object] = []
+        for entry in (self.bad, samples.order(state=OrderState.OPEN)):
+            self.journal.record(entry).addErrback(outcomes.append)
+        self.distant.hear()
+        self.assertEqual(len(outcomes), 2)
+        self.assertEqual(self.orders(), [])
+
+    def test_what_is_given_after_it_was_heard_is_written(self) -> None:
+        self.journal.record(self.bad).addErrback(lambda failure: None)
+        self.journal.record(samples.order(state=OrderState.OPEN)).addErrback(lambda failure: None)
+        self.distant.hear()
+        self.journal.record(samples.order(state=OrderState.CANCELLING))
+        self.assertEqual(self.orders(), [OrderState.CANCELLING])
+
+    def test_a_write_that_its_owner_gave_up_is_heard_all_the_same(self) -> None:
+        given_up = self.journal.record(self.bad)
+        given_up.addErrback(lambda failure: None)
+        given_up.cancel()
+        self.distant.hear()
+        self.journal.record(samples.order(state=OrderState.OPEN))
+        self.assertEqual(self.orders(), [OrderState.OPEN])
+
+
 class QueueTests(SynchronousTestCase):
     """A stuck disk is noticed."""
 

@@ -554,6 +554,11 @@ class RecoveredTests(SynchronousTestCase):
         growth = order.grow(D("0.2"), None, D(92), {"HUF": D(5)})
         self.assertEqual((growth.quantity, growth.price, growth.fees), (D("0.1"), D(94), {"HUF": D(3)}))
 
+    def test_fills_beyond_what_the_entry_tells_are_not_taken_for_new_ones(self) -> None:
+        """The entry may be an older version than the fills: what they come to has been counted."""
+        order = OwnOrder.recovered(evolve(self.ENTRY, filled=D(0)), 0.0, sum_by_order([self.BEFORE])["target", "k"])
+        self.assertEqual((order.filled, order.value, order.fees), (D("0.1"), D(9), {"HUF": D(2)}))
+
     def test_fills_that_are_not_all_of_it_are_not_believed(self) -> None:
         order = OwnOrder.recovered(evolve(self.ENTRY, filled=D("0.2")), 0.0, sum_by_order([self.BEFORE])["target", "k"])
         self.assertEqual((order.value, order.fees), (D(20), {}))
