@@ -70,7 +70,7 @@ from clients.kraken_rest import Rest
 from clients.kraken_rights import missing_rights
 from clients.kraken_session import Session
 from clients.kraken_signing import decode_secret
-from clients.option_values import read_options
+from clients.option_values import path_names, read_options
 from clients.redaction import Redactor, Secret
 from clients.venue import CLOSING_S, VenueClient, decimals_only, utc_now
 from clients.websocket import Address, Line, LineLost, TlsRules, dial
@@ -105,6 +105,7 @@ class Kraken(VenueClient[Live]):
     features: frozenset[str]
 
     option_names = tuple(one.name for one in fields(Options))
+    path_options = path_names(Options)
     """Keywords that the constructor takes besides those it names."""
 
     asking_makes_addresses = True

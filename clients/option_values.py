@@ -9,7 +9,18 @@ from typing import Any, TypeVar
 
 from attrs import Attribute, Converter, field, fields
 
-__all__ = ["choice", "count", "flag", "not_negative", "path", "positive", "read_options", "whole", "words"]
+__all__ = [
+    "choice",
+    "count",
+    "flag",
+    "not_negative",
+    "path",
+    "path_names",
+    "positive",
+    "read_options",
+    "whole",
+    "words",
+]
 
 T = TypeVar("T")
 
@@ -24,6 +35,11 @@ def words(value: Any) -> tuple[str, ...]:
 def path(value: Any) -> Path | None:
     """A file or folder; None when it is empty."""
     return Path(value) if value else None
+
+
+def path_names(kind: type[Any]) -> tuple[str, ...]:
+    """Which options of an attrs record are paths: whoever reads them from a file resolves them beside that file."""
+    return tuple(one.name for one in fields(kind) if one.converter is path)
 
 
 def positive(default: float) -> Any:

@@ -37,6 +37,7 @@ class Fixed(RateFeed):
     """
 
     name = "Fixed"
+    path_options = ("endpoint",)
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from clients.budget import Budget
 from clients.calls import deferring
 from clients.exchange import ExchangeError, NotAuthorised, Refused, Unreachable
+from clients.option_values import path_names, read_options
 from clients.redaction import Redactor, Secret
 from clients.sputnik_account import Account
 from clients.sputnik_live import Live
@@ -54,6 +55,9 @@ class SputnikConnection(VenueClient[Live]):
     option_names = tuple(one.name for one in fields(Options))
     """Keywords that the constructor takes besides those it names."""
 
+    path_options = path_names(Options)
+    """Those of them that are files or folders."""
+
     def __init__(
         self,
         *,
@@ -81,7 +85,7 @@ class SputnikConnection(VenueClient[Live]):
 
     @classmethod
     def _read_options(cls, given: dict[str, Any]) -> Options:
-        return Options.read(given)
+        return read_options(Options, given)
 
     @classmethod
     def _parse(cls, endpoint: str) -> Address:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from attrs import Attribute, Converter, field, fields, frozen
+from attrs import Attribute, field, frozen
+
+from clients.option_values import path, positive
+from clients.option_values import words as plain_words
 
 __all__ = ["FEEDS", "Options"]
 
@@ -16,8 +18,7 @@ FEEDS = ("safe_prices", "ohlcv")
 
 def _words(value: Any) -> tuple[str, ...]:
     """Tickers from a text with commas or from any sequence of texts."""
-    parts = value.replace(",", " ").split() if isinstance(value, str) else value
-    return tuple(part.upper() for part in parts)
+    return tuple(word.upper() for word in plain_words(value))
 
 
 def _feeds(value: Any) -> tuple[str, ...]:
@@ -33,26 +34,6 @@ def _fraction(value: Any) -> Decimal:
         return Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"fee {value!r} is not a number; a fraction like 0.01 is wanted") from None
-
-
-def _path(value: Any) -> Path | None:
-    return Path(value) if value else None
-
-
-def _seconds(default: float) -> Any:
-    return field(default=default, converter=Converter(_number, takes_field=True), validator=_positive)
-
-
-def _number(value: Any, attribute: Attribute[float]) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{attribute.name} {value!r} is not a number") from None
-
-
-def _positive(_: object, attribute: Attribute[float], value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{attribute.name} {value} is not allowed; a number above 0 is wanted")
 
 
 def _below_one(_: object, attribute: Attribute[Decimal], value: Decimal) -> None:
@@ -86,27 +67,16 @@ class Options:
     fee: Decimal = field(default=Decimal(0), converter=_fraction, validator=_below_one)
     totp_secret: str = field(default="", repr=False)
     cookie: str = field(default="", repr=False)
-    ca_certs_dir: Path | None = field(default=None, converter=_path)
+    ca_certs_dir: Path | None = field(default=None, converter=path)
     tls_minimum: str = "1.2"
-    deadline: float = _seconds(10.0)
-    connect_deadline: float = _seconds(30.0)
-    ping_interval: float = _seconds(2.0)
-    ping_timeout: float = _seconds(5.0)
-    rate: float = _seconds(50.0)
-    burst: float = _seconds(100.0)
-    quote_patience: float = _seconds(0.5)
-    backoff_first: float = _seconds(0.5)
-    backoff_longest: float = _seconds(30.0)
-    event_grace: float = _seconds(1.0)
-    reread: float = _seconds(60.0)
-
-    @classmethod
-    def read(cls, given: dict[str, Any]) -> Options:
-        """Options by name; `ValueError` names an unknown one, its nearest relative, and every value that is not allowed."""
-        names = [attribute.name for attribute in fields(cls)]
-        for name in given:
-            if name not in names:
-                nearest = get_close_matches(name, names, 1)
-                hint = f"; do you mean {nearest[0]}?" if nearest else f"; known are {', '.join(names)}"
-                raise ValueError(f"option {name} is not known{hint}")
-        return cls(**given)
+    deadline: float = positive(10.0)
+    connect_deadline: float = positive(30.0)
+    ping_interval: float = positive(2.0)
+    ping_timeout: float = positive(5.0)
+    rate: float = positive(50.0)
+    burst: float = positive(100.0)
+    quote_patience: float = positive(0.5)
+    backoff_first: float = positive(0.5)
+    backoff_longest: float = positive(30.0)
+    event_grace: float = positive(1.0)
+    reread: float = positive(60.0)

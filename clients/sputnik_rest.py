@@ -21,6 +21,7 @@ from clients.calls import deferring, reported
 from clients.exchange import IExchange, Unreachable
 from clients.http import persistent_client
 from clients.kraken_nonce import Nonces
+from clients.option_values import path, path_names, positive, read_options
 from clients.redaction import Secret
 from clients.sputnik import Sputnik
 from clients.sputnik_http import HttpSession
@@ -37,20 +38,6 @@ __all__ = ["RestOptions", "SputnikRest"]
 _SOCKETS = {"http": "ws", "https": "wss"}
 
 
-def _number(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ValueError(f"poll {value!r} is not allowed; a number of seconds above 0 is wanted")
-    return number
-
-
-def _file(value: Any) -> Path | None:
-    return Path(value) if value else None
-
-
 @frozen
 class RestOptions(Options):
     """Further options of `SputnikRest`: those of `Sputnik`, and
@@ -59,8 +46,8 @@ class RestOptions(Options):
     :ivar nonce_file: remembers the last nonce over restarts; empty relies on a clock that is never set back.
     """
 
-    poll: float = field(default=1.0, converter=_number)
-    nonce_file: Path | None = field(default=None, converter=_file)
+    poll: float = positive(1.0)
+    nonce_file: Path | None = field(default=None, converter=path)
 
 
 @implementer(IExchange)
@@ -76,6 +63,7 @@ class SputnikRest(Sputnik):
     """
 
     option_names = tuple(one.name for one in fields(RestOptions))
+    path_options = path_names(RestOptions)
 
     endpoint_kind = "rest"
 
@@ -122,7 +110,7 @@ class SputnikRest(Sputnik):
 
     @classmethod
     def _read_options(cls, given: dict[str, Any]) -> Options:
-        return RestOptions.read(given)
+        return read_options(RestOptions, given)
 
     @classmethod
     def _parse(cls, endpoint: str) -> Address:

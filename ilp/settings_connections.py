@@ -223,7 +223,7 @@ def section_of(role: str) -> str:
 
 def _connection(reader: Reader, role: str, module: str) -> Connection:
     section = section_of(role)
-    dotted, known = _client(reader, role, module)
+    dotted, known, paths = _client(reader, role, module)
     texts: dict[str, str] = {}
     names = reader.parser.options(section) if reader.parser.has_section(section) else []
     for name in names:
@@ -231,14 +231,17 @@ def _connection(reader: Reader, role: str, module: str) -> Connection:
         if known is not None and name not in known:
             reader.unknown(section, name, known, of=f" of {module}")
         elif text is not None:
-            texts[name] = text
+            texts[name] = str(reader.file.parent / text) if text and name in paths else text
             reader.effective.append((section, name, masked(section, name, text), "file"))
     credentials = {name: texts.pop(name, "") for name in CONNECTION_KEYS}
     return Connection(module=dotted, options=texts, **credentials)
 
 
-def _client(reader: Reader, role: str, module: str) -> tuple[str, tuple[str, ...] | None]:
-    """The full dotted name of a client's class and the keys its connection section may have; faults are remembered."""
+def _client(reader: Reader, role: str, module: str) -> tuple[str, tuple[str, ...] | None, tuple[str, ...]]:
+    """The full dotted name of a client's class, the keys its connection section may have, and which of them are paths.
+
+    Faults are remembered.
+    """
     for dotted in (f"clients.{module}", module):
         try:
             client = namedAny(dotted)
@@ -248,20 +251,21 @@ def _client(reader: Reader, role: str, module: str) -> tuple[str, tuple[str, ...
             reader.fault(
                 "modules", role.partition("_")[0], module, f"cannot be imported: {type(error).__name__}: {error}"
             )
-            return dotted, None
+            return dotted, None, ()
         if inspect.isclass(client):
             # What the wiring gives, and what only tests do; the rates' spread and its growth are keys of [data].
             wired = ("self", "reactor", "now", "name", "options", "random", "http", "rate_spread", "rate_age_factor")
             options = [name for name in inspect.signature(client).parameters if name not in wired]
             named = (*getattr(client, "option_names", ()), *_of_feeds(role, client))
-            return dotted, tuple(dict.fromkeys([*CONNECTION_KEYS, *options, *named]))
+            keys = tuple(dict.fromkeys([*CONNECTION_KEYS, *options, *named]))
+            return dotted, keys, tuple(getattr(client, "path_options", ()))
     reader.fault(
         "modules",
         role.partition("_")[0],
         module,
         "is not a class that can be imported, neither as it stands nor below `clients`",
     )
-    return module, None
+    return module, None, ()
 
 
 def _of_feeds(role: str, client: Any) -> tuple[str, ...]:

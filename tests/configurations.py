@@ -52,7 +52,11 @@ anna = a-long-password
 class Venue:
     """Stands for a client's class: only its constructor is looked at."""
 
-    def __init__(self, id: str, secret: str, endpoint: str, reactor: object, call_timeout: float = 10.0) -> None:
+    path_options = ("nonce_file",)
+
+    def __init__(
+        self, id: str, secret: str, endpoint: str, reactor: object, call_timeout: float = 10.0, nonce_file: str = ""
+    ) -> None:
         self.call_timeout = call_timeout
 
 

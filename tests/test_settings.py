@@ -105,6 +105,25 @@ class ReadingTests(_Case):
         text = bent(("secret = wonderland", "secret = wonderland\ncall_timeout = 3"))
         self.assertEqual(self.loaded(text).settings.connections["source"].options, {"call_timeout": "3"})
 
+    def test_an_option_that_is_a_path_is_relative_to_the_configuration(self) -> None:
+        def nonces(text: str) -> tuple[str, Path]:
+            loaded = self.loaded(bent(("secret = wonderland", f"secret = wonderland\nnonce_file = {text}"))).settings
+            return loaded.connections["source"].options["nonce_file"], loaded.file.parent
+
+        given, folder = nonces("keys/kraken.nonce")
+        self.assertEqual(given, str(folder / "keys" / "kraken.nonce"))
+        self.assertEqual(nonces("/var/lib/ilp/kraken.nonce")[0], "/var/lib/ilp/kraken.nonce")
+        self.assertEqual(nonces("")[0], "")
+
+    def test_the_file_of_a_feed_is_relative_to_the_configuration(self) -> None:
+        settings = self.loaded(
+            bent(
+                ("fiat = tests.configurations.Feed", "fiat = rates.Fixed"),
+                extra="\n[fiat_connection]\nendpoint = eurofxref.csv\n",
+            )
+        ).settings
+        self.assertEqual(settings.connections["fiat"].endpoint, str(settings.file.parent / "eurofxref.csv"))
+
     def test_a_simulation_starts_at_a_time_of_its_own(self) -> None:
         text = bent(extra="\n[simulation]\nstart = 2019-06-24T08:00:00+02:00\nspeed = 60\n")
         simulation = self.loaded(text).settings.simulation

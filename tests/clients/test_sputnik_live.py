@@ -21,6 +21,7 @@ from clients.exchange import (
     Side,
     Unreachable,
 )
+from clients.option_values import read_options
 from clients.redaction import Redactor, Secret
 from clients.sputnik_account import Account
 from clients.sputnik_live import Live
@@ -104,7 +105,7 @@ class LiveCase(SynchronousTestCase):
         self.line = ScriptedLine()
         self.told: list[tuple[Any, ...]] = []
         self.errors: list[Exception] = []
-        options = Options.read({"deadline": 10, "rate": 1000, "burst": 1000, **self.options})
+        options = read_options(Options, {"deadline": 10, "rate": 1000, "burst": 1000, **self.options})
         redactor = Redactor("hunter22")
         self.session = Session("target", self.line, self.clock, redactor, self.errors.append)  # type: ignore[arg-type]
         self.account = Account(Contracts({}))
