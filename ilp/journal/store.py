@@ -105,7 +105,9 @@ class DatabaseJournal:
         rows = [(kind_of(entry), entry) for entry in entries]
         self._waiting += 1
         done: Deferred[None] = Deferred()  # who gives it up does not keep us from hearing what became of it
-        self._runner.run_later(self._write, rows, self._heard).addBoth(self._written).chainDeferred(done)
+        writing = self._runner.run_later(self._write, rows, self._heard)
+        writing.addBoth(self._written)
+        writing.chainDeferred(done)
         return done
 
     @property
@@ -201,7 +203,7 @@ class DatabaseJournal:
 
     def _written(self, result: T) -> T:
         self._waiting -= 1
-        if isinstance(result, Failure) and not result.check(_Behind):
+        if isinstance(result, Failure) and not isinstance(result.value, _Behind):
             self._heard += 1
         return result
 
