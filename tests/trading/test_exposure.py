@@ -103,6 +103,46 @@ class ExposureTests(SynchronousTestCase):
         (link,) = self.exposure.close(D("-0.1"), Close("source/9", NOON, D(250)), 0.0)
         self.assertEqual((link.edge, link.slippage), (None, None))
 
+    def test_a_fill_without_a_reference_has_no_edge_though_its_worth_and_the_hedges_price_are_known(self) -> None:
+        self.exposure.add(Open("target/1", D("0.1"), D(248), None, 0.0), NOON)
+        (link,) = self.exposure.close(D("-0.1"), Close("source/9", NOON, D(250)), 0.0)
+        self.assertEqual((link.edge, link.slippage), (None, None))
+
+    def test_a_fill_whose_worth_is_unknown_has_no_edge_though_there_was_a_reference(self) -> None:
+        self.exposure.add(Open("target/1", D("0.1"), None, D(250), 0.0), NOON)
+        (link,) = self.exposure.close(D("-0.1"), Close("source/9", NOON, D(250)), 0.0)
+        self.assertEqual((link.edge, link.slippage), (None, None))
+
+    def test_opposite_fills_have_no_edge_while_the_worth_of_either_is_unknown(self) -> None:
+        for mine, theirs in ((None, D(252)), (D(248), None)):
+            book = exposure()
+            book.add(Open("target/1", D("0.1"), mine, D(250), 0.0), NOON)
+            (link,) = book.add(Open("target/2", D("-0.1"), theirs, D(250), 0.0), NOON)
+            self.assertEqual((link.edge, link.slippage), (None, None))
+
+    def test_what_was_filled_while_no_rate_was_known_is_worth_what_the_first_one_says(self) -> None:
+        self.exposure.add(Open("target/1", D("0.1"), None, D(250), 0.0, D(62_000)), NOON)
+        self.exposure.value(D("0.004"))
+        (link,) = self.exposure.close(D("-0.1"), Close("source/9", NOON, D(250)), 0.0)
+        self.assertEqual(link.edge, D(2))
+
+    def test_a_later_rate_does_not_change_what_a_fill_is_worth(self) -> None:
+        self.exposure.add(Open("target/1", D("0.1"), D(248), D(250), 0.0, D(62_000)), NOON)
+        self.exposure.value(D(1))
+        self.assertEqual([part.worth for part in self.exposure.parts()], [D(248)])
+
+    def test_what_nobody_knows_the_cost_of_stays_without_a_worth(self) -> None:
+        self.exposure.add(Open("target/1", D("0.1"), None, D(250), 0.0), NOON)
+        self.exposure.value(D(1))
+        self.assertEqual([part.worth for part in self.exposure.parts()], [None])
+
+    def test_a_plan_cannot_keep_more_of_what_was_given_than_is_open(self) -> None:
+        self.exposure.add(opened("1", "-0.1"), NOON)
+        with self.assertRaises(ValueError):
+            self.exposure.keep(D("-0.2"), "plan-3", NOON)
+        (link,) = self.exposure.keep(D("-0.1"), "plan-3", NOON)
+        self.assertEqual((link.quantity, self.exposure.net), (D("0.1"), D(0)))
+
     @given(st.lists(st.tuples(st.sampled_from(["fill", "close", "keep"]), st.integers(-9, 9)), max_size=30))
     @hypothesis_settings(max_examples=80, deadline=None)
     def test_what_is_open_is_always_fills_less_links(self, acts: list[tuple[str, int]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,12 +10,21 @@ from attrs import define, evolve, field
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from clients.exchange import IExchange, Side
+from clients.exchange import IExchange, OutcomeUnknown, Side, Unreachable
 from ilp.journal.entries import Purpose
-from ilp.trading.gate import Breach, Forbidden, Gate, OrderRequest, TurnedAway, WithdrawalRequest
+from ilp.trading.gate import (
+    Breach,
+    Forbidden,
+    Gate,
+    OrderRequest,
+    TurnedAway,
+    WithdrawalRequest,
+    over_fall,
+    over_loss,
+)
 from ilp.trading.permissions import Act, Leave
 from ilp.trading.reader import VenueReader
 from tests.trading.world import LIMITS
@@ -30,14 +40,19 @@ class Venue:
 
     features: frozenset[str] = frozenset({"client_id"})
     sent: list[tuple[object, ...]] = field(factory=list)
+    answer: Callable[[], Deferred[str]] = lambda: succeed("w")
 
     def placeOrder(self, *args: object, **more: object) -> Deferred[str]:
         self.sent.append((*args, more))
         return succeed(str(len(self.sent)))
 
+    def amendOrder(self, *args: object) -> Deferred[bool]:
+        self.sent.append(args)
+        return succeed(True)
+
     def requestWithdrawal(self, *args: object) -> Deferred[str]:
         self.sent.append(args)
-        return succeed("w")
+        return self.answer()
 
 
 @define
@@ -184,6 +199,39 @@ class OrderTests(GateCase):
         self.seconds = 60.0
         self.passes(ORDER)
 
+    def test_only_what_is_a_minute_old_leaves_the_count_of_a_minute(self) -> None:
+        self.passes(ORDER)
+        self.seconds = 30.0
+        self.passes(ORDER)
+        self.seconds = 60.0
+        self.assertEqual(self.gate.room("source"), 2)
+        self.seconds = 89.0
+        self.assertEqual(self.gate.room("source"), 2)
+        self.seconds = 90.0
+        self.assertEqual(self.gate.room("source"), 3)
+
+    def test_a_price_and_a_quantity_below_one_are_as_good_as_any(self) -> None:
+        self.world.price = D("0.0037")
+        self.passes(evolve(ORDER, price=D("0.0037"), quantity=D("0.001")))
+
+    def test_an_exposure_of_just_the_limit_still_lets_a_quote_pass_and_one_beyond_it_none_that_adds(self) -> None:
+        limit = self.limits.exposure
+        for side, sign in ((Side.BUY, 1), (Side.SELL, -1)):
+            quote = evolve(ORDER, purpose=Purpose.QUOTE, side=side)
+            self.setUp()
+            self.world.open = sign * limit
+            self.passes(quote)
+            self.world.open = sign * (limit + D("0.01"))
+            self.assertEqual(self.breach(quote, "exposure").value, limit + D("0.01"))
+
+    def test_whoever_counts_is_told_of_what_was_sent_and_of_nothing_else(self) -> None:
+        told: list[OrderRequest] = []
+        self.gate.sent = told.append
+        self.passes(ORDER)
+        self.world.allowed = False
+        self.failureResultOf(self.gate.place(ORDER), Forbidden)
+        self.assertEqual(told, [ORDER])
+
     def test_a_loss_beyond_the_limit_stops_quotes_and_plans_but_no_hedge(self) -> None:
         self.gate.loss = lambda: self.limits.loss_per_day + 1
         self.passes(ORDER)
@@ -243,6 +291,63 @@ class OrderTests(GateCase):
         self.passes(ORDER)
 
 
+class AmendTests(GateCase):
+    """An amended order is held to what a new one would be."""
+
+    def amended(self, request: OrderRequest = ORDER) -> Deferred[bool]:
+        return self.gate.amend("7", D("0.15"), request)
+
+    def test_the_venue_gets_the_whole_quantity_and_the_new_price(self) -> None:
+        self.assertIs(self.successResultOf(self.amended()), True)
+        self.assertEqual(self.venue.sent, [("7", D("0.15"), D(250))])
+
+    def test_what_the_state_forbids_is_not_amended(self) -> None:
+        self.world.allowed = False
+        self.failureResultOf(self.amended(), Forbidden)
+        self.assertEqual(self.venue.sent, [])
+
+    def test_permission_is_asked_for_the_purpose_and_the_wish(self) -> None:
+        self.successResultOf(self.amended(evolve(ORDER, purpose=Purpose.QUOTE, by=Leave.OPERATOR)))
+        self.assertEqual(self.world.asked, [(Act.QUOTE, "source", Leave.OPERATOR)])
+
+    def test_what_is_beyond_a_limit_is_not_amended_and_told_as_a_breach(self) -> None:
+        failure = self.failureResultOf(self.amended(evolve(ORDER, price=D(301))), Breach)
+        self.assertEqual((failure.value.limit, self.breaches), ("price band", [failure.value]))
+        self.assertEqual(self.venue.sent, [])
+
+    def test_an_amendment_is_one_of_the_orders_of_a_minute(self) -> None:
+        self.successResultOf(self.amended())
+        self.assertEqual(self.gate.room("source"), 2)
+
+    def test_whoever_counts_is_told_of_an_amendment(self) -> None:
+        told: list[OrderRequest] = []
+        self.gate.sent = told.append
+        self.successResultOf(self.amended())
+        self.assertEqual(told, [ORDER])
+
+
+class OverTests(SynchronousTestCase):
+    """Limits that are broken without anything being sent."""
+
+    def test_a_loss_of_just_the_limit_is_no_breach_and_a_cent_more_is(self) -> None:
+        self.assertIsNone(over_loss(D(100), D(100)))
+        breach = over_loss(D("100.01"), D(100))
+        assert breach is not None
+        self.assertEqual((breach.limit, breach.value, breach.allowed), ("loss a day", "100.01", D(100)))
+
+    def test_a_gain_is_never_a_breach(self) -> None:
+        self.assertIsNone(over_loss(D(-5), D(0)))
+
+    def test_a_fall_of_just_the_limit_is_no_breach_and_a_cent_more_is(self) -> None:
+        self.assertIsNone(over_fall(D(100), D(100)))
+        breach = over_fall(D("100.01"), D(100))
+        assert breach is not None
+        self.assertEqual((breach.limit, breach.value, breach.allowed), ("fall of equity a day", "100.01", D(100)))
+
+    def test_where_no_fall_is_limited_none_is_a_breach(self) -> None:
+        self.assertIsNone(over_fall(D(10**9), D(0)))
+
+
 class WithdrawalTests(GateCase):
     def leaves(self, request: WithdrawalRequest) -> None:
         self.successResultOf(self.gate.withdraw(request))
@@ -273,6 +378,29 @@ class WithdrawalTests(GateCase):
         self.leaves(evolve(WITHDRAWAL, lane=("BTC", "target", "source")))
         self.now += timedelta(days=1)
         self.leaves(WITHDRAWAL)
+
+    def test_what_a_venue_could_not_be_asked_for_is_not_counted(self) -> None:
+        """A venue that is out of reach is asked again and again: nothing has left, and nothing must halt the pool."""
+        for refusal in (Unreachable("source", "withdrawing", "no connection"), NotImplementedError("by hand")):
+            self.venue.answer = lambda refusal=refusal: fail(refusal)
+            for _ in range(5):
+                self.failureResultOf(self.gate.withdraw(WITHDRAWAL), type(refusal))
+        self.assertEqual(self.breaches, [])
+
+    def test_what_may_have_left_is_counted(self) -> None:
+        self.venue.answer = lambda: fail(OutcomeUnknown("source", "withdrawing", "no answer in 10 s"))
+        for _ in range(2):
+            self.failureResultOf(self.gate.withdraw(WITHDRAWAL), OutcomeUnknown)
+        self.assertEqual(self.failureResultOf(self.gate.withdraw(WITHDRAWAL), Breach).value.limit, "transfers a day")
+
+    def test_only_what_is_a_day_old_leaves_the_count_of_a_day(self) -> None:
+        self.leaves(WITHDRAWAL)
+        self.now += timedelta(hours=12)
+        self.leaves(WITHDRAWAL)
+        self.now += timedelta(hours=12)
+        self.leaves(WITHDRAWAL)
+        self.now += timedelta(hours=11)
+        self.stays(WITHDRAWAL, "transfers a day")
 
     def test_a_withdrawal_leaves_the_smallest_balance_where_it_is(self) -> None:
         self.gate.limits = evolve(self.limits, keep_source={"BTC": D(1)})

@@ -25,6 +25,8 @@ RULES: Market = {
     "min_notional": D(10),
 }
 BOOK = Sides(((D("249.9"), D(5)),), ((D("250.1"), D(5)),))
+CHEAP = Sides(((D("0.0036"), D(5)),), ((D("0.0038"), D(5)),))
+CHEAP_RULES: Market = {**RULES, "tick_size": D("0.0001"), "min_notional": D(0)}
 RICH = Funds(D(10), D(10_000), D("0.01"))
 amounts = st.decimals("-3", "3", places=4)
 
@@ -67,6 +69,36 @@ class ClosingTests(SynchronousTestCase):
     def test_an_empty_side_of_the_book_closes_nothing_and_says_so(self) -> None:
         self.assertEqual(close("0.1", Sides((), BOOK.asks)).reason, "no bids on the source")
         self.assertEqual(close("-0.1", Sides(BOOK.bids, ())).reason, "no asks on the source")
+
+    def test_just_the_minimum_is_sent(self) -> None:
+        self.assertEqual(closing(D("0.02"), CHEAP, RICH, D(0), D(5), CHEAP_RULES).quantity, D("0.02"))
+
+    def test_a_price_below_one_closes_like_any_other(self) -> None:
+        order = closing(D("-0.5"), CHEAP, RICH, D(0), D(5), CHEAP_RULES)
+        self.assertEqual((order.side, order.quantity, order.price), (Side.BUY, D("0.50"), D("0.0038")))
+
+    def test_a_limit_of_nothing_sends_nothing(self) -> None:
+        self.assertEqual(closing(D("0.1"), BOOK, RICH, D(1), D(5), None).quantity, D(0))
+
+    def test_a_balance_that_pays_for_less_than_the_minimum_closes_nothing_and_says_so(self) -> None:
+        order = closing(D("0.5"), CHEAP, Funds(D("0.019"), D(0), D(0)), D(0), D(5), CHEAP_RULES)
+        self.assertEqual((order.quantity, "pays for 0.019" in order.reason), (D(0), True))
+
+    def test_a_balance_that_pays_for_just_the_minimum_closes_that(self) -> None:
+        order = closing(D("0.5"), CHEAP, Funds(D("0.02"), D(0), D(0)), D(0), D(5), CHEAP_RULES)
+        self.assertEqual(order.quantity, D("0.02"))
+
+    def test_a_source_without_rules_closes_everything_to_the_last_digit(self) -> None:
+        order = closing(D("0.123456789"), BOOK, RICH, D(0), D(5), None)
+        self.assertEqual((order.quantity, order.price), (D("0.123456789"), D("249.9")))
+
+    def test_where_nothing_is_open_nothing_is_sent_and_the_reason_stands_there(self) -> None:
+        order = closing(D(0), BOOK, RICH, D(0), D(5), None)
+        self.assertEqual((order.quantity, bool(order.reason)), (D(0), True))
+
+    def test_an_empty_balance_closes_nothing_at_a_source_without_rules_either(self) -> None:
+        order = closing(D("0.1"), BOOK, Funds(D(0), D(0), D(0)), D(0), D(5), None)
+        self.assertEqual((order.quantity, bool(order.reason)), (D(0), True))
 
     @given(amounts, st.decimals("0", "2", places=3), st.decimals("0", "500", places=2))
     @hypothesis_settings(max_examples=100, deadline=None)
@@ -119,6 +151,12 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual(kept_by_plan(D("0.1"), D("-3")), D(0))
         self.assertEqual(kept_by_plan(D("-0.1"), D("3")), D(0))
         self.assertEqual(kept_by_plan(D("0.1"), D(0)), D(0))
+
+    def test_no_more_is_kept_of_what_was_given_than_is_open(self) -> None:
+        self.assertEqual(kept_by_plan(D("-0.1"), D("-3")), D("-0.1"))
+
+    def test_without_a_plans_trade_a_rest_below_the_minimum_stays_open(self) -> None:
+        self.assertEqual(kept_by_plan(D("0.005"), D(0), D("0.01")), D(0))
 
     def test_a_rest_that_the_source_would_not_take_stays_with_what_is_kept(self) -> None:
         self.assertEqual(kept_by_plan(D("0.1"), D("0.095"), D("0.01")), D("0.1"))
