@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
-from clients.exchange import IExchange, Side
+from clients.exchange import IExchange, Side, Unreachable
 from ilp.journal.entries import Purpose
 from ilp.settings import Limits
 from ilp.tickers import parts
@@ -187,8 +188,16 @@ class Gate:
             self._check_withdrawal(request)
         except TurnedAway as refusal:
             return self._turn_away(refusal)
-        self._day(request.lane).append(self.now())
-        return self._venues[request.venue].requestWithdrawal(request.asset, request.amount, request.address)
+        left, at = self._day(request.lane), self.now()
+        left.append(at)
+
+        def unsent(failure: Failure) -> Failure:
+            if isinstance(failure.value, Unreachable | NotImplementedError) and at in left:
+                left.remove(at)  # nothing left, and the next try is the same transfer
+            return failure
+
+        answer = self._venues[request.venue].requestWithdrawal(request.asset, request.amount, request.address)
+        return answer.addErrback(unsent)
 
     def filled(self, quantity: Decimal, at: datetime) -> None:
         """Count a fill, base units, into the day's turnover."""

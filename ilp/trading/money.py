@@ -6,10 +6,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from attrs import define
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from ilp.journal.entries import TransferEntry
-from ilp.trading.gate import Gate, WithdrawalRequest
+from ilp.trading.gate import Forbidden, Gate, WithdrawalRequest
 from ilp.trading.layout import Layout
 from ilp.trading.market import Market
 from ilp.trading.permissions import Leave
@@ -50,8 +50,13 @@ class Money:
 
 
 def withdraw(gate: Gate, layout: Layout, market: Market, entry: TransferEntry) -> Deferred[str]:
-    """Ask for the withdrawal of a transfer, through the gate; the wish is the machine's or the named user's."""
-    marks = market.marks() or {}
+    """Ask for the withdrawal of a transfer, through the gate; the wish is the machine's or the named user's.
+
+    What is limited by its worth waits while nobody knows what it is worth.
+    """
+    marks = {layout.numeraire: ONE, **(market.marks() or {})}
+    if entry.asset not in marks and entry.asset != layout.base:
+        return fail(Forbidden(f"nobody knows what {entry.asset} is worth now (withdrawal of {entry.amount})"))
     return gate.withdraw(
         WithdrawalRequest(
             entry.from_venue,

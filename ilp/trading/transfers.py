@@ -43,6 +43,7 @@ __all__ = ["TransferError", "Transfers", "WantedTransfer"]
 
 # How far back the journal is read at a start: longer than what left may still come back (see `transfers_book`).
 _MEMORY = timedelta(days=10)
+_FLOW = "flow:"  # what the name of a flow begins with, where it stands beside the ids of transfers
 # Records are asked for up to this far ahead, as a venue's clock may be ahead of ours.
 _AHEAD = timedelta(hours=1)
 
@@ -93,8 +94,15 @@ class Transfers:
         self._deciding = DeferredLock()
         self._reading: dict[str, DeferredLock] = {}
         self._overdue: set[str] = set()
+        # What the journal may have in a version that is not the present one, because a write failed; None: as in the book.
+        self._unwritten: dict[str, Change | None] = {}
 
     # ------------------------------------------------------------------------------------------------------ questions
+
+    @property
+    def unwritten(self) -> int:
+        """How many transfers and flows the journal may not have as they are now."""
+        return len(self._unwritten)
 
     @property
     def entries(self) -> tuple[TransferEntry, ...]:
@@ -210,16 +218,33 @@ class Transfers:
 
         self._record(*changes).addErrback(lambda _: None)
 
+    def write_again(self) -> None:
+        """Journal what could not be written, as it is now; to be called when the journal takes entries again."""
+        if self._unwritten:
+            self._keep()
+
     def _record(self, *changes: Change) -> Deferred[None]:
-        """Journal *changes*; a failure is reported here, whoever hears of it besides."""
+        """Journal *changes* and whatever could not be written before; a failure is reported here, whoever hears of it.
+
+        A write that failed may have been made all the same, when only the answer was lost.  So what was undone because of
+        the failure is written again as well: the journal must not go on saying that a venue was called.
+        """
+        present = {_name(change) for change in changes}
+        owed = {name: version for name, version in self._unwritten.items() if name not in present}
+        self._unwritten.clear()
 
         def failed(failure: Failure) -> Failure:
+            self._unwritten.update({**owed, **dict.fromkeys(present)})
             error = failure.value if isinstance(failure.value, JournalError) else JournalError(str(failure.value))
             self._log.error("transfers could not be journaled: {why}", why=error)
             self._broken(error)
             return failure
 
-        return self._journal.record(*changes).addErrback(failed)
+        old = (version or self._present(name) for name, version in owed.items())
+        return self._journal.record(*(change for change in old if change is not None), *changes).addErrback(failed)
+
+    def _present(self, name: str) -> Change | None:
+        return self._book.entries.get(name) or self._book.flows.get(name.removeprefix(_FLOW))
 
     # ---------------------------------------------------------------------------------------------------------- plans
 
@@ -361,6 +386,8 @@ class Transfers:
         except BaseException:
             for before, after in changes:
                 self._book.put_back(before, after)
+                if after.id in self._unwritten and after.id not in self._book.entries:
+                    self._unwritten[after.id] = _undone(after, self._now())
             raise
         finally:
             self._changed()
@@ -498,6 +525,16 @@ class Transfers:
         await self._record(flow)
         self._changed()
         return flow
+
+
+def _name(change: Change) -> str:
+    return change.id if isinstance(change, TransferEntry) else _FLOW + change.key
+
+
+def _undone(entry: TransferEntry, now: datetime) -> TransferEntry:
+    """*entry* as the journal shall have it, if it has it at all: it was never begun."""
+    note = "could not be journaled: nothing was sent"
+    return evolve(entry, state=TransferState.CANCELLED, called=False, departed=None, since=now, note=note)
 
 
 def _move(entry: TransferEntry) -> WantedTransfer:

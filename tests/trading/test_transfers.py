@@ -11,7 +11,7 @@ from clients.exchange import InsufficientFunds, OutcomeUnknown, Unreachable
 from ilp.journal.entries import TransferEntry, TransferState
 from ilp.journal.interface import JournalError
 from ilp.trading.gate import Breach, Forbidden
-from tests.trading.transfers_fakes import FEE, Paired, coins, dollars, payout, rules
+from tests.trading.transfers_fakes import FEE, NOON, Paired, coins, dollars, payout, rules
 
 S = TransferState
 
@@ -57,6 +57,52 @@ class SendingTests(Paired):
         self.pair.journal.full = True
         self.pair.refresh()
         self.assertEqual((self.pair.states(), len(self.pair.broken)), (["SENT"], 1))
+
+    def test_what_could_not_be_journaled_is_when_the_journal_takes_entries_again(self) -> None:
+        self.pair.source.answer = self.accepted_on_a_full_disk
+        self.failureResultOf(self.pair.plan(coins()), JournalError)
+        self.pair.target.credit("BTC", D("0.3"))
+        self.pair.refresh()
+        self.assertEqual((self.pair.states(), self.journaled()["t1"].state), (["REQUESTED"], S.PLANNED))
+        self.pair.journal.full = False
+        self.pair.transfers.write_again()
+        self.assertEqual(self.journaled()["t1"], self.pair.transfers.entries[0])
+        self.assertEqual(tuple(self.successResultOf(self.pair.journal.flows(NOON))), self.pair.transfers.flows)
+        self.assertEqual((self.pair.transfers.unwritten, len(self.pair.transfers.flows)), (0, 1))
+
+    def test_what_could_not_be_journaled_goes_with_the_next_change_as_it_is_then(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.journal.full = True
+        self.pair.refresh()
+        self.pair.journal.full = False
+        self.pair.target.credit("BTC", D("0.9999"))
+        self.pair.refresh()
+        self.assertEqual((self.journaled()["t1"].state, self.pair.transfers.unwritten), (S.ARRIVED, 0))
+
+    def test_an_intention_that_was_journaled_although_the_answer_was_lost_is_taken_back(self) -> None:
+        """Else the next start would take for UNCERTAIN what never left, and its lane would be blocked."""
+        self.pair.journal.mute = True
+        self.failureResultOf(self.pair.plan(coins()), JournalError)
+        self.assertIs(self.journaled()["t1"].state, S.PLANNED)
+        self.pair.journal.mute = False
+        self.pair.transfers.write_again()
+        self.pair.start()
+        self.assertEqual((self.pair.states(), self.pair.source.calls), (["CANCELLED"], []))
+
+    def test_an_approval_that_was_journaled_although_the_answer_was_lost_is_taken_back(self) -> None:
+        self.pair.use(approval_limit=D(1))
+        self.planned(coins())
+        self.pair.journal.mute = True
+        self.failureResultOf(self.pair.transfers.act("alice", "t1", "approve", None, None), JournalError)
+        self.pair.journal.mute = False
+        self.pair.transfers.write_again()
+        self.pair.start()
+        self.assertEqual((self.pair.states(), self.pair.source.calls), (["PROPOSED"], []))
+
+    def accepted_on_a_full_disk(self, id: str) -> Deferred[str]:
+        self.pair.journal.full = True
+        return succeed(id)
 
     def test_a_lost_answer_leaves_it_uncertain_and_calls_for_a_person(self) -> None:
         with capturedLogs() as events:

@@ -192,6 +192,7 @@ class MortalJournal:
     :ivar after: killed after the write was made durable, else before.
     :ivar dead: the daemon is killed: nothing that it still does reaches the journal or a venue.
     :ivar full: no daemon is killed, but every write fails.
+    :ivar mute: every write is made, and the answer is lost: it looks as if it had failed.
     """
 
     def __init__(self, journal: DatabaseJournal) -> None:
@@ -200,6 +201,7 @@ class MortalJournal:
         self.after = False
         self.dead = False
         self.full = False
+        self.mute = False
 
     def record(self, *entries: Entry) -> Deferred[None]:
         """Write, unless this is the moment."""
@@ -207,6 +209,9 @@ class MortalJournal:
             return Deferred()
         if self.full:
             return fail(JournalError("journal: cannot be written: database or disk is full"))
+        if self.mute:
+            self.real.record(*entries)
+            return fail(JournalError("journal: cannot be written: the connection was lost"))
         if self.fuse is not None:
             self.fuse -= 1
             if self.fuse < 0:
