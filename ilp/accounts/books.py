@@ -120,7 +120,6 @@ class Books:
         if reference in self.booked:
             return None
         position = postings.fill_position(entry)
-        self.booked[reference] = {}
         return self._book("trade", reference, at, position, postings.fill_terms(entry, self.marks), exposure)
 
     def transfer(self, entry: TransferEntry, at: datetime) -> BookingEntry | None:
@@ -199,6 +198,10 @@ class Books:
                 gains[term] += number * (marks.get(asset, 0) - self.marks.get(asset, 0))
         gains[EXPOSED] = units(self.exposure) * (marks.get(self.base, 0) - self.marks.get(self.base, 0))
         return gains
+
+    def moved(self, account: str, asset: str) -> int:
+        """How many transfers and flows changed that balance: each was rounded by half a minor unit at most."""
+        return sum((account, asset) in lines for lines in self.booked.values())
 
     def result(self, day: date, marks: Mapping[str, Decimal] | None = None) -> Result:
         """The result of a world day, with what has not been booked yet of a revaluation to *marks*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -139,6 +140,68 @@ class BookingTests(SynchronousTestCase):
         days = {day.isoformat(): amount_of(result.own) for day, result in self.books.days.items()}
         self.assertEqual(days, {"2024-03-04": D("0.2"), "2024-03-05": D("0.2")})
 
+    def test_a_booking_names_only_the_terms_that_it_changed(self) -> None:
+        booking = self.books.fill(fill(), NOON, D(0))
+        assert booking is not None
+        self.assertEqual(booking.terms, {Term.SPREAD: 20_000_000})
+
+    def test_a_booking_has_no_lines_of_nothing(self) -> None:
+        booking = self.books.fill(fill(price="0.000000001", quantity="0.1"), NOON, D(0))
+        assert booking is not None
+        self.assertEqual({asset for _, asset, _ in booking.lines}, {"BTC"})
+
+    def test_bookings_are_numbered_and_the_last_one_says_when(self) -> None:
+        later = NOON + timedelta(hours=1)
+        booking = self.books.fill(fill(), later, D(0))
+        assert booking is not None
+        self.assertEqual((booking.key, self.books.count, self.books.last), ("0000000002", 2, later))
+
+    def test_the_books_stay_opened_when_they_were(self) -> None:
+        self.books.fill(fill(), NOON + timedelta(hours=1), D(0))
+        self.assertEqual(self.books.opened, NOON)
+
+    def test_an_asset_without_a_mark_is_worth_nothing_until_it_has_one(self) -> None:
+        books = Books("BTC", "USD")
+        books.open(NOON, {("source", "USD"): D(10), ("source", "XYZ"): D(3)}, (), MARKS, D(0))
+        self.assertEqual((term(books, Term.EXTERNAL), books.equity()), (D(10), units(D(10)) * FINE))
+        books.revalue(NOON, {**MARKS, "XYZ": D(2)}, D(0))
+        self.assertEqual((term(books, Term.FIAT), books.fault()), (D(6), ""))
+
+    def test_a_fee_in_an_asset_without_a_mark_costs_nothing(self) -> None:
+        self.books.fill(fill(fees={"BNB": D(1)}), NOON, D(0))
+        self.assertEqual((term(self.books, Term.FEES), held(self.books, "target", "BNB")), (D(0), D(-1)))
+
+    def test_base_that_loses_its_mark_loses_its_worth_in_the_exposure_too(self) -> None:
+        self.books.revalue(NOON, MARKS, D("0.4"))
+        self.books.revalue(NOON, {"USD": D(1), "HUF": D("0.004")}, D("0.4"))
+        self.assertEqual((term(self.books, Term.BASE), term(self.books, EXPOSED)), (D(-750), D(-100)))
+
+    def test_equity_may_be_asked_at_other_marks(self) -> None:
+        self.assertEqual(self.books.equity({"USD": FINE}), units(D(1000)) * FINE)
+
+    def test_a_days_result_holds_what_was_booked_that_day(self) -> None:
+        self.books.fill(fill(), NOON, D(0))
+        day, next_day = NOON.date(), (NOON + timedelta(days=1)).date()
+        spreads = [amount_of(self.books.result(when).term(Term.SPREAD)) for when in (day, next_day)]
+        self.assertEqual(spreads, [D("0.2"), D(0)])
+
+    def test_the_total_holds_every_days_bookings_and_what_is_not_booked_yet(self) -> None:
+        self.books.fill(fill(), NOON, D(0))
+        self.books.fill(fill("2"), NOON + timedelta(days=1), D(0))
+        seen = self.books.total({**MARKS, "HUF": D("0.005")})
+        self.assertEqual(amount_of(seen.term(Term.SPREAD)), D("0.4"))
+        self.assertEqual(amount_of(seen.term(Term.FIAT)), D("87.6"))
+
+    def test_before_the_opening_there_is_nothing_to_revalue(self) -> None:
+        books = Books("BTC", "USD", exposure=D(1))
+        self.assertEqual(books.result(NOON.date(), MARKS).terms, {})
+
+    def test_the_change_of_equity_leaves_out_what_was_brought_and_counts_everything_else(self) -> None:
+        self.books.fill(fill(fees={"HUF": D(31)}), NOON, D(0))
+        self.books.revalue(NOON, {**MARKS, "HUF": D("0.005")}, D(0))
+        self.books.flow(FlowEntry("k", "source", "USD", D(500), NOON, "r"), NOON)
+        self.assertEqual(amount_of(self.books.since.change), D("0.2") - D("0.124") + D("93.769"))
+
 
 class MoneyTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -189,6 +252,7 @@ class MoneyTests(SynchronousTestCase):
     def test_a_deposit_never_looks_like_profit(self) -> None:
         self.books.flow(FlowEntry("k", "target", "BTC", D(2), NOON, "r"), NOON)
         self.assertEqual((held(self.books, "target", "BTC"), self.books.since.own), (D(3), 0))
+        self.assertEqual((term(self.books, Term.EARNED), term(self.books, Term.EXTERNAL)), (D(0), D(2150 + 500)))
 
     def test_what_the_operator_calls_interest_is_earned(self) -> None:
         flow = FlowEntry("k", "source", "USD", D(5), NOON, "r")
@@ -202,6 +266,70 @@ class MoneyTests(SynchronousTestCase):
         self.books.transfer(transfer(TransferState.ARRIVED, debited=D(1), arrived=D("0.999")), NOON)
         self.books.flow(evolve(flow, classified="transfer:t1"), NOON)
         self.assertEqual(held(self.books, "target", "BTC"), D("1.999"))
+
+    def test_what_is_under_way_at_the_opening_is_ours_and_its_arrival_is_no_flow(self) -> None:
+        under_way = transfer(TransferState.SENT, debited=D(1))
+        self.books = Books("BTC", "USD")
+        self.books.open(NOON, {("source", "BTC"): D(1)}, (under_way,), MARKS, D(0))
+        self.assertEqual((held(self.books, ":transit", "BTC"), term(self.books, Term.EXTERNAL)), (D(1), D(500)))
+        self.books.transfer(evolve(under_way, state=TransferState.ARRIVED, arrived=D("0.999")), NOON)
+        self.assertEqual(
+            (held(self.books, "target", "BTC"), held(self.books, ":transit", "BTC"), held(self.books, "source", "BTC")),
+            (D("0.999"), D(0), D(1)),
+        )
+        self.assertEqual((term(self.books, Term.EXTERNAL), term(self.books, Term.TRANSFERS)), (D(500), D("-0.25")))
+
+    def test_two_transfers_under_way_at_the_opening_add_up(self) -> None:
+        entries = tuple(transfer(TransferState.SENT, id=id, debited=D(1)) for id in ("t1", "t2"))
+        self.books = Books("BTC", "USD")
+        self.books.open(NOON, {}, entries, MARKS, D(0))
+        self.assertEqual(held(self.books, ":transit", "BTC"), D(2))
+
+    def test_what_came_back_has_not_landed_though_it_was_believed_to(self) -> None:
+        self.books.transfer(transfer(TransferState.ARRIVED, debited=D(1), arrived=D("0.999")), NOON)
+        self.books.transfer(transfer(TransferState.FAILED, debited=D("0.001"), arrived=D("0.999")), NOON)
+        self.assertEqual((held(self.books, "target", "BTC"), held(self.books, "source", "BTC")), (D(1), D("1.999")))
+
+
+class CheckpointTests(SynchronousTestCase):
+    """What is kept of the books goes on as they would have."""
+
+    def setUp(self) -> None:
+        self.books = opened()
+        self.books.revalue(NOON, {**MARKS, "BTC": D("251.5")}, D("0.1"))
+        self.books.fill(fill("old"), NOON, D("0.1"))
+        self.books.fill(fill("new", fees={"HUF": D(31)}), NOON + timedelta(days=1), D("0.2"))
+        self.books.transfer(transfer(TransferState.SENT, debited=D(1)), NOON + timedelta(days=1))
+
+    def resumed(self, *recent: str) -> Books:
+        again = Books("BTC", "USD")
+        again.resume(self.books.count, self.books.last, json.loads(json.dumps(self.books.sums(recent))))
+        return again
+
+    def test_everything_that_follows_from_the_bookings_is_kept(self) -> None:
+        again = self.resumed()
+        for what in ("opened", "last", "count", "balances", "marks", "exposure", "since", "days"):
+            self.assertEqual(getattr(again, what), getattr(self.books, what), what)
+
+    def test_the_next_booking_is_the_one_that_it_would_have_been(self) -> None:
+        arrived = transfer(TransferState.ARRIVED, debited=D(1), arrived=D("0.999"))
+        self.assertEqual(self.resumed().transfer(arrived, NOON), self.books.transfer(arrived, NOON))
+
+    def test_a_fill_that_a_start_may_meet_again_is_still_booked_once_and_older_ones_are_forgotten(self) -> None:
+        again = self.resumed("target/new")
+        self.assertIsNone(again.fill(fill("new"), NOON, D(0)))
+        self.assertEqual(set(again.booked), {"target/new", "t1"})
+
+    def test_books_that_were_never_opened_are_not_opened_by_it(self) -> None:
+        again = Books("BTC", "USD")
+        again.resume(0, NOON, Books("BTC", "USD").sums(()))
+        self.assertIsNone(again.opened)
+
+    def test_what_was_kept_does_not_change_with_later_bookings(self) -> None:
+        kept = self.books.sums(())
+        before = json.dumps(kept)
+        self.books.fill(fill("3"), NOON + timedelta(days=1), D(0))
+        self.assertEqual(json.dumps(kept), before)
 
 
 class LawTests(SynchronousTestCase):
@@ -276,7 +404,7 @@ class LawTests(SynchronousTestCase):
     def test_a_line_that_is_missing_is_noticed(self) -> None:
         books = opened()
         books.balances["source", "USD"] += 1
-        self.assertIn("1 minor units of USD came from nowhere", books.fault())
+        self.assertEqual(books.fault(), "1 minor units of USD came from nowhere")
 
     def test_a_term_that_is_wrong_is_noticed(self) -> None:
         books = opened()
@@ -285,3 +413,8 @@ class LawTests(SynchronousTestCase):
 
     def test_halves_of_a_minor_unit_are_rounded_to_even(self) -> None:
         self.assertEqual([units(D(text)) for text in ("0.000000005", "0.000000015", "-0.000000005")], [0, 2, 0])
+
+    def test_what_is_no_number_is_no_amount(self) -> None:
+        for text in ("NaN", "Infinity"):
+            with self.assertRaisesRegex(ValueError, f"{text} is not an amount"):
+                units(D(text))
