@@ -331,7 +331,8 @@ class IExchange(IEventSource):
     name = Attribute("How errors and logs call this venue.")
     features = Attribute(
         "frozenset of what the venue really has: post_only, client_id, amend, cancel_all_after, trade_id, order_lookup, "
-        "withdrawal_id, immediate_or_cancel, public_only, …"
+        "withdrawal_id, immediate_or_cancel, interest (positions earn and pay, as lines `Interest` of the transaction "
+        "history), public_only, …"
     )
 
     def connect() -> Deferred[None]:

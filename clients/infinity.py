@@ -107,7 +107,7 @@ class Infinity(VenueClient[Live]):
     """
 
     features: frozenset[str] = frozenset(
-        {"post_only", "client_id", "order_lookup", "withdrawal_id", "immediate_or_cancel", "public_only"}
+        {"post_only", "client_id", "order_lookup", "withdrawal_id", "immediate_or_cancel", "interest", "public_only"}
     )
 
     periods = tuple(LENGTHS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,42 @@ class RatesTests(WithInfinity):
         )
         await daemon.stopService()
         self.assertEqual(daemon.remaining, ())
+
+    @asynchronous
+    async def test_interest_paid_at_a_roll_over_is_earned_and_leaves_no_difference(self) -> None:
+        await self.ready(self.text())
+        await self.ask("start", {})
+        await self.until(lambda: len(self.resting()) == 2, "both quotes rest")
+        self.world.place("bob", self.far, Side.BUY, "0.0420", "1")
+        await self.until(lambda: self.world.lent("alice", self.near) == -1, "what was lent is borrowed")
+        await self.until(self.hedged, "the console tells of it")
+        before, outside = self.world.cash("alice"), await self.outside()
+        self.world.core._roll(self.world.core.next_roll + timedelta(days=1))
+        earned = self.world.cash("alice") - before
+        self.assertGreater(earned, D("0.000001"))  # a day at least of ten basis points a year
+        flows = await self.until(self.flows, "both markets' payments are read")
+        self.assertEqual(sum(D(flow["quantity"]) for flow in flows), earned)
+        self.assertEqual({(flow["classified"], flow["by"]) for flow in flows}, {("interest", "machine")})
+        profit = await self.until(self.booked, "the ledger has what the venue says")
+        self.assertGreater(D(profit["since"]["interest and funding"]), 0)
+        self.assertEqual(await self.outside(), outside)
+
+    @asynchronous
+    async def flows(self) -> Any:
+        """What came and went, once both markets' interest is among it."""
+        flows = (await self.ask("update"))["state"]["flows"]
+        return flows if len(flows) == 2 else None
+
+    @asynchronous
+    async def outside(self) -> str:
+        """What came from outside since the ledger was opened, the opening balances."""
+        return str((await self.ask("update"))["pnl"]["since"]["external flows"])
+
+    @asynchronous
+    async def booked(self) -> Any:
+        """Profit and loss, once nothing is unexplained."""
+        profit = (await self.ask("update"))["pnl"]
+        return profit if profit["differences"] == [] else None
 
     @asynchronous
     async def test_orders_of_an_earlier_run_are_known_by_their_short_ids_and_cancelled(self) -> None:

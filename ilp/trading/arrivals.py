@@ -7,7 +7,7 @@ several, it never decides alone.  Equal amounts are matched by age; where the am
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
@@ -24,6 +24,7 @@ __all__ = [
     "Record",
     "Verdict",
     "identified",
+    "interest_of",
     "match_deposit",
     "match_withdrawal",
     "near",
@@ -40,13 +41,14 @@ SLACK = timedelta(minutes=5)
 
 @frozen
 class Record:
-    """A deposit or withdrawal as a venue lists it; see `clients.exchange.Transfer`.
+    """A deposit or withdrawal as a venue lists it, see `clients.exchange.Transfer`; or interest that it booked.
 
+    :ivar amount: of interest what it did to the balance: negative where it was paid.
     :ivar derived: made of the account's ledger: the id is ours, so the venue's answer to a request does not tell it.
     """
 
     venue: str
-    direction: Literal["deposit", "withdrawal"]
+    direction: Literal["deposit", "withdrawal", "interest"]
     id: str
     asset: str
     amount: Decimal
@@ -59,7 +61,7 @@ class Record:
 
     @property
     def key(self) -> str:
-        """Unique over all venues and both directions."""
+        """Unique over all venues and directions."""
         return f"{self.venue}/{self.direction}/{self.id}"
 
     @property
@@ -68,6 +70,8 @@ class Record:
 
         A withdrawal that failed cost what the venue still lists as its fee, a deposit that failed nothing.
         """
+        if self.direction == "interest":
+            return self.amount
         if self.direction == "deposit":
             return self.amount - self.fee if self.status != "failed" else Decimal(0)
         return -self.amount if self.status != "failed" else -self.fee
@@ -120,23 +124,30 @@ def records_from_ledger(venue: str, transactions: Iterable[Transaction]) -> tupl
 
     A booking is one record, charges apart; its id is its time and what tells it from others of the same instant.
     """
+    return _booked(venue, transactions, {("Deposit", "credit"): "deposit", ("Withdrawal", "debit"): "withdrawal"})
+
+
+def interest_of(venue: str, transactions: Iterable[Transaction]) -> tuple[Record, ...]:
+    """What positions earned and paid by the account's ledger, oldest first; ids as in `records_from_ledger`."""
+    return _booked(venue, transactions, {("Interest", "credit"): "interest", ("Interest", "debit"): "interest"})
+
+
+_Kinds = Mapping[tuple[str, str], Literal["deposit", "withdrawal", "interest"]]
+
+
+def _booked(venue: str, transactions: Iterable[Transaction], kinds: _Kinds) -> tuple[Record, ...]:
     seen: Counter[str] = Counter()
     found = []
     for line in transactions:
-        record = _booked(venue, line, seen)
-        if record is not None:
-            found.append(record)
+        direction = kinds.get((line["type"], line["direction"]))
+        if direction is not None and line["quantity"]:
+            found.append(_record(venue, line, direction, seen))
     return tuple(sorted(found, key=lambda r: (r.at, r.direction, r.id)))
 
 
-def _booked(venue: str, line: Transaction, seen: Counter[str]) -> Record | None:
-    kinds: dict[tuple[str, str], Literal["deposit", "withdrawal"]] = {
-        ("Deposit", "credit"): "deposit",
-        ("Withdrawal", "debit"): "withdrawal",
-    }
-    direction = kinds.get((line["type"], line["direction"]))
-    if direction is None or not line["quantity"]:
-        return None
+def _record(
+    venue: str, line: Transaction, direction: Literal["deposit", "withdrawal", "interest"], seen: Counter[str]
+) -> Record:
     stamp = line["timestamp"].astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
     name = f"{stamp}:{line['contract']}:{line['quantity'].normalize():f}:{line['note']}"
     seen[name] += 1
@@ -145,7 +156,7 @@ def _booked(venue: str, line: Transaction, seen: Counter[str]) -> Record | None:
         direction=direction,
         id=f"{name}:{seen[name]}",
         asset=line["contract"],
-        amount=line["quantity"],
+        amount=-line["quantity"] if direction == "interest" and line["direction"] == "debit" else line["quantity"],
         fee=Decimal(0),
         address=line["note"] or None,
         reference=None,

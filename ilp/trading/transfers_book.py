@@ -40,6 +40,8 @@ _RETURNS = timedelta(days=7)
 # How far behind the oldest thing that matters the records are read again.
 _MARGIN = timedelta(hours=1)
 
+_INTEREST = "interest"  # what the ledger books as earned, see `ilp.accounts.postings`
+
 _ENDED = frozenset({TransferState.ARRIVED, TransferState.FAILED})
 
 Change = TransferEntry | FlowEntry
@@ -196,7 +198,8 @@ class TransferBook:
         moments += [record.at for record, _ in self._ambiguous.get(venue, [])]
         moments += [e.created for e in self.entries.values() if self._may_still_change(e, venue)]
         recent = self.now() - _RETURNS
-        moments += [f.at for f in self.flows.values() if f.venue == venue and f.quantity < 0 and f.at > recent]
+        paid = (f for f in self.flows.values() if f.venue == venue and f.quantity < 0 and f.classified != _INTEREST)
+        moments += [f.at for f in paid if f.at > recent]  # what was paid out may come back; interest does not
         return max(self.since, min(moments)) - _MARGIN
 
     def _may_still_change(self, e: TransferEntry, venue: str) -> bool:
@@ -249,7 +252,9 @@ class TransferBook:
 
     def _take(self, record: Record) -> None:
         try:
-            if record.direction == "withdrawal":
+            if record.direction == "interest":
+                self._take_interest(record)
+            elif record.direction == "withdrawal":
                 self._take_withdrawal(record)
             elif record.status == "done":
                 self._take_deposit(record)
@@ -272,6 +277,13 @@ class TransferBook:
     def _take_deposit(self, record: Record) -> None:
         if self._recognised(record) is None:
             self._judge(record, match_deposit(record, filter(_open_credit(record), self.entries.values())))
+
+    def _take_interest(self, record: Record) -> None:
+        """What positions earned or paid is nobody's transfer and needs no explanation."""
+        if record.at >= self.since and record.key not in self.flows:
+            self.flows[record.key] = FlowEntry(
+                record.key, record.venue, record.asset, record.change, record.at, record.id, _INTEREST, "machine"
+            )
 
     def _recognised(self, record: Record) -> TransferEntry | None:
         """The transfer that was recognised in *record* before."""

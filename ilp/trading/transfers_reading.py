@@ -12,7 +12,7 @@ from datetime import datetime
 from attrs import frozen
 
 from clients.exchange import IExchange, Position, Unreachable
-from ilp.trading.arrivals import Record, records_from_ledger, records_of
+from ilp.trading.arrivals import Record, interest_of, records_from_ledger, records_of
 
 __all__ = ["Observation", "read"]
 
@@ -23,7 +23,7 @@ _TRIES = 5
 class Observation:
     """What a venue said of itself at one moment.
 
-    :ivar records: deposits and withdrawals since some time before, oldest first; None where the venue lists none.
+    :ivar records: deposits, withdrawals and interest since some time before, oldest first; None where the venue lists none.
     :ivar began: number of the change to our own transfers that was the last one when the reading began.
     """
 
@@ -46,6 +46,13 @@ async def read(name: str, client: IExchange, start: datetime, end: datetime, beg
 
 
 async def _records(name: str, client: IExchange, start: datetime, end: datetime) -> tuple[Record, ...] | None:
+    moved = await _moved(name, client, start, end)
+    if "interest" not in client.features:
+        return moved
+    return (*(moved or ()), *interest_of(name, await client.getTransactionHistory(start, end)))
+
+
+async def _moved(name: str, client: IExchange, start: datetime, end: datetime) -> tuple[Record, ...] | None:
     try:
         return records_of(name, await client.getTransfers(start, end))
     except NotImplementedError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal as D
 
 from attrs import evolve
@@ -286,3 +286,86 @@ class LedgerTests(Paired):
         self.assertIn(
             "20150314T120000.000000:BTC:1:target's BTC address", str(self.pair.transfers.entries[0].withdrawal_id)
         )
+
+
+class InterestTests(Paired):
+    """A venue whose positions earn and pay."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair = Pair(features=frozenset({"withdrawal_id", "interest"}))
+        self.lines: list[Transaction] = []
+        for venue in (self.pair.source, self.pair.target):
+            venue.getTransactionHistory = lambda start, end: succeed([])  # type: ignore[method-assign]
+        self.asked: list[datetime] = []
+
+        def history(start: datetime, end: datetime) -> Deferred[list[Transaction]]:
+            self.asked.append(start)
+            return succeed([line for line in self.lines if start <= line["timestamp"] <= end])
+
+        self.pair.source.getTransactionHistory = history  # type: ignore[method-assign]
+        self.pair.refresh()
+
+    def book(self, amount: str, kind: str = "Interest", asset: str = "BTC") -> None:
+        """A line of the source's ledger, and what it does to the balance."""
+        change = D(amount)
+        self.pair.source.balances[asset] += change
+        self.lines.append(
+            Transaction(
+                contract=asset,
+                timestamp=self.pair.world.now(),
+                quantity=abs(change),
+                type=kind,
+                direction="credit" if change > 0 else "debit",
+                balance=None,
+                note="INTEREST, account 2",
+            )
+        )
+
+    def told(self) -> list[tuple[str, D, str, str]]:
+        return [(flow.asset, flow.quantity, flow.classified, flow.by) for flow in self.pair.transfers.flows]
+
+    def test_what_it_books_is_interest_without_anyone_saying_so_and_counts_once(self) -> None:
+        self.book("0.001")
+        self.book("-0.0004")
+        self.pair.refresh()
+        self.pair.refresh()
+        self.pair.start()
+        self.pair.refresh()
+        self.assertEqual(
+            sorted(self.told()),
+            [("BTC", D("-0.0004"), "interest", "machine"), ("BTC", D("0.001"), "interest", "machine")],
+        )
+
+    def test_two_equal_payments_of_one_instant_are_two(self) -> None:
+        self.book("0.001")
+        self.book("0.001")
+        self.pair.refresh()
+        self.assertEqual([amount for _, amount, *_ in self.told()], [D("0.001"), D("0.001")])
+
+    def test_other_lines_are_none(self) -> None:
+        for kind in ("Trade", "Fee", "Other"):
+            self.book("-0.001", kind)
+        self.pair.refresh()
+        self.assertEqual(self.told(), [])
+
+    def test_what_was_paid_before_the_journal_began_is_none_of_its_business(self) -> None:
+        self.pair.world.time = NOON - timedelta(minutes=10)
+        self.book("0.001")
+        self.pair.world.time = NOON
+        self.pair.refresh()
+        self.assertEqual(self.told(), [])
+
+    def test_it_is_taken_for_nobodys_transfer(self) -> None:
+        self.successResultOf(self.pair.plan(coins("0.001", to="source", start="target", fee=D(0))))
+        self.book("0.001")
+        self.pair.refresh()
+        self.assertNotIn("ARRIVED", self.pair.states())
+
+    def test_what_was_paid_does_not_make_old_records_be_read_again(self) -> None:
+        self.book("-0.001")
+        self.pair.refresh()
+        self.pair.world.pass_(86_400)
+        self.pair.refresh()
+        self.pair.refresh()
+        self.assertGreater(self.asked[-1], NOON + timedelta(hours=22))
