@@ -7,6 +7,7 @@ answer and its document; knows nothing of venues, rounding or time.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from math import inf
@@ -46,6 +47,7 @@ _PROOF_SIZE = 1_000_000  # characters of JSON that the duals of all branches may
 _CLOSED = 1e-9  # of the terms of the value: a larger gap is told
 _FINER = 5  # times that a branch is tried before it counts as open
 _PART = 0.02  # of a lane: what is on or off but for less is not tried
+_KNOWN = 64  # duals that are tried before a branch is solved
 _PROBES = 3  # times that sides of holdings are tried
 _MANY_LANES = 40  # from here on it pays to look for what has to be on before dividing
 _FEW_LANES = 18  # up to here one program with all its columns is faster than a walk
@@ -148,6 +150,7 @@ class _Search:
         #: Lanes that charge something by holding and whether they arrive there.
         self.sides = {side: tuple(numbers) for side, numbers in charged.items() if side[0] >= 0}
         self.required: int | None = None  # a lane that has to be on
+        self.known: deque[Relaxed] = deque(maxlen=_KNOWN)  # what branches without sets were solved to
 
     @cached_property
     def relaxation(self) -> Relaxation:
@@ -239,7 +242,9 @@ class _Search:
             if status[number] != Status.OFF:
                 pattern[number] = Status.ON
         self.branches += 1
-        self._consider((self._relaxed(pattern, None).flows / self.worths).tolist())
+        relaxed = self._relaxed(pattern, None)
+        self.known.append(relaxed)
+        self._consider((relaxed.flows / self.worths).tolist())
 
     def _relaxed(self, status: Branch, near: Relaxed | None, demands: Sequence[Demand] = ()) -> Relaxed:
         if self.cells is None:
@@ -261,10 +266,23 @@ class _Search:
         loss = relaxed.priced.loss(node.status)
         if loss > node.loss or node.relaxed is None:
             node.loss, node.relaxed = loss, relaxed
+        if not self.thorough:
+            self.known.append(relaxed)
         return relaxed, loss
 
+    def _closed(self, node: _Node) -> bool:
+        """Whether the duals of a branch solved before close this one, which is tried in no time."""
+        for relaxed in reversed(self.known):
+            loss = relaxed.priced.loss(node.status)
+            if loss >= self.threshold:
+                node.loss, node.relaxed = loss, relaxed
+                return True
+        return False
+
     def _work(self, node: _Node) -> tuple[_Node, ...]:
-        """Solve a branch: close it, or hand back what it divides into with their bounds."""
+        """Close a branch, solving it where that takes it, or hand back what it divides into with their bounds."""
+        if self._closed(node):
+            return ()
         relaxed, loss = self._bounded(node)
         if node.loss >= self.threshold:
             return ()
@@ -281,7 +299,7 @@ class _Search:
             if number is None and node.status.some:
                 number = self._asked(node, relaxed)
             if number is not None:
-                return self._divided(node, (number,), relaxed)
+                return self._divided(node, (number,), relaxed) if self.thorough else self._dived(node, number, relaxed)
             finer = self.relaxation.finer(node.status, relaxed.flows, attempt)
             if finer is None:
                 return ()
@@ -289,6 +307,18 @@ class _Search:
             if loss > node.loss:
                 node.loss, node.relaxed = loss, relaxed
         return ()
+
+    def _dived(self, node: _Node, number: int, relaxed: Relaxed) -> tuple[_Node, ...]:
+        """Divide by *number*, the branch where it is on by the next lane in doubt, and so on: the branch with all of them
+        on comes first, and its duals mostly close some of the others."""
+        amounts, others, lane = (relaxed.flows / self.worths).tolist(), [], number
+        while True:
+            node, off = self._divided(node, (lane,), relaxed)
+            others.append(off)
+            doubtful = self._doubtful(amounts, node, relaxed) if relaxed.solved else None
+            if doubtful is None:
+                return (node, *others)
+            lane = doubtful
 
     def _asked(self, node: _Node, relaxed: Relaxed) -> int | None:
         """A lane to divide by where a set asks for one, which only the program of a walk can do."""
