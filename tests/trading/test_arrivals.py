@@ -18,6 +18,7 @@ from ilp.trading.arrivals import (
     Cleared,
     Foreign,
     Record,
+    identified,
     match_deposit,
     match_withdrawal,
     near,
@@ -140,6 +141,45 @@ class DepositTests(SynchronousTestCase):
         spoken = evolve(sent("a", "1.005"), state=TransferState.ARRIVED, arrived=D("0.9999"))
         self.assertEqual(match_deposit(deposit(), [spoken, sent("b")]), Cleared("a"))
 
+    def test_what_the_operator_saw_arrive_is_compared_with_what_he_saw(self) -> None:
+        spoken = evolve(sent("a"), state=TransferState.ARRIVED, arrived=D("0.5"))
+        self.assertEqual(match_deposit(deposit("0.5"), [spoken]), Cleared("a"))
+        self.assertEqual(match_deposit(deposit("0.9999"), [spoken]), Foreign())
+
+    def test_what_the_operator_saw_arrive_of_a_conversion_needs_no_wide_tolerance_any_more(self) -> None:
+        converted = evolve(
+            sent(to_asset="HUF", asset="USD", amount=D(1000), expected=D(200_000)),
+            state=TransferState.ARRIVED,
+            arrived=D(200_000),
+        )
+        self.assertEqual(match_deposit(deposit("193000", asset="HUF"), [converted]), Foreign())
+        self.assertEqual(match_deposit(deposit("199000", asset="HUF"), [converted]), Cleared("t1"))
+
+    def test_the_clock_of_a_transfer_by_hand_starts_with_its_proposal(self) -> None:
+        """The operator says that it was sent after having sent it."""
+        by_hand = sent(seconds=900, manual=True, created=NOON)
+        self.assertEqual(match_deposit(deposit(seconds=60), [by_hand]), Cleared("t1"))
+
+    def test_the_clock_of_any_other_transfer_starts_with_its_departure(self) -> None:
+        """It may have waited long for its turn."""
+        waited = sent(departed=at(900), created=NOON)
+        self.assertEqual(match_deposit(deposit(seconds=60), [waited]), Foreign())
+
+    def test_one_whose_departure_nobody_saw_is_as_old_as_its_proposal(self) -> None:
+        unseen = sent(departed=None, created=NOON)
+        self.assertEqual(match_deposit(deposit(seconds=60), [unseen]), Cleared("t1"))
+
+    def test_a_deposit_that_names_no_transaction_may_be_of_a_transfer_that_does(self) -> None:
+        self.assertEqual(match_deposit(deposit(), [sent(reference="xyz")]), Cleared("t1"))
+
+    def test_a_transaction_that_brings_a_little_more_than_expected_is_told_apart_too(self) -> None:
+        candidates = [sent("one", "1", reference="abc"), sent("two", "2", reference="abc")]
+        self.assertEqual(match_deposit(deposit("2.01", reference="abc"), candidates), Cleared("two"))
+
+    def test_a_record_without_an_address_does_not_prefer_transfers_without_one(self) -> None:
+        candidates = [sent("a", "1", address=""), sent("b", "1.005")]
+        self.assertEqual(match_deposit(deposit("1.0024", address=""), candidates), Ambiguous(("a", "b")))
+
     @given(st.permutations(["a", "b", "c"]))
     @settings(deadline=None, max_examples=6)
     def test_the_order_of_the_candidates_does_not_matter(self, names: list[str]) -> None:
@@ -185,6 +225,41 @@ class WithdrawalTests(SynchronousTestCase):
         failed = evolve(self.asked(), state=TransferState.FAILED)
         self.assertEqual(match_withdrawal(withdrawal(), [failed]), Cleared("t1"))
 
+    def test_another_asset_or_venue_is_another_withdrawal(self) -> None:
+        self.assertEqual(match_withdrawal(withdrawal(asset="LTC"), [self.asked()]), Foreign())
+        self.assertEqual(match_withdrawal(evolve(withdrawal(), venue="target"), [self.asked()]), Foreign())
+
+    def test_clocks_may_differ_by_five_minutes(self) -> None:
+        self.assertEqual(match_withdrawal(withdrawal(seconds=-300), [self.asked()]), Cleared("t1"))
+
+    def test_a_transfer_whose_address_is_unknown_may_go_to_any(self) -> None:
+        self.assertEqual(match_withdrawal(withdrawal(address="x"), [self.asked(address="")]), Cleared("t1"))
+
+    def test_another_amount_is_another_withdrawal(self) -> None:
+        self.assertEqual(match_withdrawal(withdrawal("1.02"), [self.asked()]), Foreign())
+
+    def test_one_that_failed_before_the_venue_was_called_did_not_leave(self) -> None:
+        failed = evolve(self.asked(), state=TransferState.FAILED, called=False)
+        self.assertEqual(match_withdrawal(withdrawal(), [failed]), Foreign())
+
+    def test_one_that_failed_is_recognised_by_its_exact_amount_only(self) -> None:
+        failed = evolve(self.asked(), state=TransferState.FAILED)
+        self.assertEqual(match_withdrawal(withdrawal("1.001"), [failed]), Foreign())
+
+    def test_a_line_of_the_ledger_may_be_of_a_transfer_that_the_venue_calls_otherwise(self) -> None:
+        """Its id is ours: the venue's answer to the request has another one."""
+        asked = self.asked(withdrawal_id="w2")
+        self.assertEqual(match_withdrawal(evolve(withdrawal(), derived=True), [asked]), Cleared("t1"))
+
+    def test_a_line_of_the_ledger_is_not_of_a_transfer_that_another_line_has_debited(self) -> None:
+        debited = self.asked(withdrawal_id="w2", debited=D(1))
+        self.assertEqual(match_withdrawal(evolve(withdrawal(), derived=True), [debited]), Foreign())
+
+    def test_the_record_in_which_a_transfer_was_recognised_is_no_other_one(self) -> None:
+        self.assertFalse(identified(self.asked(withdrawal_id="w1", debited=D(1)), withdrawal()))
+        self.assertTrue(identified(self.asked(withdrawal_id="w2"), withdrawal()))
+        self.assertFalse(identified(self.asked(), withdrawal()))
+
 
 class RecordTests(SynchronousTestCase):
     """Records out of what clients answer."""
@@ -220,6 +295,19 @@ class RecordTests(SynchronousTestCase):
     def test_two_equal_lines_of_one_instant_are_two_records(self) -> None:
         found = records_from_ledger("v", [self.line(), self.line()])
         self.assertEqual(len({r.key for r in found}), 2)
+
+    def test_the_ids_of_a_ledgers_records_are_those_that_journals_have_kept(self) -> None:
+        found = records_from_ledger("v", [self.line(), self.line()])
+        stem = "20150314T120000.123456:BTC:1.5:address"
+        self.assertEqual([r.id for r in found], [f"{stem}:1", f"{stem}:2"])
+
+    def test_a_ledgers_record_has_no_charge_and_an_id_of_ours(self) -> None:
+        (found,) = records_from_ledger("v", [self.line()])
+        self.assertEqual((found.fee, found.derived, found.address, found.status), (D(0), True, "address", "done"))
+
+    def test_a_ledgers_line_without_a_note_has_no_address(self) -> None:
+        (found,) = records_from_ledger("v", [self.line(note="")])
+        self.assertIsNone(found.address)
 
     def test_the_balance_changes_by_a_deposit_less_its_fee(self) -> None:
         self.assertEqual(deposit("1", fee=D("0.1")).change, D("0.9"))

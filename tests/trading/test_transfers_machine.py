@@ -112,6 +112,21 @@ class TableTests(SynchronousTestCase):
             with self.assertRaisesRegex(Unlisted, "PLANNED, called"):
                 step(entry(S.PLANNED), event, LATER, "why")
 
+    def test_a_proposal_that_the_client_could_not_make_may_still_be_given_up_or_go_by_hand(self) -> None:
+        """The venue was called, and its client knew no such call."""
+        before = evolve(entry(S.PROPOSED), manual=True)
+        for event in (E.DROPPED, E.WITHDRAWN):
+            self.assertIs(step(before, event, LATER, "why").state, S.CANCELLED)
+        self.assertIs(step(before, E.SAID_SENT, LATER, "why").state, S.SENT)
+
+    def test_the_report_says_of_a_planned_one_alone_whether_it_was_called(self) -> None:
+        for before, words in (
+            (entry(S.PLANNED), "transfer t1 is PLANNED, called: "),
+            (entry(S.PLANNED, called=False), "transfer t1 is PLANNED: "),
+            (entry(S.SENT), "transfer t1 is SENT: "),
+        ):
+            self.assertTrue(str(Unlisted(before, E.REVISED)).startswith(words), words)
+
     def test_only_the_venues_records_reopen_a_final_state(self) -> None:
         reopened = {
             event for (state, event), after in TABLE.items() if state in FINAL_TRANSFER_STATES and after != state
@@ -160,6 +175,13 @@ class ActionTests(SynchronousTestCase):
 
     def test_an_uncertain_one_may_only_be_resolved(self) -> None:
         self.assertEqual(actions(entry(S.UNCERTAIN)), (Action.RESOLVE,))
+
+    def test_what_is_under_way_may_be_said_to_have_arrived_or_not_to_have_left(self) -> None:
+        for state in (S.REQUESTED, S.SENT):
+            self.assertEqual(actions(entry(state)), (Action.ARRIVED, Action.RESOLVE))
+
+    def test_a_payout_by_hand_does_not_arrive_anywhere_either(self) -> None:
+        self.assertEqual(actions(evolve(entry(S.SENT), to_venue="", manual=True)), (Action.RESOLVE,))
 
     def test_a_payout_does_not_arrive_anywhere(self) -> None:
         self.assertEqual(actions(evolve(entry(S.SENT), to_venue="")), (Action.RESOLVE,))
