@@ -76,6 +76,9 @@ class OpeningTests(Deciding):
         found = self.opening(coins())
         self.assertEqual((found.manual, found.waits), (False, False))
 
+    def test_what_goes_by_itself_says_whose_wish_it_is(self) -> None:
+        self.assertEqual(self.opening(coins()).why, "wanted by the plan")
+
     def test_a_conversion_is_manual(self) -> None:
         self.rules = rules(automatic=frozenset())
         found = self.opening(dollars())
@@ -124,6 +127,10 @@ class OpeningTests(Deciding):
         self.rules = rules(payout="off")
         self.assertEqual(self.decided(payout()), ())
 
+    def test_without_payouts_everything_else_still_goes(self) -> None:
+        self.rules = rules(payout="off")
+        self.assertEqual(len(self.decided(coins())), 1)
+
     def test_nothing_is_no_transfer(self) -> None:
         self.assertEqual(self.decided(evolve(coins(), amount=D(0))), ())
 
@@ -148,6 +155,23 @@ class LaneTests(Deciding):
         self.assertEqual(self.decided(coins(), entries=(proposed_long_ago,)), ())
         an_hour_ago = evolve(proposed_long_ago, departed=NOON - timedelta(hours=1))
         self.assertEqual(len(self.decided(coins(), entries=(an_hour_ago,))), 1)
+
+    def test_the_interval_begins_with_the_last_departure(self) -> None:
+        self.rules = rules(coin_interval=3600.0)
+        lanes = self.lanes(entry(S.ARRIVED, 0.5, "b"), entry(S.ARRIVED, 10, "a"))
+        again = NOON + timedelta(minutes=30)
+        self.assertIn(f"the next may begin at {again:%Y-%m-%d %H:%M:%S} UTC", lanes.obstacle(BITCOIN))
+
+    def test_what_left_on_another_lane_is_no_obstacle(self) -> None:
+        self.rules = rules(coin_interval=3600.0)
+        self.per_day = 1
+        back = coins("1", "source", "target")
+        self.assertEqual(len(self.decided(back, entries=(entry(S.ARRIVED, 0.5),))), 1)
+
+    def test_the_interval_of_what_an_operator_approved_begins_with_its_departure_too(self) -> None:
+        self.rules = rules(coin_interval=3600.0)
+        approved = entry(S.ARRIVED, 2, by="alice", since=NOON - timedelta(minutes=10))
+        self.assertEqual(len(self.decided(coins(), entries=(approved,))), 1)
 
     def test_fiat_has_an_interval_of_its_own(self) -> None:
         self.rules = rules(fiat_interval=86400.0)
@@ -197,6 +221,26 @@ class RevisionTests(Deciding):
         (found,) = self.decided(coins("0.1"), entries=(self.proposal,))
         self.assertIsInstance(found, Revision)
         self.assertFalse(found.opening.waits)
+
+    def test_the_same_wish_goes_without_the_click_once_the_rules_allow_it(self) -> None:
+        self.rules = rules()
+        (found,) = self.decided(coins(), entries=(self.proposal,))
+        self.assertIsInstance(found, Revision)
+        self.assertFalse(found.opening.waits)
+
+    def test_the_same_wish_of_one_that_was_kept_back_waits_once_the_rules_want_a_click(self) -> None:
+        (found,) = self.decided(coins(), entries=(entry(S.PLANNED, called=False, departed=None),))
+        self.assertIsInstance(found, Revision)
+        self.assertTrue(found.opening.waits)
+
+    def test_what_an_operator_proposed_by_hand_is_left_alone(self) -> None:
+        by_hand = entry(S.PROPOSED, by="alice")
+        self.assertEqual(self.decided(coins("2"), entries=(by_hand,)), ())
+        self.assertEqual(self.decided(entries=(by_hand,)), ())
+
+    def test_a_plans_proposal_is_revised_though_an_operator_had_a_hand_in_it(self) -> None:
+        ours = entry(S.PROPOSED, by="alice", plan="p1")
+        self.assertEqual(self.decided(entries=(ours,)), (Withdrawal(ours),))
 
     def test_no_wish_withdraws_it(self) -> None:
         self.assertEqual(self.decided(entries=(self.proposal,)), (Withdrawal(self.proposal),))
