@@ -116,6 +116,10 @@ class Floor:
         reference = self.market.reference(source)
         return trade_minimum(self.rules(source), reference) if reference is not None else ZERO
 
+    def committed_turnover(self) -> Decimal:
+        """What will have been traded by the end of the day if both quotes are filled once more and all is hedged."""
+        return self.gate.turnover() + abs(self.exposure.net) + 4 * self.parameters.quote_size
+
     def inputs_trouble(self) -> str:
         """The first input that does not count, with its numbers; empty when all do."""
         if self.recorder.failing:

@@ -14,9 +14,10 @@ from clients.exchange import Side
 from ilp.journal.entries import Purpose
 from ilp.trading.floor import Floor
 from ilp.trading.gate import OrderRequest
-from ilp.trading.hedging import Funds, closing, kept_by_plan, open_part
+from ilp.trading.hedging import Funds, closing, kept_by_plan, open_part, slippage_within
 from ilp.trading.own import OwnOrder
 from ilp.trading.permissions import Act, Leave
+from ilp.trading.sides import Sides
 
 __all__ = ["Hedger"]
 
@@ -94,12 +95,15 @@ class Hedger:
         if not exposure:
             return
         source = floor.layout.source
-        fee = floor.parameters.source_fee.proportional
+        fee, book = floor.parameters.source_fee.proportional, floor.others(source)
+        slippage = self._slippage(exposure, book)
+        if slippage is None:
+            return
         order = closing(
             exposure,
-            floor.others(source),
+            book,
             self._funds(fee),
-            floor.parameters.max_slippage,
+            slippage,
             self._largest(),
             floor.rules(source),
         )
@@ -151,7 +155,24 @@ class Hedger:
             return f"waiting for the last word on {waiting[0].order_id or waiting[0].key}"
         if floor.seconds() < self._hold_until:
             return self.reason or "the last hedge was refused"
+        if (
+            floor.gate.room(venue) < 1
+        ):  # waiting is better than a breach, which would halt the pool with this exposure open
+            self._hold_until = floor.seconds() + HOLD_OFF
+            return f"{floor.limits.orders_per_minute} orders went to {venue} within a minute, the limit"
         return ""
+
+    def _slippage(self, exposure: Decimal, book: Sides) -> Decimal | None:
+        """How far from the source's best price this hedge may go; None, with the reason said, where it may not be sent."""
+        floor, source = self.floor, self.floor.layout.source
+        side, most = Side.SELL if exposure > 0 else Side.BUY, floor.parameters.max_slippage
+        reference, band = floor.market.reference(source), floor.limits.price_band
+        if reference is None:
+            return most
+        found = slippage_within(book, side, most, reference, band)
+        if found is None:
+            self.reason = f"the source's best price is outside the price band of {band:.2%} around {reference:.8g}"
+        return found
 
     def _keep(self, exposure: Decimal, traded_back: Decimal, plan_id: Callable[[], str]) -> Decimal:
         floor = self.floor

@@ -15,7 +15,7 @@ from ilp.trading.sides import Sides
 from ilp.trading.steps import down, protective
 from ilp.trading.view import trade_minimum
 
-__all__ = ["Closing", "Funds", "closing", "kept_by_plan", "limit_price", "open_part"]
+__all__ = ["Closing", "Funds", "closing", "kept_by_plan", "limit_price", "open_part", "slippage_within"]
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -72,6 +72,21 @@ def limit_price(book: Sides, side: Side, max_slippage: Decimal, rules: Market | 
         return None
     factor = ONE + max_slippage if side is Side.BUY else ONE - max_slippage
     return protective(rows[0][0] * factor, side, rules["tick_size"] if rules is not None else ZERO)
+
+
+def slippage_within(
+    book: Sides, side: Side, max_slippage: Decimal, reference: Decimal, band: Decimal
+) -> Decimal | None:
+    """*max_slippage*, or as much of it as keeps the limit within *band* (a fraction) around *reference*.
+
+    None where the best price itself is outside of the band: nothing may be sent then.
+    """
+    rows = book.asks if side is Side.BUY else book.bids
+    if not rows or rows[0][0] <= 0:
+        return max_slippage
+    farthest = reference * (ONE + band if side is Side.BUY else ONE - band)
+    slack = farthest / rows[0][0] - ONE if side is Side.BUY else ONE - farthest / rows[0][0]
+    return None if slack < 0 else min(max_slippage, slack)
 
 
 def closing(

@@ -85,7 +85,7 @@ class Planner:
 
     def act(self, optimum: Optimum) -> None:
         """Execute the plan of *optimum* if it is time; balances are read first."""
-        self.reason = self._hindrance()
+        self.reason = self._hindrance() or self._beyond(optimum)
         if self.reason:
             return
         if not self._fresh:
@@ -114,6 +114,21 @@ class Planner:
             return "an order on the source is not final"
         if abs(floor.exposure.net) >= floor.hedge_minimum() > 0 and floor.exposure.net:
             return f"{floor.exposure.net} {floor.layout.base} are to be hedged first"
+        return ""
+
+    def _beyond(self, optimum: Optimum) -> str:
+        """Which limit the plan's trade would come too near to: what quotes still bring has to be hedged within it, too."""
+        floor, trade = self.floor, planned_trade(optimum)
+        if trade is None:
+            return ""
+        limits, venue = floor.limits, floor.layout.source.venue
+        turnover = floor.committed_turnover() + min(trade.quantity, limits.largest_order)
+        if turnover > limits.turnover_per_day:
+            return (
+                f"turnover of the day would be {turnover} with fills of both quotes, allowed {limits.turnover_per_day}"
+            )
+        if floor.gate.room(venue) <= 1:
+            return f"{limits.orders_per_minute} orders went to {venue} within a minute, the limit"
         return ""
 
     def _orders(self) -> list[OwnOrder]:

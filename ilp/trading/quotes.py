@@ -37,6 +37,7 @@ from ilp.trading.strategy import Reference
 __all__ = ["QuoteStatus", "Quoter"]
 
 HOLD_OFF = 1.0  # reactor seconds that a side rests after the venue refused its quote
+SPARE = 60  # orders a minute that quotes leave to hedges where both go to one venue
 QUOTE_SIDES = {Side.BUY: QuoteSide.BID, Side.SELL: QuoteSide.ASK}
 
 
@@ -167,11 +168,15 @@ class Quoter:
         if good is None or abs(price / good - 1) > allowed:
             off = "" if good is None else f", {abs(price / good - 1):.2%} from it"
             return f"{price} is outside the price band of {allowed:.2%} around {good or 0:.8g}{off}"
-        if floor.gate.room(target.venue) < 1:
+        spare = SPARE if target.venue == floor.layout.source.venue else 0
+        if floor.gate.room(target.venue) - min(spare, floor.limits.orders_per_minute // 2) < 1:
             return f"{floor.limits.orders_per_minute} orders went to {target.venue} within a minute, the limit"
-        turnover = floor.gate.turnover() + floor.parameters.quote_size
+        turnover = floor.committed_turnover()
         if turnover > floor.limits.turnover_per_day:
-            return f"turnover of the day would be {turnover}, allowed {floor.limits.turnover_per_day}"
+            allowed = floor.limits.turnover_per_day
+            return (
+                f"turnover of the day would be {turnover} with fills of both sides and their hedges, allowed {allowed}"
+            )
         return ""
 
     def _cancel(self, orders: list[OwnOrder], reason: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Market, Side
-from ilp.trading.hedging import Closing, Funds, closing, kept_by_plan, limit_price, open_part
+from ilp.trading.hedging import Closing, Funds, closing, kept_by_plan, limit_price, open_part, slippage_within
 from ilp.trading.sides import Sides
 
 D = Decimal
@@ -33,6 +33,32 @@ amounts = st.decimals("-3", "3", places=4)
 
 def close(exposure: str, book: Sides = BOOK, funds: Funds = RICH, largest: str = "5") -> Closing:
     return closing(D(exposure), book, funds, D("0.005"), D(largest), RULES)
+
+
+class BandTests(SynchronousTestCase):
+    """A hedge beyond the gate's price band would halt the pool with its exposure open."""
+
+    @given(
+        st.sampled_from(Side),
+        st.decimals("200", "300", places=1),
+        st.decimals("0.001", "0.2", places=3),
+        st.decimals("0.001", "0.1", places=3),
+    )
+    @hypothesis_settings(max_examples=200, deadline=None)
+    def test_its_limit_is_within_the_band_or_it_is_not_sent(self, side: Side, mid: D, band: D, slippage: D) -> None:
+        found = slippage_within(BOOK, side, slippage, mid, band)
+        best = BOOK.bids[0][0] if side is Side.SELL else BOOK.asks[0][0]
+        if found is None:
+            self.assertGreater(abs(best / mid - 1), band - D("1e-20"))
+            return
+        self.assertLessEqual(found, slippage)
+        price = limit_price(BOOK, side, found, RULES)
+        assert price is not None
+        worse = price / mid - 1 if side is Side.BUY else 1 - price / mid
+        self.assertLessEqual(worse, band)
+
+    def test_a_wide_band_leaves_the_slippage_as_it_is(self) -> None:
+        self.assertEqual(slippage_within(BOOK, Side.SELL, D("0.005"), D(250), D("0.05")), D("0.005"))
 
 
 class ClosingTests(SynchronousTestCase):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from ilp.journal.entries import TransferEntry, TransferState
+from attrs import evolve
+
+from clients.exchange import OrderRejected, Side
+from ilp.journal.entries import OrderEntry, Purpose, TransferEntry, TransferState
+from ilp.simulation.faults import Fault
 from ilp.trading.machine import State
 from ilp.trading.transfers import WantedTransfer
 from tests.trading.test_trader import TraderCase
-from tests.trading.world import D, World
+from tests.trading.world import LIMITS, PARAMETERS, D, World
 
 
 class TransferCase(TraderCase):
@@ -44,3 +48,48 @@ class WorthTests(TransferCase):
         (kept,) = [e for e in world.trader.transfers.open if e.id == entry.id]
         self.assertEqual((kept.state, kept.called), (TransferState.PLANNED, False))
         self.assertIn("nobody knows what HUF is worth", kept.note)
+
+
+class HedgedWhateverTheLimitTests(TraderCase):
+    """A limit that counts orders or volume must stop quotes before it can stop the hedge of what they traded."""
+
+    def limited(self, **limits: object) -> World:
+        return self.world(limits=evolve(LIMITS, **limits)).trading()
+
+    def test_quotes_leave_room_in_the_days_turnover_for_their_hedges(self) -> None:
+        world = self.limited(turnover_per_day=D("0.85"))
+        for side in (Side.SELL, Side.SELL, Side.SELL, Side.BUY, Side.BUY):
+            world.take(side)
+            world.advance(2)
+            self.assertEqual((world.trader.life.state, world.trader.floor.exposure.net), (State.TRADING, D(0)))
+        self.assertEqual(world.open_orders(), [])
+        for status in world.trader.status().quotes:
+            self.assertIn("turnover of the day would be 1.2", status.reason)
+        self.assertLessEqual(world.trader.gate.turnover(), D("0.85"))
+
+    def test_a_plan_leaves_room_in_the_days_turnover_for_the_hedges_of_quotes(self) -> None:
+        limits = evolve(LIMITS, turnover_per_day=D("0.9"))
+        world = self.world(parameters=PARAMETERS, limits=limits).ready()
+        world.trader.start("operator")
+        world.advance(20)
+        self.assertIs(world.trader.life.state, State.TRADING)
+        self.assertIn("turnover of the day would be", world.trader.loop.planner.reason)
+        self.assertEqual([e for e in world.journal.of(OrderEntry) if e.purpose is Purpose.PLAN], [])
+
+    def test_a_hedge_that_finds_no_taker_again_and_again_waits_at_the_limit_of_a_minute(self) -> None:
+        world = self.limited(orders_per_minute=5)
+        refused = OrderRejected("source", "placing", "the market is closed")
+        world.source.faults.add(Fault.REFUSE, "placeOrder", times=50, error=lambda: refused)
+        world.take(Side.SELL)
+        world.advance(30)
+        self.assertIs(world.trader.life.state, State.TRADING)
+        self.assertIn("5 orders went to source within a minute, the limit", world.trader.loop.hedger.reason)
+        world.source.faults.clear()
+        self.assertTrue(world.until(lambda: not world.trader.floor.exposure.net, 70, 0.05))
+
+    def test_a_hedge_stays_within_the_price_band(self) -> None:
+        world, narrow = self.limited(), evolve(LIMITS, price_band=D("0.002"))
+        world.trader.gate.limits, world.trader.floor.settings = narrow, evolve(world.settings, limits=narrow)
+        world.take(Side.SELL)
+        world.advance(2)
+        self.assertEqual((world.trader.life.state, world.trader.floor.exposure.net), (State.TRADING, D(0)))
