@@ -27,6 +27,6 @@ def protective(price: Decimal, side: Side, tick: Decimal) -> Decimal:
 
 
 def plain(value: Decimal) -> Decimal:
-    """*value* to eight decimals, without the zeros that a division leaves and without an exponent."""
+    """*value* to eight decimals, without the zeros that a division leaves; hundreds are written out."""
     found = value.quantize(FINEST).normalize()
     return found.quantize(Decimal(1)) if int(found.as_tuple().exponent) > 0 else found
