@@ -70,8 +70,6 @@ def permission(state: State, act: Act, *, stale: bool = False, healthy: bool = T
     :param by: whose wish it is.  Nobody's wish sends to a venue that is not healthy.
     """
     permitted = PERMISSIONS[state, stale, act]
-    if act is Act.HEDGE and by is Leave.OPERATOR:
-        return healthy and permitted is not Permission.NO
     if permitted in (Permission.OPERATOR, Permission.APPROVED):
         return healthy and by is Leave.OPERATOR
     if permitted is Permission.YES and act is Act.CANCEL:

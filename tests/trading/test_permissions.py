@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.trading.machine import State
@@ -53,8 +55,7 @@ class PermissionTests(SynchronousTestCase):
         self.assertEqual(allowed, [Act.CANCEL, Act.HEDGE, Act.QUOTE])
 
     def test_nothing_but_a_cancel_goes_to_what_is_not_healthy(self) -> None:
-        for state in State:
-            for act in Act:
-                for by in Leave:
-                    expected = act is Act.CANCEL and UNHEALTHY[state] == "M"
-                    self.assertEqual(permission(state, act, stale=True, healthy=False, by=by), expected, (state, act))
+        for state, act, by, stale in product(State, Act, Leave, (False, True)):
+            expected = act is Act.CANCEL and UNHEALTHY[state] == "M"
+            found = permission(state, act, stale=stale, healthy=False, by=by)
+            self.assertEqual(found, expected, (state, act, by, stale))
