@@ -129,7 +129,7 @@ class Infinity(VenueClient[Live]):
         **options: Any,
     ) -> None:
         super().__init__(name, reactor, has_account=bool(secret), now=now, random=random)
-        self._hosts = Hosts.parse(endpoint)
+        self._hosts = Hosts.parse(endpoint, private=bool(secret))
         self._options = choices = read_options(Options, options)
         self.wallet = checksum_address(id) if id else ""
         self._redactor = Redactor(secret, secret.strip().removeprefix("0x"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -24,17 +25,33 @@ class Hosts:
     socket: Address
 
     @classmethod
-    def parse(cls, endpoint: str) -> Hosts:
-        """`testnet`, or `http(s)://host[:port]`; the WebSocket is at `/ws` of the same host."""
+    def parse(cls, endpoint: str, *, private: bool = False) -> Hosts:
+        """`testnet`, or `http(s)://host[:port]`; the WebSocket is at `/ws` of the same host.
+
+        :param private: there is a key, so that plain HTTP is for this machine alone: every call carries the token of the
+            login, and whoever reads one can trade and withdraw with it.
+        """
         parts = urlsplit(HOSTS.get(endpoint, endpoint))
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             known = ", ".join(HOSTS)
             raise ValueError(f"endpoint {endpoint!r} is no address; write {known} or http(s)://host:port")
         if parts.username or parts.password or parts.path not in ("", "/"):
             raise ValueError(f"endpoint of {parts.hostname}: only host and port are allowed in it")
+        if private and parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError(
+                f"endpoint {endpoint!r} sends the token of the login in clear; write https://{parts.netloc}: "
+                "http:// is for 127.0.0.1, localhost and [::1] only"
+            )
         wire = "wss" if parts.scheme == "https" else "ws"
         socket = Address.parse(f"{wire}://{parts.netloc}/ws", plain_port=80, tls_port=443, path="/ws")
         return cls(f"{parts.scheme}://{parts.netloc}", socket)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _instruments(value: object) -> tuple[str, ...]:

@@ -730,6 +730,13 @@ class Options(SynchronousTestCase):
         self.refused("is no address", endpoint="mainnet")
         self.refused("only host and port", endpoint="http://user:pw@host")
 
+    def test_a_key_goes_over_plain_http_on_this_machine_only(self) -> None:
+        self.refused("write https://10.0.0.7:8887", endpoint="http://10.0.0.7:8887")
+        self.refused("127.0.0.1, localhost and [::1] only", endpoint="http://infinity.test")
+        for endpoint in ("https://infinity.test", "http://127.0.0.2:1", "http://localhost:1", "http://[::1]:1"):
+            self.make(endpoint=endpoint)
+        self.make(secret="", endpoint="http://infinity.test")  # what is public anybody may read
+
     def test_options_are_checked_by_name(self) -> None:
         self.refused("do you mean tickers?", ticker="ETH-SPOT")
         self.refused("is no instrument", tickers="ETH/USD")
