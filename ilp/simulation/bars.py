@@ -63,6 +63,11 @@ class Bars:
         if len(bars) > self._limit:
             del bars[next(iter(bars))]
 
+    def keep(self, *periods: Period) -> None:
+        """Forget the bars of all other periods."""
+        for period in PERIODS.keys() - set(periods):
+            self._bars[period].clear()
+
     def between(self, period: Period, start: datetime, end: datetime) -> list[Bar]:
         """Bars that overlap the interval, both ends included, oldest first; the running one too."""
         bars = self._bars[period].values()

@@ -32,6 +32,12 @@ class Tape:
         self._bars[contract] = Bars(contract)
         self._trades[contract] = deque(maxlen=self._history)
 
+    def close(self, contract: str) -> None:
+        """The market is over: its trades and short bars are forgotten, its days stay."""
+        self._trades.pop(contract, None)
+        if contract in self._bars:
+            self._bars[contract].keep("day")
+
     def limit(self, account: str, history: int) -> None:
         """Remember so many fills of one account."""
         self._fills[account] = deque(self._fills[account], maxlen=history)

@@ -285,6 +285,8 @@ class RateCore(Core):
             self.dated_positions.pop((account, market.ticker), None)
         if legs:
             self._book_lines(legs)
+        # No call asks for its trades and short bars any more; curves of the past are drawn from its days.
+        self._tape.close(market.ticker)
 
     # ------------------------------------------------------------------------------------------------- transfers
 

@@ -21,7 +21,6 @@ from ilp.simulation.infinity.listings import traded_tokens
 from ilp.simulation.infinity.rates_core import RateCore
 from ilp.simulation.infinity.server import InfinityVenue
 from ilp.simulation.maker import Ladder
-from ilp.simulation.simulated_world import World
 from ilp.simulation.standing import Standing
 from ilp.simulation.takers import Appetite
 
@@ -87,14 +86,6 @@ class InfinityWorld(Standing):
                 self.core.endow(house, token.code, token.currency.units(_PLENTY))
         invent_history(self.core, f"{seed}/{name}")
         self.driver = RateDriver(self.core, clock, f"{seed}/{name}", customers, ladders or {}, favourites)
-
-    @classmethod
-    def beside(cls, world: World, users: Iterable[InfinityUser], **options: Any) -> InfinityWorld:
-        """An Infinity in a larger world, on its clock and its bank.
-
-        :param options: further ones of the constructor.
-        """
-        return cls(world.clock, users, seed=world.scenario.seed, bank=world.bank, **options)
 
     def _user(self, user: InfinityUser, draw: Random) -> None:
         made = "0x" + draw.randbytes(32).hex()

@@ -82,6 +82,19 @@ class LiveTests(SynchronousTestCase):
         assert not [order for order in world.core.open_orders(MAKER) if order.contract == "ETH-2023-12-21"]
         assert "ETH-2023-12-21" not in world.driver.makers
 
+    def test_of_a_market_that_is_over_its_days_alone_are_kept(self) -> None:
+        clock, world = make(start=datetime(2023, 12, 21, 7, 0, tzinfo=UTC))
+        over, long_ago, far = "ETH-2023-12-21", START - 60 * DAY, START + DAY
+        run(clock, world, 1800)
+        world.core.print_trade(over, 190_000, 10**18)
+        assert world.core.trades(over, long_ago, far) and world.core.bars(over, "minute", long_ago, far)
+        days = world.core.bars(over, "day", long_ago, far)
+        run(clock, world, 3600)
+        assert not market(world, over).active
+        assert world.core.trades(over, long_ago, far) == world.core.bars(over, "minute", long_ago, far) == []
+        assert world.core.bars(over, "hour", long_ago, far) == []
+        assert world.core.bars(over, "day", long_ago, far) == days != []
+
     def test_money_is_conserved_while_it_lives(self) -> None:
         clock, world = make(start=datetime(2023, 12, 22, 6, 30, tzinfo=UTC))  # two markets mature on the way
         run(clock, world, 3 * 3600, 30.0)
