@@ -59,6 +59,24 @@ class WatchTests(SynchronousTestCase):
             self.watch.confirm(at)
         self.assertEqual(self.watch.trouble(5.0), "source book: crossed: bid 3, ask 2")
 
+    def test_confirmations_of_something_insane_pay_nothing_of_what_it_owes(self) -> None:
+        self.watch.good(0.0)
+        self.watch.insane(1.0, "empty")
+        for at in (2.0, 3.0, 4.0):
+            self.watch.confirm(at)
+        self.watch.good(5.0)
+        self.assertEqual(self.watch.trouble(5.0), "source book: 1 of 3 good updates since: empty")
+
+    def test_something_insane_does_not_expire(self) -> None:
+        self.watch.good(0.0)
+        self.watch.insane(1.0, "empty")
+        self.assertIsNone(self.watch.expires())
+
+    def test_an_update_just_at_the_limit_is_in_time(self) -> None:
+        self.watch.good(0.0)
+        self.watch.good(10.0)
+        self.assertEqual(self.watch.trouble(10.0), "")
+
     def test_something_insane_owes_good_updates_from_the_first_sane_one(self) -> None:
         self.watch.good(0.0)
         self.watch.insane(1.0, "empty")
@@ -97,3 +115,14 @@ class WatchTests(SynchronousTestCase):
         status = self.watch.status(3.0)
         self.assertEqual((status.name, status.age, status.limit, status.ok), ("source book", 2.0, 10.0, True))
         self.assertFalse(self.watch.status(30.0).ok)
+
+    def test_what_expires_very_soon_is_read_again_at_half_its_limit_in_a_bad_spell_too(self) -> None:
+        watch = Watch("source book", 0.6, 3)
+        watch.good(0.0)
+        watch.doubt(1.0, "jumped")
+        self.assertEqual(watch.read_again(), 1.3)
+
+    def test_nothing_has_an_age_before_the_first_word_and_none_is_negative(self) -> None:
+        self.assertIsNone(self.watch.status(1.0).age)
+        self.watch.good(5.0)
+        self.assertEqual(self.watch.status(4.0).age, 0.0)
