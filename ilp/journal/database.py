@@ -15,14 +15,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from ilp.journal.interface import JournalError
+from ilp.journal.schema import NEWEST
 
 __all__ = ["Database", "address", "explained", "sqlite_file"]
 
@@ -161,23 +158,27 @@ class Database:
     # -------------------------------------------------------------------------------------------------- migrating
 
     def _migrate(self, connection: Connection) -> None:
+        found = _schema_of(connection)
+        if found == NEWEST:
+            return
+        # Imported where it is needed: a start after a crash has no second to lose, and nearly every one ends above.
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
         config = Config()
         config.set_main_option("script_location", _MIGRATIONS)
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
-        scripts = ScriptDirectory.from_config(config)
-        found, newest = _schema_of(connection), scripts.get_current_head()
-        if found == newest:
-            return
-        known = {script.revision for script in scripts.walk_revisions()}
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if found is not None and found not in known:
             raise JournalError(
-                f"journal {_shown(self.url)}: has schema {found}, newer than {newest}, the newest this program knows; "
+                f"journal {_shown(self.url)}: has schema {found}, newer than {NEWEST}, the newest this program knows; "
                 "install the program that wrote it, or restore a backup"
             )
         if not self._exclusive:
             raise JournalError(
-                f"journal {_shown(self.url)}: has schema {found}, this program needs {newest}; start the daemon once, "
+                f"journal {_shown(self.url)}: has schema {found}, this program needs {NEWEST}; start the daemon once, "
                 "which makes a backup and upgrades it"
             )
         if found is not None and self.file is not None:
@@ -187,9 +188,14 @@ class Database:
 
 
 def _schema_of(connection: Connection) -> str | None:
-    found = MigrationContext.configure(connection).get_current_revision()
-    connection.rollback()
-    return found
+    """The number of the last step that was taken there, where Alembic keeps it; None in an empty database."""
+    try:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return found
+    finally:
+        connection.rollback()
 
 
 def _locked(file: Path) -> IO[str]:

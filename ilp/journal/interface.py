@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -84,6 +84,9 @@ class Journal(Protocol):
 
     def acts(self, since: datetime) -> Deferred[Sequence[ActEntry]]:
         """What people did since then, oldest first."""
+
+    def latest(self, kind: type, since: datetime, count: int) -> Deferred[Sequence[Any]]:
+        """The last *count* entries of a kind (fills, hedges, plans, states, edits or acts) since then, oldest first."""
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""

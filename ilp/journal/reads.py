@@ -24,22 +24,27 @@ from ilp.journal.entries import (
     HedgeEntry,
     IntentEntry,
     OrderEntry,
+    OrderState,
     ParameterEntry,
     PlanEntry,
     StateEntry,
     TransferEntry,
+    TransferState,
 )
 from ilp.journal.interface import Recovered
 from ilp.journal.rows import KINDS, entry_of
 
-__all__ = ["EVER", "Version", "recovered", "since", "transfers", "versions"]
+__all__ = ["EVER", "Version", "latest", "recovered", "since", "transfers", "versions"]
 
 _KIND = {kind.entry: kind for kind in KINDS}
 EVER = datetime.min.replace(tzinfo=UTC)  # what is since then is everything
 _LAST_FILLS = timedelta(days=1)
 
-_OPEN_ORDER = schema.orders.c.state.not_in([state.value for state in FINAL_ORDER_STATES])
-_OPEN_TRANSFER = schema.transfers.c.state.not_in([state.value for state in FINAL_TRANSFER_STATES])
+# Named one by one, so that an index finds the few that are open among the many that are not.
+_OPEN_ORDER = schema.orders.c.state.in_([state.value for state in OrderState if state not in FINAL_ORDER_STATES])
+_OPEN_TRANSFER = schema.transfers.c.state.in_(
+    [state.value for state in TransferState if state not in FINAL_TRANSFER_STATES]
+)
 
 # What breaks ties between entries of one instant, so that two reads never differ.
 _ORDER: dict[type, tuple[ColumnElement[Any], ...]] = {
@@ -80,6 +85,14 @@ def since(tx: Connection, entry: type, moment: datetime) -> Sequence[Any]:
     return _read(tx, entry, _KIND[entry].table.c.at >= moment)
 
 
+def latest(tx: Connection, entry: type, moment: datetime, count: int) -> Sequence[Any]:
+    """The last *count* entries of one kind made at *moment* or later, oldest first; no more than these are read."""
+    kind = _KIND[entry]
+    newest_first = (column.desc() for column in _ORDER[entry])
+    rows = tx.execute(select(kind.table).where(kind.table.c.at >= moment).order_by(*newest_first).limit(count))
+    return tuple(entry_of(kind, row) for row in rows)[::-1]
+
+
 def checkpoint(tx: Connection) -> CheckpointEntry | None:
     """The newest sums of the ledger."""
     return next(iter(_read(tx, CheckpointEntry)), None)
@@ -97,15 +110,18 @@ def transfers(tx: Connection, moment: datetime) -> Sequence[TransferEntry]:
 
 def recovered(tx: Connection) -> Recovered:
     """What a starting daemon needs to know of the runs before it."""
-    began, seen = tx.execute(select(func.min(schema.history.c.at), func.max(schema.history.c.at))).one()
+    # One at a time: SQLite takes the first or the last of an index, but reads everything for both.
+    began = tx.execute(select(func.min(schema.history.c.at))).scalar_one()
+    seen = tx.execute(select(func.max(schema.history.c.at))).scalar_one()
     orders = _read(tx, OrderEntry, _OPEN_ORDER)
+    wanted, paused = _intent(tx)
     return Recovered(
         orders=orders,
         fills=_recent_fills(tx, orders, seen),
         transfers=_read(tx, TransferEntry, _OPEN_TRANSFER),
         parameters={edit.name: edit for edit in _read(tx, ParameterEntry)},
-        wanted=_intent(tx)[0],
-        paused=_intent(tx)[1],
+        wanted=wanted,
+        paused=paused,
         halted=_halted(tx),
         last_plan=_last_plan(tx),
         began=began,
@@ -129,14 +145,15 @@ def _intent(tx: Connection) -> tuple[bool, str]:
 
 def _halted(tx: Connection) -> StateEntry | None:
     """The last halt, unless HALTED was left again by a reset: a stop of the process does not end it."""
-    changes: tuple[StateEntry, ...] = _read(tx, StateEntry)
-    found = None
-    for change in changes:
-        if change.state == "HALTED" and change.previous != "HALTED":
-            found = change
-        elif change.previous == "HALTED" and change.state not in ("HALTED", "SHUTDOWN"):
-            found = None
-    return found
+    states = schema.states
+    into = select(states).where(states.c.state == "HALTED", states.c.previous != "HALTED")
+    halt = tx.execute(into.order_by(states.c.seq.desc()).limit(1)).first()
+    if halt is None:
+        return None
+    left = select(states.c.seq).where(
+        states.c.seq > halt.seq, states.c.previous == "HALTED", states.c.state.not_in(("HALTED", "SHUTDOWN"))
+    )
+    return None if tx.execute(left.limit(1)).first() else entry_of(_KIND[StateEntry], halt)
 
 
 def _last_plan(tx: Connection) -> PlanEntry | None:

@@ -47,9 +47,8 @@ class RecentJournal:
         return Deferred.fromCoroutine(self._load(now - back))
 
     async def _load(self, since: datetime) -> None:
-        journal = self._journal
-        for reading in (journal.fills, journal.hedges, journal.plans, journal.states, journal.edits, journal.acts):
-            self._keep(await reading(since))
+        for kind, most in _KEPT.items():
+            self._keep(await self._journal.latest(kind, since, most))
 
     def _keep(self, entries: Iterable[Entry]) -> None:
         for entry in entries:

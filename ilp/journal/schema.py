@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Ta
 from ilp.journal.columns import Document, Instant, Money
 
 __all__ = [
+    "NEWEST",
     "acts",
     "bookings",
     "checkpoints",
@@ -26,6 +27,8 @@ __all__ = [
     "states",
     "transfers",
 ]
+
+NEWEST = "0007"  # the last step of `ilp.journal.migrations`
 
 metadata = MetaData()
 
@@ -54,6 +57,7 @@ history = Table(
     _text("key"),
     Column("body", Document, nullable=False),
     Index("history_by_key", "kind", "key", "seq"),
+    Index("history_by_time", "at"),
 )
 
 orders = Table(
@@ -93,6 +97,7 @@ fills = Table(
     _money("reference_ask", null=True),
     _money("rate", null=True),
     Index("fills_by_time", "at"),
+    Index("fills_by_order", "order_key"),
 )
 
 hedges = Table(
@@ -211,6 +216,7 @@ states = Table(
     _text("reason"),
     _text("by"),
     _instant("at"),
+    Index("states_by_state", "state", "seq"),
 )
 
 intents = Table(

@@ -147,6 +147,10 @@ class DatabaseJournal:
         """What people did since then, oldest first."""
         return self._read(reads.since, ActEntry, since)
 
+    def latest(self, kind: type, since: datetime, count: int) -> Deferred[Sequence[Any]]:
+        """The last *count* entries of a kind since then, oldest first."""
+        return self._read(reads.latest, kind, since, count)
+
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""
         return self._read(reads.since, FlowEntry, since)

@@ -18,8 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.journal.columns import Document, Instant, Money
 from ilp.journal.database import Database
+from ilp.journal.examination import newest_schema
 from ilp.journal.interface import JournalError
-from ilp.journal.schema import metadata
+from ilp.journal.schema import NEWEST, metadata
 from ilp.journal.store import memory_journal
 from tests.journal import samples
 from tests.journal.databases import Databases
@@ -146,6 +147,10 @@ class SchemaTests(Databases, SynchronousTestCase):
         )
         self.assertEqual(compare_metadata(context, metadata), [])
 
+    def test_the_newest_schema_is_that_of_the_last_migration(self) -> None:
+        """A start compares this name alone, so that it has no need to read the migrations."""
+        self.assertEqual(NEWEST, newest_schema())
+
     def test_opening_again_changes_nothing(self) -> None:
         url = self.fresh() if self.postgresql else f"sqlite:///{self.mktemp()}"
         first = memory_journal(url)
@@ -225,7 +230,9 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_a_reader_does_not_upgrade(self) -> None:
         file = self.dumped("0001")
-        with self.assertRaisesRegex(JournalError, "has schema 0001, this program needs 0006; start the daemon once"):
+        with self.assertRaisesRegex(
+            JournalError, f"has schema 0001, this program needs {NEWEST}; start the daemon once"
+        ):
             Database(f"sqlite:///{file}", exclusive=False).open()
 
     def test_a_newer_schema_is_refused(self) -> None:
@@ -233,7 +240,7 @@ class UpgradeTests(SynchronousTestCase):
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
-        with self.assertRaisesRegex(JournalError, "has schema 9999, newer than 0006"):
+        with self.assertRaisesRegex(JournalError, f"has schema 9999, newer than {NEWEST}"):
             Database(f"sqlite:///{file}").open()
 
     def test_a_migration_that_fails_changes_nothing(self) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal as D
 
 from attrs import evolve
+from sqlalchemy import event
 from twisted.trial.unittest import SynchronousTestCase
 
-from ilp.journal.entries import OrderState, TransferState
-from ilp.journal.store import DatabaseJournal
+from ilp.journal.entries import FillEntry, OrderState, TransferState
+from ilp.journal.store import DatabaseJournal, memory_journal
 from tests.journal import samples
 from tests.journal.databases import Databases
 
@@ -42,6 +43,13 @@ class RoundTripTests(Databases, SynchronousTestCase):
             (self.journal.transfers, samples.transfer()),
         ):
             self.assertEqual(list(self.successResultOf(read(samples.NOON))), [entry])
+
+    def test_the_latest_of_a_kind_are_the_last_ones_oldest_first(self) -> None:
+        self.kept(*(samples.fill(f"f{number}", seconds=number) for number in range(5)), samples.hedge())
+        read = self.successResultOf(self.journal.latest(FillEntry, samples.at(1), 3))
+        self.assertEqual([fill.key for fill in read], ["f2", "f3", "f4"])
+        few = self.successResultOf(self.journal.latest(FillEntry, samples.at(3), 3))
+        self.assertEqual([fill.key for fill in few], ["f3", "f4"])
 
     def test_a_plan_comes_back_with_its_documents(self) -> None:
         """They are not part of a plan's equality."""
@@ -188,3 +196,31 @@ class RecoveryTests(Databases, SynchronousTestCase):
     def test_when_the_journal_began_and_ended_is_known(self) -> None:
         found = self.recovered_after(samples.fill(seconds=7), samples.fill("f2", seconds=3))
         self.assertEqual((found.began, found.seen), (samples.at(3), samples.at(7)))  # type: ignore[attr-defined]
+
+
+class FewRowsTests(SynchronousTestCase):
+    """A start after a crash must not take the longer the more there is: what it asks for is found by an index."""
+
+    def test_a_start_reads_nothing_as_a_whole_that_grows(self) -> None:
+        journal = memory_journal()
+        self.addCleanup(journal.close)
+        connection, asked = journal._database.usable(), []
+        self.successResultOf(journal.record(*samples.one_of_each()))
+        event.listen(
+            connection,
+            "before_cursor_execute",
+            lambda _c, cursor, statement, values, *_: asked.append((statement, values)),
+        )
+        self.successResultOf(journal.recovered())
+        self.successResultOf(journal.latest(FillEntry, samples.NOON, 3))
+        told = [
+            str(row[3])
+            for statement, values in tuple(asked)
+            for row in connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+        growing = ("history", "orders", "fills", "states", "plans")
+        whole = [
+            step for step in told if step.startswith("SCAN") and "USING" not in step and step.split()[1] in growing
+        ]
+        self.assertTrue(any("history_by_time" in step for step in told), told)
+        self.assertEqual(whole, [])

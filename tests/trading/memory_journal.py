@@ -126,6 +126,10 @@ class MemoryJournal:
     def acts(self, since: datetime) -> Deferred[Sequence[ActEntry]]:
         return succeed(self.of(ActEntry))
 
+    def latest(self, kind: type, since: datetime, count: int) -> Deferred[Sequence[Any]]:
+        found = self._fills() if kind is FillEntry else self.of(kind)
+        return succeed([entry for entry in found if entry.at >= since][-count:])
+
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         return succeed(self.newest(FlowEntry, "key"))
 
