@@ -8,15 +8,15 @@ from decimal import Decimal
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from clients.exchange import Fill, Order, OrderRejected, RateLimited, Side
-from ilp.journal.entries import FillEntry, OrderEntry, OrderState, Purpose
+from clients.exchange import Order, OrderRejected, RateLimited, Side
+from ilp.journal.entries import OrderEntry, OrderState, Purpose
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
 from ilp.simulation.session import Conditions
 from ilp.trading.audit import LOST, Audit
 from ilp.trading.gate import Gate, OrderRequest
 from ilp.trading.orders import KEPT, SETTLE, Desk
-from ilp.trading.own import Growth, OwnOrder, is_final, reported_fill, sum_by_order, sum_fills
+from ilp.trading.own import Growth, OwnOrder
 from ilp.trading.reader import VenueReader
 from tests.trading.test_gate import World as Facts
 from tests.trading.world import BTC, HUF, LIMITS, START, D, World
@@ -537,91 +537,3 @@ class ClearingTests(DeskCase):
         self.pass_(0.5)
         self.assertEqual([(fill[0], fill[1]) for fill in self.told.fills], [("ilp-old-1", D("0.05"))])
         self.assertEqual((self.really_open(), self.desk.live()), ([], []))
-
-
-class RecoveredTests(SynchronousTestCase):
-    """An order of an earlier run, half filled by then."""
-
-    ENTRY = OrderEntry(
-        "target", "k", "1", Purpose.QUOTE, "BTC/HUF", Side.BUY, D(100), D("0.3"), D("0.1"), OrderState.OPEN, START
-    )
-    BEFORE = FillEntry(
-        "target", "f", "k", "1", Purpose.QUOTE, "BTC/HUF", Side.BUY, D(90), D("0.1"), D("0.1"), {"HUF": D(2)}, START
-    )
-
-    def test_only_what_comes_on_top_has_a_price_and_a_fee(self) -> None:
-        order = OwnOrder.recovered(self.ENTRY, 0.0, sum_by_order([self.BEFORE])["target", "k"])
-        growth = order.grow(D("0.2"), None, D(92), {"HUF": D(5)})
-        self.assertEqual((growth.quantity, growth.price, growth.fees), (D("0.1"), D(94), {"HUF": D(3)}))
-
-    def test_fills_beyond_what_the_entry_tells_are_not_taken_for_new_ones(self) -> None:
-        """The entry may be an older version than the fills: what they come to has been counted."""
-        order = OwnOrder.recovered(evolve(self.ENTRY, filled=D(0)), 0.0, sum_by_order([self.BEFORE])["target", "k"])
-        self.assertEqual((order.filled, order.value, order.fees), (D("0.1"), D(9), {"HUF": D(2)}))
-
-    def test_fills_that_are_not_all_of_it_are_not_believed(self) -> None:
-        order = OwnOrder.recovered(evolve(self.ENTRY, filled=D("0.2")), 0.0, sum_by_order([self.BEFORE])["target", "k"])
-        self.assertEqual((order.value, order.fees), (D(20), {}))
-
-
-class OwnTests(SynchronousTestCase):
-    def order(self) -> OwnOrder:
-        return OwnOrder("k", "target", "BTC/HUF", Side.BUY, Purpose.QUOTE, D("0.3"), D(100), START)
-
-    def fill(self, id: str | None, order: str, quantity: str, price: str = "100", fee: str = "1") -> Fill:
-        return {
-            "id": id,
-            "order_id": order,
-            "contract": "BTC/HUF",
-            "side": Side.BUY,
-            "price": D(price),
-            "quantity": D(quantity),
-            "fees": {"HUF": D(fee)},
-            "timestamp": START,
-        }
-
-    def test_growth_is_worth_what_the_average_price_gained(self) -> None:
-        order = self.order()
-        first = order.grow(D("0.1"), None, D(99), {"HUF": D(1)})
-        second = order.grow(D("0.3"), None, D("99.5"), {"HUF": D(3)})
-        self.assertEqual((first.price, second.quantity, second.price), (D(99), D("0.2"), D("99.75")))
-        self.assertEqual((first.fees, second.fees), ({"HUF": D(1)}, {"HUF": D(2)}))
-
-    def test_without_an_average_growth_is_worth_the_trade_or_the_limit(self) -> None:
-        order = self.order()
-        self.assertEqual(order.grow(D("0.1"), D(98), None, {}).price, D(98))
-        self.assertEqual(order.grow(D("0.2"), None, None, {}).price, D(100))
-
-    def test_an_average_that_contradicts_what_was_assumed_gives_no_absurd_price(self) -> None:
-        order = self.order()
-        order.grow(D("0.2"), None, None, {})
-        self.assertEqual(order.grow(D("0.21"), None, D(90), {}).price, D(90))
-
-    def test_a_trade_counts_once(self) -> None:
-        order = self.order()
-        self.assertEqual([order.add_trade(self.fill("7", "1", "0.1")) for _ in range(2)], [True, False])
-        self.assertFalse(order.add_trade(self.fill(None, "1", "0.1")))
-        self.assertEqual((order.traded, order.trade_fees), (D("0.1"), {"HUF": D(1)}))
-
-    def test_fills_are_summed_by_order_and_listed_trades_count_once(self) -> None:
-        fills = [self.fill("1", "a", "0.1", "90"), self.fill("1", "a", "0.1", "90"), self.fill("2", "a", "0.1", "110")]
-        sums = sum_fills([*fills, self.fill(None, "b", "0.2"), self.fill(None, "b", "0.2")])
-        self.assertEqual(sums["a"], (D("0.2"), D(100), {"HUF": D(2)}))
-        self.assertEqual(sums["b"][0], D("0.4"))
-
-    def test_a_record_without_its_optional_keys_is_understood(self) -> None:
-        record: Order = {
-            "id": "1",
-            "contract": "BTC/HUF",
-            "price": D(100),
-            "quantity": D("0.3"),
-            "quantity_left": D("0.1"),
-            "side": Side.BUY,
-            "timestamp": START,
-            "is_cancelled": False,
-        }
-        self.assertEqual((reported_fill(record), is_final(record)), (D("0.2"), False))
-        self.assertTrue(is_final({**record, "is_cancelled": True}))
-        self.assertTrue(is_final({**record, "quantity_left": D(0)}))
-        self.assertFalse(is_final({**record, "quantity_left": D(0), "final": False}))
-        self.assertEqual(reported_fill({**record, "quantity_filled": D("0.15")}), D("0.15"))
