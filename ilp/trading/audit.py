@@ -21,6 +21,9 @@ from ilp.trading.reader import Reader
 __all__ = ["Audit", "Compared"]
 
 AGAIN = 1.0  # seconds until the records are asked again
+# Seconds after which fills are looked for once more of an order that was over as it rested no more: a venue's history may be
+# written later than its book.
+LATER = (20.0, 100.0)
 LOST = 2.0  # seconds after which a request that left no trace in two readings has never arrived
 
 
@@ -46,6 +49,7 @@ class Audit:
     desk: Desk
     compared: dict[str, Compared] = field(factory=dict)
     _reading: set[str] = field(factory=set)
+    _unproven: list[tuple[OwnOrder, float]] = field(factory=list)  # and when their fills are to be looked for again
 
     def read(self, venue: str) -> Deferred[None]:
         """Compare now; fires when done, at once where a reading is already under way."""
@@ -153,13 +157,19 @@ class Audit:
         unpriced = [
             order for order in self.desk.live(venue) if order.order_id in resting and order.unpriced > order.filled
         ]
-        if missing or unpriced:
-            fills = await self._fills(client, [*missing, *unpriced])
+        late = [order for order, at in self._unproven if order.venue == venue and at <= began_at]
+        if missing or unpriced or late:
+            fills = await self._fills(client, [*missing, *unpriced, *late])
+            sums = sum_fills(fills)
+            self._unproven = [one for one in self._unproven if one[0].venue != venue or one[1] > began_at]
+            for order in late:
+                if order.order_id in sums:
+                    self.desk.filled(order, *sums[order.order_id])
             for order in missing:
                 if not order.final and order.touched <= began:
                     await self._absent(client, order, fills, began_at)
             for order in unpriced:
-                self.desk.looked_up(order, sum_fills(fills))
+                self.desk.looked_up(order, sums)
         self._report_strange(venue, strange)
 
     def _present(self, venue: str, record: Order, began: int) -> OwnOrder | None:
@@ -171,7 +181,11 @@ class Audit:
             if order is not None:
                 desk.take(order, record)
             return order
-        if order.touched > began or order.final:
+        if order.touched > began:
+            return order
+        if order.final:
+            if order.filled < order.quantity:
+                desk.reopen(order)
             return order
         wanted, order.cancel_wanted = order.cancel_wanted, False
         order.state, order.off_book, order.check_at, order.amending = OrderState.OPEN, False, None, None
@@ -247,6 +261,8 @@ class Audit:
 
     def _settle(self, order: OwnOrder, sums: Mapping[str, tuple[Decimal, Decimal, dict[str, Decimal]]]) -> None:
         self.desk.looked_up(order, sums)
+        if not order.final and order.filled < order.quantity:
+            self._unproven += [(order, self.desk.seconds() + later) for later in LATER]
         self.desk.finish(order, OrderState.FINAL)
 
     def _report_strange(self, venue: str, strange: list[Order]) -> None:

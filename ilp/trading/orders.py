@@ -256,11 +256,8 @@ class Desk:
         order.order_id = order_id
         self._ids[order.venue, order_id] = order
         self._touch(order)
-        if order.final:
-            # Given up as lost, and there after all: it is ours, and nobody wants it any more.
-            order.lost = order.off_book = False
-            self._live[order.key] = order
-            order.cancel_wanted = True
+        if order.final:  # given up as lost, and there after all
+            self._revive(order)
         order.state = OrderState.OPEN
         self.listener.order_changed(order)
         early = self._early.pop((order.venue, order_id), None)
@@ -269,6 +266,21 @@ class Desk:
         if order.cancel_wanted and not order.final:
             self.run(self._cancel(order))
         self._look_at_early(order.venue)
+
+    def reopen(self, order: OwnOrder) -> None:
+        """The venue lists as resting what it had told us was over."""
+        self.listener.report(f"{order.venue}: {order.order_id} was taken for final and rests: it is cancelled")
+        self._revive(order)
+        order.state = OrderState.OPEN
+        self._touch(order)
+        self.listener.order_changed(order)
+        self.run(self._cancel(order))
+
+    def _revive(self, order: OwnOrder) -> None:
+        """It is ours, it may trade, and nobody wants it any more."""
+        order.lost = order.off_book = False
+        order.amending, order.cancel_wanted = None, True
+        self._live[order.key] = order
 
     def _twin(self, order: OwnOrder, order_id: str) -> None:
         """The answer names another order than the one that was taken for it: both are ours, one too many."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 from attrs import evolve
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Order, OrderRejected, RateLimited, Side
@@ -13,7 +15,7 @@ from ilp.journal.entries import OrderEntry, OrderState, Purpose
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
 from ilp.simulation.session import Conditions
-from ilp.trading.audit import LOST, Audit
+from ilp.trading.audit import LATER, LOST, Audit
 from ilp.trading.gate import Gate, OrderRequest
 from ilp.trading.orders import KEPT, SETTLE, Desk
 from ilp.trading.own import Growth, OwnOrder
@@ -336,6 +338,28 @@ class FaultTests(DeskCase):
         self.settled(lambda: order.state is OrderState.FINAL, 3)
         self.assertEqual(self.really_open(), [])
 
+    def test_an_order_taken_for_final_that_rests_after_all_is_cancelled(self) -> None:
+        """A listing that was not up to date made it final: the next one shows it, and it must not rest unminded."""
+        order = self.place()
+        self.pass_(0.05)
+        self.desk.finish(order, OrderState.FINAL, "absent from a stale listing")
+        self.audit.read("target")
+        self.pass_(0.02)
+        self.assertEqual(order.left, D("0.1"))
+        self.pass_(1)
+        self.assertEqual((self.really_open(), order.state, self.desk.live()), ([], OrderState.FINAL, []))
+        self.assertEqual(len(self.told.reports), 1)
+
+    def test_a_listing_begun_before_the_end_proves_nothing_about_it(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.fault(Fault.DELAY, "getOpenOrders", seconds=0.3)
+        self.audit.read("target")
+        self.pass_(0.05)
+        self.desk.cancel(order, "enough")
+        self.pass_(0.5)
+        self.assertEqual((order.state, self.told.reports), (OrderState.FINAL, []))
+
     def test_an_order_that_nobody_here_placed_is_told(self) -> None:
         self.world.target_core.place("pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")))
         self.audit.read("target")
@@ -372,6 +396,31 @@ class PoorVenueTests(FaultTests):
         self.assertEqual(slow.filled, D("0.1"))
         self.pass_(4)
         self.assertEqual((len(self.desk.recent()), self.told.reports), (1, []))
+
+    def test_a_fill_that_the_history_shows_later_than_the_book_is_found(self) -> None:
+        """Its events are lost and the history lags: the order is over without a fill, until the next sweeps."""
+        order = self.place()
+        self.pass_(0.05)
+        for event in ("event:order", "event:fill"):
+            self.fault(Fault.LOSE_REQUEST, event, times=0)
+        with self.hidden():
+            self.sell_to_us("0.04")
+            self.desk.cancel(order, "enough")
+            self.settled(lambda: order.final, 3)
+            self.assertEqual(order.filled, D(0))
+        self.pass_(LATER[0])
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual((order.filled, [fill[1] for fill in self.told.fills]), (D("0.04"), [D("0.04")]))
+        self.assertEqual((order.state, self.desk.live()), (OrderState.FINAL, []))
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """The venue's history is behind."""
+        shown = self.client.getFills
+        self.client.getFills = lambda start, end: succeed([])  # type: ignore[method-assign]
+        yield
+        self.client.getFills = shown  # type: ignore[method-assign]
 
     def test_an_answer_that_names_another_order_than_was_taken_for_it_makes_two_of_ours(self) -> None:
         order = self.place()
