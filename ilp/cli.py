@@ -6,6 +6,7 @@ Exit status: 0 done, 1 could not be done, 2 bad input or configuration, 3 stoppe
 from __future__ import annotations
 
 import argparse
+import gc
 import getpass
 import os
 import sys
@@ -122,9 +123,14 @@ def _loaded(options: argparse.Namespace) -> Loaded:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ilp.service import run
+    # Imports make hardly any garbage, and to look for it takes a tenth of their time: after a crash orders wait for it.
+    gc.disable()
+    try:
+        from ilp.service import run
 
-    return run(_loaded(options), log=options.log)
+        return run(_loaded(options), log=options.log)
+    finally:
+        gc.enable()
 
 
 def _check(options: argparse.Namespace) -> int:

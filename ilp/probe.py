@@ -123,13 +123,8 @@ class Probe:
         self._garbage.observe(took)
 
 
-def set_apart(*, collect: bool = False) -> None:
-    """Let the garbage collector look never again at what exists now: to go through a whole program stalls it for 80 ms.
-
-    :param collect: collect once more before, which takes as long.
-    """
-    if collect:
-        gc.collect()
+def set_apart() -> None:
+    """Let the garbage collector look never again at what exists now: to go through a whole program stalls it for 80 ms."""
     gc.freeze()
 
 

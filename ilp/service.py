@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import secrets
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import evolve
 from twisted.application.service import Service
@@ -31,7 +32,6 @@ from ilp.alarms.outbox import Outbox
 from ilp.alarms.watch import Watch
 from ilp.bookkeeping import accounted, foreign, keep_books
 from ilp.clock import WorldClock
-from ilp.dry_run import DryWorld
 from ilp.feeds import feed_of
 from ilp.heartbeat import Heartbeat
 from ilp.journal.interface import JournalError
@@ -42,16 +42,16 @@ from ilp.metrics import Metrics
 from ilp.operator import Operator
 from ilp.parameters import InvalidParameters, Table, restored
 from ilp.probe import Probe, set_apart
-from ilp.settings import RESERVE, Connection, Settings
+from ilp.settings import EMBEDDED, RESERVE, Connection, Settings
 from ilp.settings_connections import harmless, section_of
 from ilp.settings_file import Loaded
-from ilp.simulation.embedded import EMBEDDED, embed
-from ilp.simulation.embedded_kraken import CannotEmbed
-from ilp.simulation.recordings import RecordingError
 from ilp.trading.strategies import STRATEGIES
 from ilp.trading.trader import Trader
 from web.service import CannotServe, WebService
 from web.sessions import Role
+
+if TYPE_CHECKING:
+    from ilp.dry_run import DryWorld  # imported where it is used; see `_embedded`
 
 __all__ = ["CannotMake", "Daemon", "client", "client_of", "clients_of", "run"]
 
@@ -61,7 +61,7 @@ HISTORY = timedelta(days=7)
 
 
 class CannotMake(Exception):
-    """A connection's options are not what its client takes; the message is one sentence for the operator."""
+    """What the configuration names cannot be made: a client, or a simulated venue; one sentence for the operator."""
 
 
 # What an operator can mend: said in one sentence, without a traceback.
@@ -71,8 +71,6 @@ EXPECTED = (
     ExchangeError,
     CannotServe,
     CannotListenError,
-    CannotEmbed,
-    RecordingError,
     InvalidParameters,
     OSError,
 )
@@ -143,7 +141,7 @@ class Daemon(Service):
         settings = evolve(settings, parameters=table.parameters(settings.limits))
         connections: Mapping[str, Connection] = settings.connections
         if any(connection.endpoint == EMBEDDED for connection in connections.values()):
-            self.embedded = await embed(settings, clock)
+            self.embedded = await _embedded(settings, clock)
             connections = self.embedded.connections(settings)
             for line in self.embedded.lines():
                 print(line, file=self._out, flush=True)
@@ -161,6 +159,8 @@ class Daemon(Service):
         journal = self._journal
         assert journal is not None  # `_start` opened it
         if settings.mode == "dry-run":
+            from ilp.dry_run import DryWorld
+
             self._dry = DryWorld(settings, connections, clock, partial(client_of, clock, settings))
             settings, venues, connections = self._dry.settings, self._dry.venues, self._dry.connections
         else:
@@ -226,7 +226,7 @@ class Daemon(Service):
 
     def stopService(self) -> Deferred[None]:
         """Cancel everything at the venues, then close; `remaining` tells what could not be cancelled in time."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         return self._stopped()
 
     def _stopped(self) -> Deferred[None]:
@@ -290,6 +290,22 @@ class Daemon(Service):
                 flush=True,
             )
         print("Nothing trades before START is pressed there. Ctrl-C stops in order.", file=self._out, flush=True)
+
+
+async def _embedded(settings: Settings, clock: WorldClock) -> Any:
+    """The venues that the daemon runs within itself.
+
+    What simulates is imported where it is used: it is a quarter of all imports, and a daemon with real money that starts
+    after a crash has orders to cancel first.
+    """
+    from ilp.simulation.embedded import embed
+    from ilp.simulation.embedded_kraken import CannotEmbed
+    from ilp.simulation.recordings import RecordingError
+
+    try:
+        return await embed(settings, clock)
+    except (CannotEmbed, RecordingError) as error:
+        raise CannotMake(str(error)) from error
 
 
 def clients_of(connections: Mapping[str, Connection], clock: WorldClock, settings: Settings) -> dict[str, IExchange]:
@@ -382,7 +398,8 @@ class _Process:
         return self.status
 
     def _begin(self) -> None:
-        set_apart(collect=True)
+        set_apart()
+        gc.enable()  # which `ilp.cli` had put off until now
         self._beginning = self._daemon.begin()
         self._beginning.addCallbacks(lambda _: set_apart(), self._failed)
 

@@ -102,7 +102,7 @@ class RealReactorTests(TestCase):
         self.addCleanup(gc.unfreeze)
         many = [[number] for number in range(1000)]
         before = gc.get_freeze_count()
-        set_apart(collect=True)
+        set_apart()
         self.assertGreater(gc.get_freeze_count(), before + len(many))
         self.assertFalse(any(found is many for found in gc.get_objects()))
 

@@ -5,12 +5,12 @@ Each is one coroutine that its owner may cancel at any moment; each repeats what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from typing import Any
 
 from attrs import define
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.task import deferLater
 
 from clients.exchange import ExchangeError
@@ -54,12 +54,17 @@ class Duties:
         return self.floor.audit
 
     async def prepare(self) -> None:
-        """Cancel own orders left from before, take in their fills, reconcile transfers, read everything once."""
+        """Cancel own orders left from before, take in their fills, reconcile transfers, read everything once.
+
+        What rests goes first, at all venues at the same time: until then customers trade with quotes that nobody minds.
+        """
         era = self._era
+        layout = self.floor.layout
         while True:
             try:
-                for venue in self.floor.layout.venues:
-                    await self._prepare(venue)
+                # Nothing of ours rests on the account of a reserve, and what somebody else does there is theirs.
+                await self._together(self._take_off(venue) for venue in layout.traded)
+                await self._together(self._prepare(venue) for venue in layout.venues)
                 self.lost_since = None
                 await self.links.read_rate()
                 await self.variances.renew()
@@ -93,14 +98,27 @@ class Duties:
 
     # ------------------------------------------------------------------------------------------------------- details
 
+    async def _together(self, works: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Do all of them at the same time; the first failure, or our own end, ends the others."""
+        doing = [Deferred.fromCoroutine(work) for work in works]
+        try:
+            await gatherResults(doing, consumeErrors=True)
+        except FirstError as failure:
+            failure.subFailure.raiseException()
+        finally:
+            for one in doing:
+                one.cancel()
+
+    async def _take_off(self, venue: str) -> None:
+        """Cancel until the venue reports no order of ours, and none is in doubt."""
+        while await self._audit.clear(venue) or self.floor.desk.live(venue):
+            await self._sleep(AGAIN)
+
     async def _prepare(self, venue: str) -> None:
         floor, reader = self.floor, self.floor.venues[venue]
         markets = await reader.markets()
         for ticker, rules in markets.items():
             floor.market.rules[venue, ticker] = rules
-        # Nothing of ours rests on the account of a reserve, and what somebody else does there is theirs.
-        while venue in floor.layout.traded and (await self._audit.clear(venue) or floor.desk.live(venue)):
-            await self._sleep(AGAIN)
         if self.lost_since is not None:
             for pair in floor.layout.at(venue):
                 purpose = Purpose.HEDGE if pair == floor.layout.source else Purpose.QUOTE
