@@ -34,6 +34,7 @@ from clients.infinity_private_records import (
 from clients.infinity_public import PublicCalls
 from clients.infinity_records import MarketMtm, Summary, TokenMtm
 from clients.infinity_terms import (
+    ANY_SIZE,
     CLIENT_ORDER_ID,
     AccountType,
     Instrument,
@@ -125,7 +126,7 @@ class Calls(PublicCalls):
     async def get_market_summaries(
         self,
         token_id: int,
-        min_bid_n_ask_size: Quantity = Quantity(0),  # noqa: B008 - it does not change
+        min_bid_n_ask_size: Quantity = ANY_SIZE,
         fixed_rate_instrument_ids: Sequence[str] = (),
     ) -> Summary:
         """Best bids and asks of a token with own positions in them."""

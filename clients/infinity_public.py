@@ -35,7 +35,7 @@ from clients.infinity_records import (
     convert,
     decode,
 )
-from clients.infinity_terms import Quantity, TokenAmount
+from clients.infinity_terms import ANY_SIZE, Quantity, TokenAmount
 from clients.venue import utc_now
 
 __all__ = ["PublicCalls"]
@@ -112,7 +112,7 @@ class PublicCalls:
     async def get_bba(
         self,
         token_id: int,
-        min_bid_n_ask_size: Quantity = Quantity(0),  # noqa: B008 - it does not change
+        min_bid_n_ask_size: Quantity = ANY_SIZE,
         fixed_rate_instrument_ids: Sequence[str] = (),
     ) -> BestRates:
         """Best bids and asks of a token's markets; of all its fixed ones where none is named.

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple, Self
 
 __all__ = [
+    "ANY_SIZE",
     "CLIENT_ORDER_ID",
     "TOKENS",
     "AccountType",
@@ -354,6 +355,10 @@ class Quantity(Measure):
     """A notional in units of an instrument's token: what is lent or borrowed, positive for lent where it has a sign."""
 
     __slots__ = ()
+
+
+ANY_SIZE = Quantity(0)
+"""A least size that leaves nothing out."""
 
 
 class TokenAmount(Measure):

@@ -15,7 +15,7 @@ from clients.rates_feed import HISTORY_BYTES, RateFeed, between
 from clients.rates_fixed import Fixed
 from clients.rates_formats import BadRates, Fixings, parse_csv, parse_frankfurter, parse_xml, unzip
 from clients.rates_intraday import IntradayFeed, OpenExchangeRates, Yahoo
-from clients.rates_polled import Document, Payload, PolledFeed
+from clients.rates_polled import Document, PolledFeed
 
 __all__ = [
     "ECB",
@@ -23,7 +23,6 @@ __all__ = [
     "Frankfurter",
     "IntradayFeed",
     "OpenExchangeRates",
-    "Payload",
     "PolledFeed",
     "Rate",
     "RateFeed",

@@ -12,17 +12,17 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from clients.exchange import ExchangeError, Unreachable
 from clients.http import Requester
 from clients.rates_arithmetic import Fixing, age_in_days, fixing_time, jumps, within
 from clients.rates_feed import HISTORY_BYTES, option, utc_now
 from clients.rates_formats import BadRates, Fixings
-from clients.rates_http import Door, Reply
+from clients.rates_http import Door
 from clients.rates_polling import DOING, PollingFeed
 
-__all__ = ["Document", "Payload", "PolledFeed"]
+__all__ = ["Document", "PolledFeed"]
 
 _JUMP = Decimal("0.08")  # a larger move needs a second source; the largest of USD and HUF since 1999 were 4.7 and 5.1 %
 _AGREEMENT = Decimal("0.01")
@@ -39,15 +39,6 @@ class Document:
     path: str
     query: Mapping[str, str]
     parse: Callable[[bytes], Fixings]
-
-
-@frozen
-class Payload:
-    """What was served when a fixing was accepted, kept for whoever doubts it later."""
-
-    url: str
-    fetched: datetime
-    body: bytes = field(repr=False)
 
 
 class PolledFeed(PollingFeed):
@@ -116,13 +107,7 @@ class PolledFeed(PollingFeed):
         self._door = self._make_door(main, limit)
         self._archive = self._make_door(main, HISTORY_BYTES)
         self._second = self._make_door(second.rstrip("/"), limit) if second else None
-        self._payloads: deque[Payload] = deque(maxlen=32)
         self._reported: deque[tuple[date, str, Decimal]] = deque(maxlen=64)
-
-    @property
-    def payloads(self) -> tuple[Payload, ...]:
-        """The bodies of the last 32 fixings accepted, oldest first."""
-        return tuple(self._payloads)
 
     # -------------------------------------------------------------------------------------------------- today's rates
 
@@ -139,15 +124,13 @@ class PolledFeed(PollingFeed):
             await self._take(self._second, self.other)
 
     async def _take(self, door: Door, document: Document) -> None:
-        reply, day, rates = await self._latest(door, document)
+        day, rates = await self._latest(door, document)
         doubted = await self._doubted(day, rates, document)
         known = self._held(day)
         if known is not None:  # a doubtful correction of what was believed this morning does not replace it
             kept = {c: known.rates[c] for c in doubted if c in known.rates and c not in known.doubted}
             rates, doubted = rates | kept, doubted.difference(kept)
         fixing = Fixing(day, fixing_time(day), "EUR", rates, self._now(), document.source, doubted)
-        if known is None or (known.rates, known.doubted) != (fixing.rates, fixing.doubted):
-            self._payloads.append(Payload(reply.url, fixing.fetched, reply.body))
         self._hold(fixing)
         # The older ones are confirmed by what follows them: they are as much the institution's record as before.
         self._fixings = [evolve(held, fetched=fixing.fetched) for held in self._fixings]
@@ -155,7 +138,7 @@ class PolledFeed(PollingFeed):
     def _held(self, day: date) -> Fixing | None:
         return next((held for held in self._fixings if held.day == day), None)
 
-    async def _latest(self, door: Door, document: Document) -> tuple[Reply, date, dict[str, Decimal]]:
+    async def _latest(self, door: Door, document: Document) -> tuple[date, dict[str, Decimal]]:
         reply = await door.get(document.path, DOING, document.query)
         try:
             fixings = document.parse(reply.body)
@@ -163,7 +146,7 @@ class PolledFeed(PollingFeed):
             self._check_day(day)
         except BadRates as e:
             raise Unreachable(self.name, DOING, f"{reply.url}: {e}") from e
-        return reply, day, fixings[day]
+        return day, fixings[day]
 
     def _check_day(self, day: date) -> None:
         now = self._now()
@@ -196,7 +179,7 @@ class PolledFeed(PollingFeed):
             return {}
         door, other = (self._second, self.other) if document is self.first else (self._door, self.first)
         try:
-            _reply, _day, rates = await self._latest(door, other)
+            _day, rates = await self._latest(door, other)
         except ExchangeError as e:
             self.announce("error", e)
             return {}

@@ -165,7 +165,7 @@ class Line(WebSocketClientProtocol):
         if len(payload) < MEDIUM and not self.send_queue:
             self.transport.write(text_frame(payload, os.urandom(4)))  # type: ignore[union-attr]
         else:
-            self.sendMessage(payload, isBinary=False)  # type: ignore[no-untyped-call]
+            self.sendMessage(payload, isBinary=False)
 
     def drop(self, why: str) -> None:
         """Cut the connection without further words; *why* becomes the reason in `gone`."""
@@ -296,11 +296,11 @@ class LineFactory(WebSocketClientFactory):
     def __init__(
         self, address: Address, subprotocols: Sequence[str], headers: Mapping[str, str], most: int, reactor: Any
     ) -> None:
-        super().__init__(  # type: ignore[no-untyped-call]
+        super().__init__(
             url=address.url, protocols=list(subprotocols), useragent="ilp", headers=dict(headers), reactor=reactor
         )
         self.largest = most
-        self.setProtocolOptions(  # type: ignore[no-untyped-call]
+        self.setProtocolOptions(
             openHandshakeTimeout=0,
             closeHandshakeTimeout=0,
             serverConnectionDropTimeout=0,

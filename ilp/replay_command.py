@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO, TypeVar
+from typing import Any, Protocol, TextIO, TypeVar
 
 from sqlalchemy import Connection
 
@@ -24,7 +24,13 @@ from ilp.trading.strategy import BUDGET
 
 __all__ = ["main", "recomputed"]
 
-E = TypeVar("E")
+
+class _Timed(Protocol):
+    @property
+    def at(self) -> datetime: ...
+
+
+E = TypeVar("E", bound=_Timed)
 BAD_INPUT = 2
 
 
@@ -122,7 +128,7 @@ def _orders(tx: Connection, moment: datetime) -> Mapping[str, Mapping[str, Any]]
 
 
 def _until(entries: Sequence[E], moment: datetime) -> list[E]:
-    return [entry for entry in entries if entry.at <= moment]  # type: ignore[attr-defined]
+    return [entry for entry in entries if entry.at <= moment]
 
 
 def _last(entries: Sequence[E], moment: datetime) -> E | None:

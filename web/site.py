@@ -56,7 +56,7 @@ class BoundedRequest(Request):
         """The header Content-Length, or None for a chunked body."""
         self.oversized = length is not None and length > MAX_BODY
         # 0 keeps the body, of which nothing will be stored, out of a temporary file.
-        super().gotLength(0 if self.oversized else length)  # type: ignore[no-untyped-call]
+        super().gotLength(0 if self.oversized else length)
         if length is not None and length > _HOPELESS:
             self._cut()
 
@@ -68,7 +68,7 @@ class BoundedRequest(Request):
         elif self._size > MAX_BODY:
             self.oversized = True
         if not self.oversized:
-            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+            super().handleContentChunk(data)
 
     def _cut(self) -> None:
         transport: Any = self.channel.transport
@@ -101,7 +101,7 @@ class Root(Resource):
     _log = Logger(namespace="web.site")
 
     def __attrs_post_init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         acts = {f"/api/{name}": {b"POST": partial(self._act, name)} for name in ACTS}
         self.routes = {
             "/": {b"GET": self._console},
@@ -348,13 +348,13 @@ class ConsoleSite(Site):
     protocol = HTTPChannel  # type: ignore[assignment]  # HTTP/1.1 only: a WebSocket takes its transport over
 
     def __init__(self, root: Root, reactor: Any) -> None:
-        super().__init__(root, requestFactory=BoundedRequest, timeout=60, reactor=reactor)  # type: ignore[no-untyped-call]
+        super().__init__(root, requestFactory=BoundedRequest, timeout=60, reactor=reactor)
         self.displayTracebacks = False
         self._channels: WeakSet[Any] = WeakSet()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A channel for a new connection, remembered so that it can be closed at the end."""
-        channel = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        channel = super().buildProtocol(addr)
         self._channels.add(channel)
         return channel
 

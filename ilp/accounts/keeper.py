@@ -206,10 +206,6 @@ class AccountedJournal:
 
     # ------------------------------------------------------------------------------------------------------- the loss
 
-    def result_of_day(self) -> Decimal:
-        """What trading earned this world day, in numeraire; negative when it lost."""
-        return amount_of(self._today()[1].own)
-
     def loss(self) -> Decimal:
         """What trading lost this world day, in numeraire, since a halt was last acknowledged; never negative."""
         return self._lost_of(lambda result: result.own)

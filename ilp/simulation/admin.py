@@ -72,7 +72,7 @@ class _Json(Resource):
     isLeaf = True
 
     def __init__(self, method: str, serve: Callable[[Document], Document]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._method = method
         self._serve = serve
 

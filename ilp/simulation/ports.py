@@ -33,7 +33,7 @@ class _QuietSite(Site):
     def getResourceFor(self, request: Request) -> Any:
         if self.now is not None:
             request.setHeader(b"Date", datetimeToString(self.now().timestamp()))
-        return super().getResourceFor(request)  # type: ignore[no-untyped-call]
+        return super().getResourceFor(request)
 
 
 def _tcp(wrapper: ProtocolWrapper) -> Any:
@@ -59,10 +59,10 @@ class Port(WrappingFactory[ProtocolWrapper]):
         tls: CertificateOptions | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        site = _QuietSite(root, reactor=reactor)  # type: ignore[no-untyped-call]
+        site = _QuietSite(root, reactor=reactor)
         site.noisy = False
         site.now = now
-        super().__init__(site)  # type: ignore[no-untyped-call]
+        super().__init__(site)
         self._reactor = reactor
         self._tls = tls
         self._listening: IListeningPort | None = None
@@ -78,7 +78,7 @@ class Port(WrappingFactory[ProtocolWrapper]):
     async def _listen(self, port: int, interface: str) -> None:
         listening = await self._endpoint(port, interface).listen(self)
         self._listening = listening
-        self.number = cast("IPv4Address", listening.getHost()).port
+        self.number = cast(IPv4Address, listening.getHost()).port
 
     def _endpoint(self, port: int, interface: str) -> IStreamServerEndpoint:
         if self._tls is None:
@@ -114,7 +114,7 @@ class Port(WrappingFactory[ProtocolWrapper]):
         return None if self.refusing else super().buildProtocol(addr)
 
     def registerProtocol(self, p: ProtocolWrapper) -> None:
-        super().registerProtocol(p)  # type: ignore[no-untyped-call]
+        super().registerProtocol(p)
         self._gone[p] = Deferred()
         if ISSLTransport.providedBy(p):
             # autobahn asks what says it is TLS for details that only the layer under the wrapper has.
@@ -123,5 +123,5 @@ class Port(WrappingFactory[ProtocolWrapper]):
             _tcp(p).pauseProducing()
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
-        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
+        super().unregisterProtocol(p)
         self._gone.pop(p).callback(None)

@@ -338,7 +338,7 @@ class _Root(Resource):
     isLeaf = True
 
     def __init__(self, server: RateServer) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._server = server
 
     def render_GET(self, request: Request) -> bytes | int:

@@ -18,10 +18,10 @@ class Sockets(WebSocketServerFactory):
     noisy = False
 
     def __init__(self, reactor: Any) -> None:
-        super().__init__(reactor=reactor)  # type: ignore[no-untyped-call]
+        super().__init__(reactor=reactor)
         # No time-outs of its own: they would outlive the venue.  Without a status page a plain GET is an error.
         options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
-        self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
+        self.setProtocolOptions(failByDrop=False, **options)
         self.open: dict[Any, None] = {}
         self.frozen = False
         self._held_back: list[tuple[Any, bytes]] = []

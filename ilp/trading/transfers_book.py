@@ -123,12 +123,12 @@ class TransferBook:
         """
         entry = self.entries[id]
         record, flow = self._unexplained(entry.to_venue, "deposit", entry.to_asset, amount)
-        if record is None and flow is None:
+        found = _told(record, flow)
+        if found is None:
             self.apply(id, Event.SAID_ARRIVED, note, by, arrived=amount)
             self._said[id] = self.turn
             return (self.entries[id],)
-        credited = record.change if record is not None else flow.quantity  # type: ignore[union-attr]
-        deposit = record.id if record is not None else _record_id(flow)
+        credited, deposit = found
         after = self.apply(id, Event.SAID_ARRIVED, note, by, arrived=credited, deposit_id=deposit)
         if record is not None:
             self._explained(record)
@@ -141,12 +141,12 @@ class TransferBook:
         """
         after = self.apply(id, event, note, by, amount=amount, **more)
         record, flow = self._unexplained(after.from_venue, "withdrawal", after.asset, -amount)
-        if record is None and flow is None:
+        found = _told(record, flow)
+        if found is None:
             within = after.from_venue == after.to_venue
             return (self._debited(after, amount, None, None, note) if within else after,)
-        debited = -(record.change if record is not None else flow.quantity)  # type: ignore[union-attr]
-        withdrawal = record.id if record is not None else _record_id(flow)
-        after = self._debited(after, debited, withdrawal, None, note)
+        change, withdrawal = found
+        after = self._debited(after, -change, withdrawal, None, note)
         if record is not None:
             self._explained(record)
         return (after, *self._claimed(flow, id, by))
@@ -420,8 +420,11 @@ class TransferBook:
         return (self.classify(flow.key, f"transfer:{id}", by),)
 
 
-def _record_id(flow: FlowEntry | None) -> str | None:
-    return None if flow is None else flow.key.split("/", 2)[2]
+def _told(record: Record | None, flow: FlowEntry | None) -> tuple[Decimal, str] | None:
+    """What a movement of money changed, and the venue's id of it; None where there is none."""
+    if record is not None:
+        return record.change, record.id
+    return None if flow is None else (flow.quantity, flow.key.split("/", 2)[2])
 
 
 def _may_be_debited(e: TransferEntry) -> bool:

@@ -213,13 +213,16 @@ class Tokens(ClientCase):
     @asynchronous
     async def test_refresh_and_login_go_on_by_themselves(self) -> None:
         client, _ = await self.connected(refresh=0.05, relogin=0.22)
-        await eventually(lambda: self._logins() >= 3, "logged in anew")
-        refreshes = [row for row in self.world.venue.seen.rows if row.get("path") == "/refresh_login"]
-        self.assertGreater(len(refreshes), 4)
+        await eventually(
+            lambda: self._logins() >= 3 and len(self.seen_paths("/refresh_login")) > 4, "both, again and again"
+        )
         self.assertEqual((await client.api.get_user_info()).user_id, self.world.alice.id)
 
     def _logins(self) -> int:
-        return sum(1 for row in self.world.venue.seen.rows if row.get("path") == "/verify_login")
+        return len(self.seen_paths("/verify_login"))
+
+    def seen_paths(self, path: str) -> list[Any]:
+        return [row for row in self.world.venue.seen.rows if row.get("path") == path]
 
 
 class Secrecy(ClientCase):

@@ -129,13 +129,6 @@ class RatesTests(FeedTestCase):
     def test_there_is_no_rate_before_connecting(self) -> None:
         self.failureResultOf(self.feed().getOrderBook("USD/HUF"), Unreachable)
 
-    def test_the_body_of_each_accepted_fixing_is_kept_once(self) -> None:
-        feed = self.connected(poll=3600)
-        self.advance(3600 * 30, 3600)
-        self.assertEqual([payload.fetched.day for payload in feed.payloads], [1, 2])
-        self.assertTrue(feed.payloads[0].url.startswith("http://rates.test/"))
-        self.assertIn(b"2019-08-01", feed.payloads[0].body)
-
 
 class FrankfurterRatesTests(RatesTests):
     """The same by JSON"""

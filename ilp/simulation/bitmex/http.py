@@ -56,7 +56,7 @@ class Api(Resource):
     def __init__(
         self, endpoints: Endpoints, keys: Keys, limits: Limits, faults: Faults, now: Callable[[], float], reactor: Any
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._endpoints = endpoints
         self._keys = keys
         self._limits = limits

@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from ilp.simulation.contracts import Currency, Pair, TransferFee
+from ilp.simulation.contracts import Currency, Pair
 
 __all__ = [
     "ASSETS",
@@ -207,8 +207,3 @@ def spot_xbt_usdt(tick: Decimal = Decimal("0.5"), lot: int = 10_000) -> Listing:
     }
     fee = Decimal("0.001")
     return Listing(pair, "IFXXXP", "XBT", "USDT", 10**6, fee, fee, Decimal(1), 10**15, columns)
-
-
-def with_fee(currency: Currency, fee: int) -> Currency:
-    """*currency* with a withdrawal fee of so many smallest units."""
-    return Currency(currency.ticker, currency.denominator, currency.lot, TransferFee(fee))

@@ -112,7 +112,7 @@ class Connection(WebSocketServerProtocol):
     def send(self, frame: bytes) -> None:
         """Send one text message."""
         if not self.venue.hold_back(self, frame) and self.state == self.STATE_OPEN:
-            self.sendMessage(frame)  # type: ignore[no-untyped-call]
+            self.sendMessage(frame)
 
     def drop(self) -> None:
         """End the connection without a word."""
@@ -233,8 +233,8 @@ class Connections(WebSocketServerFactory):
     noisy = False
 
     def __init__(self, venue: Any) -> None:
-        super().__init__(reactor=venue.reactor)  # type: ignore[no-untyped-call]
+        super().__init__(reactor=venue.reactor)
         self.venue = venue
         # No time-outs of its own: they would outlive the venue.
         options = {"webStatus": False, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 0}
-        self.setProtocolOptions(failByDrop=False, **options)  # type: ignore[no-untyped-call]
+        self.setProtocolOptions(failByDrop=False, **options)

@@ -114,7 +114,7 @@ class Api(Resource):
     isLeaf = True
 
     def __init__(self, gateway: Gateway) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._gateway = gateway
 
     def render(self, request: Request) -> int:

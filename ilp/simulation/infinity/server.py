@@ -43,7 +43,7 @@ class _Root(Resource):
     """WebSocket for whoever asks for an upgrade, REST for everybody else."""
 
     def __init__(self, api: Resource, sockets: Any) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._api, self._sockets = api, sockets
 
     def getChild(self, path: bytes, request: Request) -> Resource:

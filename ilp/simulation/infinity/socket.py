@@ -115,7 +115,7 @@ class Connection(WebSocketServerProtocol):
     def send_frame(self, frame: bytes) -> None:
         """Send a frame, unless the venue is frozen or the connection is closing."""
         if not self._all.hold_back(self, frame) and self.state == self.STATE_OPEN:
-            self.sendMessage(frame)  # type: ignore[no-untyped-call]
+            self.sendMessage(frame)
 
     # ------------------------------------------------------------------------------------------------ requests
 

@@ -86,7 +86,7 @@ class _Method(Resource):
     isLeaf = True
 
     def __init__(self, gateway: Gateway, private: bool) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._gateway, self._private = gateway, private
 
     def render(self, request: Request) -> int:

@@ -122,7 +122,7 @@ class Connection(WebSocketServerProtocol):
         if self._all.hold_back(self, frame) or self.state != self.STATE_OPEN:
             return
         self._sent_at = self._venue.reactor.seconds()
-        self.sendMessage(frame)  # type: ignore[no-untyped-call]
+        self.sendMessage(frame)
 
     def push(self, channel: str, message: dict[str, Any]) -> None:
         """Send a message of a channel, after the answer to a request that is being answered."""

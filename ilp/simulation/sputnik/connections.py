@@ -60,7 +60,7 @@ class Connection(WebSocketServerProtocol):
     def send(self, frame: bytes) -> None:
         """Send one frame, unless the venue is frozen or the WebSocket is closing."""
         if not self._all.hold_back(self, frame) and self.state == self.STATE_OPEN:
-            self.sendMessage(frame, isBinary=self._codec.binary)  # type: ignore[no-untyped-call]
+            self.sendMessage(frame, isBinary=self._codec.binary)
 
     send_frame = send
 

@@ -83,7 +83,7 @@ class Api(Resource):
     isLeaf = True
 
     def __init__(self, realm: Realm, members: Members, now: Callable[[], datetime]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._realm = realm
         self._members = members
         self._now = now

@@ -93,7 +93,7 @@ class SputnikVenue:
         self._calls = Calls(self._realms[REALM], self.faults, reactor)
         self._register(descriptions or {})
         self._connections = Connections(reactor, self.open_session, lambda: self.port, self._codecs)
-        root = _Forbidden()  # type: ignore[no-untyped-call]
+        root = _Forbidden()
         root.putChild(b"ws", WebSocketResource(self._connections))
         root.putChild(b"api", Api(self._realms[REALM], self.members, core.now))
         self._port = Port(root, reactor, tls, lambda: core.now())
