@@ -97,6 +97,9 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual(quotable_size(D(1), D("0.04"), D("0.01"), D("0.05")), D(0))
         self.assertEqual(quotable_size(D(1), D(0), D("0.01")), D(0))
 
+    def test_just_the_minimum_is_quoted(self) -> None:
+        self.assertEqual(quotable_size(D(1), D("0.05"), D("0.01"), D("0.05")), D("0.05"))
+
 
 class PlacementTests(SynchronousTestCase):
     """Prices of new quotes."""
@@ -169,6 +172,25 @@ class DecisionTests(SynchronousTestCase):
         decision = self.decide("94", "100", size="0.05")
         assert isinstance(decision, Replace)
         self.assertEqual(decision.size, D("0.05"))
+
+    def test_a_bid_below_its_band_is_replaced_by_one_that_is_a_tick_better(self) -> None:
+        market = Market(D("0.5"), D(93))
+        decision = decide_quote(Side.BID, Resting(D(92), D("0.1")), want("100"), market)
+        assert isinstance(decision, Replace)
+        self.assertEqual(decision.price, D("92.5"))
+
+    def test_a_price_below_one_is_quoted_like_any_other(self) -> None:
+        edges = Edges(D("0.0002"), D("0.0001"), D("0.0003"))
+        decision = decide_quote(Side.BID, None, Want(D("0.0037"), D(1), edges), Market(D("0.0001")))
+        assert isinstance(decision, Place)
+        self.assertEqual(decision.price, D("0.0035"))
+
+    def test_a_bid_of_nothing_is_not_placed(self) -> None:
+        self.assertIsInstance(self.decide(None, "5"), Nothing)
+
+    def test_a_missing_reference_is_a_reason_of_its_own(self) -> None:
+        wanted = Want(None, D(1), EDGES)
+        self.assertEqual(decide_quote(Side.BID, None, wanted, MARKET), Nothing("no reference price"))
 
     def test_a_bid_that_would_not_be_positive_is_not_placed(self) -> None:
         self.assertIsInstance(self.decide(None, "4"), Nothing)

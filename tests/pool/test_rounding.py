@@ -12,6 +12,7 @@ from ilp.pool.curves import lanes
 from ilp.pool.document import Pool, parse_pool
 from ilp.pool.optimizer import Solution, solve
 from ilp.pool.rounding import Step, rounded, to_step
+from ilp.pool.valuation import PlannedMove
 from tests.pool.pools import random_pool
 from tests.pool.test_examples import example
 
@@ -41,6 +42,9 @@ class StepTests(SynchronousTestCase):
 
     def test_below_the_minimum_an_amount_is_nothing(self) -> None:
         self.assertEqual(to_step(0.049, Step(D("0.001"), D("0.05"))), D(0))
+
+    def test_just_the_minimum_is_something(self) -> None:
+        self.assertEqual(to_step(0.05, Step(D("0.001"), D("0.05"))), D("0.05"))
 
     def test_a_venue_without_lots_takes_any_amount(self) -> None:
         self.assertEqual(to_step(1.25, Step(D(0))), D("1.25"))
@@ -100,21 +104,65 @@ class RoundedTests(SynchronousTestCase):
         self.assertIn("minimum", column.withheld)
         self.assertEqual(len(column.dropped), 2)
 
-    def test_undoing_float_noise_never_overspends_a_holding(self) -> None:
-        pool, solution = solved("hedge-available")  # sells all of the 0.4 that is available
-        holdings = (pool.holdings[0], evolve(pool.holdings[1], available=0.4 - 1e-11), *pool.holdings[2:])
-        pool = evolve(pool, holdings=holdings, quotes=())
-        solution = solve(pool)
-        sold = [m.amount for m in rounded(pool, solution, steps_of(pool, "0.1"), D(0)).moves if m.move == 0]
-        self.assertTrue(all(float(amount) <= 0.4 - 1e-11 for amount in sold), sold)
+    def test_what_is_left_of_a_plan_after_a_move_is_dropped_is_executed(self) -> None:
+        pool, solution = solved("readme-2")
+        steps = {**steps_of(pool, "0.0001"), (1, "back"): Step(D("0.0001"), D(1000))}
+        column = rounded(pool, solution, steps, D(-(10**9)))
+        self.assertEqual([(m.move, m.amount) for m in column.moves], [(0, D("3.4922"))])
+        self.assertEqual(([m.move for m in column.dropped], column.withheld), ([1], ""))
 
-    def test_a_lot_that_no_longer_fits_drops_a_move_at_its_minimum(self) -> None:
-        pool, _ = example("hedge-available")
-        trade = evolve(pool.moves[0], min=0.4 - 1e-11)
-        holdings = (pool.holdings[0], evolve(pool.holdings[1], available=0.4 - 1e-11), *pool.holdings[2:])
-        pool = evolve(pool, holdings=holdings, quotes=(), moves=(trade, *pool.moves[1:]))
-        moves = rounded(pool, solve(pool), steps_of(pool, "0.1"), D(0)).moves
-        self.assertNotIn(0, [m.move for m in moves])
+    def test_a_plan_that_gains_just_min_gain_is_worth_doing(self) -> None:
+        pool, solution = solved("readme-2")
+        steps = steps_of(pool, "0.0001")
+        gain = rounded(pool, solution, steps, D(1)).column.value - solution.base.value
+        self.assertEqual(len(rounded(pool, solution, steps, gain).moves), 2)
+
+    def nearly(self, room: float, **more: float) -> tuple[Pool, Solution]:
+        """A plan that sells 0.4, where no more than *room*, a trifle less, is available; quotes apart."""
+        pool, solution = solved("hedge-available")
+        holdings = (pool.holdings[0], evolve(pool.holdings[1], available=room), *pool.holdings[2:])
+        moves = (evolve(pool.moves[0], **more), *pool.moves[1:])
+        planned = (PlannedMove(0, "sell", 0.4), PlannedMove(1, "sell", 0.1))
+        solution = evolve(solution, optimized=evolve(solution.optimized, moves=planned))
+        return evolve(pool, holdings=holdings, moves=moves, quotes=()), solution
+
+    def sold(self, pool: Pool, solution: Solution, lot: str = "0.1", minimum: str = "0") -> list[D]:
+        column = rounded(pool, solution, steps_of(pool, lot, minimum), D(-(10**9)))
+        return [m.amount for m in column.moves if m.move == 0]
+
+    def test_where_undoing_float_noise_would_overspend_a_holding_a_lot_is_taken_off(self) -> None:
+        room = 0.4 - 1e-12
+        self.assertEqual(self.sold(*self.nearly(room)), [D("0.3")])
+
+    def test_what_floats_cannot_tell_from_all_there_is_may_be_spent(self) -> None:
+        self.assertEqual(self.sold(*self.nearly(0.4 - 1e-16)), [D("0.4")])
+
+    def test_a_trifle_is_taken_off_where_a_venue_has_no_lots(self) -> None:
+        (amount,) = self.sold(*self.nearly(0.4 - 1e-11), lot="0")
+        self.assertEqual(amount, D("0.4") - D("4e-10"))
+
+    def test_a_move_that_a_lot_less_makes_too_small_for_the_venue_is_dropped(self) -> None:
+        self.assertEqual(self.sold(*self.nearly(0.4 - 1e-12), minimum="0.35"), [])
+        self.assertEqual(self.sold(*self.nearly(0.4 - 1e-12), minimum="0.3"), [D("0.3")])
+
+    def test_a_move_that_a_lot_less_makes_nothing_is_dropped(self) -> None:
+        self.assertEqual(self.sold(*self.nearly(0.4 - 1e-12), lot="0.4"), [])
+
+    def test_a_move_that_a_lot_less_takes_below_its_own_minimum_is_dropped(self) -> None:
+        pool, solution = self.nearly(0.4 - 1e-12, min=0.35)
+        self.assertEqual(self.sold(pool, solution), [])
+
+    def test_taking_off_changes_no_move_that_leaves_another_holding(self) -> None:
+        pool, solution = self.nearly(0.4 - 1e-12)
+        moves = rounded(pool, solution, steps_of(pool, "0.01"), D(-(10**9))).moves
+        self.assertEqual([(m.move, m.amount) for m in moves], [(0, D("0.39")), (1, D("0.10"))])
+
+    def test_no_more_is_taken_off_than_it_needs(self) -> None:
+        pool, solution = self.nearly(0.4 - 1e-12)
+        planned = (PlannedMove(0, "sell", 0.2), PlannedMove(4, "out", 0.2))
+        solution = evolve(solution, optimized=evolve(solution.optimized, moves=planned))
+        moves = rounded(pool, solution, steps_of(pool, "0.01"), D(-(10**9))).moves
+        self.assertEqual([(m.move, m.amount) for m in moves], [(0, D("0.19")), (4, D("0.20"))])
 
     def test_steps_may_be_plain_pairs(self) -> None:
         pool, solution = solved("readme-2")
