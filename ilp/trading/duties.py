@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
@@ -22,6 +22,8 @@ from ilp.trading.status import Confirmation
 from ilp.trading.variances import Variances
 
 __all__ = ["Duties"]
+
+T = TypeVar("T")
 
 AGAIN = 0.25  # reactor seconds between two questions
 RETRY = 1.0  # reactor seconds after a venue failed
@@ -82,10 +84,8 @@ class Duties:
         era = self._era
         while True:
             self._still(era)
-            remaining: list[str] = []
-            for venue in self.floor.layout.traded:
-                if self.floor.market.connected.get(venue, False):
-                    remaining += await self._left(venue)
+            there = [venue for venue in self.floor.layout.traded if self.floor.market.connected.get(venue, False)]
+            remaining = [order for left in await self._together(map(self._left, there)) for order in left]
             self._still(era)
             if not remaining and not self.floor.desk.live():
                 # A venue that cannot be asked has confirmed nothing, though nothing of ours is in doubt there.
@@ -98,11 +98,11 @@ class Duties:
 
     # ------------------------------------------------------------------------------------------------------- details
 
-    async def _together(self, works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    async def _together(self, works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         """Do all of them at the same time; the first failure, or our own end, ends the others."""
         doing = [Deferred.fromCoroutine(work) for work in works]
         try:
-            await gatherResults(doing, consumeErrors=True)
+            return await gatherResults(doing, consumeErrors=True)
         except FirstError as failure:
             failure.subFailure.raiseException()
         finally:

@@ -118,6 +118,7 @@ class Trader:
         self.confirmation, self.recovery = Confirmation(), Recovery()
         self.alarms: deque[Alarm] = deque(maxlen=50)
         self._may_resume = settings.autostart
+        self._starting = True  # until it is READY for the first time
         self._next_call: IDelayedCall | None = None
         self._errand: Deferred[None] | None = None
         self._running: set[Deferred[Any]] = set()
@@ -232,6 +233,7 @@ class Trader:
         recovered = await self._journal.recovered()
         await self.transfers.recover(recovered)
         await self._recover(recovered)
+        self.recovery = Recovery(len(recovered.orders), len(self.transfers.open))
         if recovered.halted is not None:
             self.life.fire(Event.HALT, recovered.halted.reason, recovered.halted.by)
         self.wake()
@@ -393,6 +395,7 @@ class Trader:
         elif previous is State.HALTED and new is State.DISCONNECTED:
             self.halted = None
         if new is State.READY:
+            self._starting = False
             self._notify()  # a trader that resumes is READY for this one instant, in which the ledger opens
         self.wake()
 
@@ -403,7 +406,8 @@ class Trader:
         self._run_errand(self._clear())
 
     async def _initialize(self) -> None:
-        self.recovery = Recovery(len(self.desk.live()), len(self.transfers.open))
+        if not self._starting:  # else it counts what was found from the first venue on that was there
+            self.recovery = Recovery(len(self.desk.live()), len(self.transfers.open))
         await self.duties.prepare()
         self._errand = None  # the change of state must not cancel the errand that makes it
         self.life.fire(Event.INITIALIZED, f"ready, found {self.recovery}")
@@ -504,8 +508,8 @@ class Trader:
 
     def connected(self, venue: str) -> None:
         """A venue, or the feed (empty), is ready for calls."""
-        if self.life.state is State.HALTED and self._errand is None:
-            self._run_errand(self._clear())  # what an earlier run left there must not rest while we are halted
+        if self.life.state in (State.DISCONNECTED, State.HALTED) and self._errand is None:
+            self._run_errand(self._clear())  # what an earlier run left there must not rest until the others are there
         self.wake()
 
     def lost(self, venue: str) -> None:
@@ -549,7 +553,7 @@ class Trader:
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill to the picture, to exposure and to the journal."""
-        if self.life.state is State.INITIALIZING:
+        if self._starting or self.life.state is State.INITIALIZING:
             self.recovery = evolve(self.recovery, fills=self.recovery.fills + 1)
         self.metrics.count("ilp_fills_total", "Fills of own orders.")
         self.fills.take(order, growth, trade_id)

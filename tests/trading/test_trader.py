@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side, Unreachable
@@ -100,8 +101,7 @@ class LifeTests(TraderCase):
         world = self.world().trading()
         world.target.faults.add(Fault.LOSE_REQUEST, "cancelOrder", times=2)
         world.trader.stop("operator")
-        world.advance(1)
-        self.assertNotEqual(world.trader.confirmation.remaining, ())
+        self.assertTrue(world.until(lambda: bool(world.trader.confirmation.remaining), 1))
         self.assertTrue(world.until(lambda: world.trader.life.state is State.READY, 60))
         self.assertEqual(world.open_orders(), [])
 
@@ -713,6 +713,34 @@ class RestartTests(TraderCase):
             world.trader.start("operator")
             world.advance(2)
             self.assertEqual(world.truth("source", "BTC") - before, D("-0.1"))
+
+    def test_what_rests_is_cancelled_although_the_other_venue_is_not_there(self) -> None:
+        world = self.keep(World(config=settings(parameters=CALM))).trading()
+        self._kill(world)
+        world.source, world.target, world.rates = world.clients()
+        world.source.down = True
+        world.trader = world.new_trader()
+        world.trader.begin()
+        world.advance(2)
+        self.assertIs(world.trader.life.state, State.DISCONNECTED)
+        self.assertEqual(world.open_orders(), [])
+        world.source.down = False
+        self.assertTrue(world.until(lambda: world.trader.life.state is State.READY))
+        self.assertEqual(str(world.trader.status().recovery), "2 orders, 0 transfers, 0 fills of before")
+
+    def test_both_venues_are_cleared_at_the_same_time(self) -> None:
+        """A venue that does not answer does not keep the other one's orders waiting."""
+        world = self.keep(World(config=settings(parameters=CALM))).trading()
+        self._kill(world)
+        world.source, world.target, world.rates = world.clients()
+        world.trader = world.new_trader()
+        silent: list[Any] = []
+        world.source.getOpenOrders = lambda: silent.append(Deferred()) or silent[-1]  # type: ignore[method-assign]
+        world.trader.begin()
+        world.advance(2)
+        self.assertTrue(silent)
+        self.assertIs(world.trader.life.state, State.INITIALIZING)
+        self.assertEqual(world.open_orders(), [])
 
     def _kill(self, world: World) -> None:
         """Leave everything as a killed process would: no cancel, no last word."""
