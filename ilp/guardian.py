@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -20,6 +20,9 @@ from clients.exchange import ExchangeError, IExchange
 __all__ = ["Guardian", "needed"]
 
 EVERY = 0.5  # reactor seconds
+LOOK_AGAIN = (
+    5.0  # reactor seconds after which a venue that was clear is looked at again: a daemon may live and only not beat
+)
 
 
 def needed(venue: IExchange) -> bool:
@@ -34,7 +37,7 @@ class Guardian:
     :param venues: connected clients by name.
     :param pulse: what the heartbeat says: changes while the daemon lives; empty when it is not running, or stopped in order.
     :param silence: reactor seconds without a change after which the daemon counts as dead.
-    :ivar guarding: whether it takes the daemon for dead now; `clear`: venues that have confirmed zero since then.
+    :ivar guarding: whether it takes the daemon for dead now; `clear`: venues that confirmed zero the last time they were asked.
     """
 
     venues: Mapping[str, IExchange]
@@ -43,6 +46,7 @@ class Guardian:
     reactor: IReactorTime
     guarding: bool = False
     clear: set[str] = field(factory=set)
+    _acted_at: float = 0.0
     _last: str = ""
     _changed: float = 0.0
     _busy: Deferred[Any] | None = None
@@ -76,21 +80,32 @@ class Guardian:
         if not self.guarding:
             self.guarding = True
             self._log.error("no heartbeat for {age:.1f} s: cancelling everything", age=now - self._changed)
-        if self._busy is None and self.clear != set(self.venues):
-            self._act()
+        if self._busy is not None:
+            return
+        if now - self._acted_at >= LOOK_AGAIN:
+            self._act(set(self.venues))
+        elif self.clear != set(self.venues):
+            self._act(set(self.venues) - self.clear)
 
-    def _act(self) -> None:
-        working = [Deferred.fromCoroutine(self._cancel(name)) for name in sorted(self.venues) if name not in self.clear]
+    def _act(self, names: set[str]) -> None:
+        if names == set(self.venues):
+            self._acted_at = self.reactor.seconds()
+        working = [Deferred.fromCoroutine(self._cancel(name, name in self.clear)) for name in sorted(names)]
         self._busy = DeferredList(working, consumeErrors=True)
         self._busy.addBoth(self._acted)
 
     def _acted(self, _: object) -> None:
         self._busy = None
 
-    async def _cancel(self, name: str) -> None:
+    async def _cancel(self, name: str, was_clear: bool) -> None:
         """Cancel and look, until the venue itself reports zero; what fails is tried again with the next look."""
         venue = self.venues[name]
         try:
+            if was_clear:
+                if not await venue.getOpenOrders():
+                    return
+                self.clear.discard(name)
+                self._log.error("{name}: something rests there again: is a daemon alive that does not beat?", name=name)
             try:
                 await venue.cancelAllOrders()
             except NotImplementedError:
@@ -99,6 +114,8 @@ class Guardian:
                         return
                     await venue.cancelOrder(id)
             left = await venue.getOpenOrders()
+        except CancelledError:
+            raise  # the guardian itself is told to end
         except ExchangeError as error:
             self._log.warn("{name}: {error}; trying again", name=name, error=error)
             return

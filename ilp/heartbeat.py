@@ -21,14 +21,20 @@ from twisted.python.failure import Failure
 __all__ = ["Heartbeat", "notify", "pulse"]
 
 EVERY = 1.0  # reactor seconds
+UNREADABLE = "unreadable"
 
 
 def pulse(path: Path) -> str:
-    """What the heartbeat's file says now, which changes while the daemon lives; empty when it stopped in order."""
+    """What the heartbeat's file says now, which changes while the daemon lives; empty when it stopped in order.
+
+    A file that is there and cannot be read says nothing new: a failing disk is no orderly stop.
+    """
     try:
         return path.read_text("ascii")
-    except (OSError, UnicodeDecodeError):
+    except FileNotFoundError:
         return ""
+    except (OSError, UnicodeDecodeError):
+        return UNREADABLE
 
 
 def notify(text: str, environ: Mapping[str, str] = os.environ) -> bool:
