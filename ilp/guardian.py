@@ -37,7 +37,7 @@ class Guardian:
     :param venues: connected clients by name.
     :param pulse: what the heartbeat says: changes while the daemon lives; empty when it is not running, or stopped in order.
     :param silence: reactor seconds without a change after which the daemon counts as dead.
-    :ivar guarding: whether it takes the daemon for dead now; `clear`: venues that confirmed zero the last time they were asked.
+    :ivar guarding: whether it takes the daemon for dead now; `clear`: venues that confirmed zero when last asked.
     """
 
     venues: Mapping[str, IExchange]
