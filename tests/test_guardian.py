@@ -7,7 +7,6 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side, Unreachable
@@ -120,127 +119,18 @@ class GuardianTests(SynchronousTestCase):
         self.assertFalse(needed(World(EVERYTHING).target))
 
 
-class Answering:
-    """A venue whose answers come when the test gives them, in the order of the calls."""
-
-    def __init__(self, at_once: bool = True) -> None:
-        self.at_once = at_once
-        self.resting = ["1", "2"]
-        self.calls: list[str] = []
-        self.waiting: list[tuple[Deferred[object], object]] = []
-
-    def _answer(self, call: str, result: object) -> Deferred[object]:
-        self.calls.append(call)
-        deferred: Deferred[object] = Deferred()
-        self.waiting.append((deferred, result))
-        return deferred
-
-    def go(self) -> None:
-        """Give the oldest answer that is outstanding."""
-        deferred, result = self.waiting.pop(0)
-        deferred.callback(result)
-
-    def cancelAllOrders(self) -> Deferred[object]:
-        if not self.at_once:
-            self.calls.append("cancel all")
-            return fail(NotImplementedError("no such call here"))
-        return self._answer("cancel all", None)
-
-    def cancelOrder(self, id: str) -> Deferred[object]:
-        self.resting.remove(id)
-        return self._answer(f"cancel {id}", True)
-
-    def getOpenOrders(self) -> Deferred[object]:
-        return self._answer("look", dict.fromkeys(self.resting))
-
-
-class AnswerTests(SynchronousTestCase):
-    """What the guardian does while answers are outstanding."""
-
-    def guard(self, at_once: bool = True) -> Answering:
-        self.clock, self.beat, venue = Clock(), "1", Answering(at_once)
-        self.guardian = Guardian({"target": venue}, lambda: self.beat, 10.0, self.clock)  # type: ignore[dict-item]
-        self.guardian.start()
-        self.pass_(9.5)
-        self.assertEqual(venue.calls, [])
-        self.pass_(0.5)
-        self.assertEqual(venue.calls, ["cancel all"] if at_once else ["cancel all", "look"])
-        return venue
-
-    def pass_(self, seconds: float) -> None:
-        for _ in range(round(seconds / 0.5)):
-            self.clock.advance(0.5)
-
-    def test_while_an_answer_is_outstanding_nothing_is_asked_again(self) -> None:
-        venue = self.guard()
-        self.pass_(20)
-        self.assertEqual(venue.calls, ["cancel all"])
-
-    def test_it_looks_after_it_cancelled_and_is_content_with_nothing_only(self) -> None:
-        venue = self.guard()
-        for resting, clear in ((["2"], set()), ([], {"target"})):
-            venue.resting = resting
-            venue.go()
-            venue.go()
-            self.assertEqual((venue.calls[-1], self.guardian.clear), ("look", clear))
-            self.pass_(0.5)
-
-    def test_orders_are_cancelled_one_by_one_where_the_venue_has_no_call_for_all(self) -> None:
-        venue = self.guard(at_once=False)
-        for _ in range(4):
-            venue.go()
-        self.assertEqual(venue.calls, ["cancel all", "look", "cancel 1", "cancel 2", "look"])
-        self.assertEqual(self.guardian.clear, {"target"})
-
-    def test_when_the_daemon_is_back_in_between_its_other_orders_are_left_alone(self) -> None:
-        venue = self.guard(at_once=False)
-        venue.go()
-        self.beat = "2"
-        self.pass_(0.5)
-        venue.go()
-        self.assertEqual((venue.calls[2:], venue.resting), (["cancel 1"], ["2"]))
-
-    def test_a_venue_that_was_empty_when_the_daemon_came_back_does_not_count_as_clear(self) -> None:
-        venue = self.guard()
-        venue.resting = []
-        venue.go()
-        self.beat = "2"
-        self.pass_(0.5)
-        venue.go()
-        self.assertEqual(self.guardian.clear, set())
-
-    def test_told_to_end_it_lets_go_of_what_is_outstanding_and_leaves_no_timer(self) -> None:
-        venue = self.guard()
-        cancelled: list[object] = []
-        venue.waiting[0][0].addErrback(cancelled.append)
-        self.guardian.stop()
-        self.assertEqual((len(cancelled), self.clock.getDelayedCalls()), (1, []))
-
-    def test_one_that_never_watched_ends_as_well(self) -> None:
-        Guardian({}, lambda: "", 10.0, Clock()).stop()
-
-    def test_a_clients_own_fault_does_not_end_the_watch(self) -> None:
-        venue = self.guard()
-        venue.waiting.pop(0)[0].errback(ZeroDivisionError("the client's own"))
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.pass_(5.5)
-        self.assertEqual(venue.calls, ["cancel all", "cancel all"])
-
-
 class HeartbeatTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.told = Clock(), []
         self.path = Path(self.mktemp())
         self.heart = Heartbeat(self.path, self.clock, self.at_once, self.tell)
         self.stuck: Deferred[None] | None = None
-        self.begun = 0
 
     def tell(self, text: str) -> bool:
         self.told.append(text)
         return True
 
     def at_once(self, f, *args: object) -> Deferred[None]:  # type: ignore[no-untyped-def]
-        self.begun += 1
         if self.stuck is not None:
             return self.stuck
         try:
@@ -293,32 +183,6 @@ class HeartbeatTests(SynchronousTestCase):
         self.stuck = None
         self.assertEqual(len(self.beats(3)), 3)
 
-    def test_while_the_disk_is_stuck_no_second_write_waits_behind_the_first(self) -> None:
-        self.heart.start()
-        self.stuck = Deferred()
-        self.beats(5)
-        self.assertEqual(self.begun, 2)  # the one at the start, and the one that is stuck
-
-    def test_an_orderly_stop_ends_the_timer(self) -> None:
-        self.heart.start()
-        self.heart.stop()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_a_heart_that_never_beat_leaves_the_file_of_another_alone(self) -> None:
-        self.path.write_text("1 1")
-        self.heart.stop()
-        self.heart.abandon()
-        self.assertTrue(self.path.exists())
-
-    def test_a_failing_disk_is_said_once_and_again_after_it_was_well(self) -> None:
-        said: list[object] = []
-        self.heart._log = Logger(observer=said.append)
-        well, ill = self.heart.path, Path("no/such/folder/heart")
-        self.heart.start()
-        for self.heart.path, expected in ((ill, 1), (well, 1), (ill, 2)):
-            self.beats(3)
-            self.assertEqual(len(said), expected)
-
     def test_a_file_that_cannot_be_read_is_no_orderly_stop(self) -> None:
         self.assertEqual(pulse(self.path), "")
         self.path.mkdir()
@@ -337,20 +201,6 @@ class HeartbeatTests(SynchronousTestCase):
             self.addCleanup(Path(address).unlink)
             self.assertTrue(notify("WATCHDOG=1", {"NOTIFY_SOCKET": address}))
             self.assertEqual(listening.recv(100), b"WATCHDOG=1")
-
-    def test_systemd_may_listen_at_an_abstract_address(self) -> None:
-        name = f"ilp-test-{id(self)}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-            listening.bind("\0" + name)
-            self.assertTrue(notify("READY=1", {"NOTIFY_SOCKET": "@" + name}))
-            self.assertEqual(listening.recv(100), b"READY=1")
-
-    def test_a_listener_that_does_not_read_is_not_waited_for(self) -> None:
-        name = f"ilp-test-full-{id(self)}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
-            deaf.bind("\0" + name)
-            heard = [notify("WATCHDOG=1", {"NOTIFY_SOCKET": "@" + name}) for _ in range(2000)]
-        self.assertEqual((heard[0], heard[-1]), (True, False))
 
     def test_without_systemd_nothing_is_told(self) -> None:
         self.assertFalse(notify("WATCHDOG=1", {}))

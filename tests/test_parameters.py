@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.journal.entries import ParameterEntry
@@ -63,9 +64,83 @@ class EditTests(_Case):
         parameters = self.table.edited({"edge_to_leave": "5", "edge_to_enter": "6"}).parameters()
         self.assertEqual((parameters.edge_to_leave, parameters.edge_to_enter), (Decimal(5), Decimal(6)))
 
+    def limited(self, edits: dict[str, str], **limits: str) -> tuple[tuple[str, str], ...]:
+        """What is wrong with *edits* under limits that are wide but for *limits*."""
+        allowed = evolve(
+            load(written(self.mktemp())).settings.limits,
+            **{
+                "largest_order": Decimal(100),
+                "exposure": Decimal(100),
+                **{k: Decimal(v) for k, v in limits.items()},
+            },
+        )
+        try:
+            self.table.edited(edits).parameters(allowed)
+        except InvalidParameters as error:
+            return error.errors
+        return ()
+
     def test_a_size_beyond_the_largest_order_is_refused(self) -> None:
-        limits = load(written(self.mktemp())).settings.limits
-        self.assertRaises(InvalidParameters, self.table.edited({"quote_size": "2.5"}).parameters, limits)
+        ((name, words),) = self.limited({"quote_size": "2.5"}, largest_order="2.4")
+        self.assertEqual(name, "quote_size")
+        self.assertIn("at most limits.largest_order, 2.4; 2.5 is not", words)
+
+    def test_a_size_of_just_the_largest_order_is_allowed(self) -> None:
+        self.assertEqual(self.limited({"quote_size": "2.5"}, largest_order="2.5"), ())
+
+    def test_a_size_that_would_break_the_exposure_limit_when_it_fills_is_refused(self) -> None:
+        ((name, words),) = self.limited({"quote_size": "0.3", "max_unhedged": "0.3"}, exposure="0.5")
+        self.assertEqual(name, "quote_size")
+        self.assertIn("limits.exposure, 0.5; 0.3 + 0.3 is not", words)
+
+    def test_a_size_and_a_float_of_just_the_exposure_limit_are_allowed(self) -> None:
+        self.assertEqual(self.limited({"quote_size": "0.3", "max_unhedged": "0.2"}, exposure="0.5"), ())
+
+    def test_equal_edges_are_refused(self) -> None:
+        self.assertEqual([name for name, _ in self.limited({"edge_to_leave": "2"})], ["edge_to_leave"])
+
+    def test_an_edge_to_drop_that_is_not_above_the_edge_to_enter_is_refused(self) -> None:
+        for drop in ("2", "1.5"):
+            self.assertEqual([name for name, _ in self.limited({"edge_to_drop": drop})], ["edge_to_drop"])
+        self.assertEqual(self.limited({"edge_to_drop": "2.1"}), ())
+
+    def test_the_edge_to_drop_mirrors_the_edge_to_leave_by_default(self) -> None:
+        parameters = self.table.edited({"edge_to_enter": "5", "edge_to_leave": "2"}).parameters()
+        self.assertEqual(parameters.edge_to_drop, Decimal(8))
+
+    def test_the_least_transfers_of_fiat_follow_what_a_conversion_costs(self) -> None:
+        parameters = self.table.edited({"fiat_exchange_cost": ["200", "0.1"]}).parameters()
+        self.assertEqual((parameters.min_fiat_transfer, parameters.min_payout), (Decimal(2000), Decimal(2000)))
+
+    def test_a_whole_number_may_be_no_text_and_a_yes_may_not(self) -> None:
+        self.assertEqual(self.table.edited({"quote_size": 2}).parameters().quote_size, Decimal(2))
+        error = self.assertRaises(InvalidParameters, self.table.edited, {"quote_size": True})
+        self.assertIn("must be a text", error.errors[0][1])
+
+    def test_three_numbers_are_no_cost(self) -> None:
+        error = self.assertRaises(InvalidParameters, self.table.edited, {"source_fee": ["0", "1", "2"]})
+        self.assertIn("must be a text", error.errors[0][1])
+
+    def test_a_target_that_no_holding_has_is_no_parameter(self) -> None:
+        error = self.assertRaises(InvalidParameters, self.table.edited, {"target_balance.source.XYZ": "1"})
+        self.assertEqual(error.errors, (("target_balance.source.XYZ", "is not a parameter"),))
+
+    def test_a_target_that_the_file_leaves_out_is_nothing_by_default(self) -> None:
+        table = Table.of({}, {("source", "BTC"): None, ("source", "USD"): "5"})
+        raws = [table.raws[f"target_balance.source.{asset}"] for asset in ("BTC", "USD")]
+        self.assertEqual([(raw.text, raw.origin) for raw in raws], [("0", "default"), ("5", "file")])
+
+    def test_every_parameter_says_its_unit_and_what_it_means(self) -> None:
+        for name in self.table.raws:
+            self.assertTrue(self.table.meaning(name), name)
+        self.assertEqual(self.table.unit("target_balance.source.USD"), "USD")
+        self.assertEqual(self.table.meaning("target_balance.source.USD"), "How much USD to hold on the source.")
+        self.assertIn("base", self.table.unit("quote_size"))
+
+    def test_costs_and_targets_are_shown_as_they_are_edited(self) -> None:
+        values = self.table.parameters()
+        self.assertEqual(display(self.table, "source_fee", values), ["0", "0.01"])
+        self.assertEqual(display(self.table, "target_balance.source.USD", values), "6000")
 
     def test_values_are_shown_in_plain_notation(self) -> None:
         table = self.table.edited({"quote_size": "1e-3"})
@@ -83,6 +158,11 @@ class RestoringTests(_Case):
         table, notices = restored(self.table, {"quote_size": edit("quote_size", "0.3", "0.05")})
         self.assertEqual(table.parameters().quote_size, Decimal("0.1"))
         self.assertIn("quote_size", notices[0])
+
+    def test_an_edit_of_what_the_file_still_leaves_out_is_put_back(self) -> None:
+        """The default follows from other parameters: the file says nothing, then and now."""
+        table, notices = restored(self.table, {"min_payout": edit("min_payout", "700", "")})
+        self.assertEqual((table.parameters().min_payout, notices), (Decimal(700), ()))
 
     def test_an_edit_of_a_parameter_that_is_gone_is_dropped_and_said(self) -> None:
         _, notices = restored(self.table, {"colour": edit("colour", "red", "")})
