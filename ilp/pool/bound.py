@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from functools import cached_property
+from itertools import accumulate
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 _KNOTS = np.array(KNOTS)
 _AT_KNOTS = np.array([deviation(knot, 1.0) for knot in KNOTS])
+_UNIT = np.ones(1)
 
 
 class Status(IntEnum):
@@ -30,6 +34,9 @@ class Status(IntEnum):
     OFF = 0
     FREE = 1
     ON = 2
+
+
+_ON = int(Status.ON)  # plain, for the innermost loop
 
 
 class Branch(list[int]):
@@ -71,7 +78,7 @@ class Priced:
 
     :ivar constant: numeraire: what does not depend on the moves.
     :ivar best: by lane: least reduced cost when on, fixed charges included; +∞ for lanes that cannot be on.
-    :ivar reduced: by grid point of all lanes (see `Bounds.first`): the reduced cost there.
+    :ivar reduced: by grid point of all lanes (see `Bounds.first`), before anything else: the reduced cost there.
     """
 
     constant: float
@@ -79,18 +86,20 @@ class Priced:
     reduced: Array
     groups: Sequence[tuple[int, ...]]
 
-    def _group(self, lanes: Sequence[int], status: Sequence[int]) -> float:
-        least = 0.0
-        for lane in lanes:
-            if status[lane] == Status.ON:
-                return self.best[lane]
-            if status[lane] and self.best[lane] < least:
-                least = self.best[lane]
-        return least
-
     def loss(self, status: Sequence[int]) -> float:
         """A lower bound of costs + risk + deviation over all plans of the branch, in numeraire."""
-        return self.constant + sum(self._group(lanes, status) for lanes in self.groups)
+        best, found = self.best, self.constant
+        for lanes in self.groups:
+            least = 0.0
+            for lane in lanes:
+                state = status[lane]
+                if state == _ON:
+                    least = best[lane]
+                    break
+                if state and best[lane] < least:
+                    least = best[lane]
+            found += least
+        return found
 
 
 class Bounds:
@@ -104,11 +113,7 @@ class Bounds:
         self.marks = np.array(marks)
         self.start = np.array([h.total * mark for h, mark in zip(pool.holdings, marks, strict=True)])
         self.room = np.array([max(0.0, h.available) for h in pool.holdings])
-        targets = np.array([h.target * mark for h, mark in zip(pool.holdings, marks, strict=True)])
         self.penalty = pool.valuation.deviation_penalty
-        self._from_knots = self.start - _KNOTS[:, None] * targets
-        self._at_knots = self.penalty * _AT_KNOTS[:, None] * targets
-        self._steepest = self.penalty * SLOPES[0], self.penalty * SLOPES[-1]
         count = len(pool.valuation.assets)
         self.covariance = np.array(pool.valuation.covariance).reshape(count, count) * pool.valuation.risk_aversion
         index = {asset: place for place, asset in enumerate(pool.valuation.assets)}
@@ -116,62 +121,70 @@ class Bounds:
         for place, holding in enumerate(pool.holdings):
             if holding.asset in index:
                 self.member[index[holding.asset], place] = 1.0 / marks[place]
-        self._sums = self.member @ self.start
-        steep = [SLOPES[sum(k * h.target < h.total for k in KNOTS)] for h in pool.holdings]
+        steep = [self.penalty * SLOPES[sum([k * h.target < h.total for k in KNOTS])] for h in pool.holdings]
         #: Duals of the pool as it stands: they bound every plan, and close the search where nothing is worth doing.
-        self.resting = Duals(self.penalty * np.array(steep), np.zeros(len(marks)), self._sums)
-        self._grid(lanes)
+        self.resting = Duals(np.array(steep), np.zeros(len(marks)), self.member @ self.start)
+        self._set_rows(lanes, np.array([h.target * mark for h, mark in zip(pool.holdings, marks, strict=True)]))
         groups: dict[int, list[int]] = {}
         for number, lane in enumerate(lanes):
             groups.setdefault(lane.move, []).append(number)
         self.groups = {move: tuple(members) for move, members in groups.items()}
         self._members = tuple(self.groups.values())
 
-    def _grid(self, lanes: Sequence[Lane]) -> None:
-        """Arrays over the grid points of all lanes."""
-        self.first: list[int] = []
-        amounts: list[float] = []
-        costs: list[float] = []
-        uses: list[float] = []
-        leaves: list[int] = []
-        arrives: list[int] = []
-        for lane in lanes:
-            self.first.append(len(amounts))
-            amounts += [u * lane.worth for u in lane.grid]
-            costs += lane.costs
-            uses += lane.uses
-            leaves += [lane.leaves] * len(lane.grid)
-            arrives += [lane.arrives] * len(lane.grid)
-        self.cost = np.array(costs)
-        held, points = len(self.marks), range(len(amounts))
-        effects = np.zeros((len(amounts), 2 * held + 1))  # of a unit of each holding's price, and of each rent
-        effects[points, leaves] = amounts
-        effects *= -1.0
-        effects[points, [place if place >= 0 else 2 * held for place in arrives]] = amounts
-        effects[points, [held + place for place in leaves]] = uses
-        self._effects = np.ascontiguousarray(effects[:, : 2 * held])
-        self._usable = [number for number, lane in enumerate(lanes) if lane.grid]
-        self._starts = np.array([self.first[number] for number in self._usable], dtype=np.intp)
-        self._unusable = [float("inf")] * len(lanes)
+    def _set_rows(self, lanes: Sequence[Lane], targets: Array) -> None:
+        """All that a bound is made of, as one matrix over (slopes, totals, rents, 1).
+
+        Rows: the reduced cost at each grid point of each lane, the support of each holding at each knot, and what is
+        linear besides.  A bound takes the least of each lane's and each holding's rows.
+        """
+        held, count = len(targets), len(self.covariance)
+        lengths = [len(lane.grid) for lane in lanes]
+        ends = list(accumulate(lengths, initial=0))
+        self.first, points = ends[:-1], ends[-1]
+        leaves = np.repeat(np.array([lane.leaves for lane in lanes], dtype=np.intp), lengths)
+        arrives = np.repeat(np.array([lane.arrives for lane in lanes], dtype=np.intp), lengths)
+        amounts = np.array([u * lane.worth for lane in lanes for u in lane.grid])
+        rows = np.zeros((points + len(KNOTS) * held + 1, 2 * held + count + 1))
+        self._rows, each, pull = rows, np.arange(points), 2 * self.covariance
+        rows[each, arrives] = amounts  # outside is −1, the last column, which is written below
+        rows[each, leaves] = -amounts
+        rows[each, held + count + leaves] = [use for lane in lanes for use in lane.uses]
+        rows[:points, held : held + count] = rows[:points, :held] @ (pull @ self.member).T
+        rows[:points, -1] = [cost for lane in lanes for cost in lane.costs]
+        knots = np.arange(points, len(rows) - 1)
+        rows[knots, np.repeat(np.arange(held), len(KNOTS))] = (self.start[:, None] - targets[:, None] * _KNOTS).ravel()
+        rows[knots, -1] = (self.penalty * targets[:, None] * _AT_KNOTS).ravel()
+        rows[-1, held : held + count] = pull @ (self.member @ self.start)
+        rows[-1, held + count : -1] = -self.room
+        self._usable = [number for number, length in enumerate(lengths) if length]
+        self._unusable = [inf] * len(lanes)
+        starts = [self.first[number] for number in self._usable]
+        self._starts = np.array([*starts, *range(points, len(rows) - 1, len(KNOTS)), len(rows) - 1], dtype=np.intp)
+        self._low, self._high = np.full(rows.shape[1], -inf), np.full(rows.shape[1], inf)
+        self._low[:held], self._high[:held] = self.penalty * SLOPES[0], self.penalty * SLOPES[-1]
+        self._low[held + count :] = 0.0
+
+    @cached_property
+    def rested(self) -> Priced:
+        """`resting`, evaluated."""
+        return self.price(self.resting)
 
     def price(self, duals: Duals, some: Sequence[tuple[int, ...]] = ()) -> Priced:
         """What every lane can do at best at the prices of *duals*.
 
         :param some: sets of lanes of which one at least is on: it pays for what all of them are credited with.
         """
-        slopes = np.minimum(np.maximum(duals.slopes, self._steepest[0]), self._steepest[1])
-        pull = 2 * (self.covariance @ duals.totals)
-        reduced = self._effects @ np.concatenate([slopes + pull @ self.member, duals.rents])
-        reduced += self.cost
-        best = list(self._unusable)
-        if self._usable:
-            for number, least in zip(self._usable, np.minimum.reduceat(reduced, self._starts).tolist(), strict=True):
-                best[number] = least
-        for lanes, credit in zip(some, duals.credits, strict=False):
-            for number in lanes if credit else ():
+        prices = np.concatenate((duals.slopes, duals.totals, duals.rents, _UNIT))
+        values = self._rows @ np.minimum(np.maximum(prices, self._low), self._high)
+        least: list[float] = np.minimum.reduceat(values, self._starts).tolist()
+        lanes = len(self._usable)
+        best = least[:lanes]
+        if lanes < len(self._unusable):
+            best = list(self._unusable)
+            for number, value in zip(self._usable, least, strict=False):
+                best[number] = value
+        constant = sum(least[lanes:]) - float(duals.totals @ self.covariance @ duals.totals)
+        for members, credit in zip(some, duals.credits, strict=False):
+            for number in members if credit else ():
                 best[number] -= credit
-        supports = (self._at_knots + slopes * self._from_knots).min(axis=0)  # with the slopes' share of prices
-        risk = float(pull @ (self._sums - duals.totals / 2))
-        constant = float(supports.sum()) + risk - float(duals.rents @ self.room)
-        constant += sum(duals.credits)
-        return Priced(constant, best, reduced, self._members)
+        return Priced(constant + sum(duals.credits), best, values, self._members)

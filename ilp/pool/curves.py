@@ -7,8 +7,10 @@ arrival limit, depth); knows nothing of what a plan as a whole is worth.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import inf
+from operator import lt
 
 from attrs import field, frozen
 
@@ -49,13 +51,11 @@ class Curve:
         """The smallest u ≥ 0 with curve(u) ≥ *value*, for an increasing curve; infinite where there is none."""
         if value <= 0:
             return 0.0
-        for k in range(1, len(self.x)):
-            if self.y[k] >= value or k == len(self.x) - 1:
-                rise = self.y[k] - self.y[k - 1]
-                if rise <= 0:  # a level too small for floats to tell
-                    return self.x[k] if self.y[k] >= value else inf
-                return self.x[k - 1] + (self.x[k] - self.x[k - 1]) * ((value - self.y[k - 1]) / rise)
-        raise AssertionError("a curve has two breakpoints at least")
+        k = min(bisect_left(self.y, value, 1), len(self.x) - 1)
+        rise = self.y[k] - self.y[k - 1]
+        if rise <= 0:  # a level too small for floats to tell
+            return self.x[k] if self.y[k] >= value else inf
+        return self.x[k - 1] + (self.x[k] - self.x[k - 1]) * ((value - self.y[k - 1]) / rise)
 
 
 @frozen(eq=False)
@@ -93,9 +93,11 @@ class Lane:
     uses: list[float] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "grid", self._bends())
-        object.__setattr__(self, "costs", [y + self.fixed for y in self.cost.along(self.grid)])
-        object.__setattr__(self, "uses", [y + self.use_fixed for y in self.use.along(self.grid)])
+        grid = self._bends()
+        costs, uses = self.cost.along(grid), self.use.along(grid)
+        object.__setattr__(self, "grid", grid)
+        object.__setattr__(self, "costs", [y + self.fixed for y in costs] if self.fixed else costs)
+        object.__setattr__(self, "uses", [y + self.use_fixed for y in uses] if self.use_fixed else uses)
 
     def _bends(self) -> list[float]:
         if self.high < self.low or self.high <= 0:
@@ -115,6 +117,8 @@ class Lane:
         return self.use(u) + self.use_fixed if u > 0 else 0.0
 
 
+_Places = Mapping[tuple[str, str], int]  # indices of holdings by venue and asset
+
 _ONE = Curve((0.0, 1.0), (0.0, 1.0))
 
 
@@ -124,12 +128,12 @@ def _line(slope: float) -> Curve:
 
 def _walk(levels: Levels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Cumulated sizes and cumulated quote amounts of a book's side, best first, both starting with 0."""
-    sizes, amounts = [0.0], [0.0]
-    for price, size in levels:
-        if sizes[-1] + size > sizes[-1]:
-            sizes.append(sizes[-1] + size)
-            amounts.append(amounts[-1] + price * size)
-    return tuple(sizes), tuple(amounts)
+    sizes = tuple(accumulate([size for _, size in levels], initial=0.0))
+    amounts = tuple(accumulate([price * size for price, size in levels], initial=0.0))
+    if all(map(lt, sizes, sizes[1:])):
+        return sizes, amounts
+    kept = [0, *(k for k in range(1, len(sizes)) if sizes[k] > sizes[k - 1])]  # without levels too small for floats
+    return tuple(sizes[k] for k in kept), tuple(amounts[k] for k in kept)
 
 
 def _affordable(use: Curve, use_fixed: float, available: float) -> float:
@@ -138,29 +142,29 @@ def _affordable(use: Curve, use_fixed: float, available: float) -> float:
     return use.inverse(room) if room > 0 else (0.0 if room == 0 else -1.0)
 
 
-def _trade_lanes(pool: Pool, index: int, move: Trade) -> list[Lane]:
-    base, quote = pool.holding(move.venue, move.base), pool.holding(move.venue, move.quote)
+def _trade_lanes(pool: Pool, places: _Places, index: int, move: Trade) -> list[Lane]:
+    base, quote = places[move.venue, move.base], places[move.venue, move.quote]
     mb, mq = pool.marks[move.base], pool.marks[move.quote]
     f0, f1 = move.fee.fixed, move.fee.proportional
     found = []
     if move.asks:
         sizes, amounts = _walk(move.asks)
-        use = Curve(sizes, tuple(a * (1 + f1) for a in amounts))
-        cost = Curve(sizes, tuple(a * mq - s * mb for s, a in zip(sizes, use.y, strict=True)))
+        use = Curve(sizes, tuple([a * (1 + f1) for a in amounts]))
+        cost = Curve(sizes, tuple([a * mq - s * mb for s, a in zip(sizes, use.y, strict=True)]))
         high = min(sizes[-1], _affordable(use, f0, pool.holdings[quote].available))
         found.append(Lane(index, "buy", quote, base, mb, cost, f0 * mq, use, f0, move.min, high))
     if move.bids:
         sizes, amounts = _walk(move.bids)
-        earned = Curve(sizes, tuple(a * (1 - f1) for a in amounts))
-        cost = Curve(sizes, tuple(s * mb - a * mq for s, a in zip(sizes, earned.y, strict=True)))
+        earned = Curve(sizes, tuple([a * (1 - f1) for a in amounts]))
+        cost = Curve(sizes, tuple([s * mb - a * mq for s, a in zip(sizes, earned.y, strict=True)]))
         high = min(sizes[-1], max(0.0, pool.holdings[base].available))
         low = max(move.min, earned.inverse(f0))
         found.append(Lane(index, "sell", base, quote, mb, cost, f0 * mq, _ONE, 0.0, low, high))
     return found
 
 
-def _transfer_lanes(pool: Pool, index: int, move: Transfer) -> list[Lane]:
-    source, target = pool.holding(*move.source), pool.holding(*move.target)
+def _transfer_lanes(pool: Pool, places: _Places, index: int, move: Transfer) -> list[Lane]:
+    source, target = places[move.source], places[move.target]
     ms, mt = pool.marks[move.source[1]], pool.marks[move.target[1]]
     f0, f1 = move.fee.fixed, move.fee.proportional
     ask = 1.0 if move.ask is None else move.ask
@@ -175,22 +179,23 @@ def _transfer_lanes(pool: Pool, index: int, move: Transfer) -> list[Lane]:
     return found
 
 
-def _payout_lanes(pool: Pool, index: int, move: Payout) -> list[Lane]:
-    holding, mark = pool.holding(move.venue, move.asset), pool.marks[move.asset]
+def _payout_lanes(pool: Pool, places: _Places, index: int, move: Payout) -> list[Lane]:
+    holding, mark = places[move.venue, move.asset], pool.marks[move.asset]
     f0, f1 = move.fee.fixed, move.fee.proportional
     use = _line(1 + f1)
     high = _affordable(use, f0, pool.holdings[holding].available)
     return [Lane(index, "out", holding, -1, mark, _line(mark * f1), f0 * mark, use, f0, move.min, high)]
 
 
-def _move_lanes(pool: Pool, index: int, move: Move) -> list[Lane]:
+def _move_lanes(pool: Pool, places: _Places, index: int, move: Move) -> list[Lane]:
     if isinstance(move, Trade):
-        return _trade_lanes(pool, index, move)
+        return _trade_lanes(pool, places, index, move)
     if isinstance(move, Transfer):
-        return _transfer_lanes(pool, index, move)
-    return _payout_lanes(pool, index, move)
+        return _transfer_lanes(pool, places, index, move)
+    return _payout_lanes(pool, places, index, move)
 
 
 def lanes(pool: Pool) -> Sequence[Lane]:
     """Every direction of every move of *pool*, in the order of the moves; also those that cannot be on."""
-    return [lane for index, move in enumerate(pool.moves) for lane in _move_lanes(pool, index, move)]
+    places = {(holding.venue, holding.asset): place for place, holding in enumerate(pool.holdings)}
+    return [lane for index, move in enumerate(pool.moves) for lane in _move_lanes(pool, places, index, move)]

@@ -201,7 +201,7 @@ class _Search:
 
     def _searched(self, everything: Branch) -> tuple[_Node, _Queue]:
         """The root of the search, and what the budget has left to do."""
-        priced = self.bounds.price(self.bounds.resting)
+        priced = self.bounds.rested
         resting = Relaxed(np.zeros(len(self.lanes)), self.bounds.resting, priced)
         root = _Node(everything, resting, priced.loss(everything))
         root.probes = _PROBES if self.thorough else 0

@@ -128,8 +128,7 @@ class Relaxation:
     def _first_active(self) -> list[int]:
         """Lanes that are worth something at the prices of the pool as it stands: the others wait until prices ask."""
         self._slopes = self._bounds.resting.slopes.copy()
-        priced = self._bounds.price(self._bounds.resting)
-        wanted = [number for number, least in enumerate(priced.best) if least < 0]
+        wanted = [number for number, least in enumerate(self._bounds.rested.best) if least < 0]
         if len(wanted) > 1 and len(self._lanes) <= _FEW:
             return [number for number, lane in enumerate(self._lanes) if lane.grid]  # most of them will be asked for
         return wanted
@@ -472,7 +471,7 @@ class Relaxation:
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
         """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""
         resting = self._bounds.resting
-        usual = self._bounds.price(resting).loss(status)
+        usual = self._bounds.rested.loss(status)
         forced = [
             lane for number, lane in enumerate(self._lanes) if status[number] == Status.ON and lane.leaves == place
         ]
