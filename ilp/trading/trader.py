@@ -275,11 +275,13 @@ class Trader:
 
     def _remaining(self) -> tuple[str, ...]:
         """What may still rest: what the venues report, what we do not know to be final, and who did not answer."""
-        if self.confirmation.at is not None or self._cleared:
+        # Where this run never looked, the one before may have left what its journal lost with it.
+        if self.confirmation.at is not None or (self._cleared and self.duties.lost_since is None):
             return ()
         live = (f"{order.venue}/{order.order_id or order.key}" for order in self.desk.live())
         found = tuple(dict.fromkeys([*self.confirmation.remaining, *live]))
-        return found or tuple(f"{venue}: not confirmed" for venue in self.layout.traded)
+        asked = {venue for venue in self.layout.traded if self._cleared and self.market.connected.get(venue, False)}
+        return found or tuple(f"{venue}: not confirmed" for venue in self.layout.traded if venue not in asked)
 
     def _close(self) -> None:
         self._closed = True
@@ -442,9 +444,8 @@ class Trader:
 
     def _step(self) -> None:
         """What the machine does of its own accord."""
-        connected = [self.market.connected.get(venue, False) for venue in self.layout.venues]
-        if self.links.feed is not None:
-            connected.append(self.market.connected.get("", False))
+        places = [*self.layout.venues, *([] if self.links.feed is None else [""])]
+        connected = [self.market.connected.get(place, False) for place in places]
         if self.life.state is State.DISCONNECTED and all(connected):
             self.life.fire(Event.CONNECTED, "every venue is connected")
         if self.life.state is State.READY and self.wanted and self._may_resume and all(c.ok for c in self.checks()):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from attrs import evolve
+from twisted.internet.defer import fail
 
-from clients.exchange import OrderRejected, Side
+from clients.exchange import OrderRejected, Side, Unreachable
 from ilp.journal.entries import OrderEntry, Purpose, TransferEntry, TransferState
 from ilp.simulation.faults import Fault
+from ilp.simulation.inprocess import SPUTNIK
 from ilp.trading.machine import State
 from ilp.trading.transfers import WantedTransfer
 from tests.trading.test_trader import TraderCase
@@ -93,3 +95,23 @@ class HedgedWhateverTheLimitTests(TraderCase):
         world.take(Side.SELL)
         world.advance(2)
         self.assertEqual((world.trader.life.state, world.trader.floor.exposure.net), (State.TRADING, D(0)))
+
+
+class UnreachedVenueTests(TraderCase):
+    """A venue that a run never reached may have what the run before left there, the journal's last words lost."""
+
+    features = SPUTNIK
+
+    def test_a_shutdown_does_not_call_it_empty(self) -> None:
+        world = self.world().trading()
+        world.journal.kill()
+        world.trader._close()
+        world.trader.links.close()
+        world.journal.written = [e for e in world.journal.written if not isinstance(e, OrderEntry)]
+        world.source, world.target, world.rates = world.clients()
+        self.patch(world.target, "connect", lambda: fail(Unreachable("target", "connecting", "refused")))
+        world.trader = world.new_trader()
+        world.trader.begin()
+        world.advance(3)
+        self.assertEqual(len(world.open_orders()), 2)
+        self.assertEqual(world.end(), ("target: not confirmed",))
