@@ -7,15 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 from attrs import define
+from twisted.internet.defer import TimeoutError
 
 from ilp.figures import amount, when
 from ilp.journal.entries import ActEntry, FlowEntry, ParameterEntry, StateEntry, TransferEntry
+from ilp.journal.interface import JournalError
 from ilp.trading.own import OwnOrder
 from ilp.trading.pauses import write
 from ilp.trading.trader import Trader
 
 __all__ = ["Acts", "audit_lines", "flow_in_words", "orders_in_words", "transfer_in_words"]
 
+KEPT = 2.0  # reactor seconds that an act waits for the journal before it is answered all the same
 _SHOWN = 100  # lines
 _NAMED = 3  # orders of a cancel that are named one by one
 
@@ -39,6 +42,14 @@ class Acts:
     def note(self, user: str, what: str, about: str = "", before: str = "", after: str = "", why: str = "") -> None:
         """Keep one act of *user*."""
         self.trader.recorder.record(ActEntry(what, about, before, after, why, user, self.trader.clock.now()))
+
+    async def kept(self) -> None:
+        """Wait until what was recorded is on the disk: a STOP that was answered must not be undone by a crash.
+
+        The act itself waits for nothing, and a journal that fails or is stuck is told of elsewhere.
+        """
+        writing = self.trader.recorder.journal.record().addTimeout(KEPT, self.trader.clock.reactor)
+        await writing.addErrback(lambda failure: failure.trap(JournalError, TimeoutError))
 
 
 def orders_in_words(orders: Iterable[OwnOrder]) -> str:

@@ -342,6 +342,7 @@ class Operator:
             before = self._acts.standing()
             _or_declined(act)
             self._acts.note(user, what, "", before, self._acts.standing(), why)
+            await self._acts.kept()
             return self._standing()
 
         return Deferred.fromCoroutine(done())
@@ -398,6 +399,7 @@ class Operator:
             before = self._acts.standing()
             self.trader.pause(Pause(what), on, user)
             self._acts.note(user, "pause" if on else "go on", what, before, self._acts.standing())
+            await self._acts.kept()
             return {"paused": sorted(self.trader.facts.pauses)}
 
         return Deferred.fromCoroutine(pause())

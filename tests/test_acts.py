@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from clients.exchange import Side
+from ilp.journal.entries import IntentEntry
 from ilp.journal.recent import RecentJournal
 from tests.operator_case import OperatorCase
 from tests.trading.world import BTC
@@ -38,6 +39,26 @@ class ActTests(OperatorCase):
         self.assertIn("to trade", line["after"])
         self.done(self.operator.stop("bela"))
         self.assertEqual(self.line("STOP")["by"], "bela")
+
+    def test_a_stop_is_answered_when_it_is_on_the_disk_and_obeyed_at_once(self) -> None:
+        self.quoting()
+        memory = self.world.journal._journal  # type: ignore[attr-defined]
+        memory.lag = 0.5
+        answers: list[Any] = []
+        self.operator.stop("bela").addCallback(answers.append)
+        self.assertEqual(str(self.world.trader.life.state), "STOPPING")
+        self.world.advance(0.4)
+        self.assertEqual((answers, [intent.wanted for intent in memory.of(IntentEntry)]), ([], [True]))
+        self.world.advance(0.2)
+        self.assertEqual((len(answers), [intent.wanted for intent in memory.of(IntentEntry)]), (1, [True, False]))
+
+    def test_a_journal_that_fails_or_is_stuck_keeps_no_answer_back(self) -> None:
+        self.quoting()
+        memory = self.world.journal._journal  # type: ignore[attr-defined]
+        memory.lag = 3600.0
+        self.assertEqual(self.done(self.operator.stop("bela"))["wanted"], False)
+        memory.broken = "no disk"
+        self.assertEqual(self.done(self.operator.halt("bela", "smoke"))["state"], "HALTED")
 
     def test_what_is_declined_leaves_no_line(self) -> None:
         self.done(self.operator.start("anna"))
