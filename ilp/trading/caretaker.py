@@ -26,6 +26,7 @@ MISSING_RENEWAL, SOONEST_RENEWAL = 10.0, 5.0  # reactor seconds: histories are n
 CLOCK_AGAIN = 20.0  # reactor seconds between two questions for a venue's time
 # The venue cancels everything when it has not heard of us for so long; it is told again three times within that.
 DEAD_MAN, DEAD_MAN_AGAIN = 60.0, 20.0
+SWITCH_AGAIN = 2.0  # reactor seconds after which a switch that the venue did not take is set again
 
 
 @define(eq=False)
@@ -47,6 +48,7 @@ class Caretaker:
         factory=dict
     )  # when each venue was asked for its time last; for ever where it has none
     _armed: dict[str, float] = field(factory=dict)  # when each dead man's switch was set last
+    _untaken: set[str] = field(factory=set)  # venues whose switch could not be set, of which the operator was told
 
     def __attrs_post_init__(self) -> None:
         self._swept = self._renewed = self.floor.seconds()
@@ -75,6 +77,7 @@ class Caretaker:
     def due(self) -> list[float]:
         """Reactor seconds of what comes next."""
         times = [self._swept + self.floor.settings.timing.sweep, self._renewed + self._renewal()]
+        times += [self._armed[venue] + DEAD_MAN_AGAIN for venue in self._untaken if venue in self._armed]
         if self.floor.market.ageing():
             times.append(self.floor.seconds() + ASK_AGAIN)
         return [time for time in times if time > self.floor.seconds()]
@@ -139,8 +142,13 @@ class Caretaker:
     async def _set_switch(self, venue: str, seconds: float) -> None:
         try:
             await self.floor.venues[venue].cancelAllAfter(seconds)
-        except ExchangeError:
-            self._armed.pop(venue, None)  # tried again with the next turn that finds it missing
+        except ExchangeError as error:
+            self._armed[venue] = self.floor.seconds() - DEAD_MAN_AGAIN + SWITCH_AGAIN
+            if seconds and venue not in self._untaken:
+                self._untaken.add(venue)
+                self.floor.alarm("switch", f"the dead man's switch could not be set: {error}")
+        else:
+            self._untaken.discard(venue)
 
     async def release(self) -> None:
         """Switch the dead man's switches off: nothing rests any more that they would have to cancel."""

@@ -240,6 +240,20 @@ class DeadManTests(TraderCase):
         world.end()
         self.assertEqual(self.switches(world), [])
 
+    def test_one_that_the_venue_does_not_take_is_said_once_and_set_again_with_pauses(self) -> None:
+        """The guardian leaves such a venue to its switch: without it nobody would cancel what a dead daemon left."""
+        world = self.world().trading()
+        refusal = Unreachable("target", "setting the switch", "busy")
+        planned = world.target.faults.add(Fault.REFUSE, "cancelAllAfter", times=0, error=lambda: refusal)
+        world.advance(60)
+        self.assertTrue(15 <= planned.struck <= 25, planned.struck)
+        alarms = [alarm for alarm in world.trader.alarms if alarm.kind == "switch"]
+        self.assertEqual(len(alarms), 1)
+        self.assertIn("busy", alarms[0].message)
+        world.target.faults.clear()
+        world.advance(3)
+        self.assertEqual(len(self.switches(world)), 2)
+
     def test_a_process_that_ends_without_a_word_leaves_nothing_resting(self) -> None:
         world = self.world().trading()
         world.trader._close()
