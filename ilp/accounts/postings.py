@@ -113,10 +113,12 @@ def transfer_position(entry: TransferEntry) -> dict[Account, int]:
 def flow_position(flow: FlowEntry) -> dict[Account, int]:
     """Money from outside, never a profit unless the operator says that it was interest or funding.
 
-    What turned out to belong to a transfer is no flow: the transfer books it then.
+    What turned out to belong to a transfer is no flow: the transfer books it then.  What brought a transfer back that the
+    ledger had booked as lost on the way makes that good.
     """
     number = 0 if flow.classified.startswith("transfer:") else units(flow.quantity)
-    return {(flow.venue, flow.asset): number, (EARNED if _earned(flow) else OUTSIDE, flow.asset): -number}
+    other = EARNED if _earned(flow) else CHARGES if flow.classified.startswith("returned:") else OUTSIDE
+    return {(flow.venue, flow.asset): number, (other, flow.asset): -number}
 
 
 def moved_terms(lines: Position, marks: Marks) -> dict[str, int]:

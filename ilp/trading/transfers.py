@@ -22,7 +22,7 @@ from ilp.journal.entries import FINAL_TRANSFER_STATES, FlowEntry, TransferEntry,
 from ilp.journal.interface import Journal, JournalError, Recovered
 from ilp.settings import TransferRules
 from ilp.trading.transfers_account import Outstanding
-from ilp.trading.transfers_book import Change, TransferBook
+from ilp.trading.transfers_book import RETURNED, Change, TransferBook
 from ilp.trading.transfers_calls import Calls
 from ilp.trading.transfers_machine import Action, Event, Unlisted
 from ilp.trading.transfers_plan import (
@@ -521,6 +521,10 @@ class Transfers:
             raise TransferError(f"there is no external flow {key!r}")
         if not text:
             raise TransferError("classify: say what the flow was")
+        if text.startswith(("transfer:", RETURNED)):
+            raise TransferError(
+                f"classify: a text that begins with {text.split(':')[0]}: is the machine's; use other words"
+            )
         flow = self._book.classify(key, text, user)
         await self._record(flow)
         self._changed()

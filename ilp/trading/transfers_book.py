@@ -31,7 +31,7 @@ from ilp.trading.transfers_machine import Event, Unlisted, step
 from ilp.trading.transfers_plan import Lane, lane_of
 from ilp.trading.transfers_reading import Observation
 
-__all__ = ["TransferBook"]
+__all__ = ["RETURNED", "TransferBook"]
 
 # A record that turns up later than this after a transfer's end is none of it.
 _AFTERGLOW = timedelta(days=1)
@@ -40,6 +40,7 @@ _RETURNS = timedelta(days=7)
 # How far behind the oldest thing that matters the records are read again.
 _MARGIN = timedelta(hours=1)
 
+RETURNED = "returned:"  # how a deposit is classified that brought a transfer back; the ledger makes it part of its cost
 _INTEREST = "interest"  # what the ledger books as earned, see `ilp.accounts.postings`
 
 _ENDED = frozenset({TransferState.ARRIVED, TransferState.FAILED})
@@ -69,6 +70,7 @@ class TransferBook:
         self._said: dict[str, int] = {}
         self._ambiguous: dict[str, list[tuple[Record, tuple[str, ...]]]] = {}
         self._pending: dict[str, datetime] = {}
+        self._unlisted: set[str] = set()  # venues that list no movements of money
         self._seen: dict[str, datetime] = {}
         # Answers that hold until something changes: quoting asks for them much more often than that.
         self._owed: dict[tuple[str, str], Outstanding] = {}
@@ -151,6 +153,24 @@ class TransferBook:
             self._explained(record)
         return (after, *self._claimed(flow, id, by))
 
+    def said_back(self, id: str, note: str, by: str) -> tuple[Change, ...]:
+        """The operator says that nothing left, or that all of it came back.
+
+        A deposit at the sender that nobody has explained is taken for what came back, now or when it is listed; where the
+        venue lists nothing the operator's word stands for it.
+        """
+        after = self.apply(id, Event.RESOLVED_NOT, note, by)
+        if not after.debited:
+            return (after,)
+        if after.from_venue in self._unlisted:
+            self.put(evolve(after, debited=ZERO))
+            return (self.entries[id],)
+        fitting = [
+            f for f in self.flows.values() if not f.classified and _came_back(after, f.venue, f.asset, f.quantity)
+        ]
+        flow = min(fitting, key=lambda f: (abs(f.quantity - after.debited), f.at, f.key), default=None)
+        return (after,) if flow is None else (after, self.classify(flow.key, RETURNED + id, by))
+
     def classify(self, key: str, text: str, by: str) -> FlowEntry:
         """The operator says what an external flow was; raises `KeyError` when there is none."""
         self.flows[key] = evolve(self.flows[key], classified=text, by=by)
@@ -204,8 +224,11 @@ class TransferBook:
 
     def _may_still_change(self, e: TransferEntry, venue: str) -> bool:
         if e.from_venue == venue:
-            returning = e.state is TransferState.ARRIVED and not e.to_venue and e.since > self.now() - _RETURNS
-            return _may_be_debited(e) or e.state is TransferState.SENT or returning
+            ended = (e.state is TransferState.ARRIVED and not e.to_venue) or (
+                e.state is TransferState.FAILED and e.debited
+            )
+            returning = ended and e.since > self.now() - _RETURNS
+            return _may_be_debited(e) or e.state is TransferState.SENT or bool(returning)
         return e.to_venue == venue and _may_be_credited(e)
 
     def _count(self, venue: str, asset: str) -> Outstanding:
@@ -229,8 +252,10 @@ class TransferBook:
         self._ambiguous.pop(seen.venue, None)
         self._pending.pop(seen.venue, None)
         if seen.records is None:
+            self._unlisted.add(seen.venue)
             self._believe(seen)
         else:
+            self._unlisted.discard(seen.venue)
             for record in seen.records:
                 self._take(record)
         for id in [i for i, turn in self._said.items() if turn <= seen.began]:
@@ -310,9 +335,20 @@ class TransferBook:
                 change=record.change,
                 asset=record.asset,
             )
+            told, back = record.reference or record.id, self._returned(record)
             self.flows[record.key] = FlowEntry(
-                record.key, record.venue, record.asset, record.change, record.at, record.reference or record.id
+                record.key, record.venue, record.asset, record.change, record.at, told, back, "machine" if back else ""
             )
+
+    def _returned(self, record: Record) -> str:
+        """How a deposit is classified that brings back what an operator has said came back; empty where it does not."""
+        claimed = {flow.classified for flow in self.flows.values()}
+        for e in self.ordered:
+            waits = e.state is TransferState.FAILED and e.by != "machine" and RETURNED + e.id not in claimed
+            timely = record.at >= e.created and e.since > self.now() - _RETURNS
+            if waits and timely and _came_back(e, record.venue, record.asset, record.change):
+                return RETURNED + e.id
+        return ""
 
     def _clear(self, record: Record, entry: TransferEntry) -> None:
         if record.direction == "withdrawal":
@@ -352,9 +388,8 @@ class TransferBook:
             self._judge(record, Foreign())  # nothing happened, but for what the venue kept
             return
         if entry.state is TransferState.FAILED:
-            if (
-                entry.withdrawal_id != record.id
-            ):  # the trace of a request that had failed anyway; all it tells is the cost
+            # The trace of what had failed anyway, as the venue or the operator said; all that it tells is the cost.
+            if (entry.withdrawal_id, entry.debited) != (record.id, -record.change):
                 self.put(evolve(entry, withdrawal_id=record.id, debited=-record.change))
             return
         if entry.deposit_id is not None:
@@ -425,6 +460,10 @@ def _told(record: Record | None, flow: FlowEntry | None) -> tuple[Decimal, str] 
     if record is not None:
         return record.change, record.id
     return None if flow is None else (flow.quantity, flow.key.split("/", 2)[2])
+
+
+def _came_back(e: TransferEntry, venue: str, asset: str, change: Decimal) -> bool:
+    return (e.from_venue, e.asset) == (venue, asset) and change > 0 and near(change, e.debited)
 
 
 def _may_be_debited(e: TransferEntry) -> bool:

@@ -70,7 +70,7 @@ def _resolved(
     if amount is None or not amount.is_finite() or amount < 0:
         raise TransferError(f"resolve: {amount} is no amount; say what left, 0 when nothing did or all came back")
     if amount == 0:
-        return (book.apply(entry.id, Event.RESOLVED_NOT, words, user),)
+        return book.said_back(entry.id, words, user)
     if entry.state is not TransferState.UNCERTAIN:
         raise TransferError(f"transfer {entry.id} is {entry.state}: it has left already; say 0 if it came back")
     more = {"debited": amount, "expected": _scaled(entry, amount), "due": departed["due"]}

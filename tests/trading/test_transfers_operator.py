@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import OutcomeUnknown, Unreachable
+from ilp.accounts.postings import flow_position, transfer_position
+from ilp.accounts.units import amount_of
 from ilp.journal.entries import TransferEntry, TransferState
 from ilp.journal.interface import JournalError
 from ilp.trading.transfers import TransferError
-from tests.trading.transfers_fakes import FEE, Pair, WantedTransfer, coins, dollars, payout, rules
+from tests.trading.transfers_fakes import FEE, NOON, Pair, WantedTransfer, coins, dollars, payout, rules
 
 S = TransferState
 
@@ -312,6 +314,79 @@ class ResolveTests(Operating):
         self.pair.refresh()
         self.assertIn("it has left already; say 0", self.refused("resolve", "1", "hm"))
         self.assertIs(self.act("resolve", "0", "their support sent it back").state, S.FAILED)
+
+
+class ReturnedTests(Operating):
+    """A transfer that left, and came back as a deposit at the sender."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.proposed(coins())
+        self.act("approve")
+        self.pair.source.debit()
+        self.pair.refresh()
+
+    def cost(self) -> D:
+        """What the ledger says that it cost, in bitcoin."""
+        lines = [transfer_position(entry) for entry in self.pair.transfers.entries]
+        lines += [flow_position(flow) for flow in self.pair.transfers.flows]
+        return amount_of(sum(line.get((":charges", "BTC"), 0) for line in lines))
+
+    def outside(self) -> D:
+        """What came from outside by the ledger."""
+        return amount_of(-sum(flow_position(f).get((":outside", "BTC"), 0) for f in self.pair.transfers.flows))
+
+    def test_a_deposit_that_is_there_already_makes_it_good(self) -> None:
+        self.pair.source.credit("BTC", D(1) - FEE)
+        self.pair.refresh()
+        self.assertEqual(self.outside(), D(1) - FEE)
+        self.act("resolve", "0", "their support sent it back")
+        self.assertEqual((self.cost(), self.outside()), (FEE, D(0)))
+        self.assertEqual(self.journaled_flows(), self.pair.transfers.flows)
+
+    def test_a_deposit_that_comes_later_makes_it_good(self) -> None:
+        self.act("resolve", "0", "their support sends it back")
+        self.assertEqual(self.cost(), D(1))
+        self.pair.world.pass_(86_400)
+        self.pair.source.credit("BTC", D(1))
+        self.pair.refresh()
+        self.pair.refresh()
+        self.assertEqual((self.cost(), self.outside(), self.totals("BTC")), (D(0), D(0), (D(10), D(10))))
+        self.assertEqual([flow.classified for flow in self.pair.transfers.flows], ["returned:t1"])
+
+    def test_one_deposit_makes_good_one_transfer(self) -> None:
+        self.act("resolve", "0", "their support sends it back")
+        for _ in range(2):
+            self.pair.world.pass_(10)
+            self.pair.source.credit("BTC", D(1))
+            self.pair.refresh()
+        self.assertEqual((self.cost(), self.outside()), (D(0), D(1)))
+
+    def test_a_record_that_turns_failed_after_the_word_makes_it_good(self) -> None:
+        self.act("resolve", "0", "their support sends it back")
+        self.pair.world.pass_(3 * 86_400)
+        self.pair.refresh()
+        self.pair.world.pass_(86_400)
+        self.pair.source.bounce(self.pair.source.records[0], FEE)
+        self.pair.refresh()
+        self.assertEqual((self.cost(), self.pair.transfers.flows), (FEE, ()))
+
+    def test_where_nothing_is_listed_the_word_stands_for_it(self) -> None:
+        self.pair.source.listed = False
+        self.pair.source.balances["BTC"] += 1
+        self.pair.refresh()
+        self.act("resolve", "0", "their support sent it back")
+        self.assertEqual((self.cost(), self.totals("BTC")), (D(0), (D(10), D(10))))
+
+    def test_what_the_machine_writes_is_no_operators_word(self) -> None:
+        self.pair.source.credit("BTC", D("0.3"))
+        self.pair.refresh()
+        for text in ("transfer: mine", "returned:t1"):
+            classifying = self.pair.transfers.classify("alice", self.pair.transfers.flows[0].key, text)
+            self.assertIn("is the machine's", self.failureResultOf(classifying, TransferError).getErrorMessage())
+
+    def journaled_flows(self) -> tuple[object, ...]:
+        return tuple(self.successResultOf(self.pair.journal.flows(NOON)))
 
 
 class UnknownTests(Operating):
