@@ -5,14 +5,15 @@ Sends nothing and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from attrs import define
 
 from clients.exchange import Side
 from ilp.journal.entries import FillEntry, HedgeEntry, Purpose
+from ilp.journal.interface import Journal
 from ilp.settings import Parameters
 from ilp.tickers import parts
 from ilp.trading.exposure import Close, Exposure, Open, signed
@@ -23,10 +24,28 @@ from ilp.trading.own import Growth, OwnOrder
 from ilp.trading.recorder import Recorder
 from ilp.trading.steps import plain
 
-__all__ = ["Fills"]
+__all__ = ["Fills", "remembered"]
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal at least
+
+
+async def remembered(
+    journal: Journal, now: datetime, began: datetime | None
+) -> tuple[Sequence[FillEntry], Sequence[HedgeEntry]]:
+    """Every fill of which something may still be open, and the links that say what closed them.
+
+    The oldest part is closed first: of what is older than a fill that was closed in part nothing is open.  So it is read as
+    far back as there is such a fill, which of a pool that trades is no further than it has to be.
+    """
+    back = MEMORY
+    while True:
+        fills, links = await journal.fills(now - back), await journal.hedges(now - back)
+        known = {f"{fill.venue}/{fill.key}" for fill in fills}
+        if began is None or now - back <= began or any(link.fill_key in known for link in links):
+            return fills, links
+        back *= 4
 
 
 @define(eq=False)

@@ -30,7 +30,7 @@ from ilp.trading.checks import checks
 from ilp.trading.duties import Duties
 from ilp.trading.exposure import Exposure
 from ilp.trading.facts import GateFacts
-from ilp.trading.fills import Fills
+from ilp.trading.fills import Fills, remembered
 from ilp.trading.floor import Floor
 from ilp.trading.gate import Breach, Gate
 from ilp.trading.hedger import Hedger
@@ -58,7 +58,6 @@ from ilp.trading.variances import Variances
 
 __all__ = ["Refusal", "Trader"]
 
-MEMORY = timedelta(days=7)  # how far back exposure is rebuilt from the journal
 UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
 UNHEARD = timedelta(seconds=15)  # of the reactor: how long after the end of a run its last request may still arrive
 TICK = 0.001  # an input is too old only *after* its limit
@@ -242,8 +241,7 @@ class Trader:
     async def _recover(self, recovered: Recovered) -> None:
         self.wanted, self.facts.pauses = recovered.wanted, pauses.read(recovered.paused)
         self.desk.recover(recovered.orders, recovered.fills)
-        since = self.clock.now() - MEMORY
-        fills, links = await self._journal.fills(since), await self._journal.hedges(since)
+        fills, links = await remembered(self._journal, self.clock.now(), recovered.began)
         self.fills.recover(fills, links)
         for fill in fills:
             self.desk.settled.add((fill.venue, fill.order_id))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from attrs import evolve
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail
 
 from clients.exchange import OrderRejected, Side, Unreachable
 from ilp.journal.entries import OrderEntry, Purpose, TransferEntry, TransferState
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import SPUTNIK
+from ilp.trading.fills import MEMORY, remembered
 from ilp.trading.machine import State
+from ilp.trading.pauses import Pause
 from ilp.trading.transfers import WantedTransfer
 from tests.trading.test_trader import TraderCase
 from tests.trading.world import LIMITS, PARAMETERS, D, World
@@ -115,3 +119,33 @@ class UnreachedVenueTests(TraderCase):
         world.advance(3)
         self.assertEqual(len(world.open_orders()), 2)
         self.assertEqual(world.end(), ("target: not confirmed",))
+
+
+class LongPauseTests(TraderCase):
+    def test_exposure_of_weeks_ago_is_not_forgotten(self) -> None:
+        """A pool that was halted over the holidays still has to close what customers traded before them."""
+        world = self.world().trading()
+        world.take(Side.BUY)
+        world.advance(2)
+        world.trader.pause(Pause.HEDGES, True, "operator")
+        world.take(Side.SELL)
+        world.advance(1)
+        self.assertEqual(world.trader.floor.exposure.net, D("0.1"))
+        world.end()
+        world.advance(30 * 86_400, 86_400)
+        world.source, world.target, world.rates = world.clients()
+        world.trader = world.new_trader()
+        world.ready()
+        self.assertEqual(world.trader.floor.exposure.net, D("0.1"))
+
+    def test_no_more_is_read_than_what_may_be_open(self) -> None:
+        world = self.world().trading()
+        for _ in range(2):
+            world.take(Side.BUY)
+            world.advance(2)
+        asked: list[datetime] = []
+        read = world.journal.fills
+        self.patch(world.journal, "fills", lambda since: asked.append(since) or read(since))
+        now = world.clock.now()
+        self.successResultOf(Deferred.fromCoroutine(remembered(world.journal, now, now - timedelta(days=400))))
+        self.assertEqual(asked, [now - MEMORY])
