@@ -68,10 +68,10 @@ def count(default: int) -> Any:
     """A field for a whole number of 1 or more."""
 
     def convert(value: Any, attribute: Attribute[int]) -> int:
-        number = int(_number(value, attribute))
-        if number < 1:
-            raise ValueError(f"{attribute.name} {value} is not allowed; 1 or more")
-        return number
+        number = _number(value, attribute)
+        if number < 1 or not number.is_integer():
+            raise ValueError(f"{attribute.name} {value} is not allowed; a whole number of 1 or more is wanted")
+        return int(number)
 
     return field(default=default, converter=Converter(convert, takes_field=True))
 

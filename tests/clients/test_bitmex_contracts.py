@@ -75,6 +75,31 @@ class QuantityTests(SynchronousTestCase):
     def test_less_than_a_lot_is_nothing(self) -> None:
         self.assertEqual(Instrument.read(XBTUSD).contracts(D("0.001"), D(65000)), 0)
 
+    def test_what_is_given_up_of_an_inverse_quantity_is_rounded_towards_nothing(self) -> None:
+        self.assertEqual(Instrument.read(XBTUSD).contracts(D("-0.05"), D(65000)), -3200)
+
+    def test_contracts_without_a_price_are_no_quantity(self) -> None:
+        self.assertEqual(Instrument.read(XBTUSD).quantity(3200, D(0)), D(0))
+
+    def test_whole_lots_are_found_below_whatever_the_kind(self) -> None:
+        linear, quanto = Instrument.read(XBTUSDT), Instrument.read({**ETHUSD, "lotSize": 5})
+        self.assertEqual(linear.floor_quantity(D("0.0519"), D(65000)), D("0.051"))
+        self.assertEqual(quanto.floor_quantity(D("12.5"), None), D(10))
+
+    def test_an_inverse_quantity_is_cut_to_a_satoshi_where_no_price_is_known(self) -> None:
+        self.assertEqual(Instrument.read(XBTUSD).floor_quantity(D("0.123456789"), None), D("0.12345678"))
+
+    def test_a_quantity_lies_on_the_lot_or_does_not(self) -> None:
+        linear, quanto = Instrument.read(XBTUSDT), Instrument.read({**ETHUSD, "lotSize": 5})
+        self.assertEqual(
+            [linear.is_whole(D(q)) for q in ("0.051", "0.0515", "0", "-0.051")], [True, False, False, False]
+        )
+        self.assertEqual([quanto.is_whole(D(q)) for q in ("10", "12", "0")], [True, False, False])
+
+    def test_any_positive_inverse_quantity_is_whole(self) -> None:
+        inverse = Instrument.read(XBTUSD)
+        self.assertEqual([inverse.is_whole(D(q)) for q in ("0.0123", "0", "-1")], [True, False, False])
+
     @settings(max_examples=60, deadline=None)
     @given(st.integers(1, 10**6), st.integers(2, 2 * 10**6))
     def test_lots_survive_the_way_to_base_and_back(self, lots: int, half_dollars: int) -> None:
@@ -107,6 +132,52 @@ class PriceTests(SynchronousTestCase):
         self.assertEqual((market["min_quantity"], market["min_notional"]), (D("0.002"), D(100)))
         self.assertEqual((market["tick_size"], market["kind"]), (D("0.5"), "pair"))
 
+    def test_the_least_lot_is_never_less_than_the_venue_takes(self) -> None:
+        market = Instrument.read(XBTUSD).market(D(65000))
+        self.assertEqual((market["min_quantity"], market["lot_size"]), (D("0.00153847"), D("1e-8")))
+
+    def test_while_no_price_is_known_an_inverse_contract_has_its_least_value_only(self) -> None:
+        market = Instrument.read(XBTUSD).market(None)
+        self.assertEqual((market["min_quantity"], market["min_notional"]), (D("1e-8"), D(100)))
+
+    def test_the_steps_of_a_linear_contract_do_not_depend_on_the_price(self) -> None:
+        market = Instrument.read(XBTUSDT).market(D(50000))
+        self.assertEqual(
+            (market["lot_size"], market["min_quantity"], market["min_notional"]), (D("0.001"), D("0.001"), 0)
+        )
+        self.assertEqual((market["contract"], market["base"], market["quote"]), ("BTC/USDT", "BTC", "USDT"))
+
+    def test_what_expires_is_a_future(self) -> None:
+        self.assertEqual(Instrument.read(FUTURE).market(D(50000))["kind"], "futures")
+
+
+class RowTests(SynchronousTestCase):
+    """What a row says, and what it leaves out"""
+
+    def test_limits_and_fees_are_read(self) -> None:
+        found = Instrument.read({**XBTUSD, "makerFee": D("-0.0001")})
+        self.assertEqual((found.largest, found.highest), (10_000_000, D(1_000_000)))
+        self.assertEqual((found.maker, found.taker, found.settles), (D("-0.0001"), D("0.0005"), "XBt"))
+
+    def test_what_a_row_leaves_out_is_no_limit_and_no_fee(self) -> None:
+        found = Instrument.read(SPOT)
+        self.assertEqual((found.largest, found.highest, found.maker, found.taker), (None, None, D(0), D(0)))
+        self.assertEqual((found.settles, found.expires), ("", False))
+
+    def test_a_float_is_the_number_that_it_was_written_as(self) -> None:
+        found = Instrument.read({**XBTUSD, "tickSize": 0.1, "takerFee": 0.00075})
+        self.assertEqual((found.tick, found.taker), (D("0.1"), D("0.00075")))
+
+    def test_a_contract_that_is_worth_no_base_is_refused_by_name(self) -> None:
+        for row in (XBTUSDT, SPOT):
+            for multiplier in (0, None, -1):
+                with self.assertRaisesRegex(ValueError, f"{row['symbol']}: underlyingToPositionMultiplier .* positive"):
+                    Instrument.read({**row, "underlyingToPositionMultiplier": multiplier})
+
+    def test_a_lot_of_nothing_is_refused_by_name(self) -> None:
+        with self.assertRaisesRegex(ValueError, "lotSize 0 must be positive"):
+            Instrument.read({**XBTUSD, "lotSize": 0})
+
 
 class TickerTests(SynchronousTestCase):
     """What a ticker means"""
@@ -119,6 +190,19 @@ class TickerTests(SynchronousTestCase):
         found = contracts(FUTURE, XBTUSD).find("BTC/USD")
         self.assertEqual(found and found.symbol, "XBTUSD")
 
+    def test_the_order_of_the_list_and_the_names_of_futures_decide_nothing(self) -> None:
+        early = {**FUTURE, "symbol": "XBTF26"}
+        for rows in ((early, XBTUSD), (XBTUSD, early)):
+            found = contracts(*rows).find("BTC/USD")
+            self.assertEqual(found and found.symbol, "XBTUSD")
+
+    def test_indices_are_not_traded(self) -> None:
+        self.assertIsNone(contracts({**XBTUSD, "symbol": ".BXBT"}).find("BTC/USD"))
+
+    def test_every_ticker_is_listed_with_what_it_means(self) -> None:
+        found = {ticker: instrument.symbol for ticker, instrument in contracts().tickers().items()}
+        self.assertEqual(found, {"BTC/USD": "XBTUSD", "BTC/USDT": "XBT_USDT", "ETH/USD": "ETHUSD"})
+
     def test_a_raw_symbol_is_a_ticker_too(self) -> None:
         found = contracts().find("XBTUSDT")
         self.assertEqual(found and found.kind, Kind.LINEAR)
@@ -127,7 +211,13 @@ class TickerTests(SynchronousTestCase):
         listed = contracts()
         listed.choose("BTC/USDT", "XBTUSDT")
         found = listed.find("BTC/USDT")
-        self.assertEqual(found and found.symbol, "XBTUSDT")
+        self.assertEqual(found and (found.symbol, found.ticker), ("XBTUSDT", "BTC/USDT"))
+
+    def test_a_symbol_can_be_given_a_ticker_of_its_own(self) -> None:
+        listed = contracts()
+        listed.choose("BTC/PERP", "XBTUSDT")
+        found = listed.find("BTC/PERP")
+        self.assertEqual(found and found.market(D(1))["contract"], "BTC/PERP")
 
     def test_an_instrument_that_nobody_can_use_is_left_out_with_its_reason(self) -> None:
         listed = contracts(XBTUSD, {**SPOT, "tickSize": D(0)})
@@ -152,6 +242,14 @@ class AssetTests(SynchronousTestCase):
     def test_networks_without_deposits_are_left_out(self) -> None:
         self.assertEqual(Asset.read(ASSETS[1]).networks, (("tron", 1000000),))
 
+    def test_a_row_with_less_than_usual_is_read(self) -> None:
+        found = Asset.read({"currency": "BMEx", "scale": 6, "networks": None})
+        self.assertEqual((found.code, found.networks, found.least_withdrawal), ("BMEx", (), 0))
+
+    def test_the_least_withdrawal_and_missing_fees_are_read(self) -> None:
+        found = Asset.read({**ASSETS[0], "minWithdrawalAmount": 20000})
+        self.assertEqual((found.least_withdrawal, found.networks), (20000, (("btc", 0),)))
+
 
 class ExposureTests(SynchronousTestCase):
     """Positions as currencies"""
@@ -173,6 +271,18 @@ class ExposureTests(SynchronousTestCase):
     def test_spot_rows_and_flat_ones_change_nothing(self) -> None:
         rows = [{"symbol": "XBT_USDT", "openOrderBuyQty": 5}, {"symbol": "XBTUSD", "currentQty": 0}]
         self.assertEqual(exposure(contracts(), {"BTC": D(1)}, rows), {"BTC": D(1)})
+
+    def test_a_position_in_what_nobody_lists_changes_nothing(self) -> None:
+        rows = [{"symbol": "GONE", "currentQty": 5}, {"symbol": "XBT_USDT", "currentQty": 5}]
+        self.assertEqual(exposure(contracts(), {"BTC": D(1)}, rows), {"BTC": D(1)})
+
+    def test_a_position_counts_though_the_wallet_has_none_of_its_currency(self) -> None:
+        position = {"symbol": "XBTUSD", "currentQty": 100, "unrealisedCost": -2791300}
+        self.assertEqual(exposure(contracts(), {}, [position]), {"BTC": D("0.027913"), "USD": D(-100)})
+
+    def test_a_position_whose_cost_is_not_told_cost_nothing(self) -> None:
+        position = {"symbol": "XBTUSD", "currentQty": 100}
+        self.assertEqual(exposure(contracts(), {"BTC": D(1)}, [position]), {"BTC": D(1), "USD": D(-100)})
 
     def test_a_quanto_position_is_reported_under_its_symbol(self) -> None:
         rows = [{"symbol": "ETHUSD", "currentQty": -7, "unrealisedCost": 5}]

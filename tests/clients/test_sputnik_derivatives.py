@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from twisted.internet import reactor, task
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -85,6 +86,27 @@ class MarginExampleTests(SynchronousTestCase):
             self.assertEqual(needed(held, safe=1500, reference=1000, low=True), low)
             self.assertEqual(needed(held, safe=1500, reference=1000), high)
 
+    def test_a_seller_of_a_future_holds_as_much_as_a_buyer(self) -> None:
+        for side in Side:
+            self.assertEqual(needed({}, resting("USDBTC0W", side, 1000, 2)), 100_000)
+
+    def test_orders_of_a_future_count_in_their_own_direction_only(self) -> None:
+        """A sale that closes a position holds nothing more: the position held as it is is the worse of the two."""
+        orders = [resting("USDBTC0W", Side.SELL, 1000, 2)]
+        self.assertEqual(needed({"USDBTC0W": 2}, *orders), 100_000)
+        self.assertEqual(needed({"USDBTC0W": -2}, *orders), 200_000)
+        self.assertEqual(needed({}, *orders, resting("USDBTC0W", Side.BUY, 1000, 3)), 150_000)
+
+    def test_an_order_that_would_close_a_short_prediction_holds_nothing_more(self) -> None:
+        """It may never trade: the whole position has to be paid out then."""
+        self.assertEqual(needed({"NETS": -4}, resting("NETS", Side.BUY, 900, 3)), 4_000_000)
+
+    def test_a_future_without_a_share_holds_its_loss_only(self) -> None:
+        free = msgspec.structs.replace(WEEK, margin_low=None, margin_high=None)
+        listed = Contracts({**LISTED, "USDBTC0W": free})
+        held = margin(listed, {"USDBTC0W": -1}, (), {"USDBTC0W": 1500}, {"USDBTC0W": 1000})
+        self.assertEqual(held, 50_000)
+
     def test_without_a_safe_price_nothing_suffices(self) -> None:
         self.assertEqual(margin(LISTED, {"USDBTC0W": 1}, (), {}, {}), UNKNOWN)
 
@@ -116,6 +138,30 @@ class SettlementExampleTests(SynchronousTestCase):
         ]
         (fill,) = read_fills(LISTED, rows, References(LISTED, {"USDBTC0W": 955}).learn(rows))
         self.assertEqual(LISTED.wire_average("USDBTC0W", fill.cash, fill.quantity), 1000)
+
+    def test_a_trade_of_the_instant_of_a_settlement_goes_by_the_reference_before_it(self) -> None:
+        clearing = [row("Clearing", "USDBTC0W", "credit", 0, at, NOTE) for at in (9, 20)]
+        known = References(LISTED, {"USDBTC0W": 955}).learn(clearing)
+        values = [known.value("USDBTC0W", at, 1, 0) for at in (5, 9, 10, 20, 21)]
+        before, now = LISTED.cash("USDBTC0W", 1000, 1), LISTED.cash("USDBTC0W", 955, 1)
+        self.assertEqual(values, [before, before, before, before, now])
+
+    def test_of_two_settlements_the_next_one_tells(self) -> None:
+        other = "Clearing transaction for USDBTC0W at price: 0.955 / reference_price: 0.9"
+        rows = [row("Clearing", "USDBTC0W", "credit", 0, at, note) for at, note in ((20, other), (9, NOTE))]
+        known = References(LISTED, {}).learn(rows)
+        self.assertEqual(known.value("USDBTC0W", 5, 1, 0), LISTED.cash("USDBTC0W", 1000, 1))
+        self.assertEqual(known.value("USDBTC0W", 10, 1, 0), LISTED.cash("USDBTC0W", 900, 1))
+
+    def test_only_settlements_of_listed_futures_tell_a_reference(self) -> None:
+        rows = [
+            row("Trade", "USDBTC0W", "credit", 1, 9, NOTE),
+            row("Clearing", "USDBTC0W", "credit", 1, 9, ""),
+            row("Clearing", "GONE", "credit", 1, 9, NOTE.replace("USDBTC0W", "GONE")),
+            row("Clearing", "NETS", "credit", 1, 9, NOTE.replace("USDBTC0W", "NETS")),
+        ]
+        known = References(LISTED, {}).learn(rows)
+        self.assertEqual([known.value(ticker, 5, 1, 0) for ticker in ("USDBTC0W", "GONE", "NETS")], [None] * 3)
 
     def test_a_fill_whose_reference_nobody_knows_is_left_out(self) -> None:
         rows = [row("Trade", t, "debit", 1, 5, "Passive order: 7") for t in ("BTC", "USDBTC0W")]
