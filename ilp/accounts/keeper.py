@@ -101,7 +101,8 @@ class AccountedJournal:
                 self._write((), [opening]).addErrback(lambda failure: None)  # kept for the next write
             return
         self._checkpoint()
-        if now.at - self.books.last >= EVERY or now.at.date() != self.books.last.date():
+        # A clock that was set back over midnight begins no day with every look.
+        if now.at - self.books.last >= EVERY or now.at.date() > self.books.last.date():
             booking = self.books.revalue(now.at, now.marks, now.exposure)
             if booking is not None:
                 self._write((), [booking]).addErrback(lambda failure: None)

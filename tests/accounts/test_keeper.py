@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from datetime import timedelta
 from decimal import Decimal
 
 from attrs import evolve
@@ -322,6 +323,17 @@ class KeeperTests(SynchronousTestCase):
         self.world.take(Side.BUY)
         self.world.advance(2)
         self.assertEqual(len(self.books.books.days), 2)
+
+    def test_a_clock_that_is_set_back_over_midnight_books_no_marks_all_the_time(self) -> None:
+        world = self.world.trading()
+        told = self.books.instant
+        assert told is not None
+        self.books.instant = lambda: evolve(told(), at=told().at - timedelta(days=1))
+        before = len(self.journal_bookings())
+        for step in range(20):
+            world.show_source(D(250) + D(step) / 100, D("250.2") + D(step) / 100)
+            world.advance(0.5)
+        self.assertEqual(len(self.journal_bookings()), before)
 
     def test_the_console_is_told(self) -> None:
         self.world.trading()
