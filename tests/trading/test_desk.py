@@ -201,6 +201,17 @@ class PlacingTests(DeskCase):
         self.desk.run(errand())
         self.assertEqual(len(self.told.reports), 1)
 
+    def test_a_refusal_is_told_with_its_reason(self) -> None:
+        order = self.desk.place(REQUEST)
+        self.venue.placed[0].errback(OrderRejected("target", "placing", "too small"))
+        self.assertEqual((self.told.states[-1], self.desk.live()), (STATES.REFUSED, []))
+        self.assertIn("too small", order.note)
+
+    def test_a_clients_own_fault_is_reported_and_may_have_sent_it(self) -> None:
+        order = self.desk.place(REQUEST)
+        self.venue.placed[0].errback(ZeroDivisionError())
+        self.assertEqual((order.state, len(self.told.reports)), (STATES.UNKNOWN, 1))
+
 
 class TimeTests(DeskCase):
     def test_nothing_is_due_where_nothing_waits(self) -> None:
@@ -311,6 +322,18 @@ class RecognitionTests(DeskCase):
         self.desk.place(evolve(REQUEST, key="ilp-2"))
         self.desk.on_order("target", self.record())
         self.assertIsNone(lost.order_id)
+
+    def test_an_order_at_another_price_is_not_recognised_by_its_looks(self) -> None:
+        order = self.unknown()
+        self.desk.on_order("target", self.record(price=D(101)))
+        self.assertIsNone(order.order_id)
+
+    def test_what_was_told_while_an_answer_was_outstanding_is_strange_when_it_was_not_about_it(self) -> None:
+        self.desk.place(REQUEST)
+        self.desk.on_order("target", self.record("9"))
+        self.assertEqual(self.desk.tick(), set())
+        self.venue.placed[0].errback(OrderRejected("target", "placing", "no"))
+        self.assertEqual(self.desk.tick(), {"target"})
 
     def test_an_order_elsewhere_is_not_recognised_by_its_looks(self) -> None:
         order = self.unknown(venue="source")
@@ -519,6 +542,13 @@ class CancelTests(DeskCase):
         self.desk.cancel(self.order, "why")
         self.assertEqual(self.venue.asked_to_cancel, [])
 
+    def test_its_end_is_told_with_why_it_was_cancelled(self) -> None:
+        self.desk.cancel(self.order, "why")
+        before = self.order.touched
+        self.desk.on_order("target", self.record(is_cancelled=True))
+        self.assertEqual((self.told.states[-1], self.order.note, self.desk.live()), (STATES.FINAL, "why", []))
+        self.assertGreater(self.order.touched, before)
+
     def test_an_order_that_is_off_the_book_is_not_cancelled(self) -> None:
         self.order.off_book = True
         self.desk.cancel(self.order, "why")
@@ -527,6 +557,7 @@ class CancelTests(DeskCase):
     def test_all_of_one_venue_or_of_one_pair_can_be_meant(self) -> None:
         other = self.open("ilp-2", "8", venue="source", ticker="BTC/USD")
         self.assertEqual(self.desk.live(ticker="BTC/USD"), [other])
+        self.assertEqual((self.desk.live(side=Side.BUY), self.desk.live(side=Side.SELL)), ([self.order, other], []))
         self.desk.cancel_all("why", "target")
         self.assertEqual(self.venue.asked_to_cancel, ["7"])
         self.desk.cancel_all("why")
@@ -632,3 +663,10 @@ class RememberingTests(DeskCase):
         self.assertIs(self.desk.known("target", "70"), resting)
         self.assertIsNone(self.desk.known("target", "71"))
         self.assertIsNotNone(self.desk.known("target", "73"))
+
+    def test_as_long_as_there_is_room_nothing_is_forgotten(self) -> None:
+        self.patch(orders, "KEPT", 4)
+        for number in (1, 2, 3):
+            self.open(f"ilp-{number}", f"7{number}")
+            self.desk.on_order("target", self.record(f"7{number}", filled="0.3"))
+        self.assertEqual([order.key for order in self.desk.recent()], ["ilp-1", "ilp-2", "ilp-3"])
