@@ -1,6 +1,6 @@
 """How fast an `orderBookL2` stream is decoded and applied: our book beside the clients of others, in one run.
 
-    python benchmarks/feeds.py [--messages N] [--seconds S] [--read N]
+    python benchmarks/feeds.py [--messages N] [--seconds S] [--rounds N] [--read N]
 
 The stream is generated (a book of 9000 levels, then changes near its best prices as the recordings have them: three updates
 for an insert and a delete) and is the same for everybody.  It comes as a socket gives it to a busy client, in reads of
@@ -9,19 +9,24 @@ messages of a read together, as `clients.bitmex_live` does, and tells its best p
 for each message.  Messages a second are of processor time.  A message's latency runs from the read until the message is in
 the book, so the last of a read waits for all before it.  `--read 1` measures messages that come one by one.
 
-Each client gets at most S seconds; those that are not installed are left out.  With `bitmex-ws`, `ccxt` (4.5.83 or older)
-and `bitmex-trio-websocket` it compares.
+The clients take turns, round by round, each with a new book and for a part of its S seconds; the figure of each is the
+median of the rounds, and how much faster ours is the median of what it was within each round, so that a machine that is
+slower for a while is slower for all.  What a garbage collection goes through is the client's own, and nothing is measured
+before every client has been seen to end with the same book.  Those that are not installed are left out.  With
+`bitmex-ws`, `ccxt` (4.5.83 or older) and `bitmex-trio-websocket` it compares.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
+import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +38,7 @@ from clients.bitmex_book import L2Book
 from clients.bitmex_tables import Storage, read_message
 
 Apply = Callable[[str], Any]
+Levels = dict[tuple[str, float], float]  # (side, price) → contracts
 LEVELS = 4500  # on each side, as the recording of XBTUSD has them
 _HEADER = 4  # octets that a WebSocket adds to a message of such a length
 STAMP = "2026-01-01T00:00:00.000Z"
@@ -116,17 +122,36 @@ class OurBook:
     def take(self, frames: Sequence[bytes]) -> None:
         """What `clients.bitmex_live.Live.take_books` does with a read, and what it tells."""
         taken = self.book.take(frames)
-        assert taken.done == len(frames), taken.gap
+        assert taken.done == len(frames) and not taken.gap, taken.gap
         self.book.best_bid(), self.book.best_ask()
 
+    def levels(self) -> Levels:
+        """What the book holds."""
+        return {(side, price): size for side in ("Buy", "Sell") for price, size in self.book.levels(side)}
 
-def our_storage() -> Apply:
+
+def our_client() -> Client:
+    """The book of the client for trading."""
+    ours = OurBook()
+    return Client(ours.levels, take=ours.take)
+
+
+def our_storage() -> Client:
     """The tables of the feed for data, exact Decimals included."""
     storage = Storage()
-    return lambda text: storage.apply(read_message(text))
+
+    def levels() -> Levels:
+        return by_price(storage.data["orderBookL2"].values())
+
+    return Client(levels, lambda text: storage.apply(read_message(text)))
 
 
-def official() -> Apply | None:
+def by_price(rows: Iterable[Mapping[str, Any]]) -> Levels:
+    """Rows of a table."""
+    return {(row["side"], float(row["price"])): row["size"] for row in rows}
+
+
+def official() -> Callable[[], Client] | None:
     """bitmex-ws."""
     try:
         from bitmex_websocket import BitMEXWebsocket
@@ -134,37 +159,47 @@ def official() -> Apply | None:
         return None
     import logging
 
-    client = BitMEXWebsocket.__new__(BitMEXWebsocket)
-    client.data, client.keys, client.exited, client.logger = {}, {}, False, logging.getLogger("bitmex-ws")
-    handle = client._BitMEXWebsocket__on_message
-    return lambda text: handle(None, text)
+    def make() -> Client:
+        client = BitMEXWebsocket.__new__(BitMEXWebsocket)
+        client.data, client.keys, client.exited, client.logger = {}, {}, False, logging.getLogger("bitmex-ws")
+        handle = client._BitMEXWebsocket__on_message
+        return Client(lambda: by_price(client.data["orderBookL2"]), lambda text: handle(None, text))
+
+    return make
 
 
-def of_ccxt() -> Apply | None:
+def of_ccxt() -> Callable[[], Client] | None:
     """ccxt.pro's handler of books."""
     try:
         import ccxt.pro
     except ImportError:
         return None
-    exchange = ccxt.pro.bitmex()
     market = {
         "id": "XBTUSD", "symbol": "BTC/USD:BTC", "base": "BTC", "quote": "USD", "settle": "BTC", "type": "swap",
         "spot": False, "swap": True, "future": False, "contract": True, "inverse": True, "linear": False,
         "precision": {"amount": 100, "price": 0.5}, "limits": {}, "info": {}, "active": True,
     }  # fmt: skip
-    exchange.set_markets([market])
 
-    class Client:
+    class Listener:
         """Where resolved futures would be."""
 
         def resolve(self, *_: Any) -> None:
             return None
 
-    client = Client()
-    return lambda text: exchange.handle_order_book(client, json.loads(text))
+    def make() -> Client:
+        exchange = ccxt.pro.bitmex()
+        exchange.set_markets([market])
+
+        def levels() -> Levels:
+            book, sides = exchange.orderbooks["BTC/USD:BTC"], (("Buy", "bids"), ("Sell", "asks"))
+            return {(side, row[0]): row[1] for side, name in sides for row in book[name]}
+
+        return Client(levels, lambda text: exchange.handle_order_book(Listener(), json.loads(text)))
+
+    return make
 
 
-def of_trio() -> Any:
+def of_trio() -> Callable[[], Any] | None:
     """The storage of bitmex-trio-websocket, which wants to be pumped; its JSON decoder is orjson."""
     try:
         import orjson
@@ -182,6 +217,11 @@ def of_trio() -> Any:
         async def _output(self, _: Any) -> None:
             return None
 
+        def levels(self) -> Levels:
+            """What the storage holds."""
+            sides = self.storage.data["orderBookL2"]["XBTUSD"].values()
+            return by_price(row for rows in sides for row in rows.values())
+
         def partial(self, octets: bytes) -> None:
             """Take the whole book."""
 
@@ -197,16 +237,16 @@ def of_trio() -> Any:
             async def messages() -> AsyncIterator[Any]:
                 end = time.perf_counter() + seconds
                 for block in reads.blocks:
-                    texts = block.decode().split("\n")
+                    parts = in_parts(block.decode().split("\n"), reads.size)
                     began = time.thread_time()
-                    for at in range(0, len(texts), reads.size):
+                    for texts in parts:
                         read = time.perf_counter()
-                        for text in texts[at : at + reads.size]:
+                        for text in texts:
                             yield orjson.loads(text)
                             if timed:
                                 taken.latencies.append(time.perf_counter() - read)
                     taken.processor += time.thread_time() - began
-                    taken.messages += len(texts)
+                    taken.messages += sum(map(len, parts))
                     if time.perf_counter() > end:
                         return
 
@@ -221,8 +261,9 @@ def of_trio() -> Any:
 
 @define
 class Client:
-    """One that takes messages singly (*apply*) or reads as a whole (*take*)."""
+    """One that takes messages singly (*apply*) or reads as a whole (*take*), and what its book holds."""
 
+    levels: Callable[[], Levels]
     apply: Apply | None = None
     take: Callable[[Sequence[bytes]], None] | None = None
 
@@ -235,44 +276,94 @@ class Client:
 
     def run(self, reads: Reads, seconds: float, timed: bool) -> Taken:
         """Take as many reads as fit into *seconds*; the time for cutting them into messages is not counted."""
-        taken, clock = Taken(), time.perf_counter
-        end = clock() + seconds
+        taken = Taken()
+        end = time.perf_counter() + seconds
         for block in reads.blocks:
-            frames = block.split(b"\n")
-            texts = block.decode().split("\n")
-            began = time.thread_time()
-            for at in range(0, len(frames), reads.size):
-                read = clock()
-                if self.take is not None:
-                    self.take(some := frames[at : at + reads.size])
-                    if timed:
-                        taken.latencies += [clock() - read] * len(some)
-                elif self.apply is not None:
-                    for text in texts[at : at + reads.size]:
-                        self.apply(text)
-                        if timed:
-                            taken.latencies.append(clock() - read)
-            taken.processor += time.thread_time() - began
-            taken.messages += len(frames)
-            if clock() > end:
+            if self.take is not None:
+                self._take(in_parts(block.split(b"\n"), reads.size), self.take, taken, timed)
+            elif self.apply is not None:
+                self._apply(in_parts(block.decode().split("\n"), reads.size), self.apply, taken, timed)
+            if time.perf_counter() > end:
                 break
         return taken
 
+    def _take(self, parts: list[list[bytes]], take: Callable[..., None], taken: Taken, timed: bool) -> None:
+        began = time.thread_time()
+        for frames in parts:
+            read = time.perf_counter()
+            take(frames)
+            if timed:
+                taken.latencies += [time.perf_counter() - read] * len(frames)
+        taken.processor += time.thread_time() - began
+        taken.messages += sum(map(len, parts))
 
-def measure(name: str, make: Callable[[], Any], reads: Reads, seconds: float, base: float | None) -> float:
-    """Run a client twice, for its speed and for its latencies, and for its memory; print and return messages a second."""
-    found = []
-    for timed in (False, True):
-        client = make()
+    def _apply(self, parts: list[list[str]], apply: Apply, taken: Taken, timed: bool) -> None:
+        began = time.thread_time()
+        for texts in parts:
+            read = time.perf_counter()
+            for text in texts:
+                apply(text)
+                if timed:
+                    taken.latencies.append(time.perf_counter() - read)
+        taken.processor += time.thread_time() - began
+        taken.messages += sum(map(len, parts))
+
+
+def in_parts(messages: list[Any], size: int) -> list[list[Any]]:
+    """What comes in one read, and in the next."""
+    return [messages[at : at + size] for at in range(0, len(messages), size)]
+
+
+@define
+class Figures:
+    """What was measured of a client.
+
+    :ivar costs: seconds of processor time for a message, round by round.
+    """
+
+    make: Callable[[], Any]
+    costs: list[float] = field(factory=list)
+    latencies: list[float] = field(factory=list)
+
+    def measure(self, reads: Reads, seconds: float, timed: bool) -> None:
+        """One turn with a new book, for its speed or, *timed*, for its latencies."""
+        gc.collect()
+        gc.freeze()  # what others left is not gone through while this one is measured
+        client = self.make()
         client.partial(reads.partial)
-        found.append(client.run(reads, seconds, timed))
-    rate = found[0].messages / found[0].processor
-    ordered = sorted(found[1].latencies)
-    p50, p99 = (ordered[int(len(ordered) * part)] * 1e6 for part in (0.5, 0.99))
-    ratio = "" if base is None else f"{base / rate:8.1f} ×"
-    held = memory(make, reads)
-    print(f"{name:<28} {rate:>12,.0f} /s   p50 {p50:>9.1f} µs   p99 {p99:>9.1f} µs   {held:>6.1f} MB {ratio}")
-    return rate
+        taken = client.run(reads, seconds, timed)
+        gc.unfreeze()
+        if timed:
+            self.latencies = sorted(taken.latencies)
+        else:
+            self.costs.append(taken.processor / taken.messages)
+
+    def line(self, name: str, ours: Figures, held: float) -> str:
+        """What is printed."""
+        p50, p99 = (self.latencies[int(len(self.latencies) * part)] * 1e6 for part in (0.5, 0.99))
+        ratios = [cost / base for cost, base in zip(self.costs, ours.costs, strict=True)]
+        text = (
+            f"{name:<28} {1 / statistics.median(self.costs):>12,.0f} /s   p50 {p50:>9.1f} µs   p99 {p99:>9.1f} µs"
+            f"   {held:>6.1f} MB"
+        )
+        return (
+            text
+            if ours is self
+            else f"{text} {statistics.median(ratios):8.1f} × ({min(ratios):.1f} to {max(ratios):.1f})"
+        )
+
+
+def compare(makers: Mapping[str, Callable[[], Any]], reads: Reads) -> None:
+    """Have every client take the first blocks; stop where one does not end with the book that ours has."""
+    first, wanted = Reads(reads.partial, reads.blocks[:2], reads.size), None
+    for name, make in makers.items():
+        client = make()
+        client.partial(first.partial)
+        client.run(first, 60.0, False)
+        levels = client.levels()
+        wanted = wanted or levels
+        if levels != wanted:
+            raise SystemExit(f"{name} ends with another book: {len(levels.items() ^ wanted.items())} levels differ")
 
 
 def memory(make: Callable[[], Any], reads: Reads) -> float:
@@ -292,26 +383,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Decode and apply an orderBookL2 stream.")
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--read", type=int, default=0, help="messages of one read; default: what 64 kB hold")
     options = parser.parse_args()
     texts = list(stream(options.messages))
     reads = Reads.of(texts, options.read)
-    print(f"{len(texts) - 1} messages in reads of {reads.size} after a partial of {2 * LEVELS} levels; "
-          f"the last column: how much faster ours is")  # fmt: skip
-    makers: list[tuple[str, Callable[[], Any] | None]] = [
-        ("ours (book)", lambda: Client(take=OurBook().take)),
-        ("ours (tables for data)", lambda: Client(our_storage())),
-    ]
-    for name, single in (("bitmex-ws", official), ("ccxt.pro", of_ccxt)):
-        makers.append((name, None if single() is None else lambda single=single: Client(single())))
-    makers.append(("bitmex-trio-websocket", of_trio()))
-    base = None
-    for name, make in makers:
+    found = {
+        "ours (book)": our_client,
+        "ours (tables for data)": our_storage,
+        "bitmex-ws": official(),
+        "ccxt.pro": of_ccxt(),
+        "bitmex-trio-websocket": of_trio(),
+    }
+    makers = {name: make for name, make in found.items() if make is not None}
+    compare(makers, reads)
+    figures = {name: Figures(make) for name, make in makers.items()}
+    for _ in range(options.rounds):
+        for client in figures.values():
+            client.measure(reads, options.seconds / options.rounds, timed=False)
+    for client in figures.values():
+        client.measure(reads, options.seconds, timed=True)
+    print(f"{len(texts) - 1} messages in reads of {reads.size} after a partial of {2 * LEVELS} levels, "
+          f"{options.rounds} rounds; all end with the same book; the last column: how much faster ours is")  # fmt: skip
+    for name, make in found.items():
         if make is None:
             print(f"{name:<28} not installed")
         else:
-            rate = measure(name, make, reads, options.seconds, base)
-            base = base or rate
+            print(figures[name].line(name, figures["ours (book)"], memory(make, reads)))
 
 
 if __name__ == "__main__":

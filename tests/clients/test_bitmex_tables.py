@@ -277,18 +277,31 @@ def level(id: int, side: str, size: int | None = None, price: float | None = Non
 
 
 PARTIAL = frame("partial", level(1, "Buy", 10, 1.0), level(7, "Sell", 20, 7.0), filter={"symbol": "X"})
+places = st.tuples(st.integers(1, 12), st.sampled_from(("Buy", "Sell")), st.integers(1, 99), st.integers(1, 5))
+"""A level that comes anywhere: two may meet at one price, and one may move or change its side."""
+
+
+def usual(id: int) -> tuple[str, float]:
+    """Where a level stands that always comes back to its place."""
+    return ("Buy" if id <= 6 else "Sell"), float(id)
+
+
+def one_message(action: str, old: bool, wild: bool, rows: list[tuple[int, str, int, int]]) -> bytes:
+    """A message of a dialect without prices in its updates, or of one with them."""
+    levels = []
+    for id, side, size, price in rows:
+        side, at = (side, float(price)) if wild else usual(id)
+        known = None if action == "delete" else size
+        levels.append(level(id, side, known, None if old and action != "partial" else at))
+    return frame(action, *levels)
+
+
 messages = st.builds(
-    lambda action, ids, size, old: frame(
-        action,
-        *(
-            level(id, "Buy" if id <= 6 else "Sell", None if action == "delete" else size, None if old else float(id))
-            for id in ids
-        ),
-    ),
-    st.sampled_from(("insert", "update", "delete", "partial")),
-    st.lists(st.integers(1, 12), max_size=3, unique=True),
-    st.integers(1, 99),
+    one_message,
+    st.sampled_from(("insert", "update", "update", "delete", "delete", "partial")),
     st.booleans(),
+    st.booleans(),
+    st.lists(places, max_size=7, unique_by=lambda row: row[0]),
 )
 
 
@@ -304,14 +317,68 @@ class TogetherTests(SynchronousTestCase):
             gaps += [taken.gap] if taken.gap else []
         return gaps
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(st.lists(messages, max_size=25))
     def test_together_they_do_what_they_do_one_by_one(self, frames: list[bytes]) -> None:
         together, singly = L2Book("X"), L2Book("X")
         gaps = [gap for one in (PARTIAL, *frames) if (gap := singly.apply(decode_l2(one)))]
         self.assertEqual(self.taken(together, [PARTIAL, *frames]), gaps)
+        self.assertEqual(len(together), len(singly))
         for side in ("Buy", "Sell"):
             self.assertEqual(together.levels(side), singly.levels(side))
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.lists(messages, max_size=25))
+    def test_the_best_is_the_first_of_all_levels_after_each(self, frames: list[bytes]) -> None:
+        book = L2Book("X")
+        for one in (PARTIAL, *frames):
+            book.take([one])
+            for side, best in (("Buy", book.best_bid()), ("Sell", book.best_ask())):
+                every = book.levels(side)
+                self.assertEqual(best is None, not every)
+                self.assertTrue(best is None or (best in every and best[0] == every[0][0]))
+
+    def test_all_rows_of_a_message_count_however_many(self) -> None:
+        for count in range(1, 9):
+            book = L2Book("X")
+            rows = [level(id, "Buy", 10 * id, float(id)) for id in range(1, count + 1)]
+            book.take([PARTIAL, frame("delete", level(1, "Buy")), frame("insert", *rows)])
+            self.assertEqual(book.levels("Buy"), [(float(id), 10 * id) for id in range(count, 0, -1)])
+
+    def test_a_level_that_comes_back_at_its_price_on_the_other_side_is_there_and_nowhere_else(self) -> None:
+        book = L2Book("X")
+        book.take([PARTIAL, frame("delete", level(1, "Buy")), frame("insert", level(1, "Sell", 5, 1.0))])
+        self.assertEqual((book.levels("Buy"), book.levels("Sell")), ([], [(1.0, 5), (7.0, 20)]))
+
+    def test_an_update_for_a_level_that_has_gone_is_a_gap(self) -> None:
+        book = L2Book("X")
+        gone = frame("delete", level(1, "Buy"))
+        self.assertIn("1", book.take([PARTIAL, gone, frame("update", level(1, "Buy", 5, 1.0))]).gap)
+        self.assertEqual((book.levels("Buy"), len(book)), ([], 1))
+
+    def test_an_insert_without_a_price_is_a_gap_for_a_level_that_has_gone_too(self) -> None:
+        book = L2Book("X")
+        gone = frame("delete", level(1, "Buy"))
+        self.assertIn("without price", book.take([PARTIAL, gone, frame("insert", level(1, "Buy", 5))]).gap)
+
+    def test_a_side_that_empties_from_its_best_on_keeps_no_places_before_the_best(self) -> None:
+        book = L2Book("X")
+        book.take([frame("partial", *(level(id, "Buy", 1, float(id)) for id in range(1, 1001)))])
+        for id in range(1000, 1, -1):
+            book.take([frame("delete", level(id, "Buy"))])
+            self.assertEqual(book.best_bid(), (float(id - 1), 1))
+        self.assertLess(len(book._bids.rows), 10)
+
+    def test_what_is_wrong_far_down_in_a_message_is_found_when_those_before_it_are_taken(self) -> None:
+        book = L2Book("X")
+        book.take([PARTIAL])
+        good = frame("update", level(1, "Buy", 11, 1.0))
+        rows = [level(id, "Buy", 5, float(id)) for id in range(2, 7)]
+        for wrong in ({"id": "x"}, {"side": "Bid"}, {"symbol": "Y"}):
+            bad = frame("insert", *rows, {**level(8, "Buy", 5, 0.5), **wrong})
+            self.assertEqual(book.take([good, bad, good]), (1, False, ""))
+            self.assertRaises(ValueError, book.take, [bad, good])
+            self.assertEqual(book.levels("Buy"), [(1.0, 11)], wrong)
 
     def test_the_first_that_contradicts_the_book_is_the_last_that_is_taken(self) -> None:
         book = L2Book("X")
