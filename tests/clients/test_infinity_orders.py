@@ -105,6 +105,49 @@ class Lists(SynchronousTestCase):
         self.assertIsNone(self.answer(lists.by_client_id("mine", SPOT, lambda one: one.quantity == Quantity(9))))
         self.assertIsNone(self.answer(lists.by_client_id("nobody")))
 
+    def test_several_are_found_by_their_ids_however_the_venue_pages(self) -> None:
+        rows = [row(id) for id in range(1, 251)]
+        for way in WAYS:
+            found = self.answer(self.lists(way, rows).by_ids({250, 200, 170}, floating=True))
+            self.assertEqual({one.order_id for one in found}, {250, 200, 170}, way)
+
+    def test_several_that_are_near_each_other_cost_one_page_where_pages_go_down(self) -> None:
+        lists = self.lists("down, without the start", [row(id) for id in range(1, 1001)])
+        found = self.answer(lists.by_ids({500, 499, 405}, floating=True))
+        self.assertEqual(({one.order_id for one in found}, self.api.calls), ({500, 499, 405}, 1))
+
+    def test_of_several_those_that_the_list_has_are_found(self) -> None:
+        lists = self.lists("down", [row(id) for id in range(1, 20)])
+        self.assertEqual([one.order_id for one in self.answer(lists.by_ids({7, 90}, floating=True))], [7])
+
+    def test_the_list_of_the_other_kind_of_markets_is_not_asked_where_the_market_is_known(self) -> None:
+        lists = self.lists("down", [row(1), row(2, FIXED)])
+        self.assertIsNone(self.answer(lists.by_id(2, SPOT)))
+        self.assertEqual(self.answer(lists.by_id(2, FIXED)).order_id, 2)
+        self.assertIsNone(self.answer(lists.by_client_id("c2", SPOT)))
+
+    def test_open_ones_are_all_there_are_however_the_venue_pages_if_it_does(self) -> None:
+        rows = [row(id, status=1) for id in range(1, 251)]
+        for way in ("down", "down, without the start"):
+            found = self.answer(self.lists(way, rows).open())
+            self.assertEqual({one.order_id for one in found}, set(range(1, 251)), way)
+
+    def test_a_page_that_is_not_full_is_the_last_one(self) -> None:
+        lists = self.lists("down", [row(id, status=1) for id in range(1, 100)])
+        self.answer(lists.open())
+        self.assertEqual(self.api.calls, 2)  # one of each kind of markets
+
+    def test_a_full_page_may_be_followed_by_another(self) -> None:
+        lists = self.lists("down, without the start", [row(id, status=1) for id in range(1, 102)])
+        self.assertEqual(len(self.answer(lists.open())), 101)
+
+    def test_matches_are_looked_for_as_far_back_as_clocks_differ_and_no_further(self) -> None:
+        order = row(200_000)
+        others = [trade(id, 5, "0.02") for id in [*range(1, 301), *range(190_000, 190_150)]]
+        lists = self.lists("down", [order], [*others, trade(185_000, order.order_id, "0.03")])
+        self.assertEqual([str(one.rate) for one in self.answer(lists.matches(order))], ["0.03"])
+        self.assertEqual(self.api.calls, 2)
+
     def test_open_ones_are_those_of_both_kinds_of_markets(self) -> None:
         rows = [row(1), row(2, status=1), row(3, FIXED, status=1)]
         self.assertEqual({one.order_id for one in self.answer(self.lists("down", rows).open())}, {2, 3})

@@ -104,6 +104,26 @@ class Measures(SynchronousTestCase):
         self.assertEqual(Rate(a) < Rate(b), a < b)
         self.assertEqual(Rate(str(Rate(a))), Rate(a))
         self.assertEqual(hash(Rate(a)), hash(Rate(a + 0)))
+        self.assertEqual(abs(Rate(a)), Rate(abs(a)))
+        if b:
+            self.assertEqual((Rate(a) / Rate(b), Rate(a) % Rate(b)), (a / b, Rate(a % b)))
+
+    def test_equal_ones_are_neither_less_nor_more(self) -> None:
+        one, same, more = Rate("0.10"), Rate("0.1"), Rate("0.2")
+        self.assertEqual([one < same, one > same, one <= same, one >= same], [False, False, True, True])
+        self.assertEqual([one < more, one > more, one <= more, one >= more], [True, False, True, False])
+        self.assertEqual([more < one, more > one, more <= one, more >= one], [False, True, False, True])
+
+    def test_only_plain_numbers_scale(self) -> None:
+        for factor in (True, 0.5, "2", Rate(2)):
+            self.assertRaises(TypeError, lambda factor=factor: Rate(1) * factor)
+        self.assertEqual(Rate(1) * Decimal("0.5"), Rate("0.5"))
+
+    def test_one_made_of_its_own_kind_is_the_same(self) -> None:
+        self.assertEqual(Rate(Rate("0.02")), Rate("0.02"))
+
+    def test_one_prints_as_what_it_is(self) -> None:
+        self.assertEqual(repr(Quantity("1e-05")), "Quantity('0.00001')")
 
 
 class Instruments(SynchronousTestCase):

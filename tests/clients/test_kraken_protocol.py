@@ -25,7 +25,7 @@ from clients.exchange import (
     Unreachable,
 )
 from clients.kraken_book import KrakenBook, checksum
-from clients.kraken_counters import TIERS, Counter, cost_of
+from clients.kraken_counters import TIERS, Counter, Limits, cost_of
 from clients.kraken_errors import TABLE, About, error_for, faults, http_error
 from clients.kraken_markets import Markets, Pair, code_of
 from clients.kraken_nonce import Nonces
@@ -403,6 +403,11 @@ class OptionTests(SynchronousTestCase):
     def test_what_was_said_otherwise_takes_the_place_of_the_tier(self) -> None:
         assert read_options(Options, {"rate": "5", "read_burst": "7"}).limits.order_drain == 5
         assert read_options(Options, {"rate": "5", "read_burst": "7"}).limits.calls == 7
+        assert read_options(Options, {"burst": "9", "read_rate": "0.2"}).limits == Limits(20, 0.2, 9, 2.34, 80)
+
+    def test_what_was_not_said_is_the_tiers(self) -> None:
+        for tier, limits in TIERS.items():
+            assert read_options(Options, {"tier": tier}).limits == limits
 
     def test_bad_values_name_themselves_and_what_is_allowed(self) -> None:
         for options, words in (
@@ -421,4 +426,8 @@ class OptionTests(SynchronousTestCase):
         assert hosts.public.url == "ws://127.0.0.1:8000/v2"
         assert hosts.private.url == "ws://127.0.0.1:8000/auth/v2"
         assert Hosts.parse("mainnet").private.host == "ws-auth.kraken.com"
-        assert "mainnet" in str(self.assertRaises(ValueError, Hosts.parse, "kraken.com"))
+        for text in ("kraken.com", "ftp://kraken.com", "http://", "https:kraken"):
+            assert "mainnet" in str(self.assertRaises(ValueError, Hosts.parse, text))
+
+    def test_an_address_without_a_port_means_the_usual_one(self) -> None:
+        assert [Hosts.parse(f"{scheme}://venue").public.port for scheme in ("http", "https")] == [80, 443]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 from typing import Any
+from uuid import UUID
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -81,6 +82,27 @@ class ConnectionTests(SynchronousTestCase):
         self.venue.lose()
         self.assertEqual(self.events.count("disconnect"), 1)
 
+    def test_the_end_of_a_connection_that_was_never_ready_leaves_another_ones_readiness_alone(self) -> None:
+        self.successResultOf(self.venue.connect())
+        self.venue._lost(Held(), RuntimeError("cut"), Deferred())
+        self.assertIs(self.venue._live, self.venue.held)
+
+    def test_whoever_waits_for_the_end_hears_its_reason_once(self) -> None:
+        ended: Deferred[Exception] = Deferred()
+        heard: list[Exception] = []
+        ended.addCallback(heard.append)
+        reason = RuntimeError("cut")
+        for _ in range(2):
+            self.venue._lost(Held(), reason, ended)
+        self.assertEqual(heard, [reason])
+
+    def test_trouble_is_announced(self) -> None:
+        troubles: list[Exception] = []
+        self.venue.on("error", troubles.append)
+        trouble = RuntimeError("odd")
+        self.venue._trouble(trouble)
+        self.assertEqual(troubles, [trouble])
+
     def test_being_alive_is_told_at_most_twice_a_second(self) -> None:
         self.successResultOf(self.venue.connect())
         for _ in range(100):
@@ -111,6 +133,7 @@ class ArgumentTests(SynchronousTestCase):
     def test_a_period_that_is_not_allowed_is_refused_with_those_that_are(self) -> None:
         error = self.assertRaises(Refused, self.venue._allowed_period, "week", "reading", ("minute", "day"))
         self.assertIn("minute, day", str(error))
+        self.venue._allowed_period("day", "reading", ("minute", "day"))
 
     def test_a_float_never_becomes_an_order(self) -> None:
         wrong: Any = 1.5
@@ -120,11 +143,21 @@ class ArgumentTests(SynchronousTestCase):
     def test_fresh_client_ids_differ(self) -> None:
         self.assertEqual(len({self.venue._fresh_client_id() for _ in range(100)}), 100)
 
+    def test_client_ids_follow_from_the_seed_that_was_given(self) -> None:
+        self.assertEqual(self.venue._fresh_client_id(), Venue(Clock())._fresh_client_id())
+        self.assertEqual(UUID(self.venue._fresh_client_id()).version, 4)
+
+    def test_without_a_seed_no_two_clients_make_the_same(self) -> None:
+        clients = [VenueClient[Held]("venue", Clock(), has_account=True) for _ in range(2)]
+        self.assertNotEqual(clients[0]._fresh_client_id(), clients[1]._fresh_client_id())
+
     def test_a_currency_as_a_market_has_the_step_and_the_least_withdrawal(self) -> None:
         record = cash_market("BTC", Decimal("1E-8"), Decimal("0.001"))
-        self.assertEqual(
-            (record["kind"], record["lot_size"], record["min_quantity"]), ("cash", Decimal("1E-8"), Decimal("0.001"))
-        )
+        expected = {
+            "contract": "BTC", "kind": "cash", "base": None, "quote": None, "tick_size": Decimal("1E-8"),
+            "lot_size": Decimal("1E-8"), "min_quantity": Decimal("0.001"), "min_notional": Decimal(0),
+        }  # fmt: skip
+        self.assertEqual(record, expected)
 
 
 class PlacingTests(SynchronousTestCase):
