@@ -18,7 +18,7 @@ from ilp.accounts.report import pnl_section
 from ilp.bookkeeping import told_balances
 from ilp.figures import amount, figure, when, worth
 from ilp.insight import move_words
-from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, TransferEntry, TransferState
+from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, PlanEntry, TransferEntry, TransferState
 from ilp.metrics import Metrics
 from ilp.parameters import Table, display
 from ilp.pool.document import Payout, Pool, Trade
@@ -44,6 +44,7 @@ __all__ = [
     "flow_document",
     "needs",
     "parameters_section",
+    "plan_document",
     "pnl",
     "quotes_section",
     "speeds",
@@ -167,6 +168,8 @@ def fill_document(fill: FillEntry) -> dict[str, Any]:
         "order_id": fill.order_id or None,
         "reference_bid": amount(fill.reference_bid),
         "reference_ask": amount(fill.reference_ask),
+        "quoted": amount(fill.quoted),
+        "raced": amount(fill.raced),
     }
 
 
@@ -516,6 +519,20 @@ def pnl(trader: Trader, books: AccountedJournal | None) -> dict[str, Any] | None
         return None
     marks, limit = trader.market.marks(), trader.settings.limits.loss_per_day
     return pnl_section(books.books, trader.clock.now(), marks, told_balances(trader), books.loss(), limit)
+
+
+def plan_document(plan: PlanEntry) -> dict[str, Any]:
+    """An executed plan with the pool that it was computed from."""
+    return {
+        "id": plan.id,
+        "at": when(plan.at),
+        "pool": dict(plan.pool),
+        "answer": dict(plan.answer),
+        "rounded": [
+            {**move, "amount": amount(Decimal(str(move["amount"])))} if "amount" in move else dict(move)
+            for move in plan.rounded
+        ],
+    }
 
 
 def speeds(metrics: Metrics) -> list[dict[str, Any]]:

@@ -98,7 +98,11 @@ class Check(TypedDict):
 
 
 class Fill(TypedDict):
-    """An own fill; `key` is how links to what closed it name it."""
+    """An own fill; `key` is how links to what closed it name it.
+
+    `quoted` is the source's best price to close it at, by the last book that had found the quote in its band; `raced` the
+    seconds of the world for which a worse one had been known when the fill outran our cancel, null where it did not.
+    """
 
     key: NotRequired[str]
     venue: str
@@ -110,6 +114,8 @@ class Fill(TypedDict):
     at: When
     purpose: NotRequired[str]
     order_id: NotRequired[str | None]
+    quoted: NotRequired[Money | None]
+    raced: NotRequired[Money | None]
 
 
 class Hedge(TypedDict):

@@ -110,6 +110,10 @@ class FillEntry:
         `reference_ask` likewise; what the edge and the slippage are measured against.
     :ivar rate: numeraire for one unit of the quote currency when we heard of a quote's fill; None where it needs none, and
         where none was known.
+    :ivar quoted: the source's best price to close at by the last book that had found the quote within its band; None for
+        what is no quote, and where nobody knows.
+    :ivar raced: seconds of the world by which the fill came after the first book that was worse than that one: our cancel
+        was not there yet.  None where the last book before the fill was as good.
     """
 
     venue: str
@@ -127,6 +131,8 @@ class FillEntry:
     reference_bid: Decimal | None = None
     reference_ask: Decimal | None = None
     rate: Decimal | None = None
+    quoted: Decimal | None = None
+    raced: Decimal | None = None
 
 
 @frozen

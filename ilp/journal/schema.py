@@ -28,7 +28,7 @@ __all__ = [
     "transfers",
 ]
 
-NEWEST = "0007"  # the last step of `ilp.journal.migrations`
+NEWEST = "0008"  # the last step of `ilp.journal.migrations`
 
 metadata = MetaData()
 
@@ -96,6 +96,8 @@ fills = Table(
     _money("reference_bid", null=True),
     _money("reference_ask", null=True),
     _money("rate", null=True),
+    _money("quoted", null=True),
+    _money("raced", null=True),
     Index("fills_by_time", "at"),
     Index("fills_by_order", "order_key"),
 )

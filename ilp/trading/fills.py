@@ -110,10 +110,12 @@ class Fills:
 
     def _entry(self, order: OwnOrder, growth: Growth, trade_id: str | None, fees: Mapping[str, Decimal]) -> FillEntry:
         now = self.now()
-        bid, ask = None, None
+        bid = ask = quoted = raced = None
         if order.purpose is Purpose.QUOTE:
             # What we knew when it happened, not what has arrived since: a quote is judged by that book.
-            bid, ask = self.market.source_best(min(order.happened or now, now))
+            happened = min(order.happened or now, now)
+            bid, ask = self.market.source_best(happened)
+            quoted, raced = self._race(order, happened)
         return FillEntry(
             order.venue,
             trade_id or f"{order.order_id}:{plain(order.filled)}",
@@ -130,7 +132,18 @@ class Fills:
             bid,
             ask,
             self.market.good_rate if order.purpose is Purpose.QUOTE and self.layout.rate_ticker else None,
+            quoted,
+            raced,
         )
+
+    def _race(self, order: OwnOrder, happened: datetime) -> tuple[Decimal | None, Decimal | None]:
+        """By which price a quote was last found in its band, and how long a worse one was known when it was filled."""
+        if order.kept is None:
+            return None, None
+        since = self.market.worse_since(order.side, order.kept, happened)
+        late = None if since is None else Decimal(f"{(happened - since).total_seconds():.6f}")
+        _, bid, ask = order.kept
+        return bid if order.side is Side.BUY else ask, late
 
     def _rate(self) -> Decimal | None:
         """Numeraire for one unit of the target's currency now."""

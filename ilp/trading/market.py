@@ -20,6 +20,7 @@ from ilp.settings import Ages
 from ilp.trading.balances import Balances
 from ilp.trading.freshness import InputStatus, Watch
 from ilp.trading.layout import Layout, Pair
+from ilp.trading.own import Best
 from ilp.trading.sides import Sides, book_without
 
 __all__ = ["BALANCES", "BOOK", "ORDERS", "RATE", "Market", "Rate", "mid"]
@@ -62,6 +63,14 @@ def _best(rows: Sequence[BookRow]) -> Decimal | None:
     return rows[0]["price"] if rows else None
 
 
+def _is_worse(side: Side, best: tuple[Decimal | None, Decimal | None], kept: Best) -> bool:
+    """Whether a fill on *side* is closed at a worse price there, or not at all."""
+    now, then = (best[0], kept[1]) if side is Side.BUY else (best[1], kept[2])
+    if now is None or then is None:
+        return now is None and then is not None
+    return now < then if side is Side.BUY else now > then
+
+
 def mid(book: Book) -> Decimal | None:
     """Middle of the best bid and ask; None where a side is empty."""
     if not book["bids"] or not book["asks"]:
@@ -96,7 +105,7 @@ class Market:
     _venues: dict[str, str] = field(init=False)  # by the place of a book, and by its own name
     _cross: Watch = field(init=False)
     _since: datetime = field(init=False)
-    _bests: deque[tuple[datetime, Decimal | None, Decimal | None]] = field(factory=lambda: deque(maxlen=REMEMBERED))
+    _bests: deque[Best] = field(factory=lambda: deque(maxlen=REMEMBERED))
 
     def __attrs_post_init__(self) -> None:
         self.balances = Balances(self.seconds)
@@ -209,6 +218,24 @@ class Market:
             if received <= at:
                 break
         return found
+
+    def newest_best(self) -> Best | None:
+        """The source's best as last received; None before the first book."""
+        return self._bests[-1] if self._bests else None
+
+    def worse_since(self, side: Side, kept: Best, at: datetime) -> datetime | None:
+        """When the source's best became worse for closing a fill on *side* than it was by the book *kept*, and stayed so.
+
+        None where by *at* (world time) it had not.
+        """
+        since = None
+        for received, bid, ask in reversed(self._bests):
+            if received > at:
+                continue
+            if received <= kept[0] or not _is_worse(side, (bid, ask), kept):
+                break
+            since = received
+        return since
 
     def book(self, pair: Pair) -> Book:
         """The last book; empty before the first."""

@@ -12,9 +12,22 @@ from clients.exchange import Fill, Order, Side
 from ilp.journal.entries import FINAL_ORDER_STATES, FillEntry, OrderEntry, OrderState, Purpose
 from ilp.trading.steps import plain
 
-__all__ = ["Growth", "OwnOrder", "Traded", "is_final", "is_priced", "reported_fill", "sum_by_order", "sum_fills"]
+__all__ = [
+    "Best",
+    "Growth",
+    "OwnOrder",
+    "Traded",
+    "is_final",
+    "is_priced",
+    "reported_fill",
+    "sum_by_order",
+    "sum_fills",
+]
 
 ZERO = Decimal(0)
+
+Best = tuple[datetime, Decimal | None, Decimal | None]
+"""When a book was received (world time), its best bid and its best ask."""
 
 
 @define(eq=False)
@@ -34,6 +47,7 @@ class OwnOrder:
     :ivar lost: given up because it left no trace there; should it turn up after all, it is still ours.
     :ivar sent: reactor seconds when it was sent; `slow`: its answer is late, what the venue tells may speak of it already.
     :ivar happened: the venue's own time of the newest fill that it told one by one.
+    :ivar kept: the source's best (when it was received, bid, ask) by which the quote was last found where it belongs.
     :ivar traded, trade_fees: sums over the trades told one by one, each counted once: at least so much has traded.
     """
 
@@ -55,6 +69,7 @@ class OwnOrder:
     traded: Decimal = ZERO
     trade_fees: dict[str, Decimal] = field(factory=dict)
     happened: datetime | None = None
+    kept: Best | None = None
     off_book: bool = False
     cancel_wanted: bool = False
     amending: Decimal | None = None

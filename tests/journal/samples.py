@@ -53,7 +53,7 @@ def order(key: str = "o1", state: OrderState = OrderState.OPEN, seconds: float =
     return OrderEntry(**{**values, **more})  # type: ignore[arg-type]
 
 
-def fill(key: str = "f1", order_key: str = "o1", seconds: float = 0) -> FillEntry:
+def fill(key: str = "f1", order_key: str = "o1", seconds: float = 0, **more: object) -> FillEntry:
     """A fill on the target with its reference book."""
     return FillEntry(
         venue="target",
@@ -70,6 +70,7 @@ def fill(key: str = "f1", order_key: str = "o1", seconds: float = 0) -> FillEntr
         at=at(seconds),
         reference_bid=D("249.9"),
         reference_ask=None,
+        **more,  # type: ignore[arg-type]
     )
 
 

@@ -216,6 +216,12 @@ class UpgradeTests(SynchronousTestCase):
         self.successResultOf(journal.record(samples.checkpoint()))
         self.assertEqual(self.successResultOf(journal.checkpoint()), samples.checkpoint())
 
+    def test_of_fills_of_before_nobody_knows_whether_they_raced(self) -> None:
+        journal = memory_journal(f"sqlite:///{self.dumped('0007')}")
+        self.addCleanup(journal.close)
+        (fill,) = self.successResultOf(journal.fills(samples.NOON))
+        self.assertEqual((fill.quoted, fill.raced), (None, None))
+
     def test_upgrading_leaves_a_copy_of_the_old_file(self) -> None:
         file = self.dumped("0001")
         memory_journal(f"sqlite:///{file}").close()

@@ -44,6 +44,11 @@ class RoundTripTests(Databases, SynchronousTestCase):
         ):
             self.assertEqual(list(self.successResultOf(read(samples.NOON))), [entry])
 
+    def test_what_a_fill_raced_comes_back(self) -> None:
+        raced = samples.fill(quoted=D("250.1"), raced=D("0.004"))
+        self.kept(raced)
+        self.assertEqual(list(self.successResultOf(self.journal.fills(samples.NOON))), [raced])
+
     def test_the_latest_of_a_kind_are_the_last_ones_oldest_first(self) -> None:
         self.kept(*(samples.fill(f"f{number}", seconds=number) for number in range(5)), samples.hedge())
         read = self.successResultOf(self.journal.latest(FillEntry, samples.at(1), 3))
