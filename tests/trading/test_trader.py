@@ -245,7 +245,9 @@ class DeadManTests(TraderCase):
         world = self.world().trading()
         refusal = Unreachable("target", "setting the switch", "busy")
         planned = world.target.faults.add(Fault.REFUSE, "cancelAllAfter", times=0, error=lambda: refusal)
-        world.advance(60)
+        for step in range(600):  # each move of the book makes a turn
+            world.show_source(world.bid, world.ask + D(step % 2) / 10 - D("0.05"))
+            world.advance(0.1)
         self.assertTrue(15 <= planned.struck <= 25, planned.struck)
         alarms = [alarm for alarm in world.trader.alarms if alarm.kind == "switch"]
         self.assertEqual(len(alarms), 1)

@@ -129,13 +129,15 @@ class LongPauseTests(TraderCase):
         world.advance(2)
         world.trader.pause(Pause.HEDGES, True, "operator")
         world.take(Side.SELL)
-        world.advance(1)
+        world.advance(120, 0.5)
         self.assertEqual(world.trader.floor.exposure.net, D("0.1"))
+        world.trader.halt("holidays", "operator")
         world.end()
         world.advance(30 * 86_400, 86_400)
         world.source, world.target, world.rates = world.clients()
         world.trader = world.new_trader()
-        world.ready()
+        world.trader.begin()
+        world.advance(3)
         self.assertEqual(world.trader.floor.exposure.net, D("0.1"))
 
     def test_no_more_is_read_than_what_may_be_open(self) -> None:
