@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,15 +12,17 @@ from twisted.internet.defer import TimeoutError
 
 from ilp.figures import amount, when
 from ilp.journal.entries import ActEntry, FlowEntry, ParameterEntry, StateEntry, TransferEntry
-from ilp.journal.interface import JournalError
+from ilp.journal.interface import Journal, JournalError
+from ilp.journal.recent import RecentJournal
 from ilp.trading.own import OwnOrder
 from ilp.trading.pauses import write
 from ilp.trading.trader import Trader
 
-__all__ = ["Acts", "audit_lines", "flow_in_words", "orders_in_words", "transfer_in_words"]
+__all__ = ["Acts", "audit_of", "audit_until", "flow_in_words", "orders_in_words", "transfer_in_words"]
 
 KEPT = 2.0  # reactor seconds that an act waits for the journal before it is answered all the same
 _SHOWN = 100  # lines
+_EVER = datetime.min.replace(tzinfo=UTC)
 _NAMED = 3  # orders of a cancel that are named one by one
 
 
@@ -71,10 +74,26 @@ def flow_in_words(flow: FlowEntry) -> str:
     return f"{came}{amount(flow.quantity)} {flow.asset} at {flow.venue}, {flow.reference or 'without a reference'}"
 
 
-def audit_lines(
+def audit_of(journal: RecentJournal) -> list[dict[str, Any]]:
+    """The newest lines, from memory."""
+    return _lines(journal.states_kept(), journal.edits_kept(), journal.acts_kept())
+
+
+async def audit_until(journal: Journal, until: datetime) -> dict[str, Any]:
+    """`{lines, more}`: the newest lines up to the millisecond of *until*, and whether there are older ones.
+
+    Lines of that millisecond are told again, so that none of one instant can be lost between two pages.
+    """
+    end = until + timedelta(milliseconds=1) - timedelta(microseconds=1)
+    kinds = (StateEntry, ParameterEntry, ActEntry)
+    found = [await journal.latest(kind, _EVER, _SHOWN + 1, end) for kind in kinds]
+    return {"lines": _lines(*found), "more": sum(map(len, found)) > _SHOWN}
+
+
+def _lines(
     states: Iterable[StateEntry], edits: Iterable[ParameterEntry], acts: Iterable[ActEntry]
 ) -> list[dict[str, Any]]:
-    """The newest lines, newest first: `{at, by, what, about, before, after, why}`; of an edit `what` is the parameter."""
+    """The newest of these, newest first: `{at, by, what, about, before, after, why}`; of an edit `what` is the parameter."""
     lines = [
         *((s.at, s.by, "state", "", s.previous, s.state, s.reason) for s in states),
         *((e.at, e.by, e.name, "", e.old, e.new, "") for e in edits),

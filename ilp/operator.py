@@ -6,11 +6,11 @@ ISO 8601 UTC, a missing value as None and never as an absent key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -20,11 +20,11 @@ from clients.exchange import Side
 from ilp import snapshot
 from ilp.accounts.exports import exported
 from ilp.accounts.keeper import AccountedJournal
-from ilp.acts import Acts, audit_lines, flow_in_words, orders_in_words, transfer_in_words
+from ilp.acts import Acts, audit_of, audit_until, flow_in_words, orders_in_words, transfer_in_words
 from ilp.alarms.watch import Watch
-from ilp.figures import amount, figure, when
+from ilp.figures import figure, when
 from ilp.insight import insight_document
-from ilp.journal.entries import ParameterEntry, PlanEntry
+from ilp.journal.entries import ParameterEntry
 from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
 from ilp.ledgers import Ledgers
@@ -42,6 +42,7 @@ from ilp.trading.view import View
 
 __all__ = ["Console", "Declined", "Document", "Operator"]
 
+T = TypeVar("T")
 Document = dict[str, Any]
 CONFIRM = "confirm"  # key beside the parameters: names whose unusual values are meant
 SKEW = Decimal("0.01")  # of the mark; more needs to be confirmed
@@ -125,6 +126,9 @@ class Console(Protocol):
     def export(self, name: str) -> Deferred[str]:
         """`pnl`, the ledger, or `pairs`, fills and what closed them, as CSV."""
 
+    def audit(self, until: datetime) -> Deferred[Document]:
+        """Older lines of the audit log, newest first: `{"lines", "more"}`."""
+
     def insight(self) -> Deferred[Document]:
         """What would change the plan: `{"time", "sensitivities", "shadow_prices", "why_off"}`."""
 
@@ -199,7 +203,7 @@ class Operator:
             ),
             "notices": [*self._notices, *self._standing_notice()],
             "needs_you": snapshot.needs(trader),
-            "audit": self._audit(),
+            "audit": audit_of(self._journal),
             "pnl": snapshot.pnl(trader, self._books),
             "speeds": self._speeds(),
             "alarms": None if self.alarms is None else self.alarms.document(),
@@ -218,7 +222,7 @@ class Operator:
 
     def plans(self) -> Document:
         """See `Console`."""
-        return {"plans": [_plan(plan) for plan in self._journal.plans_kept() if plan.rounded]}
+        return {"plans": [snapshot.plan_document(plan) for plan in self._journal.plans_kept() if plan.rounded]}
 
     def fills(self) -> Document:
         """See `Console`."""
@@ -237,10 +241,16 @@ class Operator:
 
     def export(self, name: str) -> Deferred[str]:
         """See `Console`."""
+        return self._from_journal(exported(name, self._settings.database_url, self._journal, self._in_worker))
 
-        async def read() -> str:
+    def audit(self, until: datetime) -> Deferred[Document]:
+        """See `Console`."""
+        return self._from_journal(audit_until(self._journal, until))
+
+    def _from_journal(self, reading: Awaitable[T]) -> Deferred[T]:
+        async def read() -> T:
             try:
-                return await exported(name, self._settings.database_url, self._journal, self._in_worker)
+                return await reading
             except JournalError as error:
                 raise _declined(error) from None
 
@@ -272,10 +282,6 @@ class Operator:
         if now - self._measured[0] >= MEASURED_EVERY:
             self._measured = now, snapshot.speeds(self.trader.metrics)
         return self._measured[1]
-
-    def _audit(self) -> list[Document]:
-        journal = self._journal
-        return audit_lines(journal.states_kept(), journal.edits_kept(), journal.acts_kept())
 
     # --------------------------------------------------------------------------------------------------------- to trade
 
@@ -582,16 +588,3 @@ def _at_targets(view: View) -> View:
         for s in view.stocks
     )
     return evolve(view, stocks=stocks, exposure=Decimal(0), blocked=frozenset())
-
-
-def _plan(plan: PlanEntry) -> Document:
-    return {
-        "id": plan.id,
-        "at": when(plan.at),
-        "pool": dict(plan.pool),
-        "answer": dict(plan.answer),
-        "rounded": [
-            {**move, "amount": amount(Decimal(str(move["amount"])))} if "amount" in move else dict(move)
-            for move in plan.rounded
-        ],
-    }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from twisted.internet.defer import fail
+
 from clients.exchange import Side
 from ilp.journal.entries import IntentEntry
+from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
+from ilp.operator import Declined
 from tests.operator_case import OperatorCase
 from tests.trading.world import BTC
 
@@ -127,6 +131,29 @@ class ActTests(OperatorCase):
         self.done(self.operator.update("anna", 0, {"quote_size": "0.2"}))
         line = self.line("quote_size")
         self.assertEqual((line["by"], line["before"], line["after"]), ("anna", "0.1", "0.2"))
+
+    def test_all_of_it_can_be_read_page_by_page(self) -> None:
+        self.done(self.operator.start("anna"))
+        for number in range(60):
+            self.done(self.operator.pause("anna", "hedges", number % 2 == 0))
+            self.done(self.operator.update("bela", number, {"quote_size": f"0.{number + 100}"}))
+        pages, until = [], self.world.clock.now()
+        while not pages or pages[-1]["more"]:
+            pages.append(self.done(self.operator.audit(until)))
+            until = datetime.fromisoformat(pages[-1]["lines"][-1]["at"])
+        found = [line for page in pages for line in page["lines"]]
+        self.assertEqual(len(pages), 2)
+        times = list(dict.fromkeys(line["at"] for line in found))
+        self.assertEqual(times, sorted(times, reverse=True))
+        self.assertEqual(len([line for line in found if line["what"] == "START"]), 1)
+        sizes = {line["after"] for line in found if line["what"] == "quote_size"}
+        self.assertEqual(sizes, {f"0.{number + 100}" for number in range(60)})
+        self.assertEqual(pages[0]["lines"][:30], self.operator.snapshot()["audit"][:30])
+
+    def test_a_log_that_cannot_be_read_is_a_reason(self) -> None:
+        self.world.journal.latest = lambda *_: fail(JournalError("journal: is closed"))  # type: ignore[method-assign]
+        declined = self.assertRaises(Declined, self.done, self.operator.audit(self.world.clock.now()))
+        self.assertEqual((declined.status, declined.document["reasons"]), (503, ["journal: is closed"]))
 
     def test_it_outlives_a_restart(self) -> None:
         self.done(self.operator.pause("anna", "hedges", True))

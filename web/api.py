@@ -6,6 +6,7 @@ Knows who is asking only as a name; admission is `web.access`, routing is `web.s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from attrs import frozen
@@ -65,6 +66,13 @@ class Api:
         """The ledger (`pnl`), or fills and what closed them (`pairs`), as CSV."""
         try:
             return await self.console.export(name)
+        except Declined as declined:
+            raise Refused(declined.status, _told(declined)) from None
+
+    async def audit(self, until: datetime) -> Document:
+        """What was done until then, newest first."""
+        try:
+            return await self.console.audit(until)
         except Declined as declined:
             raise Refused(declined.status, _told(declined)) from None
 

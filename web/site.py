@@ -11,6 +11,7 @@ import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -42,6 +43,7 @@ __all__ = ["MAX_BODY", "BoundedRequest", "ConsoleSite", "Root"]
 MAX_BODY = 64 * 1024  # bytes of a request; the longest honest one names every parameter
 _HOPELESS = 16 * MAX_BODY  # beyond this the connection is cut instead of read to its end
 _FORM = "application/x-www-form-urlencoded"
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 Handler = Callable[[Request, Credentials], Awaitable[Reply]]
 
@@ -114,6 +116,7 @@ class Root(Resource):
             "/api/insight": {b"GET": self._insight},
             **{f"/api/{name}.csv": {b"GET": partial(self._export, name)} for name in EXPORTS},
             "/api/history": {b"GET": self._history},
+            "/api/audit": {b"GET": self._audit},
             "/metrics": {b"GET": self._metrics},
             "/healthz": {b"GET": self._healthy},
             "/readyz": {b"GET": self._ready},
@@ -289,6 +292,11 @@ class Root(Resource):
         reply = json_reply({**document, **self.parts.api.fills()})
         return await compressed(reply, request.getHeader("accept-encoding") or "", history.in_worker)
 
+    async def _audit(self, request: Request, credentials: Credentials) -> Reply:
+        await self.parts.access.caller(credentials)
+        reply = json_reply(await self.parts.api.audit(_until(request)))
+        return await compressed(reply, request.getHeader("accept-encoding") or "", self.parts.history.in_worker)
+
     async def _metrics(self, request: Request, credentials: Credentials) -> Reply:
         await self.parts.access.caller(credentials)
         return Reply(200, self.parts.exposition.text(), CONTENT_TYPE)
@@ -325,6 +333,16 @@ def _span(request: Request) -> float | None:
     if not SHORTEST <= span <= LONGEST:
         raise invalid("span", f"must be a number of seconds from {SHORTEST:g} to {LONGEST:g}; {text[:40]!r} is not")
     return span
+
+
+def _until(request: Request) -> datetime:
+    """The end of what is asked for, aware."""
+    text = (request.args or {}).get(b"until", [b""])[0].decode("latin-1")
+    with suppress(ValueError):
+        until = datetime.fromisoformat(text)
+        if until.tzinfo is not None and _FIRST <= until <= _LAST:
+            return until.astimezone(UTC)
+    raise invalid("until", f"must be a time with its zone, such as 2024-03-04T09:00:00Z; {text[:40]!r} is not")
 
 
 def _body(request: Request) -> bytes:

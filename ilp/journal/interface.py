@@ -85,8 +85,11 @@ class Journal(Protocol):
     def acts(self, since: datetime) -> Deferred[Sequence[ActEntry]]:
         """What people did since then, oldest first."""
 
-    def latest(self, kind: type, since: datetime, count: int) -> Deferred[Sequence[Any]]:
-        """The last *count* entries of a kind (fills, hedges, plans, states, edits or acts) since then, oldest first."""
+    def latest(self, kind: type, since: datetime, count: int, until: datetime | None = None) -> Deferred[Sequence[Any]]:
+        """The last *count* entries of a kind (fills, hedges, plans, states, edits or acts) since then, oldest first.
+
+        :param until: nothing later than this; None for no bound.
+        """
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""

@@ -85,11 +85,12 @@ def since(tx: Connection, entry: type, moment: datetime) -> Sequence[Any]:
     return _read(tx, entry, _KIND[entry].table.c.at >= moment)
 
 
-def latest(tx: Connection, entry: type, moment: datetime, count: int) -> Sequence[Any]:
-    """The last *count* entries of one kind made at *moment* or later, oldest first; no more than these are read."""
+def latest(tx: Connection, entry: type, moment: datetime, count: int, until: datetime | None = None) -> Sequence[Any]:
+    """The last *count* entries of one kind made from *moment* to *until*, oldest first; no more than these are read."""
     kind = _KIND[entry]
+    wanted = [kind.table.c.at >= moment, *([] if until is None else [kind.table.c.at <= until])]
     newest_first = (column.desc() for column in _ORDER[entry])
-    rows = tx.execute(select(kind.table).where(kind.table.c.at >= moment).order_by(*newest_first).limit(count))
+    rows = tx.execute(select(kind.table).where(*wanted).order_by(*newest_first).limit(count))
     return tuple(entry_of(kind, row) for row in rows)[::-1]
 
 

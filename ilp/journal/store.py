@@ -147,9 +147,9 @@ class DatabaseJournal:
         """What people did since then, oldest first."""
         return self._read(reads.since, ActEntry, since)
 
-    def latest(self, kind: type, since: datetime, count: int) -> Deferred[Sequence[Any]]:
-        """The last *count* entries of a kind since then, oldest first."""
-        return self._read(reads.latest, kind, since, count)
+    def latest(self, kind: type, since: datetime, count: int, until: datetime | None = None) -> Deferred[Sequence[Any]]:
+        """The last *count* entries of a kind between two times, both included, oldest first."""
+        return self._read(reads.latest, kind, since, count, until)
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         """External flows since then, oldest first."""

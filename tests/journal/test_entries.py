@@ -56,6 +56,11 @@ class RoundTripTests(Databases, SynchronousTestCase):
         few = self.successResultOf(self.journal.latest(FillEntry, samples.at(3), 3))
         self.assertEqual([fill.key for fill in few], ["f3", "f4"])
 
+    def test_the_latest_of_a_kind_may_be_asked_for_up_to_a_time(self) -> None:
+        self.kept(*(samples.fill(f"f{number}", seconds=number) for number in range(5)))
+        read = self.successResultOf(self.journal.latest(FillEntry, samples.at(0), 2, samples.at(3)))
+        self.assertEqual([fill.key for fill in read], ["f2", "f3"])
+
     def test_a_plan_comes_back_with_its_documents(self) -> None:
         """They are not part of a plan's equality."""
         self.kept(samples.plan())

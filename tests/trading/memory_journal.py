@@ -126,9 +126,9 @@ class MemoryJournal:
     def acts(self, since: datetime) -> Deferred[Sequence[ActEntry]]:
         return succeed(self.of(ActEntry))
 
-    def latest(self, kind: type, since: datetime, count: int) -> Deferred[Sequence[Any]]:
+    def latest(self, kind: type, since: datetime, count: int, until: datetime | None = None) -> Deferred[Sequence[Any]]:
         found = self._fills() if kind is FillEntry else self.of(kind)
-        return succeed([entry for entry in found if entry.at >= since][-count:])
+        return succeed([entry for entry in found if since <= entry.at <= (until or entry.at)][-count:])
 
     def flows(self, since: datetime) -> Deferred[Sequence[FlowEntry]]:
         return succeed(self.newest(FlowEntry, "key"))

@@ -139,6 +139,10 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         await self._call("Emulation.setEmulatedMedia", features=features)
 
+    async def zone(self, name: str) -> None:
+        """Set the time zone of the system, such as `Europe/Budapest`."""
+        await self._call("Emulation.setTimezoneOverride", timezoneId=name)
+
     async def go(self, url: str) -> None:
         """Load *url*."""
         await self._call("Page.navigate", url=url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.web.scenes import at, insight, quotes, scene, transfers
 
 __all__ = ["FakeConsole"]
 
+PAGE = 3  # lines of the audit log
+
 
 class FakeConsole:
     """Implements `ilp.operator.Console`.  `calls` lists what was asked; set `answer` to answer differently once."""
@@ -20,6 +23,7 @@ class FakeConsole:
     def __init__(self, name: str = "ready") -> None:
         self.document = scene(name)
         self.calls: list[tuple[Any, ...]] = []
+        self.past: list[Document] = []  # the audit log, newest first
         self.answer: Deferred[Document] | None = None
         self.subscribers: list[Callable[[], None]] = []
 
@@ -40,6 +44,11 @@ class FakeConsole:
 
     def export(self, name: str) -> Deferred[str]:
         return succeed(f"time,number\n2024-03-04T09:00:00Z,{name}\n")
+
+    def audit(self, until: datetime) -> Deferred[Document]:
+        self.calls.append(("audit", until))
+        older = [line for line in self.past if datetime.fromisoformat(line["at"]) <= until]
+        return succeed({"lines": older[:PAGE], "more": len(older) > PAGE})
 
     def plans(self) -> Document:
         return {"plans": []}

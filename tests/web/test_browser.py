@@ -6,6 +6,7 @@ import json
 
 from tests.web.fake_console import FakeConsole
 from tests.web.page import ACCESSIBLE, USERS, PageCase
+from tests.web.scenes import act
 from web.pages import TABS
 
 TRADE = "document.querySelector('#state .word').innerText.includes"
@@ -94,6 +95,37 @@ class PageTests(PageCase):
             await browser.run(f"location.hash = '{tab.id}'")
             await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
             self.assertEqual(await browser.run("document.documentElement.scrollWidth"), 360, tab.id)
+
+    async def test_long_names_of_inputs_do_not_make_it_scroll_sideways_either(self) -> None:
+        browser = await self.open("trading")
+        for one in self.console.document["state"]["inputs"]:
+            one["name"] = f"account {one['name']} ETH-2024-06-28 book"
+        self.console.notify()
+        await browser.size(360, 780)
+        await browser.until("document.querySelector('#inputs').innerText.includes('ETH-2024-06-28')")
+        self.assertEqual(await browser.run("document.documentElement.scrollWidth"), 360)
+        edges = "[...document.querySelectorAll('#inputs li, #inputs .v')].map((e) => e.getBoundingClientRect().right)"
+        self.assertLessEqual(await browser.run(f"Math.max(...{edges})"), 360)
+
+    async def test_older_acts_are_loaded_when_they_are_asked_for(self) -> None:
+        browser = await self.open("trading")
+        self.console.past = [
+            *self.console.document["audit"],
+            *(act(4000 + n, "bela", "HALT", f"no. {n}", "", "") for n in range(4)),
+        ]
+        rows = "document.querySelectorAll('#p-audit tbody tr').length"
+        known = len(self.console.document["audit"])
+        await browser.until(f"{rows} === {known}")
+        await browser.click("#p-audit .acts2:last-child button")
+        await browser.until(f"{rows} === {known + 2}")  # of the three one was known
+        await browser.click("#p-audit .acts2:last-child button")
+        await browser.until(f"{rows} === {known + 4}")
+        await browser.until("!document.querySelector('#p-audit').innerText.includes('Load older')")
+        self.console.document["audit"].insert(0, act(1, "anna", "STOP", "", "", ""))
+        self.console.notify()
+        await browser.until(f"{rows} === {known + 5}")
+        self.assertIn("no. 3", await browser.text("#p-audit"))
+        self.assertEqual(browser.complaints(), [])
 
     async def test_an_edit_is_previewed_survives_news_and_a_reload_and_is_applied(self) -> None:
         browser = await self.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -102,6 +103,21 @@ class PictureTests(PageCase):
         await browser.mouse("mouseMoved", box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         await browser.until(f"{LABEL}.includes('our bid: 24,576,0')")
         self.assertRegex(await browser.run(LABEL), r"reference bid: 24,605,824 HUF")
+        self.assertEqual(browser.complaints(), [])
+
+    async def test_the_pointer_is_told_the_moment_in_the_operators_zone_and_in_utc(self) -> None:
+        browser = await self.open("trading")
+        await browser.zone("Europe/Budapest")
+        self.service.history._samples.extend(samples(self.console.document, 40))
+        await browser.go(self.url + "/?again")
+        await browser.until(DRAWN)
+        box = await self.box(browser)
+        await browser.mouse("mouseMoved", box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await browser.until(f"{LABEL}.includes('UTC')")
+        label = await browser.run(LABEL)
+        local, utc = re.search(r"(\d\d):(\d\d:\d\d)", label), re.search(r"(\d\d):(\d\d:\d\d) UTC", label)
+        assert local is not None and utc is not None
+        self.assertEqual((int(local[1]) - int(utc[1]), local[2]), (1, utc[2]), label)
         self.assertEqual(browser.complaints(), [])
 
     async def test_what_is_pointed_at_stays_while_news_come_in(self) -> None:

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.operator import Declined
 from ilp.passwords import Busy
+from tests.web import scenes
 from tests.web.fake_console import FakeConsole
 from tests.web.harness import HOST, USERS, Harness, basic
 from web.api import ACTS, READ_ONLY_ACTS
@@ -191,6 +192,20 @@ class ActTests(SiteTestCase):
         self.console.export = lambda name: fail(declined)  # type: ignore[method-assign]
         answer = self.anna.get("/api/pnl.csv")
         self.assertEqual((answer.status, answer.json()["reasons"]), (503, ["journal: is closed"]))
+
+    def test_older_lines_of_the_audit_log_can_be_read_up_to_a_time(self) -> None:
+        self.console.past = [scenes.act(ago, "anna", "START", "", "", "") for ago in range(10, 60, 10)]
+        answer = self.anna.get(f"/api/audit?until={scenes.at(20)}").json()
+        self.assertEqual(answer, {"lines": self.console.past[1:4], "more": True})
+        answer = self.anna.get(f"/api/audit?until={scenes.at(40)}").json()
+        self.assertEqual(answer, {"lines": self.console.past[3:], "more": False})
+
+    def test_a_time_of_the_audit_log_that_is_none_is_refused_with_what_is_allowed(self) -> None:
+        for until in ("", "soon", "2024-03-04", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+            answer = self.anna.get(f"/api/audit?until={until}")
+            self.assertEqual(answer.status, 400, until)
+            self.assertIn("must be a time with its zone", answer.json()["errors"][0]["message"])
+        self.assertEqual(self.anna.get("/api/audit").status, 400)
 
     def test_without_a_pool_there_is_a_reason(self) -> None:
         self.console.document["valuation"]["base"] = None

@@ -3,7 +3,7 @@
    the text they came as. */
 import { app, redraw } from "./app.js";
 import { h, icon } from "./dom.js";
-import { amount, group, when } from "./format.js";
+import { amount, group, utc, when } from "./format.js";
 import { library } from "./library.js";
 import { CONFIG, colour, faint, fillOf, layoutOf, lineOf, theme } from "./looks.js";
 import { button, table } from "./parts.js";
@@ -31,6 +31,17 @@ const back = (spec, x) => (spec.across ? Number(x) : typeof x === "string" ? new
 const escaped = (text) => String(text).replaceAll("<", "‹").replaceAll(">", "›");
 const exact = (text, unit) => (text === null || text === undefined ? "none" : `${group(text)}${unit ? ` ${unit}` : ""}`);
 
+/* The heading of what the pointer shows is in the zone of this browser; the last line tells the same moment in UTC. */
+const utcTrace = (v, spec) => {
+  const shown = visible(v, spec), points = shown[0]?.points ?? [];
+  const anchor = (i) => shown.map((s) => s.points[i]?.[1]).find((y) => y !== null && y !== undefined) ?? null;
+  if (spec.across || !points.some(([x]) => new Date(x).getTimezoneOffset())) return [];
+  return [{
+    type: "scatter", mode: "lines", name: "UTC", x: points.map(([x]) => moment(spec, x)), y: points.map((_, i) => anchor(i)), customdata: points.map(([x]) => utc(x)),
+    connectgaps: false, hovertemplate: "%{customdata}<extra></extra>", line: { width: 0 },
+  }];
+};
+
 const lineTraces = (v, spec) => [
   ...visible(v, spec).map((s) => ({
     type: "scatter", mode: "lines", name: s.name, x: s.points.map(([x]) => moment(spec, x)), y: s.points.map((p) => p[1]), customdata: s.points.map((p) => exact(p[2], spec.unit)),
@@ -41,6 +52,7 @@ const lineTraces = (v, spec) => [
     type: "scatter", mode: "markers", name: some[0].kind, x: some.map((m) => moment(spec, m.x)), y: some.map((m) => m.y), customdata: some.map((m) => escaped(m.text)), hovertemplate: "%{customdata}<extra></extra>",
     marker: { symbol: some[0].up ? "triangle-up" : "triangle-down", size: 11, color: colour(some[0].up ? "--bid" : "--ask"), line: { width: 1, color: colour("--surface") } },
   })),
+  ...utcTrace(v, spec),
 ];
 
 const lineLayout = (v, spec, layout) => {

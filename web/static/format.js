@@ -93,13 +93,16 @@ export const age = (seconds) => {
 /** Seconds from one ISO time to another. */
 export const between = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
 
+/** A moment in UTC, to the second. */
+export const utc = (time) => `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+
 /* The parts of a time in words, kept: most of the page's times are those of the draw before. */
 const read = new Map();
 const parts = (iso) => {
   if (!read.has(iso)) {
     if (read.size > 2000) read.clear();
     const time = new Date(iso);
-    read.set(iso, { clock: CLOCK.format(time), day: DAY.format(time), utc: `${time.toISOString().slice(0, 19).replace("T", " ")} UTC` });
+    read.set(iso, { clock: CLOCK.format(time), day: DAY.format(time), utc: utc(time) });
   }
   return read.get(iso);
 };

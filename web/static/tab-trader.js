@@ -6,6 +6,7 @@ import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
 import { age, amount, between, computed, group, isNonZero, minus, percent, rounded, times, when, words } from "./format.js";
 import { fillsInView, overTime, spans } from "./history.js";
+import { known, loadOlder, older } from "./older.js";
 import { bar, button, empty, list, panel, reason, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { allQuotes } from "./plan.js";
@@ -196,7 +197,15 @@ const ACTS = [
   { name: "Why", wide: true, cell: (x) => x.why, raw: (x) => x.why },
   { name: "Acts", cell: (x) => (oldValue(x) === null ? "" : button([icon("back"), "revert"], () => revert(x.what, oldValue(x)), { cls: "small ghost", key: "revert", disabled: !canAct(), title: "Applies the old value again, at once" })) },
 ];
-const audit = () => (app.doc.audit ? panel("p-audit", "Who did what", 12, table("audit", "Acts and edits, latest first", ACTS, app.doc.audit, { key: (x) => `${x.at}${x.what}${x.about}${x.after}`, first: 12, none: "Nobody has done anything yet." })) : null);
+const actKey = (x) => `${x.at}${x.what}${x.about}${x.after}`;
+const audit = () => {
+  if (!app.doc.audit) return null;
+  const lines = known(app.doc.audit);
+  return panel("p-audit", "Who did what", 12, [
+    table("audit", "Acts and edits, latest first", ACTS, lines, { key: actKey, first: 12, none: "Nobody has done anything yet." }),
+    lines.length && older.more ? h("p", { class: "row acts2", key: "older" }, button(older.busy ? "Loading…" : "Load older", () => { app.all.audit = true; loadOlder(lines); }, { key: "older", disabled: older.busy }), older.problem ? h("span", { class: "none", role: "status" }, older.problem) : null) : null,
+  ]);
+};
 
 const ms = (seconds) => amount(String(Number((seconds * 1000).toPrecision(3))), "ms");
 /* How often something took how long: a bar for each stretch of time, of the latency that is picked. */
