@@ -7,7 +7,7 @@ interface but `connect` and `disconnect`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -27,10 +27,11 @@ from clients.sputnik_talk import Talk
 from clients.sputnik_wire import Contracts
 from clients.venue import CLOSING_S, VenueClient, utc_now
 from clients.wamp_login import OneTimeCodes
-from clients.websocket import Address, LineLost, TlsRules, dial
+from clients.websocket import Address, Line, LineLost, TlsRules, dial
 
 __all__ = ["SputnikConnection"]
 
+SKEWED = timedelta(seconds=0.5)  # by which clocks have to differ for the venue to be asked once more
 LARGEST = 64 * 2**20  # bytes of one message: sixty days of minute bars are about 20 MB
 
 
@@ -100,19 +101,40 @@ class SputnikConnection(VenueClient[Live]):
         if session is not None:
             await session.close(CLOSING_S)
 
-    async def _open(self) -> Deferred[Exception]:
-        limit = self._options.deadline
+    async def _dialled(self) -> Line:
         try:
-            line = await dial(
+            return await dial(
                 self._reactor,
                 self._address,
-                limit=limit,
+                limit=self._options.deadline,
                 subprotocols=[SUBPROTOCOL],
                 tls=self._tls,
                 largest_message=LARGEST,
             )
         except LineLost as error:
             raise Unreachable(self.name, "connecting", str(error)) from None
+
+    async def _skew(self) -> timedelta | None:
+        """By how much the venue's clock is ahead of ours: as the login showed it, or, where that was much, as it is now.
+
+        The login's word holds for as long as the session; a venue that has set its clock right meanwhile must be heard.
+        """
+        session = self._session
+        if not isinstance(session, Session) or session.skew is None or abs(session.skew) <= SKEWED:
+            return getattr(session, "skew", None)
+        line = await self._dialled()
+        question = Session(self.name, line, self._reactor, self._redactor, self._trouble)
+        try:
+            await question.compare(self._credentials, self._now, self._options.deadline)
+        finally:
+            line.drop("the time was told")
+            await line.when_gone()
+        session.skew = question.skew
+        return session.skew
+
+    async def _open(self) -> Deferred[Exception]:
+        limit = self._options.deadline
+        line = await self._dialled()
         session = Session(self.name, line, self._reactor, self._redactor, self._trouble)
         live = Live(
             session, self._account, self._budget, self._options, self._reactor, self._now, self.announce, self._trouble
@@ -136,7 +158,7 @@ class SputnikConnection(VenueClient[Live]):
     async def _join(self, session: Session, limit: float) -> None:
         """Log in.  A cookie dies with the venue's memory: where there is a password, it is what remains."""
         try:
-            await session.join(self._credentials, self._now().timestamp(), limit)
+            await session.join(self._credentials, self._now, limit)
         except NotAuthorised as refusal:
             if not (self._credentials.cookie and self._credentials.secret):
                 raise

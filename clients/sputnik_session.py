@@ -6,6 +6,8 @@ Knows the protocol's envelopes and errors; keeps no state of the account and doe
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,8 +19,8 @@ from clients.calls import bounded
 from clients.exchange import ExchangeError, NotAuthorised, OutcomeUnknown, Unreachable
 from clients.redaction import Redactor, Secret
 from clients.sputnik_errors import error_for
-from clients.wamp import Aborted, Answer, CallFailed, Challenge, ProtocolError, WampSession
-from clients.wamp_login import CodeNotReady, OneTimeCodes, answer_cra
+from clients.wamp import Aborted, Answer, CallFailed, Challenge, ProtocolError, WampSession, Welcome
+from clients.wamp_login import CodeNotReady, OneTimeCodes, answer_cra, challenge_time
 from clients.websocket import Line, LineLost
 
 __all__ = ["SUBPROTOCOL", "Credentials", "Session"]
@@ -27,6 +29,17 @@ REALM = "sputnik"
 SUBPROTOCOL = "wamp.2.json"  # with JSON only, keys of dictionaries are always texts
 
 T = TypeVar("T")
+
+
+class _Heard(Exception):
+    """The challenge has come, and nothing else was wanted."""
+
+
+def _outside(began: datetime, stamp: datetime | None, heard: datetime) -> timedelta | None:
+    """How far *stamp* is outside of the time between our question and its answer: what is within is latency."""
+    if stamp is None:
+        return None
+    return max(stamp - heard, timedelta(0)) - max(began - stamp, timedelta(0))
 
 
 class Envelope(msgspec.Struct):
@@ -75,6 +88,7 @@ class Session:
 
     :ivar authid: as the router told it; empty for an anonymous session.
     :ivar salt: of the stored password, as the login challenge told it.
+    :ivar skew: by how much the venue's clock was ahead of ours when it made the challenge; None where that did not say when.
     :ivar trouble: told of messages that cannot be read.
     """
 
@@ -85,6 +99,7 @@ class Session:
     trouble: Callable[[Exception], None]
     authid: str = field(init=False, default="")
     salt: str = field(init=False, default="")
+    skew: timedelta | None = field(init=False, default=None)
     _wamp: WampSession = field(init=False)
     _latest: dict[str, Callable[[], None]] = field(init=False, factory=dict)
 
@@ -93,29 +108,48 @@ class Session:
         self.line.on_message = self._message
         self.line.on_read_done = self._flush
 
-    async def join(self, credentials: Credentials, unix_time: float, limit: float) -> None:
+    async def join(self, credentials: Credentials, now: Callable[[], datetime], limit: float) -> None:
         """Log in within *limit* seconds.
 
+        :param now: the world's time, aware UTC.
         :raise NotAuthorised: the venue refuses these credentials; trying again with them is pointless.
         :raise Unreachable: anything else.
         """
-        who = credentials.id or None
+        began = now()
 
         def answer(challenge: Challenge) -> Answer:
             self.salt = str(challenge.extra.get("salt") or "")
-            return credentials.answer(challenge, unix_time)
+            self.skew = _outside(began, challenge_time(challenge), now())
+            return credentials.answer(challenge, began.timestamp())
 
-        joining = self._wamp.join(REALM, credentials.method, who, answer)
+        welcome = await self._joined(credentials, answer, limit)
+        if credentials.id:
+            # The router's word counts: feeds are named after it.
+            self.authid = str(welcome.details.get("authid", credentials.id))
+
+    async def compare(self, credentials: Credentials, now: Callable[[], datetime], limit: float) -> None:
+        """Ask for a challenge to learn `skew`, and leave it unanswered: the session is good for nothing else.
+
+        :raise Unreachable: none came within *limit* seconds.
+        """
+        began = now()
+
+        def answer(challenge: Challenge) -> Answer:
+            self.skew = _outside(began, challenge_time(challenge), now())
+            raise _Heard
+
+        with suppress(_Heard):
+            await self._joined(credentials, answer, limit)
+
+    async def _joined(self, credentials: Credentials, answer: Callable[[Challenge], Answer], limit: float) -> Welcome:
+        joining = self._wamp.join(REALM, credentials.method, credentials.id or None, answer)
         late = self._error(Unreachable, "logging in", f"no answer in {limit:g} s")
         try:
-            welcome = await bounded(joining, limit, self.clock, lambda: late)
+            return await bounded(joining, limit, self.clock, lambda: late)
         except Aborted as refusal:
             raise self._refused(refusal) from None
         except (LineLost, CodeNotReady, ValueError) as error:
             raise self._error(Unreachable, "logging in", str(error)) from None
-        if who:
-            # The router's word counts: feeds are named after it.
-            self.authid = str(welcome.details.get("authid", who))
 
     async def call(
         self,

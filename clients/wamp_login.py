@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import json
 from base64 import b32decode, b64encode
 from binascii import Error as BadBase32
+from datetime import datetime
 from hashlib import pbkdf2_hmac, sha1, sha256
 
 from attrs import define, field
 
 from clients.wamp import Answer, Challenge
 
-__all__ = ["CodeNotReady", "OneTimeCodes", "answer_cra", "derive_key"]
+__all__ = ["CodeNotReady", "OneTimeCodes", "answer_cra", "challenge_time", "derive_key"]
 
 # PBKDF2 runs on the reactor's thread: 1000 rounds take less than a millisecond, so many of these about a tenth of a second.
 MOST_ITERATIONS = 200_000
@@ -43,6 +45,15 @@ def answer_cra(challenge: Challenge, password: str, code: str | None = None) -> 
     # The challenge is signed as received: its keys come in any order.
     signature = b64encode(hmac.new(key, text.encode(), sha256).digest()).decode()
     return Answer(signature, {} if code is None else {"otp": code})
+
+
+def challenge_time(challenge: Challenge) -> datetime | None:
+    """When the server made a challenge, by its own clock; None where it does not say."""
+    try:
+        told = datetime.fromisoformat(str(json.loads(str(challenge.extra.get("challenge")))["timestamp"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+    return told if told.tzinfo is not None else None
 
 
 class CodeNotReady(Exception):

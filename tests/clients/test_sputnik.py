@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -59,6 +59,53 @@ class SputnikCase(ContractCase, TestCase):
 
         self.patch(type(faults), "take", lambda _, procedure: noting(procedure))
         return called
+
+
+class ClockTests(SputnikCase):
+    """The challenge of a login tells the venue's time."""
+
+    def off_by(self, seconds: list[float]) -> Sputnik:
+        """A client whose clock is ahead by the last number of *seconds*."""
+        now, venue = self.bench.now, self.bench.venue
+
+        def ours() -> datetime:
+            return now() + timedelta(seconds=seconds[-1])
+
+        client = Sputnik(id="alice", secret="secret-alice", endpoint=venue.endpoint, reactor=reactor, now=ours, **QUICK)
+        return self.made(client)
+
+    async def told(self, client: Sputnik) -> float:
+        """By how many seconds the told time differs from the venue's."""
+        return abs((await client.getServerTime() - self.bench.now()).total_seconds())
+
+    @asynchronous
+    async def test_a_clock_that_differs_is_told_as_it_is(self) -> None:
+        for off in (-30.0, 30.0):
+            client = self.off_by([off])
+            await client.connect()
+            assert await self.told(client) < 1, off
+
+    @asynchronous
+    async def test_the_login_answers_without_another_question_while_clocks_agree(self) -> None:
+        client = self.off_by([0.0])
+        await client.connect()
+        self.patch(client, "_dialled", lambda: self.fail("asked again"))
+        assert await self.told(client) < 1
+
+    @asynchronous
+    async def test_a_clock_that_was_set_right_is_heard_although_the_session_goes_on(self) -> None:
+        off = [30.0]
+        client = self.off_by(off)
+        await client.connect()
+        off.append(0.0)
+        assert await self.told(client) < 1
+        assert (await client.getPositions())["BTC"]["position"] > 0  # the session was not touched
+
+    @asynchronous
+    async def test_without_a_login_nobody_tells_the_time(self) -> None:
+        client = self.made(Sputnik(endpoint=self.bench.venue.endpoint, reactor=reactor, **QUICK))
+        await client.connect()
+        await self.failure(client.getServerTime(), NotImplementedError)
 
 
 class LoginTests(SputnikCase):

@@ -53,7 +53,6 @@ class SputnikBench(SimulatedBench):
     calls = PROCEDURES
     own_events = "feeds.user."
     all_events = "feeds."
-    tells_time = False
 
     def client(self, **options: Any) -> Sputnik:
         return self._client("secret-alice", self.venue.endpoint, **options)

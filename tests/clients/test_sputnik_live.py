@@ -126,7 +126,7 @@ class LiveCase(SynchronousTestCase):
         self.assertEqual([call for call in self.clock.getDelayedCalls() if call.active()], [], "timers are left")
 
     def join(self) -> None:
-        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), 0.0, 10.0))
+        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), lambda: NOW, 10.0))
         self.line.read([4, "wampcra", {"challenge": "{}", "salt": "s", "iterations": 1, "keylen": 32}])
         self.line.read([2, 1, {"authid": "alice"}])
         self.successResultOf(joining)
@@ -226,22 +226,22 @@ class BeginningTests(LiveCase):
         self.failureResultOf(preparing, Unreachable)
 
     def test_a_login_that_is_not_answered_is_unreachable(self) -> None:
-        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), 0.0, 10.0))
+        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), lambda: NOW, 10.0))
         self.clock.advance(10)
         self.failureResultOf(joining, Unreachable)
 
     def test_a_server_that_fails_to_check_the_login_may_be_tried_again(self) -> None:
-        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), 0.0, 10.0))
+        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), lambda: NOW, 10.0))
         self.line.read([3, {"message": "Server error."}, "wamp.error.not_authorized"])
         self.failureResultOf(joining, Unreachable)
 
     def test_a_refusal_that_repeats_the_password_does_not_show_it(self) -> None:
-        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), 0.0, 10.0))
+        joining = Deferred.fromCoroutine(self.session.join(Credentials("alice", Secret("hunter22")), lambda: NOW, 10.0))
         self.line.read([3, {"message": "hunter22 is wrong"}, "wamp.error.not_authorized"])
         self.assertNotIn("hunter22", str(self.failureResultOf(joining, NotAuthorised).value))
 
     def test_the_name_of_the_feeds_is_the_routers(self) -> None:
-        joining = Deferred.fromCoroutine(self.session.join(Credentials("ALICE", Secret("hunter22")), 0.0, 10.0))
+        joining = Deferred.fromCoroutine(self.session.join(Credentials("ALICE", Secret("hunter22")), lambda: NOW, 10.0))
         self.line.read([2, 1, {"authid": "alice"}])
         self.successResultOf(joining)
         self.assertEqual(self.session.authid, "alice")

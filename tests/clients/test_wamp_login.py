@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.wamp import Challenge
-from clients.wamp_login import CodeNotReady, OneTimeCodes, answer_cra, derive_key
+from clients.wamp_login import CodeNotReady, OneTimeCodes, answer_cra, challenge_time, derive_key
 
 TEXT = (
     '{"authid": "alice", "authrole": "user", "authmethod": "wampcra", "authprovider": "database", "session": 1234567, '
@@ -42,6 +44,13 @@ class CraTests(SynchronousTestCase):
     def test_without_salt_the_password_is_the_key(self) -> None:
         unsalted = answer_cra(Challenge("wampcra", {"challenge": TEXT}), "xODnZHbrXSYBvX6FmUsFF5/AGew+mIZhgPPFcSfO0nM=")
         self.assertEqual(unsalted, answer_cra(challenge(), "hunter2"))
+
+    def test_the_challenge_tells_the_servers_time(self) -> None:
+        self.assertEqual(challenge_time(challenge()), datetime(2015, 1, 1, tzinfo=UTC))
+
+    def test_one_without_a_time_or_with_nonsense_tells_none(self) -> None:
+        for text in ("{}", "no JSON", '{"timestamp": "yesterday"}', '{"timestamp": "2015-01-01T00:00:00"}', "[]", None):
+            self.assertIsNone(challenge_time(Challenge("wampcra", {"challenge": text})), text)
 
     def test_a_code_travels_as_otp(self) -> None:
         self.assertEqual(answer_cra(challenge(), "hunter2", "123456").extra, {"otp": "123456"})
