@@ -116,9 +116,10 @@ class Fills:
             happened = min(order.happened or now, now)
             bid, ask = self.market.source_best(happened)
             quoted, raced = self._race(order, happened)
+        name = f"{order.order_id}:{plain(order.filled)}" + (f":{order.key}" if order.again else "")
         return FillEntry(
             order.venue,
-            trade_id or f"{order.order_id}:{plain(order.filled)}",
+            trade_id or name,
             order.key,
             order.order_id or "",
             order.purpose,
@@ -138,11 +139,12 @@ class Fills:
 
     def _race(self, order: OwnOrder, happened: datetime) -> tuple[Decimal | None, Decimal | None]:
         """By which price a quote was last found in its band, and how long a worse one was known when it was filled."""
-        if order.kept is None:
+        kept = order.kept_by(happened)
+        if kept is None:
             return None, None
-        since = self.market.worse_since(order.side, order.kept, happened)
+        since = self.market.worse_since(order.side, kept, happened)
         late = None if since is None else Decimal(f"{(happened - since).total_seconds():.6f}")
-        _, bid, ask = order.kept
+        _, bid, ask = kept
         return bid if order.side is Side.BUY else ask, late
 
     def _rate(self) -> Decimal | None:

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 ZERO = Decimal(0)
+KEPT = 50  # books remembered for a fill that is told late
 
 Best = tuple[datetime, Decimal | None, Decimal | None]
 """When a book was received (world time), its best bid and its best ask."""
@@ -44,10 +45,11 @@ class OwnOrder:
     :ivar misses: complete readings of the venue's records that did not contain it.
     :ivar earlier: of an earlier run, and its fills meanwhile were not looked up yet; `unpriced`: how far it was filled then,
         as a record without price or fee told.
+    :ivar again: the venue has given its id before, to another order: it began to count anew.
     :ivar lost: given up because it left no trace there; should it turn up after all, it is still ours.
     :ivar sent: reactor seconds when it was sent; `slow`: its answer is late, what the venue tells may speak of it already.
     :ivar happened: the venue's own time of the newest fill that it told one by one.
-    :ivar kept: the source's best (when it was received, bid, ask) by which the quote was last found where it belongs.
+    :ivar kept: the source's best by which the quote was found where it belongs, the last ones; see `keep`.
     :ivar traded, trade_fees: sums over the trades told one by one, each counted once: at least so much has traded.
     """
 
@@ -69,7 +71,7 @@ class OwnOrder:
     traded: Decimal = ZERO
     trade_fees: dict[str, Decimal] = field(factory=dict)
     happened: datetime | None = None
-    kept: Best | None = None
+    kept: list[Best] = field(factory=list)
     off_book: bool = False
     cancel_wanted: bool = False
     amending: Decimal | None = None
@@ -78,6 +80,7 @@ class OwnOrder:
     misses: int = 0
     earlier: bool = False
     unpriced: Decimal = ZERO
+    again: bool = False
     lost: bool = False
     sent: float = 0.0
     slow: bool = False
@@ -145,6 +148,15 @@ class OwnOrder:
             earlier=True,
             note="found in the journal",
         )
+
+    def keep(self, best: Best | None) -> None:
+        """By the source's *best* of now the quote is where it belongs."""
+        if best is not None and (not self.kept or self.kept[-1] != best):
+            self.kept = [*self.kept[-KEPT + 1 :], best]
+
+    def kept_by(self, at: datetime) -> Best | None:
+        """The last of these that was received by then; of a fill we may hear late, and have judged its quote again since."""
+        return next((best for best in reversed(self.kept) if best[0] <= at), None)
 
     def could_be(self, record: Order) -> bool:
         """Whether a resting order of the venue's may be this one, whose id we never learned."""

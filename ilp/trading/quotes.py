@@ -154,7 +154,7 @@ class Quoter:
                 status = evolve(status, reason=reason)
             case Keep():
                 for order in resting:
-                    order.kept = self.floor.market.newest_best()
+                    order.keep(self.floor.market.newest_best())
                 if len(resting) > 1:
                     self._cancel(resting[:-1], "only one order a side")
         self._tell(status)
@@ -197,7 +197,7 @@ class Quoter:
             return False
         if not self.floor.permit(Act.QUOTE, target.venue, Leave.MACHINE):
             return False
-        order.kept = None  # until it is known at which of both prices it rests
+        order.kept = []  # until it is known at which of both prices it rests
         self.floor.desk.amend(order, self._request(order.key, side, price, size))
         return True
 
@@ -210,7 +210,7 @@ class Quoter:
         if not self.floor.permit(Act.QUOTE, self.floor.layout.target.venue, Leave.MACHINE):
             return
         order = self.floor.desk.place(self._request(self.floor.ids(), side, price, size))
-        order.kept = self.floor.market.newest_best()
+        order.keep(self.floor.market.newest_best())
         # What was just placed counts as resting in the picture at once.
         status = self.statuses[side]
         self._tell(evolve(status, resting=size, price=price, reason=""))

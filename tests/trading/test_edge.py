@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal as D
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
 from ilp.journal.entries import FillEntry, Purpose
+from ilp.trading.own import OwnOrder
 from tests.trading.world import World
 
 
@@ -49,6 +53,17 @@ class EdgeTests(SynchronousTestCase):
         # Where the order's event comes before the fill's, when we heard of it is all that is known by then.
         self.assertEqual(float(fill.raced or 0), (fill.at - received).total_seconds())
         self.assertGreater(fill.raced or 0, 0)
+
+    def test_a_book_by_which_the_quote_was_found_in_its_band_after_it_was_filled_does_not_count(self) -> None:
+        noon = datetime(2024, 3, 4, 12, tzinfo=UTC)
+        order = OwnOrder("k", "target", "BTC/HUF", Side.SELL, Purpose.QUOTE, D(1), D(3), noon)
+        before, after = (noon, D(1), D(2)), (noon + timedelta(seconds=9), D(1), D(2))
+        for best in (before, before, after):
+            order.keep(best)
+        self.assertEqual(order.kept, [before, after])
+        self.assertEqual(order.kept_by(noon + timedelta(seconds=8)), before)
+        self.assertEqual(order.kept_by(noon + timedelta(seconds=9)), after)
+        self.assertIsNone(order.kept_by(noon - timedelta(seconds=1)))
 
     def test_a_hedge_was_quoted_for_nothing(self) -> None:
         world = World().trading()
