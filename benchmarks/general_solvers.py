@@ -17,7 +17,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp, minimize
 
 from ilp.pool.curves import Lane, lanes
 from ilp.pool.document import Pool
-from ilp.pool.optimizer import feasible
+from ilp.pool.feasible import feasible
 from ilp.pool.valuation import column
 
 __all__ = ["METHODS"]

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from ilp.pool.leaf import leaf_loss
+
 
 class Invalid(ValueError):
     """The answer does not follow from the pool; the message says what is wrong."""
@@ -84,16 +86,10 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
         for term, number in zip(("cash", "costs", "risk", "deviation", "value"), (*terms, value), strict=True):
             yield abs(number - answer[name][term]) <= near, f"{name} {term} is {number}"
     yield np.all(abs(np.array([h["total"] for h in best["holdings"]]) - y) <= 1e-9 * (1 + abs(y))), "other holdings"
+    valued = penalty, bends, apart(bends), member, sigma
     for node, may, must, some in _leaves(answer["proof"], keys, every := np.full(len(keys), True), ~every, []):
-        slopes, rents, totals, credits = (np.array(node[k], float) for k in ("slopes", "rents", "totals", "credits"))
-        slopes, rents, pull = m * np.clip(slopes, -13 * penalty, 4 * penalty), np.maximum(0, rents), 2 * sigma @ totals
-        credits, sets = np.clip(credits, 0, 1e9 * near), np.array(some, float).reshape(len(some), len(keys))
-        price, supports = slopes + pull @ member, (apart(bends) + slopes * (y0 - bends)).min(axis=0)
-        losses.append(supports.sum() + pull @ (member @ y0 - totals / 2) - rents @ room + credits.sum())
-        each = np.array([(c + rents[s] * use + price @ e * u).min() for s, e, u, use, c in lanes]) - credits @ sets
-        for i in range(len(pool.get("moves", ()))):
-            of = [n for n, key in enumerate(keys) if key[0] == i and may[n]]
-            losses[-1] += min([each[n] for n in of if must[n]] or [0.0, *(each[n] for n in of)])
+        moves = [[n for n, key in enumerate(keys) if key[0] == i and may[n]] for i in range(len(pool.get("moves", ())))]
+        losses.append(leaf_loss(node, (y0, m, room), valued, lanes, moves, must, some, 1e9 * near))
     proven = np.max([value, terms[0] - np.min(losses)])  # a NaN stays one
     yield abs(best["bound"] - proven) <= near, f"the proof gives a bound of {proven}"
     yield answer["exhausted"] or proven - value <= near, f"the gap is {proven - value} and the budget not used up"

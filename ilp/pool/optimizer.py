@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, evolve, frozen
 
-from ilp.pool.bound import Bounds, Branch, Duals, Status
+from ilp.pool.bound import Bounds, Branch, Status
 from ilp.pool.cells import Cells, Demand
-from ilp.pool.curves import Lane, lanes
+from ilp.pool.curves import lanes
 from ilp.pool.document import Pool
+from ilp.pool.feasible import feasible
+from ilp.pool.network import Joined, Network
+from ilp.pool.proof import Closed, Divided, Proof, Split, proof_document
 from ilp.pool.relaxation import Relaxation, Relaxed
 from ilp.pool.valuation import Column, PlannedMove, column
 
@@ -28,12 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUDGET",
-    "Closed",
     "Column",
     "PlannedMove",
-    "Proof",
     "Solution",
-    "Split",
     "answer_document",
     "solve",
     "solve_with",
@@ -47,29 +47,11 @@ _PROOF_SIZE = 1_000_000  # characters of JSON that the duals of all branches may
 _CLOSED = 1e-9  # of the terms of the value: a larger gap is told
 _FINER = 5  # times that a branch is tried before it counts as open
 _PART = 0.02  # of a lane: what is on or off but for less is not tried
+_JOININGS = 12  # ways to join a network that are solved before a branch is divided
 _KNOWN = 64  # duals that are tried before a branch is solved
 _PROBES = 3  # times that sides of holdings are tried
 _MANY_LANES = 40  # from here on it pays to look for what has to be on before dividing
 _FEW_LANES = 18  # up to here one program with all its columns is faster than a walk
-
-
-@frozen(eq=False)
-class Closed:
-    """A branch that is done: *duals* prove its bound."""
-
-    duals: Duals
-
-
-@frozen(eq=False)
-class Split:
-    """A branch divided by whether some of *lanes*, each a move and a direction, are on."""
-
-    lanes: tuple[tuple[int, str], ...]
-    on: Proof
-    off: Proof
-
-
-Proof = Closed | Split
 
 
 @frozen(eq=False)
@@ -107,21 +89,26 @@ class _Node:
     relaxed: Relaxed | None
     loss: float = -inf
     probes: int = 0  # times that it is to be looked for what has to be on
+    joined: Joined | None = None  # what is known of it while no lane of the network is decided
+    near: Relaxed | None = None  # where to start
+    territories: tuple[tuple[int, ...], ...] = ()
     children: tuple[tuple[tuple[int, str], ...], _Node, _Node] | None = None
 
     def proof(self) -> Proof:
         """The branch as it stands."""
-        if self.children is None:
-            assert self.relaxed is not None
-            duals = self.relaxed.duals
-            unpaid = (0.0,) * (len(self.status.some) - len(duals.credits))
-            return Closed(evolve(duals, credits=(*duals.credits, *unpaid)))
-        lanes, on, off = self.children
-        return Split(lanes, on.proof(), off.proof())
+        if self.children is not None and self.least() > self.loss:
+            lanes, on, off = self.children
+            return Split(lanes, on.proof(), off.proof())
+        assert self.relaxed is not None
+        if self.joined is not None and self.joined.loss > self.relaxed.priced.loss(self.status):
+            return Divided(self.territories, self.joined.trials)
+        duals = self.relaxed.duals
+        unpaid = (0.0,) * (len(self.status.some) - len(duals.credits))
+        return Closed(evolve(duals, credits=(*duals.credits, *unpaid)))
 
     def least(self) -> float:
         """The least loss that is still possible in it."""
-        return self.loss if self.children is None else min(child.least() for child in self.children[1:])
+        return max(self.loss, min((child.least() for child in (self.children or ())[1:]), default=-inf))
 
 
 _Queue = list[tuple[float, int, _Node]]
@@ -133,7 +120,9 @@ class _Search:
     def __init__(self, pool: Pool, accuracy: float, budget: int) -> None:
         duals = 2 * len(pool.holdings) + len(pool.valuation.assets)
         self.pool, self.accuracy = pool, accuracy
-        self.budget = max(1, min(budget, _PROOF_SIZE // (400 + 22 * duals)))
+        self._leaf = 400 + 22 * duals  # characters of JSON
+        self._written = 0  # beyond that
+        self.budget = max(1, min(budget, _PROOF_SIZE // self._leaf))
         self.lanes = lanes(pool)
         self.bounds = Bounds(pool, self.lanes)
         self.worths = np.array([lane.worth for lane in self.lanes])
@@ -150,6 +139,7 @@ class _Search:
         #: Lanes that charge something by holding and whether they arrive there.
         self.sides = {side: tuple(numbers) for side, numbers in charged.items() if side[0] >= 0}
         self.required: int | None = None  # a lane that has to be on
+        self._tried: set[frozenset[int]] = set()
         self.known: deque[Relaxed] = deque(maxlen=_KNOWN)  # what branches without sets were solved to
 
     @cached_property
@@ -162,6 +152,16 @@ class _Search:
         """The walk, for large pools."""
         many = len(self.lanes) > _FEW_LANES
         return Cells(self.pool, self.lanes, self.bounds, self.relaxation) if many else None
+
+    @cached_property
+    def network(self) -> Network | None:
+        """What joins many holdings of one asset, in large pools."""
+        return Network.find(self.pool, self.lanes, self.bounds) if self.thorough else None
+
+    @property
+    def spent(self) -> bool:
+        """Whether there is nothing left of the budget, or of the room for the proof."""
+        return self.branches >= self.budget or self.branches * self._leaf + self._written >= _PROOF_SIZE
 
     @property
     def found(self) -> bool:
@@ -205,9 +205,13 @@ class _Search:
         resting = Relaxed(np.zeros(len(self.lanes)), self.bounds.resting, priced)
         root = _Node(everything, resting, priced.loss(everything))
         root.probes = _PROBES if self.thorough else 0
+        if self.network is not None and all(everything[n] != Status.ON for n in self.network.inside):
+            root.territories = self.network.territories
+            root.joined = self.network.tightened(Joined(), everything, self.bounds.resting)
+            root.loss = max(root.loss, root.joined.loss)
         queue: _Queue = [(root.loss, 0, root)]
         order = 0
-        while queue and self.branches < self.budget:
+        while queue and not self.spent:
             loss, _, node = heapq.heappop(queue)
             if loss >= self.threshold:
                 continue
@@ -215,7 +219,7 @@ class _Search:
                 children = sorted(self._work(node), key=lambda child: child.loss)
                 # Thorough, it goes down to where a branch is closed: there are the plans to beat.
                 deeper = self.thorough and children and children[0].loss < self.threshold
-                if self.branches >= self.budget:
+                if self.spent:
                     deeper = False
                 for child in children[1 if deeper else 0 :]:
                     order += 1
@@ -283,6 +287,10 @@ class _Search:
         """Close a branch, solving it where that takes it, or hand back what it divides into with their bounds."""
         if self._closed(node):
             return ()
+        if node.joined is not None:
+            children = self._join(node)
+            if children is not None:
+                return children
         relaxed, loss = self._bounded(node)
         if node.loss >= self.threshold:
             return ()
@@ -320,6 +328,60 @@ class _Search:
                 return (node, *others)
             lane = doubtful
 
+    def _join(self, node: _Node) -> tuple[_Node, ...] | None:
+        """Bound the ways to join the holdings of the network: close the branch, or divide it by another lane; None where
+        which lanes join them does matter."""
+        network = self.network
+        assert network is not None and node.joined is not None
+        solved: dict[int, Relaxed] = {}
+        way, size = node.joined.way, node.joined.size
+        while way not in solved and len(solved) < _JOININGS and not self.spent:
+            self.branches += 1
+            node.near = solved[way] = network.solve(node.status, way, node.near)
+            node.joined = network.tightened(node.joined, node.status, node.near.duals)
+            node.loss = max(node.loss, node.joined.loss)
+            if node.loss < self.threshold:
+                self._plan(network.plan(node.near.flows, way))
+            if node.loss >= self.threshold:
+                node.joined = node.joined.needed(self.threshold)
+                self._written += node.joined.size - size
+                return ()
+            way = node.joined.way
+        relaxed = solved.get(way, node.near)
+        if relaxed is None:
+            return None
+        others = [0.0 if n in network.inside else flow for n, flow in enumerate((relaxed.flows / self.worths).tolist())]
+        number = self._doubtful(others, node, relaxed)
+        if number is None:
+            return None
+        node.joined = node.joined.needed(self.threshold)
+        self._written -= size
+        on = self._with(node.status, number)
+        children = self._part(node, on), self._part(node, node.status.changed({number: Status.OFF}))
+        node.children = (((self.lanes[number].move, self.lanes[number].direction),), *children)
+        return children
+
+    def _part(self, node: _Node, status: Branch) -> _Node:
+        """A part of a branch of which it is not decided yet which lanes join the network."""
+        assert self.network is not None and node.joined is not None and node.relaxed is not None
+        joined = self.network.known(node.joined, status)
+        if joined.loss >= self.threshold:
+            joined = joined.needed(self.threshold)
+        self._written += joined.size
+        loss = max(joined.loss, node.relaxed.priced.loss(status))
+        return _Node(status, node.relaxed, loss, node.probes, joined, node.near, node.territories)
+
+    def _plan(self, plans: Sequence[tuple[dict[int, float], float]]) -> None:
+        """Consider plans, and the best with the lanes of the first where that is short of a minimum."""
+        for flows, _ in plans[:2]:
+            self._consider([flows.get(n, 0.0) / worth for n, worth in enumerate(self.worths.tolist())])
+        lanes, short = frozenset(plans[0][0]), plans[0][1]
+        if short > 0 and lanes not in self._tried and not self.spent:
+            self._tried.add(lanes)
+            self.branches += 1
+            pattern = Branch(Status.ON if n in lanes else Status.OFF for n in range(len(self.lanes)))
+            self._consider((self._relaxed(pattern, None).flows / self.worths).tolist())
+
     def _asked(self, node: _Node, relaxed: Relaxed) -> int | None:
         """A lane to divide by where a set asks for one, which only the program of a walk can do."""
         asked = {number for demand in self._demands(node.status, node.loss) for number in demand.lanes}
@@ -332,7 +394,7 @@ class _Search:
         demands = self._demands(node.status, node.loss)
         rest = node
         for numbers in self._in_part(node.status, relaxed):
-            if self.branches >= self.budget:
+            if self.spent:
                 break
             if any(rest.status[number] != Status.FREE for number in numbers):
                 continue
@@ -441,51 +503,6 @@ class _Search:
             self.best = found
 
 
-def feasible(pool: Pool, lanes: Sequence[Lane], amounts: Mapping[int, float]) -> dict[int, float]:
-    """A plan near *amounts* that satisfies every constraint: dust and what is below its minimum is off, of opposed lanes
-    the larger stays, and where a holding is overspent lanes are cut back to what is available."""
-    plan: dict[int, float] = {}
-    by_move: dict[int, int] = {}
-    for number, amount in amounts.items():
-        lane = lanes[number]
-        amount = min(amount, lane.high)
-        if lane.low * (1 - 1e-9) <= amount < lane.low:
-            amount = lane.low
-        mark = pool.marks[pool.holdings[lane.leaves].asset]
-        dust = 1e-9 * abs(pool.holdings[lane.leaves].total) * mark
-        if amount <= 0 or amount < lane.low or amount > lane.high or amount * lane.worth < dust:
-            continue
-        rival = by_move.get(lane.move)
-        if rival is not None:
-            if plan[rival] * lanes[rival].worth >= amount * lane.worth:
-                continue
-            del plan[rival]
-        by_move[lane.move] = number
-        plan[number] = amount
-    for place, holding in enumerate(pool.holdings):
-        _cut_back(lanes, plan, place, max(0.0, holding.available))
-    return plan
-
-
-def _cut_back(lanes: Sequence[Lane], plan: dict[int, float], place: int, room: float) -> None:
-    """Reduce what leaves one holding to *room*, the last lanes first."""
-    users = [number for number in plan if lanes[number].leaves == place]
-    excess = sum(lanes[number].use_of(plan[number]) for number in users) - room
-    for number in reversed(users):
-        if excess <= 0:
-            return
-        lane = lanes[number]
-        kept = lane.use_of(plan[number]) - excess - lane.use_fixed
-        amount = min(plan[number], lane.use.inverse(kept)) if kept > 0 else 0.0
-        if amount < lane.low or amount <= 0:
-            amount = 0.0
-        excess -= lane.use_of(plan[number]) - lane.use_of(amount)
-        if amount:
-            plan[number] = amount
-        else:
-            del plan[number]
-
-
 def solve(
     pool: Pool, budget: int = BUDGET, accuracy: float | None = None, hint: Sequence[PlannedMove] = ()
 ) -> Solution:
@@ -526,15 +543,6 @@ def _column_document(found: Column) -> dict[str, float]:
     }
 
 
-def _proof_document(proof: Proof) -> dict[str, Any]:
-    if isinstance(proof, Split):
-        lanes = [list(lane) for lane in proof.lanes]
-        return {"lanes": lanes, "on": _proof_document(proof.on), "off": _proof_document(proof.off)}
-    duals = proof.duals
-    found = {name: getattr(duals, name).tolist() for name in ("slopes", "rents", "totals")}
-    return found | {"credits": list(duals.credits)}
-
-
 def answer_document(
     pool: Pool, solution: Solution, prices: Iterable[QuotePrices] = (), solve_ms: float = 0.0
 ) -> dict[str, Any]:
@@ -567,5 +575,5 @@ def answer_document(
         "branches": solution.branches,
         "exhausted": solution.exhausted,
         "overdrawn": list(solution.overdrawn),
-        "proof": _proof_document(solution.proof),
+        "proof": proof_document(solution.proof),
     }

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ilp.pool.bound import Bounds, Duals, Status
 from ilp.pool.curves import Lane, lanes
 from ilp.pool.document import Pool, parse_pool
-from ilp.pool.optimizer import feasible, solve
+from ilp.pool.feasible import feasible
+from ilp.pool.optimizer import solve
 from ilp.pool.valuation import column
 from tests.pool.cases import NumberTestCase
 from tests.pool.pools import random_pool

@@ -1,0 +1,375 @@
+"""Transfers of one asset between many holdings, bounded as a whole.
+
+Where transfers between many holdings charge something each but nothing by amount, it matters little which lanes are on and
+much which holdings they join: k holdings that are joined pay k - 1 charges at least, whichever lanes do it, and then share
+one price.  Owns the ways to join the holdings of such an asset, a bound of each of them, the convex problem in which what is
+joined moves freely, and lanes that join holdings with as few charges as there can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from attrs import evolve, frozen
+
+from ilp.pool.bound import Bounds, Branch, Duals, Priced, Status
+from ilp.pool.cells import Cells
+from ilp.pool.curves import Lane
+from ilp.pool.document import Pool
+from ilp.pool.relaxation import Relaxation, Relaxed
+from ilp.pool.valuation import KNOTS, SLOPES, deviation
+
+__all__ = ["Joined", "Network", "Trial"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+_Ways = np.ndarray[Any, np.dtype[np.intp]]
+
+_FEWEST = 5  # holdings that are worth it
+_MOST = 8  # holdings: there are 4140 ways to join eight, 115975 to join ten
+_TURNS = 8  # orders in which lanes are looked for
+
+
+@lru_cache(maxsize=_MOST)
+def _ways(count: int) -> _Ways:
+    """Every way to divide so many holdings into sets, a row each: sets as bits, filled up with empty ones."""
+    ways: list[list[int]] = [[]]
+    for number in range(count):
+        bit = 1 << number
+        wider = [[*way[:k], way[k] | bit, *way[k + 1 :]] for way in ways for k in range(len(way))]
+        ways = wider + [[*way, bit] for way in ways]
+    return np.array([way + [0] * (count - len(way)) for way in ways], dtype=np.intp).reshape(-1, count)
+
+
+@frozen(eq=False)
+class Trial:
+    """Duals of a branch, and what is tried in the place of those of the network.
+
+    :ivar duals: what they say of the network's territories counts for nothing.
+    :ivar grid: to choose from: prices of joined holdings, slopes of a single one, slopes of holdings beside one.
+    :ivar losses: by way to join: a lower bound of the loss, in numeraire.
+    :ivar prices: of these that bound some set best: what joined holdings share.
+    :ivar premiums: by territory and price: how much more its holding is worth, which is also the rent of what is available.
+    :ivar beside: by territory and price: the slope of the holding beside, where there is one.
+    """
+
+    duals: Duals
+    grid: tuple[Array, Array, Array]
+    losses: Array
+    prices: Array
+    premiums: Array
+    beside: Array
+
+    @property
+    def size(self) -> int:
+        """How many characters of JSON it takes, about, and rather fewer."""
+        duals = self.duals
+        zeros = sum(each.size - np.count_nonzero(each) for each in (self.premiums, self.beside))
+        numbers = (duals.slopes, duals.rents, duals.totals, self.prices, self.premiums, self.beside)
+        return 100 + 22 * sum(each.size for each in numbers) - 17 * int(zeros)
+
+
+@frozen(eq=False)
+class Joined:
+    """What is known of a branch: what was tried, of which the best counts for each way to join."""
+
+    trials: tuple[Trial, ...] = ()
+
+    @cached_property
+    def by_way(self) -> Array:
+        """The best bound of each way."""
+        return np.asarray(np.max([trial.losses for trial in self.trials], axis=0))
+
+    @cached_property
+    def loss(self) -> float:
+        """A lower bound of the loss, whatever the way."""
+        return float(self.by_way.min())
+
+    @property
+    def size(self) -> int:
+        """How many characters of JSON it takes, about."""
+        return sum(trial.size for trial in self.trials)
+
+    @property
+    def way(self) -> int:
+        """The way that may lose least."""
+        return int(self.by_way.argmin())
+
+    def needed(self, enough: float) -> Joined:
+        """Without trials that are needed neither for the bound nor for ways whose loss is *enough* to be closed."""
+        kept, least = list(self.trials), min(enough, self.loss)
+        for trial in self.trials:
+            rest = [each.losses for each in kept if each is not trial]
+            if rest and np.max(rest, axis=0).min() >= least:
+                kept.remove(trial)
+        return Joined(tuple(kept))
+
+
+class Network:
+    """The holdings of one asset and the transfers between them.
+
+    :ivar territories: each of the holdings, and beside it the one that only it of them trades with, where there is one.
+    :ivar inside: the lanes between them.
+    :ivar ways: every way to join them, see `_ways`.
+    """
+
+    def __init__(self, pool: Pool, lanes: Sequence[Lane], bounds: Bounds, holdings: Sequence[int]) -> None:
+        self._pool, self._lanes, self._bounds = pool, lanes, bounds
+        self._holdings = list(holdings)
+        self._index = {place: n for n, place in enumerate(holdings)}
+        self._beside = self._find_beside()
+        self.territories = tuple((h, self._beside[h]) if h in self._beside else (h,) for h in holdings)
+        self.inside = {n for n, lane in enumerate(lanes) if lane.leaves in self._index and lane.arrives in self._index}
+        self.ways = _ways(len(holdings))
+        self._sets = np.array(
+            [[float(some >> n & 1) for n in range(len(holdings))] for some in range(1 << len(holdings))]
+        )
+        self._covered = [place for territory in self.territories for place in territory]
+        #: Deviation of these at its knots, and what they have more than there, by knot and holding.
+        targets = np.array([pool.holdings[place].target for place in self._covered]) * bounds.marks[self._covered]
+        self._at_knots = bounds.penalty * np.array([[deviation(knot, 1.0)] for knot in KNOTS]) * targets
+        self._surplus = bounds.start[self._covered] - np.array(KNOTS)[:, None] * targets
+        self._room = (bounds.room * bounds.marks)[self._holdings]
+        self._worths = [np.array(lane.grid) * lane.worth for lane in lanes]
+        self._uses = [np.array(lane.uses) * bounds.marks[lane.leaves] for lane in lanes]
+        self._sort_moves()
+
+    @staticmethod
+    def find(pool: Pool, lanes: Sequence[Lane], bounds: Bounds) -> Network | None:
+        """The network of the asset that most charged transfers move; None where there is none that is worth it."""
+        found: dict[str, set[int]] = {}
+        for lane in lanes:
+            asset = pool.holdings[lane.leaves].asset
+            if lane.grid and lane.arrives >= 0 and asset == pool.holdings[lane.arrives].asset:
+                flat = lane.fixed > 0 and lane.costs[-1] <= lane.fixed * (1 + 1e-9)
+                places = found.setdefault(asset, set())
+                places |= {lane.leaves, lane.arrives} if flat else {-1}
+        fit = [sorted(places) for places in found.values() if _FEWEST <= len(places) <= _MOST and -1 not in places]
+        return Network(pool, lanes, bounds, max(fit, key=len)) if fit else None
+
+    def _find_beside(self) -> dict[int, int]:
+        """By holding of the network another one that only it and holdings outside trade with."""
+        near: dict[int, set[int]] = {}
+        for lane in self._lanes:
+            if lane.arrives >= 0:
+                near.setdefault(lane.leaves, set()).add(lane.arrives)
+                near.setdefault(lane.arrives, set()).add(lane.leaves)
+        found: dict[int, int] = {}
+        for place in sorted(near, key=lambda place: (len(near[place]), place)):
+            inside = near[place] & set(self._holdings)
+            if place in self._index or len(inside) != 1 or inside & set(found) or near[place] & set(found.values()):
+                continue
+            found[min(inside)] = place
+        return found
+
+    def _sort_moves(self) -> None:
+        """Lanes by move: those between territories with what they join, those of one territory, the others."""
+        owner = {place: n for n, territory in enumerate(self.territories) for place in territory}
+        self._edges: list[tuple[tuple[int, ...], list[int]]] = []
+        self._own: list[list[tuple[int, ...]]] = [[] for _ in self.territories]
+        self._others: list[tuple[int, ...]] = []
+        for members in self._bounds.groups.values():
+            lane = self._lanes[members[0]]
+            touched = sorted({owner[place] for place in (lane.leaves, lane.arrives) if place in owner})
+            if len(touched) == 2:
+                self._edges.append((members, touched))
+            elif touched:
+                self._own[touched[0]].append(members)
+            else:
+                self._others.append(members)
+
+    def _reduced(self, priced: Priced, number: int) -> Array:
+        first = self._bounds.first[number]
+        return priced.reduced[first : first + len(self._worths[number])]
+
+    def _grid(self, duals: Duals, priced: Priced) -> tuple[Array, Array, Array]:
+        """What there is to choose from, see `Trial`: where the best that some territory can do changes."""
+        kinks = self._bounds.penalty * np.array(SLOPES)
+        slopes, premiums = duals.slopes[self._holdings], (duals.rents / self._bounds.marks)[self._holdings]
+        shared, single = [kinks, slopes - premiums], slopes[premiums > 0]
+        beside = [kinks, duals.slopes[list(self._beside.values())]]
+        for (place, *others), moves in zip(self.territories, self._own, strict=True):
+            for number in (number for members in moves for number in members if self._worths[number].size):
+                lane, reduced, worths = self._lanes[number], self._reduced(priced, number), self._worths[number]
+                bends = np.diff(reduced) / np.diff(worths)
+                if place in (lane.leaves, lane.arrives):
+                    sign = 1.0 if lane.leaves == place else -1.0
+                    moved = duals.slopes[others[0]] if {*others} & {lane.leaves, lane.arrives} else 0.0
+                    shared.append(sign * bends + moved)
+                else:
+                    sign = 1.0 if lane.leaves in others else -1.0
+                    beside += [sign * bends, sign * reduced[-1:] / worths[-1:]]
+        ends = kinks[0], kinks[-1]
+        first, last = (np.unique(np.concatenate(each).clip(*ends)) for each in (shared, beside))
+        return first, np.unique(np.concatenate([kinks, single]).clip(*ends)), last
+
+    def price(self, duals: Duals, status: Branch, grid: tuple[Array, Array, Array] | None = None) -> Trial:
+        """A lower bound of the loss by way to join.
+
+        :param grid: what to choose from; by default all that could be best.
+        """
+        free = evolve(duals, slopes=duals.slopes.copy(), rents=duals.rents.copy())
+        free.slopes[self._covered] = 0.0
+        free.rents[self._holdings] = 0.0
+        priced = self._bounds.price(free)
+        grid = self._grid(duals, priced) if grid is None else grid
+        shared, single, beside = grid
+        at_knots, surplus = self._at_knots, self._surplus
+        constant = evolve(priced, groups=self._others).loss(status) - float(at_knots.min(axis=0).sum())
+        higher = single > shared[:, None]
+        own = np.where(higher, single, shared[:, None])
+        best, chosen, at = np.zeros((len(self.territories), len(shared))), [], 0
+        for n, territory in enumerate(self.territories):
+            knots, more = at_knots[:, at, None], surplus[:, at, None]
+            supports = np.where(
+                higher, (knots + more * single).min(axis=0), (knots + more * shared).min(axis=0)[:, None]
+            )
+            total = (supports - (own - shared[:, None]) * self._room[n])[:, :, None]
+            slopes = np.zeros(1)
+            if len(territory) > 1:
+                slopes = beside
+                total = total + (at_knots[:, at + 1, None] + surplus[:, at + 1, None] * beside).min(axis=0)
+            at += len(territory)
+            for members in self._own[n]:
+                gained = self._gained(members, territory, status, priced, (shared, single, slopes), (higher, own))
+                if gained is not None:
+                    total = total + gained
+            flat = total.reshape(len(shared), -1)
+            choice = flat.argmax(axis=1)
+            best[n] = flat[range(len(shared)), choice]
+            chosen.append((own[range(len(shared)), choice // len(slopes) % own.shape[1]], slopes[choice % len(slopes)]))
+        charges = np.full(len(self.territories), np.inf)  # of each: what joining it to any other costs
+        for members, ends in self._edges:
+            least = min((priced.best[number] for number in members if status[number] != Status.OFF), default=np.inf)
+            constant += min(0.0, least)
+            charges[ends] = np.minimum(charges[ends], max(0.0, least))
+        charges[np.isinf(charges)] = 0.0
+        found = self._sets @ best
+        asked = found.argmax(axis=1)
+        by_set = found[range(len(found)), asked] + self._sets @ charges - (self._sets * charges).max(axis=1)
+        losses = constant + by_set[self.ways].sum(axis=1)
+        used = np.unique(asked[1:])
+        premiums = np.array([slopes[used] for slopes, _ in chosen]) - shared[used]
+        return Trial(duals, grid, losses, shared[used], premiums, np.array([slopes[used] for _, slopes in chosen]))
+
+    def _gained(
+        self,
+        members: tuple[int, ...],
+        territory: tuple[int, ...],
+        status: Branch,
+        priced: Priced,
+        grid: tuple[Array, Array, Array],
+        single: tuple[Any, Array],
+    ) -> Array | None:
+        """The best that one move of a territory can do, by price, slope of the holding and slope of the one beside."""
+        place, others = territory[0], territory[1:]
+        shared, alone, slopes = grid
+        higher, own = single
+        on = [number for number in members if status[number] == Status.ON]
+        least: Array | None = None
+        for number in on or members:
+            worths, lane = self._worths[number], self._lanes[number]
+            if status[number] == Status.OFF or not worths.size:
+                continue
+            reduced = self._reduced(priced, number)[:, None]
+            if lane.leaves in others or lane.arrives in others:
+                reduced = reduced + (-worths if lane.leaves in others else worths)[:, None] * slopes
+            if lane.arrives == place:
+                at_shared, at_single = (
+                    (reduced[:, None] + worths[:, None, None] * prices[:, None]).min(axis=0)
+                    for prices in (shared, alone)
+                )
+                found = np.where(higher[:, :, None], at_single, at_shared[:, None])
+            elif lane.leaves == place:
+                uses = self._uses[number]
+                found = (reduced[:, None] - worths[:, None, None] * shared[:, None]).min(axis=0)[:, None]
+                if np.abs(uses - worths).max() > 1e-12 * worths.max():
+                    paid = (uses - worths)[:, None, None] * (own - shared[:, None])
+                    moved = reduced[:, None] - worths[:, None, None] * shared[:, None]
+                    found = (moved[:, :, None] + paid[..., None]).min(axis=0)
+            else:
+                found = reduced.min(axis=0)[None, None]
+            least = found if least is None else np.minimum(least, found)
+        return least if least is None or on else np.minimum(0.0, least)
+
+    def tightened(self, before: Joined, status: Branch, duals: Duals) -> Joined:
+        """What is known of a branch with some duals more."""
+        return Joined((*before.trials, self.price(duals, status)))
+
+    def known(self, before: Joined, status: Branch) -> Joined:
+        """What is known of a branch from that of which it is a part."""
+        return Joined(tuple(self.price(trial.duals, status, trial.grid) for trial in before.trials))
+
+    @cached_property
+    def _free(self) -> Cells:
+        """The programs in which transfers between joined holdings charge nothing."""
+        free = [
+            evolve(lane, fixed=0.0, use_fixed=0.0, low=0.0) if number in self.inside else lane
+            for number, lane in enumerate(self._lanes)
+        ]
+        bounds = Bounds(self._pool, free)
+        return Cells(self._pool, free, bounds, Relaxation(self._pool, free, bounds))
+
+    def _parts(self, way: int) -> dict[int, int]:
+        """The set, as bits, of each holding."""
+        sets = [some for some in self.ways[way].tolist() if some]
+        return {place: next(some for some in sets if some >> n & 1) for place, n in self._index.items()}
+
+    def solve(self, status: Branch, way: int, near: Relaxed | None) -> Relaxed:
+        """The convex problem of a branch in which joined holdings share what they have and others do not."""
+        part = self._parts(way)
+        apart = {n: Status.OFF for n in self.inside if part[self._lanes[n].leaves] != part[self._lanes[n].arrives]}
+        return self._free.solve(status.changed(apart), None if near is None else near.flows, np.inf)
+
+    def plan(self, flows: Array, way: int) -> list[tuple[dict[int, float], float]]:
+        """Flows by lane, in numeraire, that move between holdings what *flows* do, with as few lanes as can be had
+        easily: some such plans, each with how much its lanes are short of their minima, the best first."""
+        net = dict.fromkeys(self._holdings, 0.0)
+        for number in self.inside:
+            flow = float(flows[number])
+            net[self._lanes[number].leaves] += flow
+            net[self._lanes[number].arrives] -= flow
+        part = self._parts(way)
+        others = {n: flow for n, flow in enumerate(flows.tolist()) if flow > 0 and n not in self.inside}
+        found = []
+        for turn in range(_TURNS):
+            plan, short = dict(others), 0.0
+            for some in dict.fromkeys(part.values()):
+                for start, end, amount in _paired({h: net[h] for h in self._holdings if part[h] == some}, turn):
+                    lane = self._between.get((start, end))
+                    if lane is None:
+                        short = np.inf
+                    else:
+                        short += max(0.0, self._lanes[lane].low * self._lanes[lane].worth - amount)
+                        plan[lane] = amount
+            found.append((plan, short))
+        return sorted(found, key=lambda each: (each[1] > 0, len(each[0]), each[1]))
+
+    @cached_property
+    def _between(self) -> Mapping[tuple[int, int], int]:
+        """The lane from one holding to another."""
+        ends = [(self._lanes[n], n) for n in sorted(self.inside, reverse=True) if self._lanes[n].grid]
+        return {(lane.leaves, lane.arrives): n for lane, n in ends}
+
+
+def _paired(net: Mapping[int, float], turn: int) -> Iterable[tuple[int, int, float]]:
+    """(from, to, amount) so that each holding gives what it has too much: one after the other in an order by *turn*, with
+    fewer of them than there are holdings."""
+    scale = 1e-11 * sum(map(abs, net.values()))
+    give = sorted((h for h in net if net[h] > scale), key=lambda h: net[h], reverse=bool(turn & 1))
+    take = sorted((h for h in net if net[h] < -scale), key=lambda h: -net[h], reverse=bool(turn & 2))
+    if turn & 4:
+        give, take = give[1:] + give[:1], take[1:] + take[:1]
+    left = {h: abs(net[h]) for h in (*give, *take)}
+    while give and take:
+        amount = min(left[give[0]], left[take[0]])
+        if amount > scale:
+            yield give[0], take[0], amount
+        for side in (give, take):
+            left[side[0]] -= amount
+        if left[give[0]] <= scale:
+            del give[0]
+        if left[take[0]] <= scale:
+            del take[0]
