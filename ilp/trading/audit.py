@@ -175,7 +175,7 @@ class Audit:
     def _present(self, venue: str, record: Order, began: int) -> OwnOrder | None:
         """Take an order that rests; one that was to be cancelled is cancelled again."""
         desk = self.desk
-        order = desk.known(venue, record["id"])
+        order = desk.of(venue, record)
         if order is None:
             order = desk.claim(venue, record)
             if order is not None:

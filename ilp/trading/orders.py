@@ -144,6 +144,13 @@ class Desk:
         """The own order with the venue's id."""
         return self._ids.get((venue, order_id))
 
+    def of(self, venue: str, record: Order) -> OwnOrder | None:
+        """The own order that a record speaks of; not one that is over, where a venue gives its id anew to one on its way."""
+        order = self.known(venue, record["id"])
+        if order is None or not order.final or record["timestamp"] <= order.at + MARGIN:
+            return order
+        return None if any(other.could_be(record) for other in self.live(venue)) else order
+
     def due(self) -> float | None:
         """Reactor seconds of the next thing to do; None when nothing waits for time."""
         times = (
@@ -158,7 +165,7 @@ class Desk:
 
     def on_order(self, venue: str, record: Order) -> None:
         """The venue reports an own order."""
-        order = self._ids.get((venue, record["id"])) or self.claim(venue, record)
+        order = self.of(venue, record) or self.claim(venue, record)
         if order is not None:
             self.take(order, record)
         elif any(other.order_id is None for other in self.live(venue)):
@@ -254,6 +261,7 @@ class Desk:
                 self._twin(order, order_id)
             return  # recognised by an event before the answer came
         order.order_id = order_id
+        order.again = (order.venue, order_id) in self._ids or (order.venue, order_id) in self.settled
         self._ids[order.venue, order_id] = order
         self._touch(order)
         if order.final:  # given up as lost, and there after all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 from attrs import evolve
@@ -396,6 +397,31 @@ class PoorVenueTests(FaultTests):
         self.assertEqual(slow.filled, D("0.1"))
         self.pass_(4)
         self.assertEqual((len(self.desk.recent()), self.told.reports), (1, []))
+
+    def test_a_venue_that_counts_its_orders_anew_makes_no_fill_of_one_another_ones(self) -> None:
+        old = self.place("ilp-1")
+        self.pass_(0.05)
+        self.desk.finish(old, OrderState.FINAL)
+        self.world.target_core.cancel("pool", 1)
+        self.pass_(0.1)
+        old.at -= timedelta(minutes=10)
+        new = self.place("ilp-2")
+        record: Order = {
+            "id": "1",
+            "contract": "BTC/HUF",
+            "price": PRICE,
+            "quantity": D("0.1"),
+            "quantity_left": D("0.04"),
+            "side": Side.BUY,
+            "timestamp": self.world.clock.now(),
+            "is_cancelled": False,
+        }
+        self.desk.on_order("target", record)
+        self.assertEqual((old.filled, self.told.fills), (D(0), []))
+        self.desk._named(new, "1")
+        self.assertEqual((new.filled, new.again, old.again), (D("0.06"), True, False))
+        self.assertEqual([(key, quantity) for key, quantity, *_ in self.told.fills], [("ilp-2", D("0.06"))])
+        self.desk.finish(new, OrderState.FINAL)
 
     def test_a_fill_that_the_history_shows_later_than_the_book_is_found(self) -> None:
         """Its events are lost and the history lags: the order is over without a fill, until the next sweeps."""
