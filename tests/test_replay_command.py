@@ -63,6 +63,34 @@ class ReplayTests(SynchronousTestCase):
         self.assertEqual(status, 1)
         self.assertRegex(said, r"differs: base/value was 1.0, is [0-9.]+")
 
+    def older(self, plan: PlanEntry, **optimized: object) -> PlanEntry:
+        """*plan* as a version before this one kept it: with a proof of its own form, and another way to it."""
+        proof = {"slopes": [1.0], "rents": [], "totals": []}
+        answer = {**plan.answer, "proof": proof, "branches": 7}
+        return evolve(plan, answer={**answer, "optimized": {**plan.answer["optimized"], **optimized}})
+
+    def test_a_plan_with_a_proof_of_an_older_form_comes_out_again(self) -> None:
+        plan = self.older(self.plans[-1])
+        self.keep(plan)
+        status, said, _ = self.replay(plan.at.isoformat())
+        self.assertEqual(status, 0, said[-500:])
+        self.assertIn("the proof is of another form", said)
+        self.assertTrue(said.endswith("the same to the last digit\n"))
+
+    def test_another_plan_is_found_out_whatever_form_its_proof_has(self) -> None:
+        plan = self.older(self.plans[-1], bound=1.0)
+        self.keep(plan)
+        status, said, _ = self.replay(plan.at.isoformat())
+        self.assertEqual(status, 1)
+        self.assertRegex(said, r"differs: optimized/bound was 1.0, is [0-9.]+")
+
+    def test_a_proof_of_the_form_of_today_is_compared(self) -> None:
+        plan = self.plans[-1]
+        self.keep(evolve(plan, answer={**plan.answer, "branches": plan.answer["branches"] + 1}))
+        status, said, _ = self.replay(plan.at.isoformat())
+        self.assertEqual(status, 1)
+        self.assertNotIn("another form", said)
+
     def test_it_tells_state_parameters_and_orders_of_that_moment(self) -> None:
         at = self.plans[-1].at
         self.keep(evolve(samples.state("TRADING", "READY"), at=at), evolve(samples.edit(), at=at))

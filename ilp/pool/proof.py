@@ -9,7 +9,7 @@ from attrs import frozen
 from ilp.pool.bound import Duals
 from ilp.pool.network import Trial
 
-__all__ = ["Closed", "Divided", "Proof", "Split", "proof_document"]
+__all__ = ["Closed", "Divided", "Proof", "Split", "is_proof_document", "proof_document"]
 
 
 @frozen(eq=False)
@@ -50,6 +50,15 @@ def proof_document(proof: Proof) -> dict[str, Any]:
             "duals": [_trial_document(trial) for trial in proof.trials],
         }
     return _duals_document(proof.duals) | {"credits": list(proof.duals.credits)}
+
+
+def is_proof_document(document: object) -> bool:
+    """Whether it has the form of today; answers in old journals have proofs of the forms of their day."""
+    if not isinstance(document, dict):
+        return False
+    if document.keys() == {"lanes", "on", "off"}:
+        return is_proof_document(document["on"]) and is_proof_document(document["off"])
+    return document.keys() in ({"network", "duals"}, {"slopes", "rents", "totals", "credits"})
 
 
 def _duals_document(duals: Duals) -> dict[str, Any]:
