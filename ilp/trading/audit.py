@@ -184,7 +184,7 @@ class Audit:
         if order.touched > began:
             return order
         if order.final:
-            if order.filled < order.quantity:
+            if order.filled < order.quantity and not is_final(record):
                 desk.reopen(order)
             return order
         wanted, order.cancel_wanted = order.cancel_wanted, False

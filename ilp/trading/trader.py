@@ -230,6 +230,10 @@ class Trader:
 
     async def _begin(self) -> None:
         recovered = await self._journal.recovered()
+        if (
+            recovered.seen is not None
+        ):  # a clock that was ahead for a moment leaves entries of times that are still to come
+            recovered = evolve(recovered, seen=min(recovered.seen, self.clock.now()))
         await self.transfers.recover(recovered)
         await self._recover(recovered)
         self.recovery = Recovery(len(recovered.orders), len(self.transfers.open))

@@ -8,7 +8,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 
 from clients.exchange import OrderRejected, Side, Unreachable
-from ilp.journal.entries import OrderEntry, Purpose, TransferEntry, TransferState
+from ilp.journal.entries import OrderEntry, Purpose, StateEntry, TransferEntry, TransferState
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import SPUTNIK
 from ilp.trading.fills import MEMORY, remembered
@@ -151,3 +151,21 @@ class LongPauseTests(TraderCase):
         now = world.clock.now()
         self.successResultOf(Deferred.fromCoroutine(remembered(world.journal, now, now - timedelta(days=400))))
         self.assertEqual(asked, [now - MEMORY])
+
+
+class ClockTests(TraderCase):
+    def test_an_entry_of_tomorrow_does_not_hide_what_was_traded_today(self) -> None:
+        """The clock was a day ahead for a moment; later the process ended with its last entries on their way."""
+        world = self.world().trading()
+        tomorrow = world.clock.now() + timedelta(days=1)
+        world.journal.record(StateEntry("TRADING", "TRADING", "the clock jumped", "machine", tomorrow))
+        world.advance(1)
+        world.journal.kill()
+        world.trader._close()
+        world.trader.links.close()
+        world.journal.written = [e for e in world.journal.written if not isinstance(e, OrderEntry)]
+        world.take(Side.SELL)
+        world.source, world.target, world.rates = world.clients()
+        world.trader = world.new_trader()
+        world.ready()
+        self.assertEqual(world.trader.floor.exposure.net, D("0.1"))
