@@ -106,6 +106,9 @@ class Bounds:
     """Bounds of one pool's branches.
 
     :ivar first: by lane, where its grid of amounts starts in the arrays that span all lanes.
+    :ivar amounts: at all grid points, in numeraire; the last entry is nothing, which is none of them.
+    :ivar costs: there, in numeraire, fixed charges included.
+    :ivar uses: there, in units of the holding that the lane leaves, fixed charges included.
     """
 
     def __init__(self, pool: Pool, lanes: Sequence[Lane]) -> None:
@@ -143,14 +146,16 @@ class Bounds:
         self.first, points = ends[:-1], ends[-1]
         leaves = np.repeat(np.array([lane.leaves for lane in lanes], dtype=np.intp), lengths)
         arrives = np.repeat(np.array([lane.arrives for lane in lanes], dtype=np.intp), lengths)
-        amounts = np.array([u * lane.worth for lane in lanes for u in lane.grid])
+        self.amounts = np.array([u * lane.worth for lane in lanes for u in lane.grid] + [0.0])
+        self.costs = np.array([cost for lane in lanes for cost in lane.costs] + [0.0])
+        self.uses = np.array([use for lane in lanes for use in lane.uses] + [0.0])
         rows = np.zeros((points + len(KNOTS) * held + 1, 2 * held + count + 1))
         self._rows, each, pull = rows, np.arange(points), 2 * self.covariance
-        rows[each, arrives] = amounts  # outside is −1, the last column, which is written below
-        rows[each, leaves] = -amounts
-        rows[each, held + count + leaves] = [use for lane in lanes for use in lane.uses]
+        rows[each, arrives] = self.amounts[:-1]  # outside is −1, the last column, which is written below
+        rows[each, leaves] = -self.amounts[:-1]
+        rows[each, held + count + leaves] = self.uses[:-1]
         rows[:points, held : held + count] = rows[:points, :held] @ (pull @ self.member).T
-        rows[:points, -1] = [cost for lane in lanes for cost in lane.costs]
+        rows[:points, -1] = self.costs[:-1]
         knots = np.arange(points, len(rows) - 1)
         rows[knots, np.repeat(np.arange(held), len(KNOTS))] = (self.start[:, None] - targets[:, None] * _KNOTS).ravel()
         rows[knots, -1] = (self.penalty * targets[:, None] * _AT_KNOTS).ravel()

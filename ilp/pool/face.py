@@ -74,9 +74,11 @@ def on_face(
     system = np.zeros((k + len(active), k + len(active)))
     system[range(k), range(k)] = curvature[free]
     system[:k, k:], system[k:, :k] = a.T, a
+    found = np.concatenate([x[free], multipliers[n + active]])
     x[free] = 0.0
     wanted = np.concatenate([-gradient[free], upper[n + active] - (rows @ x)[active]])
-    found = np.linalg.lstsq(system, wanted, rcond=1e-13)[0]
+    # Where the face is flat the solution next to this one is taken: others may lie beyond other limits.
+    found += np.linalg.lstsq(system, wanted - system @ found, rcond=1e-13)[0]
     x[free] = found[:k]
     multipliers[n:] = 0.0
     multipliers[n + active] = found[k:]

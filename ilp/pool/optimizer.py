@@ -23,7 +23,7 @@ from ilp.pool.document import Pool
 from ilp.pool.feasible import feasible
 from ilp.pool.network import Joined, Network
 from ilp.pool.proof import Closed, Divided, Proof, Split, proof_document
-from ilp.pool.relaxation import Relaxation, Relaxed
+from ilp.pool.relaxation import Precision, Relaxation, Relaxed
 from ilp.pool.valuation import Column, PlannedMove, column
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ BUDGET = 1000
 _RELATIVE_GAP = 1e-11
 _PROOF_SIZE = 1_000_000  # characters of JSON that the duals of all branches may take
 _CLOSED = 1e-9  # of the terms of the value: a larger gap is told
-_FINER = 5  # times that a branch is tried before it counts as open
+_FINER = 6  # times that a branch is tried before it counts as open
+_WHOLLY, _NEARLY = 1e-12, 1e-5  # of a lane: what is off in this part only counts as on, also where a solution is rough
 _PART = 0.02  # of a lane: what is on or off but for less is not tried
 _JOININGS = 12  # ways to join a network that are solved before a branch is divided
 _KNOWN = 64  # duals that are tried before a branch is solved
 _PROBES = 3  # times that sides of holdings are tried
 _MANY_LANES = 40  # from here on it pays to look for what has to be on before dividing
-_FEW_LANES = 18  # up to here one program with all its columns is faster than a walk
+_FEW_LANES = 40  # up to here one program is faster than a walk
 
 
 @frozen(eq=False)
@@ -252,7 +253,7 @@ class _Search:
 
     def _relaxed(self, status: Branch, near: Relaxed | None, demands: Sequence[Demand] = ()) -> Relaxed:
         if self.cells is None:
-            return self.relaxation.solve(status)
+            return self.relaxation.solve(status, Precision.ROUGH, self.threshold)
         return self.cells.solve(status, None if near is None else near.flows, self.threshold, demands)
 
     def _demands(self, status: Branch, loss: float) -> list[Demand]:
@@ -292,6 +293,7 @@ class _Search:
             if children is not None:
                 return children
         relaxed, loss = self._bounded(node)
+        rough = relaxed.rough
         if node.loss >= self.threshold:
             return ()
         for attempt in range(_FINER):
@@ -308,10 +310,12 @@ class _Search:
                 number = self._asked(node, relaxed)
             if number is not None:
                 return self._divided(node, (number,), relaxed) if self.thorough else self._dived(node, number, relaxed)
-            finer = self.relaxation.finer(node.status, relaxed.flows, attempt)
+            finer = self.relaxation.finer(node.status, relaxed.flows, attempt - rough)
             if finer is None:
                 return ()
             relaxed, loss = finer, finer.priced.loss(node.status)
+            if not self.thorough:
+                self.known.append(relaxed)
             if loss > node.loss:
                 node.loss, node.relaxed = loss, relaxed
         return ()
@@ -480,7 +484,7 @@ class _Search:
             share = None if relaxed.shares is None else relaxed.shares.get(number)
             if share is None:
                 share = amount / highest if highest else 0.0
-            if not opposed and share >= 1 - 1e-12:
+            if not opposed and share >= 1 - (_NEARLY if relaxed.rough else _WHOLLY):
                 continue
             if relaxed.shares is None and highest:
                 unpaid = lane.cost(max(amount, lane.low)) + lane.fixed - lane.costs[touch] / highest * amount

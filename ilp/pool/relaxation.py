@@ -1,14 +1,17 @@
-"""The convex problems that branch and bound solves, as one quadratic program with changing bounds.
+"""The convex problems that branch and bound solves, as one quadratic program with changing limits.
 
-A lane that may be on or off is replaced by the convex hull of both; every piecewise-linear function becomes a few columns of
-bounded length, long books only the columns that matter, others being added as prices ask for them.  Owns the scaling, the
-program and its solution; what its duals prove is `ilp.pool.bound`'s.
+A lane that may be on or off is replaced by the convex hull of both.  There is a column for the flow of each lane, one for
+the cost of each lane that bends and one for each deviation that does; rows keep these above every straight piece.  Lanes
+and the pieces of long books enter as prices ask for them.  Owns the scaling, the program and its solution; what its duals
+prove is `ilp.pool.bound`'s.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import Any
 
 import daqp
@@ -21,22 +24,24 @@ from ilp.pool.document import Pool
 from ilp.pool.face import newton, on_face
 from ilp.pool.valuation import KNOTS, SLOPES
 
-__all__ = ["Relaxation", "Relaxed"]
+__all__ = ["Precision", "Relaxation", "Relaxed"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-_Pieces = tuple[list[float], list[float], list[float], list[int], int]  # lengths, costs, uses, clipped, how many lead
+_Indices = np.ndarray[Any, np.dtype[np.intp]]
 
 # Strict convexity, relative to the largest slope, and the tolerance of feasibility, tried in this order: a small epsilon
 # needs few proximal steps, a larger one copes with badly scaled pools.
-_LADDER = ((1e-7, 1e-11), (1e-7, 1e-9), (1e-6, 1e-9), (1e-5, 1e-9), (1e-4, 1e-8))
+_LADDER = ((1e-6, 1e-11), (1e-7, 1e-9), (1e-6, 1e-9), (1e-5, 1e-9), (1e-4, 1e-8))
 _PROXIMAL_STEPS = 12
 _PATIENCE = 2  # proximal steps before exact ones help
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
-_DUST = 1e-12  # of the scale: what the solver leaves on columns that are off
+_DUST = 1e-12  # of the scale: what the solver leaves on lanes that are off
 _FREE = 1e30  # daqp's infinity
-_ALL_KNOTS = 24  # grids up to this length are columns at once; longer ones are refined where prices ask for it
-_FEW = 8  # lanes that are not worth waiting with
+_ALL_KNOTS = 24  # grids up to this length are rows at once; longer ones are refined where prices ask for it
+_FEW = 24  # lanes that are not worth waiting with
 _ROUNDS = 40
+_ROUGHLY, _TIGHTLY = 1e-9, 1e-13  # of the scales: what is worth less does not enter a rough program, or any
+_OFF, _ON = int(Status.OFF), int(Status.ON)
 
 
 @frozen(eq=False)
@@ -47,6 +52,7 @@ class Relaxed:
     :ivar priced: its duals, evaluated.
     :ivar solved: False where daqp finds no answer, however it is asked: the bound holds, the flows are none.
     :ivar shares: by lane, where that is not what its flow says: how much of it is on.
+    :ivar rough: whether another solution of the same program may be nearer.
     """
 
     flows: Array
@@ -54,31 +60,61 @@ class Relaxed:
     priced: Priced
     solved: bool = True
     shares: Mapping[int, float] | None = None
+    rough: bool = False
 
 
-class _Columns:
-    """Where the columns of one lane are: `chord` from off to where the hull touches, `lead` up to there when on, `tail`
-    beyond."""
+class Precision(IntEnum):
+    """How far a program is solved.
 
-    __slots__ = ("chord", "lead", "plain", "tail", "whole")
+    `ROUGH` leaves what the regularisation does to it: enough to close a branch, or to see what to divide it by.
+    `CONVERGED` goes on until that has no effect any more, `EXACT` takes out what tolerances leave besides, at the price of
+    solving for the whole face.
+    """
 
-    def __init__(self, chord: int, lead: slice, tail: slice, plain: bool) -> None:
-        self.chord = chord
-        self.lead = lead
-        self.tail = tail
-        self.plain = plain
-        self.whole = slice(chord, tail.stop)
+    ROUGH = 0
+    CONVERGED = 1
+    EXACT = 2
 
 
-def _first_knots(length: int) -> list[int]:
-    """Indices into a grid that a lane starts with: all of a short one, ever wider steps into a long one."""
-    if length <= _ALL_KNOTS:
-        return list(range(length))
+def _first_knots(length: int, touch: int) -> list[int]:
+    """Indices into a long grid that a lane starts with: ever wider steps, and where the hull touches."""
     knots, step = [0, 1, 2, 3], 2
     while knots[-1] + step < length - 1:
         knots.append(knots[-1] + step)
         step *= 2
-    return [*knots, length - 1]
+    return sorted({*knots, length - 1, touch})
+
+
+@frozen(eq=False)
+class _Curved:
+    """A lane whose cost bends: its number, its column and its rows; up to `early` the pieces before the hull touches, which
+    count when it is on, and, where it charges something, the chord from off to there last."""
+
+    number: int
+    column: int
+    rows: slice
+    early: int
+
+
+@frozen(eq=False)
+class _Levels:
+    """The pieces of a holding's deviation within reach: slopes, of which *steepest* is the largest, and how far each lies
+    above what the deviation is now."""
+
+    place: int
+    steepest: float
+    slopes: list[float]
+    above: list[float]
+
+
+@frozen(eq=False)
+class _Program:
+    """What one branch makes of the program; `changed` where its rows are others than before."""
+
+    gradient: Array
+    upper: Array
+    lower: Array
+    changed: bool
 
 
 class Relaxation:
@@ -87,22 +123,32 @@ class Relaxation:
     def __init__(self, pool: Pool, lanes: Sequence[Lane], bounds: Bounds) -> None:
         self._lanes, self._bounds = lanes, bounds
         self._count = len(pool.holdings)
+        self._units = bounds.marks.tolist()
         self._plain = [lane.fixed == 0 and lane.use_fixed == 0 and lane.low == 0 for lane in lanes]
         self.touch = [self._touching(lane) for lane in lanes]
-        self._knots = [sorted({*_first_knots(len(lane.grid)), t}) for lane, t in zip(lanes, self.touch, strict=True)]
-        self._long = [number for number, lane in enumerate(lanes) if len(lane.grid) > _ALL_KNOTS]
+        #: By lane whose cost bends, indices into its grid: all of a short one.
+        self._knots = {
+            number: list(range(length)) if length <= _ALL_KNOTS else _first_knots(length, self.touch[number])
+            for number, length in enumerate(len(lane.grid) for lane in lanes)
+            if length > 2
+        }
+        self._long = [number for number in self._knots if len(lanes[number].grid) > _ALL_KNOTS]
         self.flows = np.zeros((self._count, len(lanes)))
-        self._highs = np.zeros(len(lanes))
         for number, lane in enumerate(lanes):
             if lane.grid:
-                self._highs[number] = lane.high * lane.worth
                 self.flows[lane.leaves, number] = -1.0
                 if lane.arrives >= 0:
                     self.flows[lane.arrives, number] = 1.0
-        self._targets = [holding.target for holding in pool.holdings]
-        amounts = np.abs(bounds.start) + 5 * np.array(self._targets) * bounds.marks
-        self._focus(4 * float(amounts.sum()))
-        self.roots = self._risk_roots()
+        self._lows = np.array([lane.low * lane.worth if lane.grid else 0.0 for lane in lanes])
+        self._highs = np.array([lane.high * lane.worth if lane.grid else 0.0 for lane in lanes])
+        worths = [holding.target * mark for holding, mark in zip(pool.holdings, self._units, strict=True)]
+        self._bends = [[knot * worth for knot in KNOTS] for worth in worths]
+        self._steep = [bounds.penalty * slope for slope in SLOPES]
+        self._slopes = bounds.resting.slopes.copy()
+        self.roots = self._risk_roots(pool.valuation.diagonal)
+        self._root_flows = self.roots @ self.flows
+        self._totals = bounds.member @ self.flows
+        self._focus(4 * (float(np.abs(bounds.start).sum()) + 5 * sum(worths)))
         self._active = self._first_active()
         self._build()
 
@@ -112,22 +158,22 @@ class Relaxation:
         grid, costs = lane.grid, lane.costs
         if len(grid) < 2 or (lane.fixed == 0 and lane.low == 0):
             return 0
-        return min((k for k in range(len(grid)) if grid[k] > 0), key=lambda k: costs[k] / grid[k])
+        begin = 0 if grid[0] > 0 else 1
+        shares = [cost / amount for cost, amount in zip(costs[begin:], grid[begin:], strict=True)]
+        return begin + shares.index(min(shares))
 
-    def _risk_roots(self) -> Array:
+    def _risk_roots(self, diagonal: bool) -> Array:
         """F with risk = |F z|², z the holdings in numeraire."""
-        bounds = self._bounds
-        covariance = bounds.covariance
-        if not np.count_nonzero(covariance):
+        covariance, member = self._bounds.covariance, self._bounds.member
+        if not covariance.any():
             return np.zeros((0, self._count))
-        if np.count_nonzero(covariance - np.diag(covariance.diagonal())):
-            eigenvalues, vectors = np.linalg.eigh(covariance)
-            return np.asarray(np.sqrt(eigenvalues.clip(0))[:, None] * vectors.T @ bounds.member)
-        return np.asarray(np.sqrt(covariance.diagonal())[:, None] * bounds.member)
+        if diagonal:
+            return np.asarray(np.sqrt(covariance.diagonal())[:, None] * member)
+        eigenvalues, vectors = np.linalg.eigh(covariance)
+        return np.asarray(np.sqrt(eigenvalues.clip(0))[:, None] * vectors.T @ member)
 
     def _first_active(self) -> list[int]:
         """Lanes that are worth something at the prices of the pool as it stands: the others wait until prices ask."""
-        self._slopes = self._bounds.resting.slopes.copy()
         wanted = [number for number, least in enumerate(self._bounds.rested.best) if least < 0]
         if len(wanted) > 1 and len(self._lanes) <= _FEW:
             return [number for number, lane in enumerate(self._lanes) if lane.grid]  # most of them will be asked for
@@ -139,225 +185,247 @@ class Relaxation:
         What is available may exceed all that is worth moving by many orders of magnitude, and the program its precision.
         """
         self._cap = cap
-        self._known: dict[int, _Pieces] = {}
-        lows = [2 * lane.low * lane.worth if lane.grid else 0.0 for lane in self._lanes]
-        self._reach = np.minimum(self._highs, np.maximum(cap, lows))
+        self._reach = np.minimum(self._highs, np.maximum(cap, 2 * self._lows))
         self.scale = max(float(self._reach.max(initial=0.0)), 1e-250)
 
     def finer(self, status: Sequence[int], flows: Array, attempt: int) -> Relaxed | None:
-        """Solve a branch once more where its bound did not close: first on its face, exactly, then on the scale of the
-        *flows* that were found; None where there is nothing left to try."""
-        if attempt == 0:
-            return self.solve(status, True)
+        """Solve a branch once more where its bound did not close: first, where *attempt* is negative, until it converges,
+        then on its face, exactly, then on the scale of the *flows* that were found; None where there is nothing left to
+        try."""
+        if attempt <= 0:
+            return self.solve(status, Precision.EXACT if attempt == 0 else Precision.CONVERGED)
         most = float(flows.max(initial=0.0))
         cap = 64 * most if most > 0 else self.scale / 1024
         if cap > self.scale / 8 or cap < 1e-200:
             return None
         self._focus(cap)
         self._build()
-        return self.solve(status, True)
+        return self.solve(status, Precision.EXACT)
 
-    def _find_factors(self, active: list[int]) -> None:
+    # The program: columns are flows, bent costs, bent deviations, risk factors; rows are pieces of costs, pieces of
+    # deviations, crowded holdings, risk factors.  Amounts are relative to `scale`; bent costs and deviations besides to
+    # the steepest piece of each.
+
+    def _find_factors(self, active: _Indices) -> None:
         """Rows of the risk factors that active lanes change."""
-        roots = self.roots
-        if len(roots):
-            moved = np.abs(roots @ self.flows[:, active]) @ self._reach[active]
-            roots = roots[moved > 1e-14 * np.abs(roots).max(axis=1, initial=0.0) * self.scale]
-        self._factors = roots
+        self._factors, self._factor_flows = self.roots, self._root_flows
+        if len(self.roots):
+            moved = np.abs(self._root_flows[:, active]) @ self._reach[active]
+            felt = moved > 1e-14 * np.abs(self.roots).max(axis=1) * self.scale
+            self._factors, self._factor_flows = self.roots[felt], self._root_flows[felt]
 
-    def _find_bends(self, active: list[int]) -> None:
-        """Columns of the deviation of each holding that has more than one slope within reach."""
-        bounds = self._bounds
-        flows, highs = self.flows[:, active], self._reach[active]
-        lowest = (bounds.start + np.minimum(flows, 0) @ highs).tolist()
-        highest = (bounds.start + np.maximum(flows, 0) @ highs).tolist()
-        self._bent: list[int] = []
-        self._bent_rows: list[int] = []
-        self._bent_lengths: list[float] = []
-        self._bent_costs: list[float] = []
-        self._lowest: list[float] = []
-        for place, (target, mark) in enumerate(zip(self._targets, bounds.marks.tolist(), strict=True)):
-            low, high = lowest[place], highest[place]
-            if low >= high or bounds.penalty == 0:
-                continue
-            knots = [knot * target * mark for knot in KNOTS]
-            first = sum(knot <= low for knot in knots)
-            inside = [knot for knot in knots[first:] if knot < high]
-            self._slopes[place] = bounds.penalty * SLOPES[first]
-            if not inside:
-                continue
-            # Beyond what is within reach both ends go on, lest a bound there takes over what is the slope's to say.
-            low, high = low - self.scale, high + self.scale
-            edges = [low, *inside, high]
-            row = len(self._bent)
-            for index in range(len(inside) + 1):
-                if edges[index + 1] > edges[index]:
-                    self._bent_rows.append(row)
-                    self._bent_lengths.append((edges[index + 1] - edges[index]) / self.scale)
-                    self._bent_costs.append(bounds.penalty * SLOPES[first + index])
-            self._bent.append(place)
-            self._lowest.append(low)
-        self._straight = self._slopes.copy()
-        self._straight[self._bent] = 0.0
-
-    def _find_tight(self, active: list[int]) -> None:
+    def _find_tight(self) -> None:
         """Holdings that several lanes together could overspend."""
         most = [0.0] * self._count
         lanes = [0] * self._count
-        for lane in map(self._lanes.__getitem__, active):
+        for lane in map(self._lanes.__getitem__, self._active):
             most[lane.leaves] += lane.uses[-1]
             lanes[lane.leaves] += 1
         room = self._bounds.room.tolist()
         self._tight = [h for h in range(self._count) if lanes[h] > 1 and most[h] > room[h]]
 
-    def _pieces(self, number: int) -> _Pieces:
-        """The columns of one lane, kept until its knots or the scale change."""
-        known = self._known.get(number)
-        if known is not None:
-            return known
-        lane, touch, scale = self._lanes[number], self.touch[number], self.scale
-        grid, at, charge, worth = lane.grid, lane.uses, lane.costs, lane.worth
-        knots, reach = self._knots[number], float(self._reach[number])
-        short = reach < self._highs[number]
-        lengths, costs, uses, clipped = [], [], [], []
-        spans = list(itertools.pairwise(knots))
-        if not self._plain[number]:
-            width = grid[touch] * worth
-            if short and width > reach:
-                clipped.append(0)
-            lengths.append((min(width, reach) if short else width) / scale)
-            costs.append(charge[touch] / width)
-            uses.append(at[touch] / width)
-        for a, b in spans:
-            width = (grid[b] - grid[a]) * worth
-            left = max(0.0, reach - grid[a] * worth) if short else width
-            if width > left > 0:
-                clipped.append(len(lengths))
-            lengths.append(min(width, left) / scale)
-            costs.append((charge[b] - charge[a]) / width)
-            uses.append((at[b] - at[a]) / width)
-        found = lengths, costs, uses, clipped, sum(b <= touch for _, b in spans)
-        self._known[number] = found
+    def _find_levels(self, flows: Array, reach: Array) -> list[_Levels]:
+        """The pieces of the deviation of each holding that has several within reach."""
+        starts = self._bounds.start
+        lowest = (starts + np.minimum(flows, 0) @ reach).tolist()
+        highest = (starts + np.maximum(flows, 0) @ reach).tolist()
+        found = []
+        for place, (knots, here) in enumerate(zip(self._bends, starts.tolist(), strict=True)):
+            low, high = lowest[place], highest[place]
+            if low >= high or not self._bounds.penalty:
+                continue
+            first, last = bisect_right(knots, low), bisect_left(knots, high)
+            self._slopes[place] = self._steep[first]
+            if last <= first:
+                continue
+            segment = min(max(bisect_left(knots, here), first), last)
+            above = [0.0]  # at `here`, the pieces beyond a knot lie below by what they are steeper
+            for piece in range(segment, last):
+                rise = self._steep[piece + 1] - self._steep[piece]
+                above.append(above[-1] - rise * (knots[piece] - here))
+            for piece in range(segment, first, -1):
+                rise = self._steep[piece] - self._steep[piece - 1]
+                above.insert(0, above[0] - rise * (here - knots[piece - 1]))
+            slopes = self._steep[first : last + 1]
+            found.append(_Levels(place, max(-slopes[0], slopes[-1]), slopes, above))
+        self._bent = np.array([levels.place for levels in found], dtype=np.intp)
+        self._straight = self._slopes.copy()
+        self._straight[self._bent] = 0.0
         return found
 
-    def _build(self) -> None:
-        """The program: columns for lanes, bends and risk factors, and daqp's workspace."""
-        self._find_factors(self._active)
-        self._find_bends(self._active)
-        self._find_tight(self._active)
-        lengths, costs, uses = self._gather()
-        k, s, q, b, t = len(lengths), len(self._bent_lengths), len(self._factors), len(self._bent), len(self._tight)
-        self._sizes = k, s, q, b, t
-        flows = self.flows[:, self._owners]
-        self._set_rows(flows, np.array(uses))
-        gradient = np.zeros(k + s + q)
+    def _find_pieces(self) -> tuple[Array, Array]:
+        """The pieces of the costs that bend: (slopes, values at no flow)."""
+        first, nothing = self._bounds.first, len(self._bounds.amounts) - 1
+        begins: list[int] = []
+        ends: list[int] = []
+        self._curved = []
+        for column, number in enumerate(self._active):
+            knots, here = self._knots.get(number), first[number]
+            if knots is None:
+                continue
+            row = len(begins)
+            points = [here + knot for knot in knots]
+            begins += points[:-1]
+            ends += points[1:]
+            if not self._plain[number]:
+                begins.append(nothing)
+                ends.append(here + self.touch[number])
+            early = row + bisect_right(knots, self.touch[number]) - 1
+            self._curved.append(_Curved(number, column, slice(row, len(begins)), early))
+        bounds, a, b = self._bounds, np.array(begins, dtype=np.intp), np.array(ends, dtype=np.intp)
+        at, low = bounds.amounts[a], bounds.costs[a]
+        width = bounds.amounts[b] - at
+        slopes = (bounds.costs[b] - low) / np.where(width > 0, width, np.inf)
+        return slopes, low - slopes * at
+
+    def _find_costs(self, flows: Array) -> None:
+        """Gradient of the flows with every lane free, and what changes where a lane whose cost is straight is on."""
+        free = [0.0] * len(self._active)
+        self._straight_on: dict[int, float] = {}
+        for column, number in enumerate(self._active):
+            lane = self._lanes[number]
+            if number in self._knots:
+                continue
+            grid, cost = lane.grid, lane.costs
+            width = (grid[-1] - grid[0]) * lane.worth
+            along = free[column] = (cost[-1] - cost[0]) / width if width > 0 else 0.0
+            if not self._plain[number]:
+                touch = self.touch[number]
+                free[column] = cost[touch] / (grid[touch] * lane.worth)
+                self._straight_on[number] = along - free[column]
         # The risk is taken around the pool as it stands: |F z|² = |F z₀|² + 2 F z₀ · F (z − z₀) + |F (z − z₀)|².
         pull = 2 * (self._factors @ self._bounds.start) @ self._factors
-        gradient[:k] = np.array(costs) + (self._straight + pull) @ flows
-        gradient[k : k + s] = self._bent_costs
+        self._slants = np.array(free) + (self._straight + pull) @ flows
+
+    def _find_uses(self, k: int) -> None:
+        """What flows and bent costs use of crowded holdings, and what changes where a lane is on: (row, column, use a unit
+        more, use at no flow), all in numeraire.
+
+        What buys uses is its flow and its cost; all else uses in proportion to the flow.
+        """
+        self._uses: list[tuple[int, int, float]] = []
+        self._uses_on: dict[int, tuple[int, int, float, float]] = {}
+        rows = {place: row for row, place in enumerate(self._tight)}
+        bent = {curve.number: k + each for each, curve in enumerate(self._curved)}
+        for column, number in enumerate(self._active) if rows else ():
+            lane = self._lanes[number]
+            row = rows.get(lane.leaves)
+            if row is None:
+                continue
+            if number in bent and len(lane.use.x) > 2:
+                self._uses += [(row, column, 1.0), (row, bent[number], 1.0)]
+                continue
+            grid, use, worth = lane.grid, lane.uses, lane.worth / self._units[lane.leaves]
+            width = (grid[-1] - grid[0]) * worth
+            along = free = (use[-1] - use[0]) / width if width > 0 else 0.0
+            if not self._plain[number]:
+                touch = self.touch[number]
+                free = use[touch] / (grid[touch] * worth)
+                if lane.use_fixed:
+                    spent = (use[0] - along * grid[0] * worth) * self._units[lane.leaves]
+                    self._uses_on[number] = row, column, along - free, spent
+            self._uses.append((row, column, free))
+
+    def _build(self) -> None:
+        """The program with every lane free, and daqp's workspace."""
+        active = self._indices = np.array(self._active, dtype=np.intp)
+        flows, reach = self.flows[:, active], self._reach[active]
+        self._cut = np.flatnonzero(reach < self._highs[active]).tolist()
+        self._find_factors(active)
+        self._find_tight()
+        slopes, ordinates = self._find_pieces()
+        levels = self._find_levels(flows, reach)
+        self._find_costs(flows)
+        k, c, q, t = len(active), len(self._curved), len(self._factors), len(self._tight)
+        n, f = k + c + len(levels), len(slopes)
+        g, wide = f + sum([len(level.slopes) for level in levels]), n + q
+        self._sizes = k, n, f, g, t
+        self._find_uses(k)
+        rows = np.zeros((g + t + q, wide))
+        upper, lower = np.full(wide + len(rows), _FREE), np.full(wide + len(rows), -_FREE)
+        gradient = np.zeros(wide)
+        upper[:k], lower[:k], gradient[:k] = reach / self.scale, 0.0, self._slants
+        if f:
+            upper[wide : wide + f] = ordinates
+        for column, curve in enumerate(self._curved, k):
+            each = gradient[column] = float(np.abs(slopes[curve.rows]).max()) or 1.0
+            rows[curve.rows, curve.column] = slopes[curve.rows] / each
+            rows[curve.rows, column] = -1.0
+            upper[wide + curve.rows.start : wide + curve.rows.stop] /= each * -self.scale
+        self._pieces = upper[wide : wide + f].copy()
+        for curve in self._curved:
+            upper[wide + curve.rows.start : wide + curve.early] = _FREE
+        row = f
+        self._level_starts, self._levels = np.zeros(len(levels), dtype=np.intp), np.zeros(g - f)
+        for column, level in enumerate(levels, k + c):
+            end = row + len(level.slopes)
+            steep = np.array(level.slopes) / level.steepest
+            gradient[column], self._levels[row - f : end - f] = level.steepest, steep
+            np.multiply.outer(steep, flows[level.place], out=rows[row:end, :k])
+            rows[row:end, column] = -1.0
+            upper[wide + row : wide + end] = np.array(level.above) / (level.steepest * -self.scale)
+            self._level_starts[column - k - c], row = row - f, end
+        if t:
+            self._unit = self._bounds.marks[self._tight]  # rows in numeraire, whatever the unit of the asset
+            upper[wide + g : wide + g + t] = self._bounds.room[self._tight] * self._unit / self.scale
+            for row, column, use in self._uses:
+                rows[g + row, column] = use * (gradient[column] if column >= k else 1.0)
+        if q:
+            rows[g + t :, :k] = self._factor_flows[:, active] * -(self.scale**0.5)
+            rows[range(g + t, g + t + q), range(n, wide)] = 1.0
+            upper[wide + g + t :] = lower[wide + g + t :] = 0.0
         self._size = max(float(np.abs(gradient).max(initial=0.0)), 1e-250)
         self._gradient = gradient / self._size
-        self._hessian = np.zeros((k + s + q, k + s + q))
-        self._hessian[range(k + s, k + s + q), range(k + s, k + s + q)] = 2.0 / self._size
-        self._set_limits(lengths)
+        self._rows, self._upper, self._lower = rows, upper, lower
+        self._spending: tuple[int, ...] = ()
+        self._hessian = np.zeros((wide, wide))
+        self._hessian[range(n, wide), range(n, wide)] = 2.0 / self._size
+        self._sense = np.zeros(wide + len(rows), dtype=np.int32)
+        self._sense[wide + g + t :] = 5
         self._model: Any = None
 
-    def _gather(self) -> tuple[list[float], list[float], list[float]]:
-        """(lengths, costs, uses) of the columns of all active lanes, and which columns are whose."""
-        lengths: list[float] = []
-        costs: list[float] = []
-        uses: list[float] = []
-        owners: list[int] = []
-        self._clipped: list[int] = []
-        self._columns: dict[int, _Columns] = {}
-        for number in self._active:
-            begin = len(lengths)
-            wide, each, taken, cut, leads = self._pieces(number)
-            lengths += wide
-            costs += each
-            uses += taken
-            self._clipped += [begin + column for column in cut]
-            plain = self._plain[number]
-            start = begin + (not plain)
-            columns = _Columns(begin, slice(start, start + leads), slice(start + leads, len(lengths)), plain)
-            self._columns[number] = columns
-            owners += [number] * len(wide)
-        self._owners = np.array(owners, dtype=np.intp)
-        return lengths, costs, uses
-
-    def _set_rows(self, flows: Array, uses: Array) -> None:
-        """Rows: what holdings are made of, what risk factors are, what leaves crowded holdings."""
-        k, s, q, b, t = self._sizes
-        rows = np.zeros((b + q + t, k + s + q))
-        if b:
-            rows[:b, :k] = -flows[self._bent]
-            rows[self._bent_rows, range(k, k + s)] = 1.0
-        if q:
-            rows[b : b + q, :k] = self._factors @ flows * -(self.scale**0.5)
-            rows[range(b, b + q), range(k + s, k + s + q)] = 1.0
-        self._unit = self._bounds.marks[self._tight]  # rows in numeraire, whatever the unit of the asset
-        if t:
-            leaves = np.array([self._lanes[number].leaves for number in self._owners.tolist()])
-            for row, place in enumerate(self._tight):
-                rows[b + q + row, :k] = np.where(leaves == place, uses * self._unit[row], 0.0)
-        self._rows = rows
-
-    def _set_limits(self, lengths: list[float]) -> None:
-        """Limits of columns and rows with every lane free."""
-        k, s, q, b, t = self._sizes
-        n, m, bounds = k + s + q, b + q + t, self._bounds
-        upper, lower = np.zeros(n + m), np.zeros(n + m)
-        upper[:k] = lengths
-        self._lengths = upper[:k].copy()
-        for columns in self._columns.values():
-            if not columns.plain:
-                upper[columns.lead] = 0.0
-        upper[k : k + s] = self._bent_lengths
-        upper[k + s : n], lower[k + s : n] = _FREE, -_FREE
-        if b:
-            upper[n : n + b] = (bounds.start[self._bent] - self._lowest) / self.scale
-        lower[n : n + b + q] = upper[n : n + b + q]
-        if t:
-            upper[n + b + q :] = bounds.room[self._tight] * self._unit / self.scale
-            lower[n + b + q :] = -_FREE
-        self._upper, self._lower = upper, lower
-        self._sense = np.zeros(n + m, dtype=np.int32)
-        self._sense[n : n + b + q] = 5
-
-    def solve(self, status: Sequence[int], exact: bool = False) -> Relaxed:
+    def solve(
+        self, status: Sequence[int], precision: Precision = Precision.CONVERGED, enough: float = math.inf
+    ) -> Relaxed:
         """The optimum of a branch; where what is on cannot all be, duals that prove it.
 
-        :param exact: take out what tolerances leave, at the price of solving for the whole face.
+        :param enough: a bound that closes the branch: where a rough solution has it that is the end.
         """
-        missing = [number for number, state in enumerate(status) if state == Status.ON and number not in self._columns]
-        if missing:
-            self._widen(missing)
+        if len(self._active) < len(self._lanes):
+            missing = [number for number, state in enumerate(status) if state == _ON and number not in self._active]
+            if missing:
+                self._widen(missing)
+        rough = precision == Precision.ROUGH
         for _ in range(_ROUNDS):
             flows, duals = np.zeros(len(self._lanes)), self._bounds.resting
-            offsets, upper, lower, broken = self._limits(status)
+            broken = self._overspent(status)
             if broken is not None:
                 return self.impossible(status, broken)
-            found = self._minimum(upper, lower, exact)
+            program = self._limited(status)
+            found = self._minimum(program, precision)
             if found is None:
                 break
-            x, multipliers = found
-            if any(0 < upper[column] <= x[column] * (1 + 1e-9) for column in self._clipped):
+            if self._clipped(found[0], program):
                 self._focus(self._cap * 1024)
                 self._build()
                 continue
-            flows, duals = self._answer(x, multipliers, offsets)
+            flows, duals = self._answer(*found)
             priced = self._bounds.price(duals)
-            if exact:
-                linear, limits = len(x) - self._sizes[2], (lower, upper)
-                x, multipliers = on_face(self._hessian, linear, self._gradient, self._rows, limits, found)
-                flows, other = self._answer(x, multipliers, offsets)
+            if precision == Precision.EXACT:
+                linear, limits = self._sizes[1], (program.lower, program.upper)
+                flows, other = self._answer(
+                    *on_face(self._hessian, linear, program.gradient, self._rows, limits, found)
+                )
                 again = self._bounds.price(other)
                 if again.loss(status) > priced.loss(status):
                     duals, priced = other, again
-            wanted = self._wanted(priced, status)
-            refined = self._refined(priced, status)
-            if not wanted and not refined:
+            if rough and priced.loss(status) >= enough:
                 return Relaxed(flows, duals, priced)
+            tolerance = -(_ROUGHLY if rough else _TIGHTLY) * self._size * self.scale
+            wanted = self._wanted(priced, status, tolerance)
+            refined = self._refined(priced, status, tolerance)
+            if not wanted and not refined:
+                return Relaxed(flows, duals, priced, rough=rough)
             self._widen(wanted)
         return Relaxed(flows, duals, self._bounds.price(duals), False)
 
@@ -366,68 +434,83 @@ class Relaxation:
         self._active = sorted([*self._active, *lanes])
         self._build()
 
-    def _wanted(self, priced: Priced, status: Sequence[int]) -> list[int]:
+    def _wanted(self, priced: Priced, status: Sequence[int], tolerance: float) -> list[int]:
         """Lanes outside the program that would improve it."""
-        tolerance = -1e-13 * self._size * self.scale
+        if len(self._active) == len(self._lanes):
+            return []
         return [
             number
             for number, least in enumerate(priced.best)
-            if least < tolerance and number not in self._columns and status[number] != Status.OFF
+            if least < tolerance and status[number] != _OFF and number not in self._active
         ]
 
-    def _limits(self, status: Sequence[int]) -> tuple[Array | None, Array, Array, int | None]:
-        """(amounts that are done anyway, upper and lower bounds, a holding that is overspent by them)."""
-        k, s, q, b, _t = self._sizes
-        n = k + s + q
-        upper, lower = self._upper.copy(), self._lower.copy()
-        offsets: Array | None = None
+    def _overspent(self, status: Sequence[int]) -> int | None:
+        """A holding that what must be on overspends."""
         used: dict[int, float] = {}
-        for number, columns in self._columns.items():
-            state = status[number]
-            if state == Status.FREE:
-                continue
-            if state == Status.OFF:
-                upper[columns.whole] = 0.0
-            elif not columns.plain:
-                upper[columns.chord] = 0.0
-                upper[columns.lead] = self._lengths[columns.lead]
+        for number in self._active:
+            if status[number] == _ON:
                 lane = self._lanes[number]
-                offsets = np.zeros(len(self._lanes)) if offsets is None else offsets
-                offsets[number] = lane.low * lane.worth
                 used[lane.leaves] = used.get(lane.leaves, 0.0) + lane.uses[0]
-        if offsets is None:
-            return None, upper, lower, None
-        for place, amount in used.items():
-            if amount > self._bounds.room[place] * (1 + 1e-12):
-                return offsets, upper, lower, place
-        change = self.flows @ offsets
-        if b:
-            upper[n : n + b] += change[self._bent] / self.scale
-        if q:
-            upper[n + b : n + b + q] += self._factors @ change / self.scale**0.5
-        lower[n : n + b + q] = upper[n : n + b + q]
-        for row, place in enumerate(self._tight):
-            spent = used.get(place, 0.0) * self._unit[row] / self.scale
-            upper[n + b + q + row] = max(0.0, upper[n + b + q + row] - spent)
-        return offsets, upper, lower, None
+        return next((h for h, amount in used.items() if amount > self._bounds.room[h] * (1 + 1e-12)), None)
 
-    def _minimum(self, upper: Array, lower: Array, exact: bool) -> tuple[Array, Array] | None:
+    def _limited(self, status: Sequence[int]) -> _Program:
+        """The program of one branch."""
+        g, wide = self._sizes[3], len(self._gradient)
+        gradient, upper, lower = self._gradient, self._upper.copy(), self._lower.copy()
+        spending = []
+        for column, number in enumerate(self._active):
+            state = status[number]
+            if state == _OFF:
+                upper[column] = 0.0
+            elif state == _ON and not self._plain[number]:
+                lower[column] = self._lows[number] / self.scale
+                if number in self._straight_on:
+                    gradient = gradient.copy() if gradient is self._gradient else gradient
+                    gradient[column] += self._straight_on[number] / self._size
+                if number in self._uses_on:
+                    spending.append(number)
+        for curve in self._curved:
+            if status[curve.number] == _ON and not self._plain[curve.number]:
+                upper[wide + curve.rows.start : wide + curve.early] = self._pieces[curve.rows.start : curve.early]
+                upper[wide + curve.rows.stop - 1] = _FREE  # the chord
+        changed = tuple(spending) != self._spending
+        for number in self._spending if changed else ():
+            row, column, more, _ = self._uses_on[number]
+            self._rows[g + row, column] -= more
+        for number in spending:
+            row, column, more, spent = self._uses_on[number]
+            upper[wide + g + row] -= spent / self.scale
+            if changed:
+                self._rows[g + row, column] += more
+        self._spending = tuple(spending)
+        return _Program(gradient, upper, lower, changed)
+
+    def _clipped(self, x: Array, program: _Program) -> bool:
+        """Whether a lane would go beyond what the program has of it."""
+        return any(0 < program.upper[column] <= x[column] * (1 + 1e-9) for column in self._cut)
+
+    def _minimum(self, program: _Program, precision: Precision) -> tuple[Array, Array] | None:
         """Minimum and multipliers; the last workspace is warm, a new one is made where it fails."""
-        n = len(self._gradient)
-        if n == 0:
-            return np.zeros(0), np.zeros(len(upper))
+        wide, n = len(self._gradient), self._sizes[1]
+        if wide == 0:
+            return np.zeros(0), np.zeros(len(program.upper))
         for attempt, (epsilon, tolerance) in enumerate(_LADDER):
             if self._model is None or attempt:
-                linear = range(n - self._sizes[2])
-                self._hessian[linear, linear] = epsilon
+                self._hessian[range(n), range(n)] = epsilon
+                self._softness, self._center = np.zeros(wide), np.zeros(wide)
+                self._softness[:n] = epsilon
                 self._model = daqp.Model()
-                flag, _ = self._model.setup(self._hessian, self._gradient, self._rows, upper, lower, self._sense)
+                flag, _ = self._model.setup(
+                    self._hessian, program.gradient, self._rows, program.upper, program.lower, self._sense
+                )
                 self._model.settings = {"primal_tol": tolerance}
                 if flag < 0:
                     continue
             else:
-                self._model.update(f=self._gradient, bupper=upper, blower=lower)
-            found = self._proximal(epsilon, upper, lower, exact)
+                gradient = program.gradient - self._softness * self._center
+                rows = self._rows if program.changed else None
+                self._model.update(f=gradient, A=rows, bupper=program.upper, blower=program.lower)
+            found = self._proximal(program, precision)
             if found is not None:
                 if attempt:
                     self._model = None
@@ -435,64 +518,62 @@ class Relaxation:
         self._model = None
         return None
 
-    def _proximal(self, epsilon: float, upper: Array, lower: Array, exact: bool) -> tuple[Array, Array] | None:
-        """Solve, then again around the solution, until the regularisation has no effect any more, or little."""
-        linear = len(self._gradient) - self._sizes[2]
+    def _proximal(self, program: _Program, precision: Precision) -> tuple[Array, Array] | None:
+        """Solve, then again around the solution, until the regularisation has no effect any more, or little; roughly,
+        around the solution before is all."""
+        linear, limits = self._sizes[1], (program.lower, program.upper)
         x, _, flag, info = self._model.solve()
-        for step in range(_PROXIMAL_STEPS if exact else _PATIENCE):
+        for step in range((0, _PATIENCE, _PROXIMAL_STEPS)[precision]):
             if flag < 1:
                 return None
             center = x
-            if exact and step >= _PATIENCE:
-                center = newton(self._hessian, linear, self._gradient, self._rows, (lower, upper), x, info["lam"])
-            shifted = self._gradient.copy()
-            shifted[:linear] -= epsilon * center[:linear]
-            self._model.update(f=shifted)
+            if precision == Precision.EXACT and step >= _PATIENCE:
+                center = newton(self._hessian, linear, program.gradient, self._rows, limits, x, info["lam"])
+            self._model.update(f=program.gradient - self._softness * center)
             x, _, flag, info = self._model.solve()
             if flag >= 1 and float(np.abs(x - center).max()) <= _STILL:
                 break
-        return (x, info["lam"]) if flag >= 1 else None
+        if flag < 1:
+            return None
+        self._center = x
+        return x, info["lam"]
 
-    def _answer(self, x: Array, multipliers: Array, offsets: Array | None) -> tuple[Array, Duals]:
+    def _answer(self, x: Array, multipliers: Array) -> tuple[Array, Duals]:
         """Amounts and duals in their own units."""
-        k, s, q, b, _ = self._sizes
-        n = k + s + q
-        columns = np.where(x[:k] > _DUST, x[:k], 0.0) * self.scale
-        flows = np.bincount(self._owners, columns, len(self._lanes)) if k else np.zeros(len(self._lanes))
-        if offsets is not None:
-            flows += offsets
+        k, _, f, g, t = self._sizes
+        wide, amounts = len(x), x[:k]
+        flows = np.zeros(len(self._lanes))
+        flows[self._indices] = np.where(amounts > _DUST, amounts, 0.0) * self.scale
         slopes = self._slopes.copy()
-        slopes[self._bent] = multipliers[n : n + b] * -self._size
+        if g > f:
+            each = multipliers[wide + f : wide + g] * self._levels
+            slopes[self._bent] = np.add.reduceat(each, self._level_starts) * self._size
         rents = np.zeros(self._count)
-        rents[self._tight] = np.maximum(0.0, multipliers[n + b + q :]) * self._unit * self._size
-        holdings = self._bounds.start + self.flows @ flows
-        return np.asarray(flows, dtype=float), Duals(slopes, rents, self._bounds.member @ holdings)
+        if t:
+            rents[self._tight] = np.maximum(0.0, multipliers[wide + g : wide + g + t]) * self._unit * self._size
+        return flows, Duals(slopes, rents, self._bounds.resting.totals + self._totals @ flows)
 
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
         """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""
         resting = self._bounds.resting
         usual = self._bounds.rested.loss(status)
-        forced = [
-            lane for number, lane in enumerate(self._lanes) if status[number] == Status.ON and lane.leaves == place
-        ]
+        forced = [lane for number, lane in enumerate(self._lanes) if status[number] == _ON and lane.leaves == place]
         excess = sum(lane.uses[0] for lane in forced) - self._bounds.room[place]
         duals = Duals(resting.slopes, np.zeros(self._count), resting.totals)
         duals.rents[place] = 1e3 * (1 + abs(usual)) / excess
         return Relaxed(np.zeros(len(self._lanes)), duals, self._bounds.price(duals))
 
-    def _refined(self, priced: Priced, status: Sequence[int]) -> bool:
+    def _refined(self, priced: Priced, status: Sequence[int], tolerance: float) -> bool:
         """Give long lanes the knots that the prices ask for; False where they have them all."""
         changed = False
         for number in self._long:
-            if status[number] == Status.OFF or number not in self._columns:
+            if status[number] == _OFF or number not in self._active:
                 continue
-            first, lane = self._bounds.first[number], self._lanes[number]
-            reduced = priced.reduced[first : first + len(lane.grid)]
+            known, first, length = self._knots[number], self._bounds.first[number], len(self._lanes[number].grid)
+            reduced = priced.reduced[first : first + length]
             wanted = int(reduced.argmin())
-            known = self._knots[number]
-            if wanted not in known and reduced[wanted] < reduced[known].min() - 1e-13 * self._size * self.scale:
-                near = {k for k in (wanted - 1, wanted, wanted + 1) if 0 <= k < len(lane.grid)}
+            if wanted not in known and reduced[wanted] < reduced[known].min() + tolerance:
+                near = {k for k in (wanted - 1, wanted, wanted + 1) if 0 <= k < length}
                 self._knots[number] = sorted({*known, *near})
-                self._known.pop(number, None)
                 changed = True
         return changed

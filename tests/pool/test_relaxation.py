@@ -10,7 +10,7 @@ from ilp.pool.bound import Bounds, Branch, Status
 from ilp.pool.cells import Cells, Demand
 from ilp.pool.curves import lanes
 from ilp.pool.document import Pool, parse_pool
-from ilp.pool.relaxation import Relaxation
+from ilp.pool.relaxation import Precision, Relaxation
 from ilp.pool.valuation import column
 from tests.pool.cases import NumberTestCase
 from tests.pool.pools import random_pool
@@ -46,7 +46,7 @@ class RelaxationTests(NumberTestCase):
             pool, expected = example(name)
             here = Setting(pool)
             status = here.pattern({(m["move"], m["direction"]) for m in expected["moves"]})
-            flows = here.relaxation.solve(status, exact=True).flows
+            flows = here.relaxation.solve(status, Precision.EXACT).flows
             amounts = {
                 n: w / lane.worth for n, (w, lane) in enumerate(zip(flows.tolist(), here.lanes, strict=True)) if w
             }
@@ -58,20 +58,20 @@ class RelaxationTests(NumberTestCase):
             pool, expected = example(name)
             here = Setting(pool)
             status = here.pattern({(m["move"], m["direction"]) for m in expected["moves"]})
-            loss = here.relaxation.solve(status, exact=True).priced.loss(status)
+            loss = here.relaxation.solve(status, Precision.EXACT).priced.loss(status)
             cash = sum(pool.marks[h.asset] * h.total for h in pool.holdings)
             self.assert_near(cash - loss, expected["value"], 1e-9 * (1 + abs(cash) + abs(loss)), name)
 
     def test_branches_are_bounded_at_least_as_high_as_what_they_are_part_of(self) -> None:
         for seed in range(20):
             here = setting(seed)
-            whole = here.relaxation.solve(here.free, exact=True).priced.loss(here.free)
+            whole = here.relaxation.solve(here.free, Precision.EXACT).priced.loss(here.free)
             for number, lane in enumerate(here.lanes):
                 if not lane.grid:
                     continue
                 off = here.free.changed({})
                 off[number] = Status.OFF
-                least = here.relaxation.solve(off, exact=True).priced.loss(off)
+                least = here.relaxation.solve(off, Precision.EXACT).priced.loss(off)
                 self.assertGreaterEqual(least, whole - 1e-8 * (1 + abs(whole)), f"seed {seed}")
 
     def test_what_cannot_be_paid_for_together_is_proven_impossible(self) -> None:
@@ -97,8 +97,8 @@ class RelaxationTests(NumberTestCase):
         for seed in range(6):
             document = random_pool(Random(seed), 2, levels=150, stress=1.0)
             here = Setting(evolve(parse_pool(document), quotes=()))
-            found = here.relaxation.solve(here.free, exact=True)
-            again = here.relaxation.solve(here.free, exact=True)
+            found = here.relaxation.solve(here.free, Precision.EXACT)
+            again = here.relaxation.solve(here.free, Precision.EXACT)
             near = 1e-9 * (1 + abs(found.priced.loss(here.free)))
             self.assert_near(found.priced.loss(here.free), again.priced.loss(here.free), near)
 
@@ -119,7 +119,7 @@ class CellsTests(NumberTestCase):
                         branch[number] = state
                         branches.append(branch)
             for branch in branches[:12]:
-                one = here.relaxation.solve(branch, exact=True).priced.loss(branch)
+                one = here.relaxation.solve(branch, Precision.EXACT).priced.loss(branch)
                 walked = here.cells.solve(branch, None, float("inf")).priced.loss(branch)
                 self.assertLessEqual(walked, one + 1e-8 * (1 + abs(one)), f"seed {seed}")
                 self.assertGreaterEqual(walked, one - 1e-5 * (1 + abs(one)), f"seed {seed}")
