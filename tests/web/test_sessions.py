@@ -66,6 +66,33 @@ class SessionTests(SynchronousTestCase):
         self.sessions.end(session)
         self.assertEqual(ended, ["end"])
 
+    def test_the_end_is_told_at_once_whatever_its_cause(self) -> None:
+        ended: list[str] = []
+        session, idle = self.open(), self.open()
+        session.on_end.add(lambda: ended.append("signed out"))
+        idle.on_end.add(lambda: ended.append("idle"))
+        self.sessions.end(session)
+        self.assertEqual(ended, ["signed out"])
+        self.clock.advance(10)
+        self.sessions.is_live(idle)
+        self.assertEqual(ended, ["signed out", "idle"])
+
+    def test_a_session_that_nobody_asks_for_ends_when_the_next_one_begins(self) -> None:
+        ended: list[str] = []
+        self.open().on_end.add(lambda: ended.append("idle"))
+        self.clock.advance(10)
+        self.open()
+        self.assertEqual(ended, ["idle"])
+
+    def test_a_session_counts_from_when_it_began(self) -> None:
+        self.clock.advance(10**6)
+        sessions = Sessions(self.clock, lifetime=100, idle=1000)
+        session = sessions.open("anna", Role.OPERATOR)
+        self.clock.advance(99)
+        self.assertTrue(sessions.is_live(session))
+        self.clock.advance(1)
+        self.assertFalse(sessions.is_live(session))
+
     def test_ending_all_ends_each(self) -> None:
         opened = [self.open() for _ in range(3)]
         self.sessions.end_all()
@@ -125,6 +152,19 @@ class ThrottleTests(SynchronousTestCase):
         self.fail_times(50)
         self.assertEqual(self.throttle.wait(("address", "10.9.9.9"), ("account", "bela")), 0)
 
+    def test_of_several_keys_the_one_that_was_guessed_most_decides(self) -> None:
+        self.fail_times(3)
+        for _ in range(4):
+            self.throttle.failed(("account", "anna"))
+        self.assertEqual((self.throttle.wait(*self.keys), self.throttle.wait(*self.keys[:1])), (4, 0))
+        self.assertEqual((self.throttle.tries_left(*self.keys), self.throttle.tries_left(*self.keys[:1])), (0, 2))
+
+    def test_a_pause_begins_with_the_last_wrong_try_however_long_the_daemon_has_run(self) -> None:
+        self.clock.advance(10**6)
+        self.fail_times(6)
+        self.clock.advance(1.5)
+        self.assertEqual(self.throttle.wait(*self.keys), 0.5)
+
     def test_success_forgives(self) -> None:
         self.fail_times(5)
         self.throttle.succeeded(*self.keys)
@@ -141,3 +181,11 @@ class ThrottleTests(SynchronousTestCase):
             self.clock.advance(0.001)
             self.throttle.failed(("account", f"name {n}"))
         self.assertLessEqual(len(self.throttle._records), 10)
+
+    def test_in_a_flood_of_names_the_oldest_are_forgotten(self) -> None:
+        self.patch(throttle_module, "MAX_KEYS", 2)
+        for name in ("zoe", "adam", "mia"):
+            self.clock.advance(1)
+            self.throttle.failed(("account", name))
+        left = [self.throttle.tries_left(("account", name)) for name in ("zoe", "adam", "mia")]
+        self.assertEqual(left, [5, 4, 4])
