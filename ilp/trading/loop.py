@@ -13,9 +13,11 @@ from time import perf_counter
 from attrs import define, field
 
 from clients.exchange import Book, Side
+from ilp.settings import Parameters
 from ilp.trading.floor import Floor
 from ilp.trading.hedger import Hedger
 from ilp.trading.machine import State
+from ilp.trading.market import Rate
 from ilp.trading.permissions import Act, Leave
 from ilp.trading.planner import Planner, plan_entry
 from ilp.trading.quotes import Quoter
@@ -50,6 +52,10 @@ class Loop:
     solved: Callable[[float], None] = lambda seconds: None
     references: dict[Side, Reference] = field(factory=dict)
     _sound: bool = False  # nothing kept the last turn from quoting both sides
+    _seen: Book | None = None  # the source's book, if it differs from that of the last decision by nothing that counts
+    _decided: tuple[Optimum, Rate | None, Parameters, list[Side]] | None = (
+        None  # what that decision was made from besides
+    )
 
     def turn(self, state: State) -> bool:
         """Look at the picture once and act on it; whether something is left for another turn, right after this one.
@@ -65,7 +71,11 @@ class Loop:
         computing = state in (State.READY, State.TRADING)  # elsewhere nothing is wanted, and nothing may go wrong
         open_sides = [side for side, reason in reasons.items() if not reason]
         decided = self.optimum if computing and view is not None else None
-        if decided is not None and view is not None:
+        # Cancels that protect go first.  But they come from the same prices as those of the last decision where a fill is
+        # all that is new: then the hedge need not wait for them to be found once more.
+        hedging = decided is not None and view is not None and self._known(view, decided, open_sides)
+        hedging = hedging and self._nets(state, view)
+        if decided is not None and view is not None and not hedging:
             self._decide(view, decided, open_sides)
             if self.floor.desk.sequence != sent and self._nets(state, view):
                 return True
@@ -76,7 +86,7 @@ class Loop:
             return True
         known = 0 if decided is None else decided.answers
         optimum = self._optimise(view)
-        if optimum is not decided or optimum.answers != known:
+        if hedging or optimum is not decided or optimum.answers != known:
             self._decide(view, optimum, open_sides)
         self.quoter.place()
         if state is State.TRADING and not self.floor.inputs_trouble():
@@ -85,10 +95,12 @@ class Loop:
 
     def unmoved(self, before: Book) -> bool:
         """Whether the source's book differs from *before* only where no quote's hedge, no mark and no reason comes from."""
-        floor = self.floor
-        if not self._sound or self.hedger.closable():  # a hedge may wait for any depth
-            return False
-        return same_front(before, floor.book(floor.layout.source), floor.parameters.quote_size)
+        floor, same = self.floor, False
+        now = floor.book(floor.layout.source)
+        if self._sound and not self.hedger.closable():  # a hedge may wait for any depth
+            same = same_front(before, now, floor.parameters.quote_size)
+        self._seen = now if same and before is self._seen else None
+        return same
 
     def hedge_now(self, by: Leave) -> str:
         """Close what is open because an operator says so; returns why that is not possible, empty when it was sent."""
@@ -127,7 +139,18 @@ class Loop:
             reasons[stopped[0]] = stopped[1]
         return reasons
 
+    def _known(self, view: View, optimum: Optimum, sides: list[Side]) -> bool:
+        """Whether no price is other than when it was last decided what may rest."""
+        return (
+            self._decided is not None
+            and self._decided[0] is optimum
+            and self._decided[1:] == (view.rate, view.parameters, sides)
+            and self.floor.book(self.floor.layout.source) is self._seen
+        )
+
     def _decide(self, view: View, optimum: Optimum, sides: list[Side]) -> None:
+        self._seen = self.floor.book(self.floor.layout.source)
+        self._decided = optimum, view.rate, view.parameters, sides
         bid, ask = self.strategy.references(view, optimum)
         self.references = {Side.BUY: bid, Side.SELL: ask}
         self.quoter.decide({side: self.references[side] for side in sides}, edges(view))

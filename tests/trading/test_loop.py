@@ -12,7 +12,7 @@ from clients.exchange import Side
 from ilp.trading.gate import OrderRequest
 from ilp.trading.layout import Pair
 from ilp.trading.pauses import Pause
-from ilp.trading.strategy import LiquidityPool, Optimum
+from ilp.trading.strategy import LiquidityPool, Optimum, Reference
 from ilp.trading.view import View
 from tests.trading.world import BTC, PARAMETERS, USD, World, settings
 
@@ -22,13 +22,18 @@ SOURCE = Pair("source", "BTC/USD")
 
 @frozen
 class Watched(LiquidityPool):
-    """The strategy, with a note of each optimisation."""
+    """The strategy, with a note of each optimisation, and of each look for what has to be cancelled if that is wished."""
 
     notes: list[str] = field(factory=list)
+    looks: list[str] = field(factory=list)
 
     def optimise(self, view: View) -> Optimum:
         self.notes.append("optimise")
         return super().optimise(view)
+
+    def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
+        self.notes.extend(self.looks)
+        return super().references(view, optimum)
 
 
 class UnmovedTests(unittest.SynchronousTestCase):
@@ -141,3 +146,33 @@ class OrderOfUrgencyTests(unittest.SynchronousTestCase):
         assert after is not None
         self.assertGreater(after.price, before.price)
         self.assertIn("optimise", self.strategy.notes)
+
+    def test_a_fill_alone_is_hedged_before_prices_that_have_not_changed_are_looked_at_again(self) -> None:
+        self.strategy.looks.append("look")
+        self.world.take(Side.SELL)
+        self.world.advance(0.5)
+        notes = self.strategy.notes
+        hedge = notes.index("hedge")
+        self.assertNotIn("look", notes[:hedge])
+        self.assertIn("look", notes[hedge:])
+
+    def test_what_a_move_that_came_with_a_fill_makes_wrong_is_cancelled_before_the_hedge(self) -> None:
+        self.strategy.looks.append("look")
+        self.world.trader.loop._seen = None  # as after a book that may change a decision
+        self.world.take(Side.SELL)
+        self.world.advance(0.5)
+        notes = self.strategy.notes
+        self.assertIn("look", notes[: notes.index("hedge")])
+
+    def test_a_book_of_the_source_that_counts_is_no_longer_the_one_of_the_last_decision(self) -> None:
+        loop, source = self.world.trader.loop, self.world.trader.layout.source
+        self.assertIs(loop._seen, loop.floor.book(source))
+        before = loop.floor.book(source)
+        best, *others = before["bids"]
+        loop.floor.market.on_book(source, {**before, "bids": [{**best, "price": best["price"] - D("0.01")}, *others]})
+        self.assertFalse(loop.unmoved(before))
+        self.assertIsNot(loop._seen, loop.floor.book(source))
+        before = loop.floor.book(source)
+        loop.floor.market.on_book(source, {**before, "bids": list(before["bids"]), "asks": list(before["asks"])})
+        self.assertTrue(loop.unmoved(before))  # the same again, but the one before it was never decided on
+        self.assertIsNot(loop._seen, loop.floor.book(source))
