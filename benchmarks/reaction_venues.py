@@ -353,9 +353,8 @@ class Parent(LineReceiver):
         Deferred.fromCoroutine(self.market.listen()).addCallbacks(listening, self._failed)
 
     def say(self, document: dict[str, Any]) -> None:
-        """One line for the parent."""
-        sys.stdout.write(json.dumps(document) + "\n")
-        sys.stdout.flush()
+        """One line for the parent, by the transport: the results of an hour are more than a pipe takes at once."""
+        self.sendLine(json.dumps(document).encode())
 
     def lineReceived(self, line: bytes) -> None:
         if line.strip() == b"warm":
