@@ -107,6 +107,23 @@ class PageTests(PageCase):
         edges = "[...document.querySelectorAll('#inputs li, #inputs .v')].map((e) => e.getBoundingClientRect().right)"
         self.assertLessEqual(await browser.run(f"Math.max(...{edges})"), 360)
 
+    async def test_no_cell_is_written_over_its_neighbour_at_360_pixels(self) -> None:
+        browser = await self.open("trading")
+        document = self.console.document
+        document["trader"]["hedges"][0] |= {"fill_key": "target/1102399:0.042", "closed_by": "source/13807177:0.042"}
+        document["state"]["holdings"][0] |= {"available": "1114156150.3915", "held": "1310612.2285"}
+        self.console.notify()
+        await browser.size(360, 780)
+        wide = """[...document.querySelectorAll('.stack td, .stack th')].filter((e) => {
+            const text = document.createRange();
+            text.selectNodeContents(e);
+            return e.offsetWidth > 1 && text.getBoundingClientRect().right > e.getBoundingClientRect().right + 1;
+        }).map((e) => e.innerText)"""
+        for tab in TABS:
+            await browser.run(f"location.hash = '{tab.id}'")
+            await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
+            self.assertEqual(await browser.run(wide), [], tab.id)
+
     async def test_older_acts_are_loaded_when_they_are_asked_for(self) -> None:
         browser = await self.open("trading")
         self.console.past = [

@@ -119,7 +119,7 @@ const alarms = () => {
   if (!all.length && !told) return null;
   return panel("p-alarms", "Alarms", 12, [
     (told?.active ?? []).map((a) => h("div", { key: `${a.kind}${a.message}` }, reason(a.severity === "critical" ? "bad" : a.severity === "warning" ? "warn" : "", h("b", {}, `${a.kind}: `), a.message))),
-    all.length ? h("ul", { class: "latest", key: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message)))) : h("p", { class: "d", key: "none" }, "No alarm in this run."),
+    all.length ? h("ul", { class: "latest", key: "latest" }, all.map((a, i) => h("li", { key: `${a.at}${a.kind}${i}` }, when(a.at, app.doc.time), h("p", {}, icon("warn"), h("b", {}, `${a.kind}: `), a.message)))) : told?.active?.length ? null : h("p", { class: "d", key: "none" }, "No alarm in this run."),
     told ? h("details", { key: "channels" }, h("summary", {}, told.channels.length ? `Told to ${told.channels.map((c) => c.name).join(", ")}` : "Nobody is told: [alarms] names no channel"),
       told.channels.length ? table("channels", "Who is told while nobody looks", CHANNELS, told.channels, { key: (c) => c.name }) : null,
       h("p", { class: "row acts2" }, button("Send a test…", testAlarms, { disabled: !canAct() || !told.channels.length, key: "test" }), h("small", {}, told.heartbeat.on ? `heartbeat: taken ${told.heartbeat.taken} times${told.heartbeat.error ? `, the last was not: ${told.heartbeat.error}` : ""}` : "no heartbeat"))) : null,
