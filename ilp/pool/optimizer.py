@@ -483,7 +483,7 @@ class _Search:
             highest = lane.grid[touch]
             share = None if relaxed.shares is None else relaxed.shares.get(number)
             if share is None:
-                share = amount / highest if highest else 0.0
+                share = amount / highest if highest else 1.0  # what charges nothing pays all of it
             if not opposed and share >= 1 - (_NEARLY if relaxed.rough else _WHOLLY):
                 continue
             if relaxed.shares is None and highest:
