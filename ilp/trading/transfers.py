@@ -170,7 +170,7 @@ class Transfers:
         began, seen = recovered.began or self._now(), recovered.seen or self._now()
         entries = await self._journal.transfers(seen - _MEMORY)
         flows = await self._journal.flows(began)  # all of them: one that nobody has classified must not be forgotten
-        self._book.load(began, seen, entries, flows)
+        self._book.load(began, seen, entries, flows, fresh=recovered.began is None)
         lost = [e.id for e in self.entries if e.state is TransferState.PLANNED and e.called]
         if lost:
             note = "the daemon stopped before the answer came"

@@ -72,6 +72,9 @@ class TransferBook:
         self._pending: dict[str, datetime] = {}
         self._unlisted: set[str] = set()  # venues that list no movements of money
         self._seen: dict[str, datetime] = {}
+        # By venue, what a fresh journal found there: of before, unlike what comes later with an older stamp.
+        self._standing: dict[str, frozenset[str]] | None = {}
+        self._awaited: set[str] = set()  # deposits that were seen on their way
         # Answers that hold until something changes: quoting asks for them much more often than that.
         self._owed: dict[tuple[str, str], Outstanding] = {}
         self._ordered: tuple[TransferEntry, ...] | None = None
@@ -80,9 +83,19 @@ class TransferBook:
     # ------------------------------------------------------------------------------------------------- our own changes
 
     def load(
-        self, since: datetime, seen: datetime, entries: Iterable[TransferEntry], flows: Iterable[FlowEntry]
+        self,
+        since: datetime,
+        seen: datetime,
+        entries: Iterable[TransferEntry],
+        flows: Iterable[FlowEntry],
+        *,
+        fresh: bool = False,
     ) -> None:
-        """Start with what the journal remembers; *since* is when it began, *seen* when it was last written to."""
+        """Start with what the journal remembers; *since* is when it began, *seen* when it was last written to.
+
+        :param fresh: it begins with this run.
+        """
+        self._standing = {} if fresh else None
         # Some venue may have been out of reach for a while when the journal was last written to.
         self.since, self._last = since, seen - _AFTERGLOW
         self.flows = {flow.key: flow for flow in flows}
@@ -220,7 +233,9 @@ class TransferBook:
         recent = self.now() - _RETURNS
         paid = (f for f in self.flows.values() if f.venue == venue and f.quantity < 0 and f.classified != _INTEREST)
         moments += [f.at for f in paid if f.at > recent]  # what was paid out may come back; interest does not
-        return max(self.since, min(moments)) - _MARGIN
+        first = self._standing is not None and venue not in self._seen
+        earliest = max(self.since, min(moments))
+        return min(earliest, self._pending.get(venue, earliest)) - (_AFTERGLOW if first else _MARGIN)
 
     def _may_still_change(self, e: TransferEntry, venue: str) -> bool:
         if e.from_venue == venue:
@@ -256,6 +271,8 @@ class TransferBook:
             self._believe(seen)
         else:
             self._unlisted.discard(seen.venue)
+            if self._standing is not None and seen.venue not in self._standing:
+                self._standing[seen.venue] = frozenset(record.key for record in seen.records if not _on_its_way(record))
             for record in seen.records:
                 self._take(record)
         for id in [i for i, turn in self._said.items() if turn <= seen.began]:
@@ -284,6 +301,7 @@ class TransferBook:
             elif record.status == "done":
                 self._take_deposit(record)
             elif record.status == "pending":
+                self._awaited.add(record.key)
                 self._pending[record.venue] = min(record.at, self._pending.get(record.venue, record.at))
         except Unlisted as e:
             self._log.error("{venue}: record {record}: {why}", venue=record.venue, record=record.id, why=e)
@@ -305,7 +323,7 @@ class TransferBook:
 
     def _take_interest(self, record: Record) -> None:
         """What positions earned or paid is nobody's transfer and needs no explanation."""
-        if record.at >= self.since and record.key not in self.flows:
+        if self._is_of_now(record) and record.key not in self.flows:
             self.flows[record.key] = FlowEntry(
                 record.key, record.venue, record.asset, record.change, record.at, record.id, _INTEREST, "machine"
             )
@@ -328,7 +346,7 @@ class TransferBook:
             self._claimed(flow, verdict.id, "machine")
         elif isinstance(verdict, Ambiguous):
             self._ambiguous.setdefault(record.venue, []).append((record, verdict.ids))
-        elif isinstance(verdict, Foreign) and record.at >= self.since and record.change:
+        elif isinstance(verdict, Foreign) and self._is_of_now(record) and record.change:
             self._log.warn(
                 "{venue}: {change} {asset} moved without us, awaiting classification",
                 venue=record.venue,
@@ -339,6 +357,12 @@ class TransferBook:
             self.flows[record.key] = FlowEntry(
                 record.key, record.venue, record.asset, record.change, record.at, told, back, "machine" if back else ""
             )
+
+    def _is_of_now(self, record: Record) -> bool:
+        """Whether it moved money since the journal began: a venue may stamp a deposit long before it credits it."""
+        if record.at >= self.since or record.key in self._awaited:
+            return True
+        return self._standing is not None and record.key not in self._standing.get(record.venue, ())
 
     def _returned(self, record: Record) -> str:
         """How a deposit is classified that brings back what an operator has said came back; empty where it does not."""
@@ -453,6 +477,11 @@ class TransferBook:
         if flow is None:
             return ()
         return (self.classify(flow.key, f"transfer:{id}", by),)
+
+
+def _on_its_way(record: Record) -> bool:
+    """Whether it has not changed the balance yet."""
+    return record.direction == "deposit" and record.status == "pending"
 
 
 def _told(record: Record | None, flow: FlowEntry | None) -> tuple[Decimal, str] | None:

@@ -122,6 +122,48 @@ class RestartTests(Paired):
         pair.refresh()
         self.assertEqual(pair.transfers.flows, ())
 
+    def fresh(self) -> Pair:
+        """A pair whose journal begins now."""
+        pair = Pair()
+        pair.transfers._book.load(pair.world.now(), pair.world.now(), (), (), fresh=True)
+        return pair
+
+    def test_a_deposit_that_turns_up_after_the_first_reading_with_an_older_stamp_is_a_flow(self) -> None:
+        """A venue whose clock is behind, or that stamps a deposit when it was announced, must not hide it."""
+        pair = self.fresh()
+        pair.refresh()
+        pair.world.pass_(-5)
+        pair.source.credit("BTC", D(5))
+        pair.world.pass_(5)
+        pair.refresh()
+        self.assertEqual([flow.quantity for flow in pair.transfers.flows], [D(5)])
+
+    def test_what_the_first_reading_of_a_fresh_journal_finds_is_of_before(self) -> None:
+        pair = self.fresh()
+        pair.world.pass_(-5)
+        pair.source.credit("BTC", D(5))
+        pair.world.pass_(5)
+        pair.refresh()
+        pair.refresh()
+        self.assertEqual(pair.transfers.flows, ())
+
+    def test_a_deposit_that_was_on_its_way_when_the_journal_began_is_a_flow_once_it_is_credited(self) -> None:
+        for pair, earlier in ((self.fresh(), 50_000), (Pair(), 3000)):  # an older journal looks back for an hour
+            pair.world.pass_(-earlier)
+            record = pair.source.credit("BTC", D(5))
+            record["status"] = "pending"
+            pair.source.balances["BTC"] -= D(5)
+            pair.world.pass_(earlier)
+            pair.refresh()
+            self.assertEqual(pair.transfers.flows, ())
+            record["status"] = "done"
+            pair.source.balances["BTC"] += D(5)
+            pair.refresh()
+            self.assertEqual([flow.quantity for flow in pair.transfers.flows], [D(5)], earlier)
+            pair.start()
+            pair.refresh()
+            self.assertEqual([flow.quantity for flow in pair.transfers.flows], [D(5)], earlier)
+
     def test_a_long_stop_finds_what_came_and_nothing_twice(self) -> None:
         """The records are read from the last entry on, and what was settled shortly before it is remembered."""
         self.planned(coins())
