@@ -30,6 +30,9 @@ JUNK = ("lots", "0.1 or so", "0,1", "5%", "--1", "1 000", "nan", "inf", "0x10", 
 COSTS = ("[0]", "[0, 0, 0]", "0.002]", "[0, -0.1]", "[a, b]", "[0; 0.1]", "0.1, 0.2", "[, ]", "[0, nan]")
 
 
+HIDDEN = "key of a connection misspelled"
+
+
 @frozen
 class Mutation:
     """A spoilt configuration: what was done, and what a rejection has to name of it."""
@@ -156,7 +159,7 @@ def _contradictions(text: str) -> Iterator[Mutation]:
         ("target_balance_source", "BTC", "-1", "negative"),
         ("target_balance_source", "BTC", "one", "not a number"),
         ("target_balance_target", "DOGE", "1", "asset that is not traded"),
-        ("source_connection", "colour", "blue", "key misspelled"),
+        ("source_connection", "colour", "blue", HIDDEN),
     ):
         if _line(key).search(_body(text, section)):
             worse = _replaced(text, section, key, f"{key} = {value}")
@@ -200,6 +203,9 @@ def judge(mutation: Mutation, folder: Path) -> str:
         if word and not any(word in line for line in said):
             return f"rejected without naming {word!r}: {said[0]}"
     secret = mutation.key in ("id", "secret") or mutation.section == "users"
+    if mutation.kind == HIDDEN:  # nobody knows what stands there: it may be a password under a wrong name
+        hidden = all(mutation.value not in line for line in said) and any("********" in line for line in said)
+        return "" if hidden else f"rejected showing {mutation.value!r}: {said[0]}"
     if mutation.value and not secret and not any(mutation.value in line for line in said):
         return f"rejected without showing {mutation.value!r}: {said[0]}"
     return ""
