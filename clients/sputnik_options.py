@@ -37,7 +37,7 @@ def _fraction(value: Any) -> Decimal:
 
 
 def _below_one(_: object, attribute: Attribute[Decimal], value: Decimal) -> None:
-    if not 0 <= value < 1:
+    if not value.is_finite() or not 0 <= value < 1:  # nothing compares with NaN
         raise ValueError(f"{attribute.name} {value} is not allowed; a fraction from 0 up to below 1 is wanted")
 
 

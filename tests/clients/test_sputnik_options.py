@@ -34,7 +34,14 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(str(error), "option deadlin is not known; do you mean deadline?")
 
     def test_values_out_of_range_are_refused_by_name(self) -> None:
-        for name, value in (("deadline", "0"), ("ping_interval", "-1"), ("rate", "inf"), ("fee", "1"), ("fee", "-0.1")):
+        for name, value in (
+            ("deadline", "0"),
+            ("ping_interval", "-1"),
+            ("rate", "inf"),
+            ("fee", "1"),
+            ("fee", "-0.1"),
+            ("fee", "nan"),
+        ):
             error = self.assertRaises(ValueError, read_options, Options, {name: value})
             self.assertIn(name, str(error))
 
