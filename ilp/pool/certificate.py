@@ -1,15 +1,25 @@
 """Checks an answer of the optimizer from the pool and the answer alone; docs/optimizer.md derives the bound."""
 
+from bisect import bisect, bisect_left
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from ilp.pool.leaf import leaf_loss
+from ilp.pool.leaf import leaf_losses
 
 
 class Invalid(ValueError):
     """The answer does not follow from the pool; the message says what is wrong."""
+
+
+def _at(u: float, x: Any, y: Any) -> Any:
+    """A piecewise-linear function at *u*, beyond its ends what it is there."""
+    if not x[0] < u < x[-1]:
+        return y[0] if u <= x[0] else y[-1] if u >= x[-1] else u
+    k = bisect(x, u)
+    return y[k - 1] + (y[k] - y[k - 1]) * ((u - x[k - 1]) / (x[k] - x[k - 1]))
 
 
 def _lanes(i: int, move: Any, marks: Any, room: Any) -> Iterator[Any]:
@@ -17,28 +27,20 @@ def _lanes(i: int, move: Any, marks: Any, room: Any) -> Iterator[Any]:
     (f0, f1), least = map(float, move.get("fee", (0, 0))), float(move.get("min", 0))
     a = tuple(move["from"]) if "from" in move else (move["venue"], move["base" if "base" in move else "asset"])
     b = tuple(move["to"]) if "to" in move else (move["venue"], move.get("quote", a[1]))
-    ma, mb, x, back = marks[a[1]], marks[b[1]], np.array([0, room[a] + 1]), np.array([0, room[b] + 1])
+    ma, mb, x, back = marks[a[1]], marks[b[1]], [0.0, room[a] + 1], [0.0, room[b] + 1]
     if move["kind"] == "trade":
         for side, sign in (("asks", 1), ("bids", -1)):
-            levels = sorted(((float(p), float(n)) for p, n in move.get(side, ())), reverse=sign < 0)
-            x, paid = np.cumsum([(0, 0), *((n, p * n * (1 + sign * f1)) for p, n in levels)], axis=0).T
-            buy, sell = ((i, "buy"), b, a, a, least, x, paid + f0, x * ma), ((i, "sell"), a, b, a, least, x, x)
-            yield buy if sign > 0 else (*sell, (paid - f0) * mb)
+            levels = sorted([(float(p), float(n)) for p, n in move.get(side, ())], reverse=sign < 0)
+            x = list(accumulate([n for _, n in levels], initial=0.0))
+            paid = list(accumulate([p * n * (1 + sign * f1) for p, n in levels], initial=sign * f0))
+            sell = (i, "sell"), a, b, a, least, x, x, [p * mb for p in paid]
+            yield sell if sign < 0 else ((i, "buy"), b, a, a, least, x, paid, [u * ma for u in x])
     elif move["kind"] == "payout":
-        yield (i, "out"), a, None, a, least, x, x * (1 + f1) + f0, x * ma
+        yield (i, "out"), a, None, a, least, x, [u * (1 + f1) + f0 for u in x], [u * ma for u in x]
     else:
-        yield (i, "out"), a, b, a, least, x, x, (x * (1 - f1) - f0) / float(move.get("ask", 1)) * mb
-        arrives = (back * float(move.get("bid", 1)) * (1 - f1) - f0) * ma
-        yield (i, "back"), b, a, b, least * ma / mb if move.get("both_ways", True) else np.inf, back, back, arrives
-
-
-def _leaves(node: Any, keys: Any, may: Any, must: Any, some: Any) -> list[Any]:
-    """Every leaf of the proof with what may and must be on there, and sets with some on; together no plan is left out."""
-    if "on" not in node:
-        return [(node, may, must, some)]
-    here, rivals = (np.array([[*k[:n]] in [q[:n] for q in node["lanes"]] for k in keys], bool) for n in (2, 1))
-    on = (may, must, [*some, here]) if len(node["lanes"]) > 1 else (may & (here | ~rivals), must | here, some)
-    return _leaves(node["on"], keys, *on) + _leaves(node["off"], keys, may & ~here, must, some)
+        yield (i, "out"), a, b, a, least, x, x, [(u * (1 - f1) - f0) / float(move.get("ask", 1)) * mb for u in x]
+        income = [(u * float(move.get("bid", 1)) * (1 - f1) - f0) * ma for u in back]
+        yield (i, "back"), b, a, b, least * ma / mb if move.get("both_ways", True) else np.inf, back, back, income
 
 
 def verify(pool_document: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
@@ -54,42 +56,43 @@ def verify(pool_document: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
 def _facts(pool: Any, answer: Any, best: Any) -> Iterator[tuple[Any, str]]:
     """(whether it holds, what is wrong where it does not) for everything that the answer says."""
     held, marks, wants = pool["holdings"], {a: float(v) for a, v in pool["marks"].items()}, pool["valuation"]
-    y0, free, t = np.array([[float(h[k]) for k in ("total", "available", "target")] for h in held]).reshape(-1, 3).T
-    at, room, varies = {(h["venue"], h["asset"]): n for n, h in enumerate(held)}, np.maximum(free, 0), wants["variance"]
+    y0, free, t = ([float(h[k]) for h in held] for k in ("total", "available", "target"))
+    at, room = {(h["venue"], h["asset"]): n for n, h in enumerate(held)}, [max(0.0, each) for each in free]
+    m, varies, penalty = [marks[h["asset"]] for h in held], wants["variance"], float(wants["deviation_penalty"])
     if "covariance" not in varies:
         varies = {"assets": [*varies], "covariance": np.diag([float(v) for v in varies.values()])}
-    weight = (m := np.array([marks[h["asset"]] for h in held])) * (penalty := float(wants["deviation_penalty"]))
     member = np.array([[float(a == h["asset"]) for h in held] for a in varies["assets"]]).reshape(-1, len(held))
     sigma = float(wants["risk_aversion"]) * np.array(varies["covariance"], float).reshape(len(member), len(member))
-
-    def apart(y: Any) -> Any:
-        return weight * np.max([4.75 * t - 13 * y, 2.25 * t - 3 * y, 0 * y, y - 1.25 * t, 4 * y - 16.25 * t], axis=0)
-
     plan = {(p["move"], p["direction"]): float(p["amount"]) for p in best["moves"]}
     yield len({move for move, _ in plan}) == len(best["moves"]), "a move is on twice"
-    y, used, bends, costs, keys, lanes, losses = y0.copy(), 0 * y0, np.outer((0.25, 0.75, 1.25, 5), t), 0.0, [], [], []
+    y, used, costs, keys, lanes, within = [*y0], [0.0] * len(held), 0.0, [], [], dict(zip(at, room, strict=True))
     for i, move in enumerate(pool.get("moves", ())):
-        for key, start, end, unit, least, x, use, income in _lanes(i, move, marks, dict(zip(at, room, strict=True))):
-            low, high = max(least, np.interp(0, income, x, right=np.inf)), np.interp(room[at[start]], use, x, left=-1)
-            s, cost, u = at[start], use * m[at[start]] - income, np.clip(x, low, high)
-            effect = np.array([(p == end) * 1.0 - (p == start) for p in at]) * marks[unit[1]] / m
+        for key, start, end, unit, least, x, use, income in _lanes(i, move, marks, within):
+            s, cost = at[start], [u * marks[start[1]] - r for u, r in zip(use, income, strict=True)]
+            low = max(least, _at(0, income, x) if income[-1] >= 0 else np.inf)
+            high = _at(room[s], use, x) if room[s] >= use[0] else -1.0
+            inner = slice(bisect(x, low), bisect_left(x, high))
+            points = ([_at(low, x, f), *f[inner], _at(high, x, f)] for f in (x, use, cost))
+            effect = [((p == end) - (p == start)) * marks[unit[1]] / v for p, v in zip(at, m, strict=True)]
             keys.append(key)
-            lanes.append((s, effect, u, np.interp(u, x, use), np.interp(u, x, cost) if low <= high else np.inf))
+            lanes.append((s, effect, *(points if low <= high else ([0.0], [0.0], [np.inf]))))
             if a := plan.pop(key, 0.0):
                 yield low * (1 - 1e-9) <= a <= high * (1 + 1e-9), f"move {key} cannot be {a}"
-                y, costs, used[s] = y + a * effect, costs + np.interp(a, x, cost), used[s] + np.interp(a, x, use)
+                costs, used[s] = costs + _at(a, x, cost), used[s] + _at(a, x, use)
+                y = [each + a * e for each, e in zip(y, effect, strict=True)]
     yield not plan, f"there is no move {[*plan]}"
-    yield np.all(used <= room + 1e-9 * (1 + room)), "a holding is overspent"
+    yield all(u <= r + 1e-9 * (1 + r) for u, r in zip(used, room, strict=True)), "a holding is overspent"
     for name, z, charge in (("base", y0, 0.0), ("optimized", y, costs)):
-        terms = [y0 @ m, charge, (member @ z) @ sigma @ (member @ z), sum(apart(z))]
+        ends = zip(z, t, strict=True)
+        pieces = ((4.75 * w - 13 * h, 2.25 * w - 3 * h, 0, h - 1.25 * w, 4 * h - 16.25 * w) for h, w in ends)
+        sums, apart = member @ z, sum([v * max(each) for v, each in zip(m, pieces, strict=True)])
+        terms = [sum([v * h for v, h in zip(m, y0, strict=True)]), charge, float(sums @ sigma @ sums), penalty * apart]
         near, value = 1e-9 * (1 + sum(map(abs, terms))), 2 * terms[0] - sum(terms)
         for term, number in zip(("cash", "costs", "risk", "deviation", "value"), (*terms, value), strict=True):
             yield abs(number - answer[name][term]) <= near, f"{name} {term} is {number}"
-    yield np.all(abs(np.array([h["total"] for h in best["holdings"]]) - y) <= 1e-9 * (1 + abs(y))), "other holdings"
-    valued = penalty, bends, apart(bends), member, sigma
-    for node, may, must, some in _leaves(answer["proof"], keys, every := np.full(len(keys), True), ~every, []):
-        moves = [[n for n, key in enumerate(keys) if key[0] == i and may[n]] for i in range(len(pool.get("moves", ())))]
-        losses.append(leaf_loss(node, (y0, m, room), valued, lanes, moves, must, some, 1e9 * near))
+    told = zip([float(h["total"]) for h in best["holdings"]], y, strict=True)
+    yield all(abs(total - each) <= 1e-9 * (1 + abs(each)) for total, each in told), "other holdings"
+    losses = leaf_losses(answer["proof"], keys, (y0, m, room, t), (penalty, member, sigma), lanes, 1e9 * near)
     proven = np.max([value, terms[0] - np.min(losses)])  # a NaN stays one
     yield abs(best["bound"] - proven) <= near, f"the proof gives a bound of {proven}"
     yield answer["exhausted"] or proven - value <= near, f"the gap is {proven - value} and the budget not used up"
