@@ -170,6 +170,7 @@ class BookingTests(SynchronousTestCase):
     def test_a_fee_in_an_asset_without_a_mark_costs_nothing(self) -> None:
         self.books.fill(fill(fees={"BNB": D(1)}), NOON, D(0))
         self.assertEqual((term(self.books, Term.FEES), held(self.books, "target", "BNB")), (D(0), D(-1)))
+        self.sound()
 
     def test_base_that_loses_its_mark_loses_its_worth_in_the_exposure_too(self) -> None:
         self.books.revalue(NOON, MARKS, D("0.4"))
