@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(options)
     except ConfigurationError as error:
         print("\n".join(str(problem) for problem in error.problems), file=sys.stderr)
+        if not options.config.exists():
+            print("--config FILE names a configuration; ilp_example_config/ has some to begin with", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1

@@ -112,7 +112,7 @@ def _circumstances(tx: Connection, moment: datetime) -> Iterator[str]:
     intent = _last(since(tx, IntentEntry, EVER), moment)
     if state is not None:
         yield f"{state.state} since {state.at.isoformat()}: {state.reason} ({state.by})"
-    yield "wanted: " + ("trading" if intent is not None and intent.wanted else "nothing")
+    yield "wanted: " + ("to trade" if intent is not None and intent.wanted else "not to trade")
     edits: dict[str, ParameterEntry] = {e.name: e for e in _until(since(tx, ParameterEntry, EVER), moment)}
     for name, edit in sorted(edits.items()):
         yield f"parameter {name} = {edit.new} (was {edit.old}) by {edit.by} at {edit.at.isoformat()}"

@@ -408,7 +408,7 @@ class _Process:
             failure = failure.value.subFailure
         if failure.check(CancelledError):
             return
-        self.status = 1
+        self.status = 2 if failure.check(CannotMake, InvalidParameters) else 1  # the configuration's fault, or the world's
         if failure.check(*EXPECTED):
             print(f"ilp: {failure.value}", file=sys.stderr)
         else:

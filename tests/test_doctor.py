@@ -601,6 +601,7 @@ class PartsTests(SynchronousTestCase):
     def test_a_configuration_that_cannot_be_read_is_bad_input(self) -> None:
         self.patch(sys, "stderr", io.StringIO())
         self.assertEqual(main(["doctor", "--config", "/nowhere/ilp.ini"]), 2)
+        self.assertIn("--config FILE names a configuration", sys.stderr.getvalue())
 
 
 class JournalTests(SynchronousTestCase):

@@ -33,6 +33,7 @@ from ilp.simulation.rates import RateServer
 from ilp.venue_command import to_the_present
 from tests.clients import bitso as bitso_account
 from tests.clients.bitso import Bitso
+from tests.configurations import written
 from tests.simulation.kraken.world import BTC_EUR, make_world
 from tests.test_service import DaemonCase, asynchronous
 
@@ -417,6 +418,17 @@ class ExampleTests(SynchronousTestCase):
         wanting = {file.name for file in EXAMPLES.glob("*.ini") if needs_asyncio(file)}
         self.assertEqual(wanting, {"kraken-bitso.ini", "kraken-bitso-demo.ini"})
         self.assertFalse(needs_asyncio(EXAMPLES / "there is no such file"))
+
+    def test_a_client_that_refuses_its_options_ends_the_start_with_the_status_of_a_bad_configuration(self) -> None:
+        text = changed(
+            (EXAMPLES / "demo.ini").read_text(),
+            ("[source_connection]\n", "[source_connection]\ndeadline = soon\n"),
+            ("port = 8888", "port = 0"),
+        )
+        argv = [sys.executable, "ilp.py", "--config", str(written(self.mktemp(), text).resolve())]
+        found = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False)
+        self.assertEqual(found.returncode, 2, found.stderr)
+        self.assertIn("[source_connection]: deadline 'soon' is not a number", found.stderr)
 
     def test_the_reactor_is_installed_before_anything_chooses_another(self) -> None:
         show = (

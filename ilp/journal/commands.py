@@ -31,6 +31,11 @@ def main(options: Namespace, url: str, stdout: TextIO, stderr: TextIO) -> int:
     """
     try:
         database = Database(url, exclusive=False)
+        if database.file is None and database.url.get_backend_name() == "sqlite":
+            raise JournalError(
+                f"journal {url}: is kept in the daemon's memory and forgotten with it, nothing of it can be read; "
+                "[database] url = sqlite:///FILE keeps one"
+            )
         try:
             connection = database.open()
             with explained(database.url, "cannot be read"), connection.begin():
@@ -56,7 +61,7 @@ def _show(database: Database, tx: Connection, options: Namespace, out: TextIO) -
 
 
 def _state(found: Recovered) -> list[str]:
-    lines = [f"wanted: {'trading' if found.wanted else 'nothing'}"]
+    lines = [f"wanted: {'to trade' if found.wanted else 'not to trade'}"]
     if found.paused:
         lines.append(f"paused: {found.paused}")
     if found.halted is not None:
@@ -116,7 +121,8 @@ def _backup(database: Database, tx: Connection, options: Namespace, out: TextIO)
         else:
             _copy_rows(tx, target)
     except (OSError, sqlite3.Error) as e:
-        raise JournalError(f"journal backup: {target} cannot be written: {e}") from e
+        why = getattr(e, "strerror", None) or e
+        raise JournalError(f"journal backup: {target} cannot be written: {why}") from e
     print(f"{target}", file=out)
     return 0
 

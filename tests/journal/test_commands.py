@@ -46,7 +46,7 @@ class ShowTests(Commands, SynchronousTestCase):
         self.assertEqual(status, 0)
         for words in (
             "1 fill",
-            "wanted: trading",
+            "wanted: to trade",
             "HALTED by gate",
             "last plan: p1",
             "parameter quote_size = 0.2",
@@ -194,7 +194,7 @@ class BackupTests(Commands, SynchronousTestCase):
     def test_a_target_that_cannot_be_written_is_named(self) -> None:
         status, _, err = self.run_("backup", to=Path("/no/such/folder/copy"))
         self.assertEqual(status, 2)
-        self.assertIn("/no/such/folder/copy", err)
+        self.assertEqual(err, "journal backup: /no/such/folder/copy cannot be written: No such file or directory\n")
 
 
 class ErrorTests(Commands, SynchronousTestCase):
@@ -203,3 +203,9 @@ class ErrorTests(Commands, SynchronousTestCase):
     def test_a_missing_journal_is_one_sentence_and_status_2(self) -> None:
         status, out, err = self.run_("show", "sqlite:////no/such.sqlite")
         self.assertEqual((status, out, err), (2, "", "journal /no/such.sqlite: there is no such file\n"))
+
+    def test_a_journal_in_memory_is_said_to_be_the_daemons_alone(self) -> None:
+        status, out, err = self.run_("show", "sqlite://")
+        self.assertEqual((status, out), (2, ""))
+        self.assertIn("is kept in the daemon's memory", err)
+        self.assertIn("[database] url = sqlite:///FILE", err)
