@@ -24,6 +24,7 @@ AGAIN = 1.0  # seconds until the records are asked again
 # Seconds after which fills are looked for once more of an order that was over as it rested no more: a venue's history may be
 # written later than its book.
 LATER = (20.0, 100.0)
+ASKED = 3  # readings in which it is looked for what a fill really cost that was told without
 LOST = 2.0  # seconds after which a request that left no trace in two readings has never arrived
 
 
@@ -158,19 +159,29 @@ class Audit:
             order for order in self.desk.live(venue) if order.order_id in resting and order.unpriced > order.filled
         ]
         late = [order for order, at in self._unproven if order.venue == venue and at <= began_at]
+        late += [order for order in self._unpriced(venue) if order not in late]
         if missing or unpriced or late:
             fills = await self._fills(client, [*missing, *unpriced, *late])
             sums = sum_fills(fills)
             self._unproven = [one for one in self._unproven if one[0].venue != venue or one[1] > began_at]
             for order in late:
+                order.asked += 1
                 if order.order_id in sums:
-                    self.desk.filled(order, *sums[order.order_id])
+                    self.desk.told(order, *sums[order.order_id])
             for order in missing:
                 if not order.final and order.touched <= began:
                     await self._absent(client, order, fills, began_at)
             for order in unpriced:
                 self.desk.looked_up(order, sums)
         self._report_strange(venue, strange)
+
+    def _unpriced(self, venue: str) -> list[OwnOrder]:
+        """Orders whose fills were booked at an expected price or fee, as an event that tells them was lost."""
+        return [
+            order
+            for order in self.desk.recent()
+            if order.venue == venue and order.order_id and order.asked < ASKED and (order.guessed or order.expected)
+        ]
 
     def _present(self, venue: str, record: Order, began: int) -> OwnOrder | None:
         """Take an order that rests; one that was to be cancelled is cancelled again."""

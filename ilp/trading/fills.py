@@ -66,11 +66,11 @@ class Fills:
     now: Callable[[], datetime]
 
     def take(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
-        """An own order traded *growth* more."""
+        """An own order traded *growth* more, or what it cost is corrected."""
         pairs = self.layout.at(order.venue)
         # An order of an earlier run may have been of a pair that the configuration no longer names.
         pair = next((pair for pair in pairs if pair.ticker == order.ticker), pairs[0])
-        fees = growth.fees or self._usual_fee(growth, pair)
+        fees = self._fees(order, growth, pair)
         received = signed(order.side, growth.quantity) - fees.get(pair.base, ZERO)
         paid = signed(order.side, growth.quantity * growth.price) + fees.get(pair.quote, ZERO)
         self.market.balances.apply(order.venue, pair.base, received)
@@ -93,6 +93,8 @@ class Fills:
         rate = self._rate()
         if rate is not None:
             self.exposure.value(rate)
+        if not fill.quantity:  # what it cost is corrected: only a fee in base leaves anything to close
+            return self.exposure.add(Open(key, received, None, None, self.seconds()), fill.at) if received else ()
         if order.purpose is Purpose.QUOTE:
             price = paid / received
             worth = None if rate is None else price * rate
@@ -101,6 +103,19 @@ class Fills:
             fee = self.parameters().source_fee.proportional
             return self.exposure.close(received, Close(key, fill.at, fill.price, fee), self.seconds())
         return ()
+
+    def _fees(self, order: OwnOrder, growth: Growth, pair: Pair) -> Mapping[str, Decimal]:
+        """What it was charged; where the venue does not say, what is expected, until it says it of all that is filled."""
+        if not growth.quantity:
+            return growth.fees
+        if not growth.fees:
+            usual = self._usual_fee(growth, pair)
+            for asset, fee in usual.items():
+                order.expected[asset] = order.expected.get(asset, ZERO) + fee
+            return usual
+        before, order.expected = order.expected, {}
+        fees = {a: growth.fees.get(a, ZERO) - before.get(a, ZERO) for a in {**growth.fees, **before}}
+        return {asset: fee for asset, fee in fees.items() if fee or asset in growth.fees}
 
     def _usual_fee(self, growth: Growth, pair: Pair) -> Mapping[str, Decimal]:
         """What a venue that does not tell its fee is expected to charge."""
@@ -111,12 +126,16 @@ class Fills:
     def _entry(self, order: OwnOrder, growth: Growth, trade_id: str | None, fees: Mapping[str, Decimal]) -> FillEntry:
         now = self.now()
         bid = ask = quoted = raced = None
-        if order.purpose is Purpose.QUOTE:
+        if order.purpose is Purpose.QUOTE and growth.quantity:
             # What we knew when it happened, not what has arrived since: a quote is judged by that book.
             happened = min(order.happened or now, now)
             bid, ask = self.market.source_best(happened)
             quoted, raced = self._race(order, happened)
-        name = f"{order.order_id}:{plain(order.filled)}" + (f":{order.key}" if order.again else "")
+        name = (
+            f"{order.order_id}:{plain(order.filled)}"
+            + ("" if growth.quantity else ":cost")
+            + (f":{order.key}" if order.again else "")
+        )
         return FillEntry(
             order.venue,
             trade_id or name,
@@ -157,6 +176,8 @@ class Fills:
             return None
         key, base, quote = f"{fill.venue}/{fill.key}", *parts(fill.ticker)
         received = signed(fill.side, fill.quantity) - fill.fees.get(base, ZERO)
+        if not fill.quantity:
+            return Open(key, received, None, None, self.seconds()) if received else None
         if fill.purpose is Purpose.HEDGE:
             return Open(key, received, fill.price, fill.price, self.seconds())
         price = (signed(fill.side, fill.quantity * fill.price) + fill.fees.get(quote, ZERO)) / received

@@ -463,6 +463,14 @@ class Desk:
         if filled > order.filled:
             self._grown(order, order.grow(filled, None, average, fees), None)
 
+    def told(self, order: OwnOrder, quantity: Decimal, average: Decimal, fees: Mapping[str, Decimal]) -> None:
+        """Take the sums of an order's fills in the venue's records; what was expected of price and fee is corrected."""
+        self.filled(order, quantity, average, fees)
+        if quantity == order.filled and (order.guessed or order.expected) and fees:
+            correction = order.cost(average, fees)
+            if correction is not None:
+                self.listener.order_filled(order, correction, None)
+
     def looked_up(self, order: OwnOrder, sums: Mapping[str, tuple[Decimal, Decimal, Mapping[str, Decimal]]]) -> None:
         """Take what the venue's records tell of an order's fills, *sums* by order id; what they leave out is assumed."""
         if order.order_id is not None and order.order_id in sums:

@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from clients.exchange import Fill, Order, Side
 from ilp.journal.entries import FINAL_ORDER_STATES, FillEntry, OrderEntry, OrderState, Purpose
+from ilp.tickers import parts
 from ilp.trading.steps import plain
 
 __all__ = [
@@ -50,6 +51,8 @@ class OwnOrder:
     :ivar sent: reactor seconds when it was sent; `slow`: its answer is late, what the venue tells may speak of it already.
     :ivar happened: the venue's own time of the newest fill that it told one by one.
     :ivar kept: the source's best by which the quote was found where it belongs, the last ones; see `keep`.
+    :ivar expected: fees by asset that were booked of what is filled because the venue had told none; `guessed`: the price
+        was, too; `asked`: how often its records were asked since what it really cost.
     :ivar traded, trade_fees: sums over the trades told one by one, each counted once: at least so much has traded.
     """
 
@@ -72,6 +75,9 @@ class OwnOrder:
     trade_fees: dict[str, Decimal] = field(factory=dict)
     happened: datetime | None = None
     kept: list[Best] = field(factory=list)
+    expected: dict[str, Decimal] = field(factory=dict)
+    guessed: bool = False
+    asked: int = 0
     off_book: bool = False
     cancel_wanted: bool = False
     amending: Decimal | None = None
@@ -177,10 +183,25 @@ class OwnOrder:
         value = average * filled - self.value if average is not None else ZERO
         if value <= 0:  # no average told, or one that contradicts what was assumed before it was
             value = quantity * (price or average or self.price)
+            self.guessed = self.guessed or price is None
         charged = {asset: fee - self.fees.get(asset, ZERO) for asset, fee in fees.items()}
         self.filled, self.value = filled, self.value + value
         self.fees.update(fees)
         return Growth(quantity, plain(value / quantity), {asset: fee for asset, fee in charged.items() if fee})
+
+    def cost(self, average: Decimal, fees: Mapping[str, Decimal]) -> Growth | None:
+        """Take what all that is filled has really cost; the correction as a growth of nothing that has fees only.
+
+        What the price was off by is among them, in the quote currency: the fills themselves are written down already.
+        """
+        value = _rounded(average * self.filled - self.value) if self.guessed else ZERO
+        _, quote = parts(self.ticker)
+        told = {a: fees.get(a, ZERO) - self.fees.get(a, ZERO) for a in {*fees, *self.fees, *self.expected}}
+        told = {asset: fee - self.expected.get(asset, ZERO) for asset, fee in told.items()}
+        told[quote] = told.get(quote, ZERO) + (value if self.side is Side.BUY else -value)
+        self.value, self.fees, self.expected, self.guessed = self.value + value, dict(fees), {}, False
+        more = {asset: fee for asset, fee in sorted(told.items()) if _rounded(fee)}
+        return Growth(ZERO, plain(self.value / self.filled), more) if more else None
 
     def add_trade(self, fill: Fill) -> bool:
         """Count a trade that has an id; False when it was told before."""
@@ -195,7 +216,10 @@ class OwnOrder:
 
 @frozen
 class Growth:
-    """What a cumulative quantity grew by: base units, at which price, charged what."""
+    """What a cumulative quantity grew by: base units, at which price, charged what.
+
+    Of a quantity of 0 only `fees` count: by so much what was booked of the order before was too little.
+    """
 
     quantity: Decimal
     price: Decimal
@@ -209,6 +233,11 @@ class Traded:
     quantity: Decimal
     value: Decimal
     fees: Mapping[str, Decimal]
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    """Without what an average price that does not come out even leaves."""
+    return amount.quantize(Decimal("1e-12"))
 
 
 def sum_by_order(fills: Iterable[FillEntry]) -> dict[tuple[str, str], Traded]:

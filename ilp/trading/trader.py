@@ -32,7 +32,7 @@ from ilp.trading.exposure import Exposure
 from ilp.trading.facts import GateFacts
 from ilp.trading.fills import Fills, remembered
 from ilp.trading.floor import Floor
-from ilp.trading.gate import Breach, Gate
+from ilp.trading.gate import Gate
 from ilp.trading.hedger import Hedger
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.links import Links
@@ -148,7 +148,9 @@ class Trader:
         )
         self.facts.requested = lambda venue, asset: self.transfers.outstanding(venue, asset).requested_undebited
         traded = {name: venues[name] for name in self.layout.traded}
-        self.gate = Gate(traded, settings.limits, self.facts, self._seconds, clock.now, self._breached)
+        self.gate = Gate(
+            traded, settings.limits, self.facts, self._seconds, clock.now, lambda breach: self.halt(str(breach), "gate")
+        )
         self.gate.sent = self.pace.order_sent
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
         self.market.own = self._own_orders
@@ -556,9 +558,10 @@ class Trader:
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill to the picture, to exposure and to the journal."""
+        traded = int(growth.quantity > 0)  # else only what it cost is corrected
         if self._starting or self.life.state is State.INITIALIZING:
-            self.recovery = evolve(self.recovery, fills=self.recovery.fills + 1)
-        self.metrics.count("ilp_fills_total", "Fills of own orders.")
+            self.recovery = evolve(self.recovery, fills=self.recovery.fills + traded)
+        self.metrics.count("ilp_fills_total", "Fills of own orders.", traded)
         self.fills.take(order, growth, trade_id)
         if order.purpose is Purpose.QUOTE:
             self.pace.fill_told(bool(self.loop.hedger.closable()))
@@ -573,9 +576,6 @@ class Trader:
             self.wake()
 
     # ------------------------------------------------------------------------------------------------------- details
-
-    def _breached(self, breach: Breach) -> None:
-        self.halt(str(breach), "gate")
 
     def _own_orders(self, pair: Pair) -> list[tuple[Side, Decimal, Decimal]]:
         return [(order.side, order.price, order.left) for order in self.desk.live(pair.venue, pair.ticker)]
