@@ -169,3 +169,16 @@ class ClockTests(TraderCase):
         world.trader = world.new_trader()
         world.ready()
         self.assertEqual(world.trader.floor.exposure.net, D("0.1"))
+
+
+class SweepTests(TraderCase):
+    def test_each_minute_orders_are_compared_whatever_the_pings_confirm(self) -> None:
+        """A fill of which no event came: the answered pings say that all is well, the venue's list says what happened."""
+        world = self.world().trading()
+        for event in ("event:order", "event:fill"):
+            world.target.faults.add(Fault.LOSE_REQUEST, event)
+        world.take(Side.SELL, "0.04")
+        world.advance(1)
+        self.assertEqual((world.trader.floor.exposure.net, world.truth("source", "BTC")), (D(0), D(6)))
+        world.advance(world.settings.timing.sweep + 2)
+        self.assertEqual((world.trader.floor.exposure.net, world.truth("source", "BTC")), (D(0), D("5.96")))
