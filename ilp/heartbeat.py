@@ -65,6 +65,7 @@ class Heartbeat:
     _turned: bool = True
     _writing: bool = False
     _failed: bool = False
+    _stopped: bool = False
     _count: int = 0
     _log: Logger = field(factory=Logger)
 
@@ -84,7 +85,7 @@ class Heartbeat:
         self.tell("STOPPING=1")
         if self._loop is not None and self._loop.running:
             self._loop.stop()
-            self._loop = None
+            self._loop, self._stopped = None, True
             with suppress(OSError):
                 self.path.unlink()
 
@@ -103,7 +104,7 @@ class Heartbeat:
             return  # the disk is stuck; the guardian will notice
         self._writing = True
         self._count += 1
-        self.in_thread(_write, self.path, f"{os.getpid()} {self._count}\n").addBoth(self._written)
+        self.in_thread(self._write, f"{os.getpid()} {self._count}\n").addBoth(self._written)
 
     def _written(self, result: object) -> None:
         self._writing = False
@@ -111,9 +112,10 @@ class Heartbeat:
             self._log.error("the heartbeat {path} cannot be written: {why}", path=self.path, why=result.value)
         self._failed = isinstance(result, Failure)
 
-
-def _write(path: Path, text: str) -> None:
-    """Replaced as a whole: nobody reads half a beat."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, "ascii")
-    fresh.replace(path)
+    def _write(self, text: str) -> None:
+        """Replaced as a whole: nobody reads half a beat.  In a thread: the end in order may have come meanwhile."""
+        fresh = self.path.with_name(self.path.name + ".new")
+        fresh.write_text(text, "ascii")
+        fresh.replace(self.path)
+        if self._stopped:
+            self.path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -166,6 +167,21 @@ class HeartbeatTests(SynchronousTestCase):
         self.heart.stop()
         self.heart.abandon()
         self.assertEqual((self.path.exists(), pulse(self.path), self.told[-1]), (False, "", "STOPPING=1"))
+
+    def test_a_beat_that_is_being_written_does_not_outlive_an_orderly_stop(self) -> None:
+        """Else the guardian would take a daemon that stopped in order for a dead one."""
+        on_the_way: list[Callable[[], None]] = []
+
+        def in_thread(f: Callable[..., None], *args: object) -> Deferred[None]:
+            on_the_way.append(lambda: f(*args))
+            return Deferred()
+
+        self.heart.in_thread = in_thread
+        self.heart.start()
+        self.heart.stop()
+        for write in on_the_way:
+            write()
+        self.assertEqual((len(on_the_way), pulse(self.path)), (1, ""))
 
     def test_a_stop_with_something_left_leaves_the_file_for_the_guardian(self) -> None:
         self.heart.start()
