@@ -21,6 +21,7 @@ from ilp.trading.market import Rate
 from ilp.trading.permissions import Act, Leave
 from ilp.trading.planner import Planner, plan_entry
 from ilp.trading.quotes import Quoter
+from ilp.trading.rehearsal import Rehearsal
 from ilp.trading.sides import same_front
 from ilp.trading.strategy import Optimum, Reference, Strategy, edges, traded_back
 from ilp.trading.view import View
@@ -29,6 +30,7 @@ __all__ = ["Loop"]
 
 ZERO = Decimal(0)
 PAUSE = 0.02  # reactor seconds between two optimisations that nothing but the mark asks for
+IDLE = 0.05  # reactor seconds without anything sent, after which it is computed what a fill would ask for
 
 
 @define(eq=False)
@@ -51,11 +53,17 @@ class Loop:
     solve_seconds: float = 0.0
     solved: Callable[[float], None] = lambda seconds: None
     references: dict[Side, Reference] = field(factory=dict)
+    rehearsal: Rehearsal = field(init=False)
+    _rehearse_at: float | None = None
+    _rehearsed_for: tuple[int, Optimum | None] = -1, None  # the desk's number, and what what was rehearsed follows from
     _sound: bool = False  # nothing kept the last turn from quoting both sides
     _seen: Book | None = None  # the source's book, if it differs from that of the last decision by nothing that counts
     _decided: tuple[Optimum, Rate | None, Parameters, list[Side]] | None = (
         None  # what that decision was made from besides
     )
+
+    def __attrs_post_init__(self) -> None:
+        self.rehearsal = Rehearsal(self.strategy)
 
     def turn(self, state: State) -> bool:
         """Look at the picture once and act on it; whether something is left for another turn, right after this one.
@@ -91,6 +99,7 @@ class Loop:
         self.quoter.place()
         if state is State.TRADING and not self.floor.inputs_trouble():
             self.planner.act(optimum)
+            self._rehearse(view)
         return False
 
     def unmoved(self, before: Book) -> bool:
@@ -112,13 +121,14 @@ class Loop:
     def due(self) -> list[float]:
         """Reactor seconds at which something here waits for time."""
         now = self.floor.seconds()
-        times = [self.quoter.due(), self.hedger.due(), self.planner.due(), self.pausing_until]
+        times = [self.quoter.due(), self.hedger.due(), self.planner.due(), self.pausing_until, self._rehearse_at]
         times.append(self.optimised_at + self.floor.settings.timing.period)
         return [time for time in times if time is not None and time > now]
 
     def forget(self) -> None:
         """Parameters or variances changed: what was computed from the old ones is void."""
         self.optimum = None
+        self.rehearsal.forget()
 
     # ------------------------------------------------------------------------------------------------------- details
 
@@ -163,8 +173,24 @@ class Loop:
             return
         back = ZERO
         if view is not None and self._nets(state, view):
-            back = traded_back(self._optimise(view, at_once=True))
+            since = self.floor.seconds() - self.floor.settings.timing.period
+            if not self.rehearsal.keeps_nothing(view, since):
+                back = traded_back(self._optimise(view, at_once=True))
         self.hedger.act(back, self._keeping)
+
+    def _rehearse(self, view: View) -> None:
+        """Once nothing has happened for a moment, find out what a fill of each quote would ask for, one a turn."""
+        now, present = self.floor.seconds(), (self.floor.desk.sequence, self.optimum)
+        if present != self._rehearsed_for:
+            self._rehearsed_for, self._rehearse_at = present, now + IDLE
+        if self._rehearse_at is None or now < self._rehearse_at or self.hedger.closable() or self.hedger.orders():
+            return
+        began = perf_counter()
+        if self.rehearsal.prepare(view, self.quoter.resting(), now):
+            self.solved(perf_counter() - began)
+            self._rehearse_at = now + PAUSE
+        else:
+            self._rehearse_at = None
 
     def _nets(self, state: State, view: View | None) -> bool:
         """Whether a hedge is due from which the plan may keep something."""

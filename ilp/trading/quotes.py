@@ -112,6 +112,11 @@ class Quoter:
                 del self._wanted[side]
                 self._place(side, price, size)
 
+    def resting(self) -> list[OwnOrder]:
+        """The quotes that rest and are to stay, one a side at most."""
+        found = {order.side: order for side in Side for order in self._live(side)}
+        return [order for order in found.values() if order.state is OrderState.OPEN and not order.cancel_wanted]
+
     def refused(self, order: OwnOrder) -> None:
         """The venue did not take a quote: the side rests for a moment."""
         self._hold[order.side] = self.floor.seconds() + HOLD_OFF, order.note
