@@ -148,9 +148,8 @@ class Trader:
         )
         self.facts.requested = lambda venue, asset: self.transfers.outstanding(venue, asset).requested_undebited
         traded = {name: venues[name] for name in self.layout.traded}
-        self.gate = Gate(
-            traded, settings.limits, self.facts, self._seconds, clock.now, lambda breach: self.halt(str(breach), "gate")
-        )
+        limits, seconds, halt = settings.limits, self._seconds, self.halt
+        self.gate = Gate(traded, limits, self.facts, seconds, clock.now, lambda breach: halt(str(breach), "gate"))
         self.gate.sent = self.pace.order_sent
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
         self.market.own = self._own_orders
@@ -412,7 +411,7 @@ class Trader:
         self._run_errand(self._clear())
 
     async def _initialize(self) -> None:
-        if not self._starting:  # else it counts what was found from the first venue on that was there
+        if not self._starting:  # else it counts from the first venue on that was there
             self.recovery = Recovery(len(self.desk.live()), len(self.transfers.open))
         await self.duties.prepare()
         self._errand = None  # the change of state must not cancel the errand that makes it
@@ -557,11 +556,10 @@ class Trader:
             self.halt(f"{venue}: order {record['id']} ({what}) {why}", "machine")
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
-        """Apply a fill to the picture, to exposure and to the journal."""
-        traded = int(growth.quantity > 0)  # else only what it cost is corrected
+        """Apply a fill, or a correction of what it cost (quantity 0), to the picture, to exposure and to the journal."""
         if self._starting or self.life.state is State.INITIALIZING:
-            self.recovery = evolve(self.recovery, fills=self.recovery.fills + traded)
-        self.metrics.count("ilp_fills_total", "Fills of own orders.", traded)
+            self.recovery = evolve(self.recovery, fills=self.recovery.fills + bool(growth.quantity))
+        self.metrics.count("ilp_fills_total", "Fills of own orders.", bool(growth.quantity))
         self.fills.take(order, growth, trade_id)
         if order.purpose is Purpose.QUOTE:
             self.pace.fill_told(bool(self.loop.hedger.closable()))
