@@ -69,6 +69,8 @@ def _limits(floor: Floor) -> Check:
         for name, limit in (("largest order", limits.largest_order), ("exposure", limits.exposure))
         if limit < size
     ]
+    if limits.turnover_per_day < 4 * size:
+        short.append(f"turnover_per_day {limits.turnover_per_day} is below four times the quote size of {size}")
     return Check("limits", not short, "; ".join(short) or "allow the quote size")
 
 

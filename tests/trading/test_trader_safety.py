@@ -14,6 +14,7 @@ from ilp.simulation.inprocess import SPUTNIK
 from ilp.trading.fills import MEMORY, remembered
 from ilp.trading.machine import State
 from ilp.trading.pauses import Pause
+from ilp.trading.trader import Refusal
 from ilp.trading.transfers import WantedTransfer
 from tests.trading.test_trader import TraderCase
 from tests.trading.world import LIMITS, PARAMETERS, D, World
@@ -72,6 +73,11 @@ class HedgedWhateverTheLimitTests(TraderCase):
         for status in world.trader.status().quotes:
             self.assertIn("turnover of the day would be 1.2", status.reason)
         self.assertLessEqual(world.trader.gate.turnover(), D("0.85"))
+
+    def test_a_days_turnover_that_leaves_no_room_for_a_quote_and_its_hedge_refuses_start(self) -> None:
+        world = self.world(limits=evolve(LIMITS, turnover_per_day=D("0.3"))).ready()
+        refusal = self.assertRaises(Refusal, world.trader.start, "operator")
+        self.assertEqual(refusal.reasons, ("limits: turnover_per_day 0.3 is below four times the quote size of 0.1",))
 
     def test_a_plan_leaves_room_in_the_days_turnover_for_the_hedges_of_quotes(self) -> None:
         limits = evolve(LIMITS, turnover_per_day=D("0.9"))
