@@ -495,6 +495,8 @@ class Cells:
     def _solved(self, gradient: Array, changed: bool) -> tuple[Array, Array] | None:
         """Solution and multipliers of the program as it is set up now; None where daqp has none."""
         upper, lower = self._upper, self._lower
+        if not gradient.size:
+            return np.zeros(0), np.zeros(len(upper))
         if self._model is None:
             self._model = daqp.Model()
             flag, _ = self._model.setup(self._hessian, gradient, self._rows, upper, lower, self._sense)

@@ -21,15 +21,17 @@ def _ways(count: int) -> Any:
 
 
 def by_way(duals: Any, network: Any, held: Any, valued: Any, lanes: Any, moves: Any, must: Any) -> Any:
-    """What is lost at least by way to join the territories of *network*: holdings, of which the first has a premium."""
+    """What is lost at least by way to join the territories of *network*: holdings, of which the first has a premium, that
+    it pays as a rent too where it gives.  Any prices, premiums and slopes give a bound."""
     (y0, m, room), (penalty, knots, at_knots, member, sigma) = held, valued
     home, count = np.full(len(m), len(network)), len(network)
     for number, territory in enumerate(network):
         home[territory] = number
     slopes, rents, totals, prices = (np.array(duals[k], float) for k in ("slopes", "rents", "totals", "prices"))
     slopes, rents, pull = np.outer(slopes, prices**0), np.outer(rents, prices**0), 2 * sigma @ totals
-    for (place, *others), premium, beside in zip(network, duals["premiums"], duals["beside"], strict=True):
-        slopes[place], rents[place] = prices + premium, np.array(premium) * m[place]
+    rows = zip(network, duals["gives"], duals["premiums"], duals["beside"], strict=True)
+    for (place, *others), gives, premium, beside in rows:
+        slopes[place], rents[place] = prices + premium, np.array(premium) * m[place] * bool(gives)
         for other in others:
             slopes[other] = beside
     slopes, rents = m[:, None] * np.clip(slopes, -13 * penalty, 4 * penalty), np.maximum(0, rents)

@@ -8,7 +8,7 @@ joined moves freely, and lanes that join holdings with as few charges as there c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -48,7 +48,6 @@ class Trial:
     """Duals of a branch, and what is tried in the place of those of the network.
 
     :ivar duals: what they say of the network's territories counts for nothing.
-    :ivar grid: to choose from: prices of joined holdings, slopes of a single one, slopes of holdings beside one.
     :ivar losses: by way to join: a lower bound of the loss, in numeraire.
     :ivar prices: of these that bound some set best: what joined holdings share.
     :ivar premiums: by territory and price: how much more its holding is worth, which is also the rent of what is available.
@@ -56,11 +55,16 @@ class Trial:
     """
 
     duals: Duals
-    grid: tuple[Array, Array, Array]
     losses: Array
     prices: Array
     premiums: Array
     beside: Array
+
+    @property
+    def grid(self) -> tuple[Array, Array, Array]:
+        """What there is to choose from for a part of the branch: shared prices, and slopes for the holding and beside."""
+        single = (self.prices + self.premiums)[self.premiums > 0]
+        return self.prices, np.unique(np.append(single, self.prices[:1])), np.unique(self.beside)
 
     @property
     def size(self) -> int:
@@ -112,7 +116,6 @@ class Network:
 
     :ivar territories: each of the holdings, and beside it the one that only it of them trades with, where there is one.
     :ivar inside: the lanes between them.
-    :ivar ways: every way to join them, see `_ways`.
     """
 
     def __init__(self, pool: Pool, lanes: Sequence[Lane], bounds: Bounds, holdings: Sequence[int]) -> None:
@@ -122,7 +125,6 @@ class Network:
         self._beside = self._find_beside()
         self.territories = tuple((h, self._beside[h]) if h in self._beside else (h,) for h in holdings)
         self.inside = {n for n, lane in enumerate(lanes) if lane.leaves in self._index and lane.arrives in self._index}
-        self.ways = _ways(len(holdings))
         self._sets = np.array(
             [[float(some >> n & 1) for n in range(len(holdings))] for some in range(1 << len(holdings))]
         )
@@ -131,7 +133,16 @@ class Network:
         targets = np.array([pool.holdings[place].target for place in self._covered]) * bounds.marks[self._covered]
         self._at_knots = bounds.penalty * np.array([[deviation(knot, 1.0)] for knot in KNOTS]) * targets
         self._surplus = bounds.start[self._covered] - np.array(KNOTS)[:, None] * targets
-        self._room = (bounds.room * bounds.marks)[self._holdings]
+        self._least_support = float(self._at_knots.min(axis=0).sum())
+        self._firsts = [self._covered.index(place) for place in holdings]
+        #: No lane between them moves less.
+        self._least = min(lanes[number].low * lanes[number].worth for number in self.inside if lanes[number].grid)
+        self._every = np.arange(1 << len(holdings))
+        self._ways = np.ascontiguousarray(_ways(len(holdings)).T)
+        senders = {lanes[number].leaves for number in self.inside if lanes[number].grid}
+        #: Whether it can give anything to another one: if not, what it is worth has nothing to do with what they are.
+        self.gives = tuple(place in senders for place in holdings)
+        self._room = (bounds.room * bounds.marks)[self._holdings] * self.gives
         self._worths = [np.array(lane.grid) * lane.worth for lane in lanes]
         self._uses = [np.array(lane.uses) * bounds.marks[lane.leaves] for lane in lanes]
         self._sort_moves()
@@ -188,7 +199,7 @@ class Network:
         """What there is to choose from, see `Trial`: where the best that some territory can do changes."""
         kinks = self._bounds.penalty * np.array(SLOPES)
         slopes, premiums = duals.slopes[self._holdings], (duals.rents / self._bounds.marks)[self._holdings]
-        shared, single = [kinks, slopes - premiums], slopes[premiums > 0]
+        shared, single = [kinks, slopes - premiums], slopes
         beside = [kinks, duals.slopes[list(self._beside.values())]]
         for (place, *others), moves in zip(self.territories, self._own, strict=True):
             for number in (number for members in moves for number in members if self._worths[number].size):
@@ -214,45 +225,55 @@ class Network:
         free.slopes[self._covered] = 0.0
         free.rents[self._holdings] = 0.0
         priced = self._bounds.price(free)
-        grid = self._grid(duals, priced) if grid is None else grid
-        shared, single, beside = grid
-        at_knots, surplus = self._at_knots, self._surplus
-        constant = evolve(priced, groups=self._others).loss(status) - float(at_knots.min(axis=0).sum())
-        higher = single > shared[:, None]
-        own = np.where(higher, single, shared[:, None])
-        best, chosen, at = np.zeros((len(self.territories), len(shared))), [], 0
-        for n, territory in enumerate(self.territories):
-            knots, more = at_knots[:, at, None], surplus[:, at, None]
-            supports = np.where(
-                higher, (knots + more * single).min(axis=0), (knots + more * shared).min(axis=0)[:, None]
-            )
-            total = (supports - (own - shared[:, None]) * self._room[n])[:, :, None]
-            slopes = np.zeros(1)
-            if len(territory) > 1:
-                slopes = beside
-                total = total + (at_knots[:, at + 1, None] + surplus[:, at + 1, None] * beside).min(axis=0)
-            at += len(territory)
-            for members in self._own[n]:
-                gained = self._gained(members, territory, status, priced, (shared, single, slopes), (higher, own))
-                if gained is not None:
-                    total = total + gained
-            flat = total.reshape(len(shared), -1)
-            choice = flat.argmax(axis=1)
-            best[n] = flat[range(len(shared)), choice]
-            chosen.append((own[range(len(shared)), choice // len(slopes) % own.shape[1]], slopes[choice % len(slopes)]))
+        constant = evolve(priced, groups=self._others).loss(status) - self._least_support
         charges = np.full(len(self.territories), np.inf)  # of each: what joining it to any other costs
         for members, ends in self._edges:
             least = min((priced.best[number] for number in members if status[number] != Status.OFF), default=np.inf)
             constant += min(0.0, least)
             charges[ends] = np.minimum(charges[ends], max(0.0, least))
         charges[np.isinf(charges)] = 0.0
+        shared, single, beside = self._grid(duals, priced) if grid is None else grid
+        best, own, others = self._best(priced, status, shared, single, beside)
         found = self._sets @ best
         asked = found.argmax(axis=1)
-        by_set = found[range(len(found)), asked] + self._sets @ charges - (self._sets * charges).max(axis=1)
-        losses = constant + by_set[self.ways].sum(axis=1)
+        by_set = found[self._every, asked] + self._sets @ charges - (self._sets * charges).max(axis=1)
         used = np.unique(asked[1:])
-        premiums = np.array([slopes[used] for slopes, _ in chosen]) - shared[used]
-        return Trial(duals, grid, losses, shared[used], premiums, np.array([slopes[used] for _, slopes in chosen]))
+        losses = constant + by_set.take(self._ways).sum(axis=0)
+        return Trial(duals, losses, shared[used], own[:, used] - shared[used], others[:, used])
+
+    def _best(
+        self, priced: Priced, status: Branch, shared: Array, single: Array, beside: Array
+    ) -> tuple[Array, Array, Array]:
+        """The best of each territory at each shared price, and the slopes of its holding and the one beside that give it."""
+        higher = single > shared[:, None]
+        slopes = np.where(higher, single, shared[:, None])
+        knots, surplus = self._at_knots[:, self._firsts, None], self._surplus[:, self._firsts, None]
+        at_single, at_shared = (knots + surplus * single).min(axis=0), (knots + surplus * shared).min(axis=0)
+        total = np.where(higher, at_single[:, None], at_shared[:, :, None])
+        total -= (slopes - shared[:, None]) * self._room[:, None, None]
+        choice = total.argmax(axis=2)
+        best = total.max(axis=2)
+        own, others = slopes[np.arange(len(shared)), choice], np.zeros(best.shape)
+        each = np.arange(len(shared))
+        for n, lanes in enumerate(self._own):
+            if not lanes:
+                continue
+            also = beside if len(self.territories[n]) > 1 else np.zeros(1)
+            here = total[n][:, :, None]
+            if len(self.territories[n]) > 1:
+                at = self._firsts[n] + 1
+                here = here + (self._at_knots[:, at, None] + self._surplus[:, at, None] * beside).min(axis=0)
+            for members in lanes:
+                gained = self._gained(
+                    members, self.territories[n], status, priced, (shared, single, also), higher, slopes
+                )
+                if gained is not None:
+                    here = here + gained
+            flat = here.reshape(len(shared), -1)
+            chosen = flat.argmax(axis=1)
+            best[n], own[n] = flat[each, chosen], slopes[each, chosen // len(also)]
+            others[n] = also[chosen % len(also)]
+        return best, own, others
 
     def _gained(
         self,
@@ -261,36 +282,35 @@ class Network:
         status: Branch,
         priced: Priced,
         grid: tuple[Array, Array, Array],
-        single: tuple[Any, Array],
+        higher: Any,
+        slopes: Array,
     ) -> Array | None:
         """The best that one move of a territory can do, by price, slope of the holding and slope of the one beside."""
         place, others = territory[0], territory[1:]
-        shared, alone, slopes = grid
-        higher, own = single
+        shared, single, beside = grid
         on = [number for number in members if status[number] == Status.ON]
         least: Array | None = None
         for number in on or members:
-            worths, lane = self._worths[number], self._lanes[number]
-            if status[number] == Status.OFF or not worths.size:
+            lane = self._lanes[number]
+            if status[number] == Status.OFF or not lane.grid:
                 continue
-            reduced = self._reduced(priced, number)[:, None]
+            first, worths = self._bounds.first[number], self._worths[number]
+            reduced = priced.reduced[first : first + len(worths)]
+            pull = np.zeros(1)
             if lane.leaves in others or lane.arrives in others:
-                reduced = reduced + (-worths if lane.leaves in others else worths)[:, None] * slopes
+                pull = -beside if lane.leaves in others else beside
             if lane.arrives == place:
-                at_shared, at_single = (
-                    (reduced[:, None] + worths[:, None, None] * prices[:, None]).min(axis=0)
-                    for prices in (shared, alone)
-                )
+                at_shared, at_single = (_least(reduced, worths, at[:, None] + pull) for at in (shared, single))
                 found = np.where(higher[:, :, None], at_single, at_shared[:, None])
             elif lane.leaves == place:
-                uses = self._uses[number]
-                found = (reduced[:, None] - worths[:, None, None] * shared[:, None]).min(axis=0)[:, None]
-                if np.abs(uses - worths).max() > 1e-12 * worths.max():
-                    paid = (uses - worths)[:, None, None] * (own - shared[:, None])
-                    moved = reduced[:, None] - worths[:, None, None] * shared[:, None]
-                    found = (moved[:, :, None] + paid[..., None]).min(axis=0)
+                found = _least(reduced, worths, pull - shared[:, None])[:, None]
+                spare = self._uses[number] - worths
+                if np.abs(spare).max() > 1e-12 * worths.max():  # it pays the premium for more than it moves
+                    moved = reduced[:, None] + worths[:, None] * (pull - shared[:, None])[:, None]
+                    paid = spare[:, None] * (slopes - shared[:, None])[:, :, None]
+                    found = (moved[:, None] + paid[..., None]).min(axis=2)
             else:
-                found = reduced.min(axis=0)[None, None]
+                found = _least(reduced, worths, pull)[None, None]
             least = found if least is None else np.minimum(least, found)
         return least if least is None or on else np.minimum(0.0, least)
 
@@ -303,25 +323,46 @@ class Network:
         return Joined(tuple(self.price(trial.duals, status, trial.grid) for trial in before.trials))
 
     @cached_property
-    def _free(self) -> Cells:
+    def _free(self) -> tuple[Cells, Relaxation]:
         """The programs in which transfers between joined holdings charge nothing."""
         free = [
             evolve(lane, fixed=0.0, use_fixed=0.0, low=0.0) if number in self.inside else lane
             for number, lane in enumerate(self._lanes)
         ]
         bounds = Bounds(self._pool, free)
-        return Cells(self._pool, free, bounds, Relaxation(self._pool, free, bounds))
+        relaxation = Relaxation(self._pool, free, bounds)
+        return Cells(self._pool, free, bounds, relaxation), relaxation
+
+    def sets(self, way: int) -> list[int]:
+        """The sets that a way joins, as bits."""
+        return [some for some in self._ways[:, way].tolist() if some]
+
+    def way(self, sets: Sequence[int]) -> int:
+        """The way that joins *sets*, which cover all territories."""
+        return int((np.sort(self._ways, axis=0)[-len(sets) :] == np.sort(sets)[:, None]).all(axis=0).argmax())
 
     def _parts(self, way: int) -> dict[int, int]:
         """The set, as bits, of each holding."""
-        sets = [some for some in self.ways[way].tolist() if some]
+        sets = self.sets(way)
         return {place: next(some for some in sets if some >> n & 1) for place, n in self._index.items()}
 
-    def solve(self, status: Branch, way: int, near: Relaxed | None) -> Relaxed:
-        """The convex problem of a branch in which joined holdings share what they have and others do not."""
+    def apart(self, status: Branch, way: int) -> Branch:
+        """A branch in which nothing moves between holdings that are not joined."""
         part = self._parts(way)
-        apart = {n: Status.OFF for n in self.inside if part[self._lanes[n].leaves] != part[self._lanes[n].arrives]}
-        return self._free.solve(status.changed(apart), None if near is None else near.flows, np.inf)
+        return status.changed(
+            {n: Status.OFF for n in self.inside if part[self._lanes[n].leaves] != part[self._lanes[n].arrives]}
+        )
+
+    def solve(self, status: Branch, way: int, near: Relaxed | None, finer: int = 0) -> Relaxed | None:
+        """The convex problem of a branch in which joined holdings share what they have and others do not.
+
+        :param near: a solution to start from.
+        :param finer: times that *near* is the solution already and is to be told more exactly; None where it cannot.
+        """
+        apart, (cells, relaxation) = self.apart(status, way), self._free
+        if finer and near is not None:
+            return relaxation.finer(apart, near.flows, finer - 1)
+        return cells.solve(apart, None if near is None else near.flows, np.inf)
 
     def plan(self, flows: Array, way: int) -> list[tuple[dict[int, float], float]]:
         """Flows by lane, in numeraire, that move between holdings what *flows* do, with as few lanes as can be had
@@ -337,7 +378,8 @@ class Network:
         for turn in range(_TURNS):
             plan, short = dict(others), 0.0
             for some in dict.fromkeys(part.values()):
-                for start, end, amount in _paired({h: net[h] for h in self._holdings if part[h] == some}, turn):
+                pairs = _paired({h: net[h] for h in self._holdings if part[h] == some}, turn)
+                for (start, end), amount in _relayed(pairs, self._least).items():
                     lane = self._between.get((start, end))
                     if lane is None:
                         short = np.inf
@@ -354,22 +396,51 @@ class Network:
         return {(lane.leaves, lane.arrives): n for lane, n in ends}
 
 
-def _paired(net: Mapping[int, float], turn: int) -> Iterable[tuple[int, int, float]]:
-    """(from, to, amount) so that each holding gives what it has too much: one after the other in an order by *turn*, with
-    fewer of them than there are holdings."""
+def _least(reduced: Array, worths: Array, price: Array) -> Array:
+    """The least of reduced + worths · price over the points of a convex lane, for every price."""
+    if len(worths) == 1:
+        return np.asarray(reduced + worths * price)
+    points = np.searchsorted(np.diff(reduced) / np.diff(worths), -price)
+    return np.asarray(reduced[points] + worths[points] * price)
+
+
+def _paired(net: Mapping[int, float], turn: int) -> dict[tuple[int, int], float]:
+    """Amounts by (from, to) so that each holding gives what it has too much: one after the other in an order by *turn*,
+    with fewer of them than there are holdings."""
     scale = 1e-11 * sum(map(abs, net.values()))
     give = sorted((h for h in net if net[h] > scale), key=lambda h: net[h], reverse=bool(turn & 1))
     take = sorted((h for h in net if net[h] < -scale), key=lambda h: -net[h], reverse=bool(turn & 2))
     if turn & 4:
         give, take = give[1:] + give[:1], take[1:] + take[:1]
     left = {h: abs(net[h]) for h in (*give, *take)}
+    found: dict[tuple[int, int], float] = {}
     while give and take:
         amount = min(left[give[0]], left[take[0]])
         if amount > scale:
-            yield give[0], take[0], amount
+            found[give[0], take[0]] = amount
         for side in (give, take):
             left[side[0]] -= amount
         if left[give[0]] <= scale:
             del give[0]
         if left[take[0]] <= scale:
             del take[0]
+    return found
+
+
+def _relayed(pairs: dict[tuple[int, int], float], least: float) -> dict[tuple[int, int], float]:
+    """The same with as many lanes, of which fewer move less than *least*: who gives too little for a lane passes on what
+    another one gives, who takes too little passes on most of what it is given."""
+    for (start, end), amount in [*pairs.items()]:
+        if amount >= least or (start, end) not in pairs:
+            continue
+        gives = [pair for pair in pairs if pair[1] == end and pairs[pair] >= least]
+        takes = [pair for pair in pairs if pair[0] == start and pairs[pair] >= least]
+        if gives and not any(start in pair for pair in pairs if pair != (start, end)):
+            other = max(gives, key=pairs.__getitem__)
+            pairs[other[0], start] = pairs.pop(other)
+            pairs[start, end] += pairs[other[0], start]
+        elif takes and not any(end in pair for pair in pairs if pair != (start, end)):
+            other = max(takes, key=pairs.__getitem__)
+            pairs[end, other[1]] = pairs.pop(other)
+            pairs[start, end] += pairs[end, other[1]]
+    return pairs

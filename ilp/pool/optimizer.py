@@ -92,7 +92,7 @@ class _Node:
     probes: int = 0  # times that it is to be looked for what has to be on
     joined: Joined | None = None  # what is known of it while no lane of the network is decided
     near: Relaxed | None = None  # where to start
-    territories: tuple[tuple[int, ...], ...] = ()
+    network: Network | None = None
     children: tuple[tuple[tuple[int, str], ...], _Node, _Node] | None = None
 
     def proof(self) -> Proof:
@@ -101,8 +101,12 @@ class _Node:
             lanes, on, off = self.children
             return Split(lanes, on.proof(), off.proof())
         assert self.relaxed is not None
-        if self.joined is not None and self.joined.loss > self.relaxed.priced.loss(self.status):
-            return Divided(self.territories, self.joined.trials)
+        if (
+            self.joined is not None
+            and self.network is not None
+            and self.joined.loss > self.relaxed.priced.loss(self.status)
+        ):
+            return Divided(self.network.territories, self.network.gives, self.joined.trials)
         duals = self.relaxed.duals
         unpaid = (0.0,) * (len(self.status.some) - len(duals.credits))
         return Closed(evolve(duals, credits=(*duals.credits, *unpaid)))
@@ -207,7 +211,7 @@ class _Search:
         root = _Node(everything, resting, priced.loss(everything))
         root.probes = _PROBES if self.thorough else 0
         if self.network is not None and all(everything[n] != Status.ON for n in self.network.inside):
-            root.territories = self.network.territories
+            root.network = self.network
             root.joined = self.network.tightened(Joined(), everything, self.bounds.resting)
             root.loss = max(root.loss, root.joined.loss)
         queue: _Queue = [(root.loss, 0, root)]
@@ -337,25 +341,28 @@ class _Search:
         which lanes join them does matter."""
         network = self.network
         assert network is not None and node.joined is not None
-        solved: dict[int, Relaxed] = {}
-        way, size = node.joined.way, node.joined.size
-        while way not in solved and len(solved) < _JOININGS and not self.spent:
+        size, number, finer = node.joined.size, None, 0
+        ways: set[int] = set()
+        while number is None and len(ways) < _JOININGS and finer < _FINER and not self.spent:
+            way = node.joined.way
+            finer = finer + 1 if way in ways else 0
+            ways.add(way)
+            found = network.solve(node.status, way, node.near, finer)
+            if found is None:
+                break
             self.branches += 1
-            node.near = solved[way] = network.solve(node.status, way, node.near)
-            node.joined = network.tightened(node.joined, node.status, node.near.duals)
+            node.near = found
+            node.joined = network.tightened(node.joined, node.status, found.duals)
             node.loss = max(node.loss, node.joined.loss)
             if node.loss < self.threshold:
-                self._plan(network.plan(node.near.flows, way))
+                self._plan(network.plan(found.flows, way))
             if node.loss >= self.threshold:
                 node.joined = node.joined.needed(self.threshold)
                 self._written += node.joined.size - size
                 return ()
-            way = node.joined.way
-        relaxed = solved.get(way, node.near)
-        if relaxed is None:
-            return None
-        others = [0.0 if n in network.inside else flow for n, flow in enumerate((relaxed.flows / self.worths).tolist())]
-        number = self._doubtful(others, node, relaxed)
+            flows = (found.flows / self.worths).tolist()
+            others = [0.0 if n in network.inside else flow for n, flow in enumerate(flows)]
+            number = self._doubtful(others, node, found)
         if number is None:
             return None
         node.joined = node.joined.needed(self.threshold)
@@ -373,7 +380,7 @@ class _Search:
             joined = joined.needed(self.threshold)
         self._written += joined.size
         loss = max(joined.loss, node.relaxed.priced.loss(status))
-        return _Node(status, node.relaxed, loss, node.probes, joined, node.near, node.territories)
+        return _Node(status, node.relaxed, loss, node.probes, joined, node.near, node.network)
 
     def _plan(self, plans: Sequence[tuple[dict[int, float], float]]) -> None:
         """Consider plans, and the best with the lanes of the first where that is short of a minimum."""

@@ -21,9 +21,13 @@ class Closed:
 
 @frozen(eq=False)
 class Divided:
-    """A branch that is done: for each way to join *territories*, one of the *trials* proves its bound."""
+    """A branch that is done: for each way to join *territories*, one of the *trials* proves its bound.
+
+    :ivar gives: by territory, whether its holding pays its premiums as a rent too (`ilp.pool.network`).
+    """
 
     territories: tuple[tuple[int, ...], ...]
+    gives: tuple[bool, ...]
     trials: tuple[Trial, ...]
 
 
@@ -47,7 +51,7 @@ def proof_document(proof: Proof) -> dict[str, Any]:
     if isinstance(proof, Divided):
         return {
             "network": [list(territory) for territory in proof.territories],
-            "duals": [_trial_document(trial) for trial in proof.trials],
+            "duals": [_trial_document(trial) | {"gives": list(proof.gives)} for trial in proof.trials],
         }
     return _duals_document(proof.duals) | {"credits": list(proof.duals.credits)}
 
