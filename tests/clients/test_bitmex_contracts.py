@@ -77,6 +77,7 @@ class QuantityTests(SynchronousTestCase):
 
     def test_what_is_given_up_of_an_inverse_quantity_is_rounded_towards_nothing(self) -> None:
         self.assertEqual(Instrument.read(XBTUSD).contracts(D("-0.05"), D(65000)), -3200)
+        self.assertEqual(Instrument.read(XBTUSD).contracts(D("-0.01"), D(10000)), -100)
 
     def test_contracts_without_a_price_are_no_quantity(self) -> None:
         self.assertEqual(Instrument.read(XBTUSD).quantity(3200, D(0)), D(0))
@@ -94,7 +95,7 @@ class QuantityTests(SynchronousTestCase):
         self.assertEqual(
             [linear.is_whole(D(q)) for q in ("0.051", "0.0515", "0", "-0.051")], [True, False, False, False]
         )
-        self.assertEqual([quanto.is_whole(D(q)) for q in ("10", "12", "0")], [True, False, False])
+        self.assertEqual([quanto.is_whole(D(q)) for q in ("10", "12", "12.5", "0")], [True, False, False, False])
 
     def test_any_positive_inverse_quantity_is_whole(self) -> None:
         inverse = Instrument.read(XBTUSD)

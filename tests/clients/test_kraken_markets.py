@@ -44,6 +44,9 @@ class PairTests(SynchronousTestCase):
         self.assertEqual((found.tick, found.lot, found.minimum), (D("0.1"), D("1e-8"), D("0.0001")))
         self.assertEqual((found.least_value, found.price_decimals, found.status), (D("0.5"), 1, "online"))
 
+    def test_a_pair_that_takes_cancels_only_says_so(self) -> None:
+        self.assertEqual(pair(status="cancel_only").status, "cancel_only")
+
     def test_a_row_without_the_streams_name_goes_by_its_assets(self) -> None:
         self.assertEqual(Pair.parse("XDGEUR", OLD).ticker, "DOGE/EUR")
         self.assertEqual(Pair.parse("XDGEUR", {**OLD, "wsname": None}).ticker, "DOGE/EUR")
@@ -129,6 +132,10 @@ class MarketsTests(SynchronousTestCase):
     def test_names_of_answers_become_codes_whether_listed_or_not(self) -> None:
         codes = [self.markets.code(name) for name in ("XXBT", "ZUSD", "XBT.M", "XBT.F", "ZEUR")]
         self.assertEqual(codes, ["BTC", "USD", "BTC.M", "BTC", "EUR"])
+
+    def test_an_id_that_tells_nothing_is_known_by_its_row(self) -> None:
+        markets = Markets.parse({"XETC9": {**XBT, "altname": "ETC"}}, {})
+        self.assertEqual((markets.code("XETC9"), Markets().code("XETC9")), ("ETC", "XETC9"))
 
     def test_everything_listed_has_a_record(self) -> None:
         records = {record["contract"]: record for record in self.markets.records()}
