@@ -10,11 +10,9 @@ sequence numbers that could be checked, and a book is confirmed by reading it ag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import partial
 from importlib import import_module
 from random import Random
 from typing import Any
@@ -26,25 +24,16 @@ from zope.interface import implementer
 
 from clients.budget import Budget, Priority
 from clients.calls import deferring, reported
+from clients.ccxt_account import Account
 from clients.ccxt_calls import Calls
 from clients.ccxt_errors import About
-from clients.ccxt_live import Account, Live
+from clients.ccxt_histories import Histories
+from clients.ccxt_live import Live
 from clients.ccxt_loop import runner_for
 from clients.ccxt_options import Options
-from clients.ccxt_pages import BARS, ROWS, Shape, read_pages
 from clients.ccxt_quirks import quirk_of
-from clients.ccxt_records import (
-    TIMEFRAMES,
-    bar_of,
-    fill_of,
-    market_of,
-    millis,
-    step_of,
-    time_of,
-    trade_of,
-    transaction_of,
-    transfer_of,
-)
+from clients.ccxt_records import TIMEFRAMES, market_of, millis, number, step_of
+from clients.ccxt_wallet import Wallet
 from clients.exchange import (
     OHLCV,
     Book,
@@ -54,7 +43,6 @@ from clients.exchange import (
     Market,
     Order,
     OrderRejected,
-    OutcomeUnknown,
     Period,
     Position,
     Refused,
@@ -134,7 +122,8 @@ class Exchange(VenueClient[Live]):
         self._account = Account()
         self._markets: dict[str, Market] = {}
         self._currencies: dict[str, Decimal] = {}
-        self._addresses: dict[str, str] = {}
+        self._histories = Histories(self._ask, self._quirk)
+        self._wallet = Wallet(self.name, self._ask, self._quirk, choices.network)
         self._since = now()
         self._last_nonce = 0
         self._spare: Any = self._made()  # tells what it has; used by the first session
@@ -294,37 +283,14 @@ class Exchange(VenueClient[Live]):
         """See `IExchange`."""
         doing = f"asking for a deposit address of {ticker}"
         self._currency(ticker, doing)
-        if ticker in self._addresses:
-            return self._addresses[ticker]
-        network = {"network": self._options.network} if self._options.network else {}
-        try:
-            told = await self._deposit_address(ticker, network, doing)
-        except Refused as error:
-            if error.code == "ArgumentsRequired" and not network:
-                told = await self._deposit_address(ticker, {"network": ticker}, doing)  # a coin's own chain
-            else:
-                raise
-        if not told.get("address"):
-            return await self._new_address(ticker, doing)  # there is none yet
-        self._addresses[ticker] = str(told["address"])
-        return self._addresses[ticker]
-
-    def _deposit_address(self, ticker: str, params: dict[str, str], doing: str) -> Any:
-        return self._ask(doing, "fetchDepositAddress", lambda x: x.fetch_deposit_address(ticker, params))
+        return await self._wallet.address(ticker, doing)
 
     @deferring
     async def getNewAddress(self, ticker: str) -> str:
         """See `IExchange`."""
         doing = f"asking for a new deposit address of {ticker}"
         self._currency(ticker, doing)
-        return await self._new_address(ticker, doing)
-
-    async def _new_address(self, ticker: str, doing: str) -> str:
-        told = await self._ask(
-            doing, "createDepositAddress", lambda x: x.create_deposit_address(ticker), about=About.OTHER
-        )
-        self._addresses[ticker] = str(told["address"])
-        return self._addresses[ticker]
+        return await self._wallet.new_address(ticker, doing)
 
     def _currency(self, ticker: str, doing: str) -> Decimal:
         self._ready(doing, private=True)
@@ -343,29 +309,7 @@ class Exchange(VenueClient[Live]):
             raise Refused(self.name, doing, "no address is given")
         if amount <= 0 or amount % step:
             raise Refused(self.name, doing, f"the amount is no positive multiple of {step:f}")
-        target, further = await self._target(ticker, address, doing)
-        told = await self._ask(
-            doing,
-            "withdraw",
-            lambda x: x.withdraw(ticker, _number(amount), target, None, further),
-            about=About.OTHER,
-        )
-        if not told.get("id"):
-            raise OutcomeUnknown(self.name, doing, "an answer without an id; look at the transfers before asking again")
-        return str(told["id"])
-
-    async def _target(self, ticker: str, address: str, doing: str) -> tuple[str, dict[str, Any]]:
-        async def find(exchange: Any) -> tuple[str, dict[str, Any]] | str:
-            try:
-                return await self._quirk.withdrawal(exchange, ticker, address)
-            except LookupError as error:
-                return str(error)
-
-        found = await self._ask(doing, "withdraw", find)
-        if isinstance(found, str):
-            raise Refused(self.name, doing, found)
-        target: tuple[str, dict[str, Any]] = found
-        return target
+        return await self._wallet.withdraw(ticker, amount, address, doing)
 
     # ------------------------------------------------------------------------------------------------ orders
 
@@ -404,7 +348,7 @@ class Exchange(VenueClient[Live]):
         x = live.exchange
 
         def send() -> Awaitable[Any]:
-            made: Awaitable[Any] = x.create_order(ticker, "limit", way, _number(quantity), _number(price), params)
+            made: Awaitable[Any] = x.create_order(ticker, "limit", way, number(quantity), number(price), params)
             return made
 
         priority = Priority.HEDGE if urgent else Priority.QUOTE
@@ -497,7 +441,7 @@ class Exchange(VenueClient[Live]):
             await self._ask(
                 doing,
                 "editOrder",
-                lambda x: x.edit_order(id, order["contract"], "limit", way, _number(new[0]), _number(new[1])),
+                lambda x: x.edit_order(id, order["contract"], "limit", way, number(new[0]), number(new[1])),
                 about=About.ORDER,
                 priority=Priority.QUOTE,
             )
@@ -539,31 +483,6 @@ class Exchange(VenueClient[Live]):
 
     # ------------------------------------------------------------------------------------------------ histories
 
-    async def _history(self, doing: str, method: str, start: datetime, end: datetime) -> list[Any]:
-        """Every row of the account between two times, oldest first."""
-        quirk, name = self._quirk, _snake(method)
-
-        async def read(since: int, params: dict[str, Any]) -> list[Any]:
-            call = partial(_call, name, "", since, None, params)
-            rows: list[Any] = await self._ask(doing, method, call, priority=Priority.BULK)
-            return rows
-
-        first, until = millis(start) - 1000 * quirk.stamp_s, millis(end)
-        rows = await read_pages(read, first, until, ROWS, quirk.offset, quirk.page)
-        return [row for row in rows if start <= time_of(row["timestamp"]) <= end]
-
-    async def _market_history(
-        self, doing: str, method: str, since: int, until: int, shape: Shape, *arguments: Any
-    ) -> list[Any]:
-        """Every row of a market; the time comes after the first of *arguments*, or after the second for bars."""
-
-        async def read(since: int, params: dict[str, Any]) -> list[Any]:
-            call = partial(_call, _snake(method), *arguments, since)
-            rows: list[Any] = await self._ask(doing, method, call, priority=Priority.BULK, private=False)
-            return rows
-
-        return await read_pages(read, since, until, shape)
-
     @deferring
     async def getFills(self, start: datetime, end: datetime) -> list[Fill]:
         """See `IExchange`.  The newest only, where the exchange tells no more."""
@@ -571,32 +490,20 @@ class Exchange(VenueClient[Live]):
             live = self._ready("reading fills", private=True)
             newest = [fill for fill in await live.newest_fills() if start <= fill["timestamp"] <= end]
             return sorted(newest, key=lambda fill: fill["timestamp"])
-        rows = await self._history("reading fills", "fetchMyTrades", start, end)
-        return [fill_of(row, self._quirk.fill_price) for row in rows]
+        return await self._histories.fills(start, end)
 
     @deferring
     async def getTransfers(self, start: datetime, end: datetime) -> list[Transfer]:
         """See `IExchange`.  Of the currencies of the pairs that are followed."""
         live = self._ready("reading transfers", private=True)
-        codes = sorted({code for ticker in self._options.tickers for code in ticker.split("/")}) or [""]
-        first = millis(start) - 1000 * self._quirk.stamp_s
         both = live.has("fetchDeposits") and live.has("fetchWithdrawals")
-        methods = ("fetchDeposits", "fetchWithdrawals") if both else ("fetchDepositsWithdrawals",)
-        found: list[Transfer] = []
-        for code in codes:
-            for method in methods:
-                read = partial(_call, _snake(method), code, first)
-                rows = await self._ask("reading transfers", method, read, priority=Priority.BULK)
-                found += [transfer_of(row, net=self._quirk.withdrawal_net) for row in rows]
-        late = millis(end)
-        inside = [one for one in found if first <= millis(one["timestamp"]) <= late]
-        return sorted(inside, key=lambda one: one["timestamp"])
+        codes = {code for ticker in self._options.tickers for code in ticker.split("/")}
+        return await self._histories.transfers(codes, start, end, apart=both)
 
     @deferring
     async def getTransactionHistory(self, start: datetime, end: datetime) -> list[Transaction]:
         """See `IExchange`."""
-        rows = await self._history("reading the transaction history", "fetchLedger", start, end)
-        return [line for row in rows for line in transaction_of(row)]
+        return await self._histories.transactions(start, end)
 
     @deferring
     async def getOrderBook(self, ticker: str) -> Book:
@@ -610,12 +517,10 @@ class Exchange(VenueClient[Live]):
     async def getTradeHistory(self, ticker: str, start: datetime, end: datetime) -> list[Trade]:
         """See `IExchange`."""
         doing = f"reading trades of {ticker}"
-        since, until = millis(start), millis(end)
+        millis(start), millis(end)  # refuses times without a zone
         self._ready(doing)
         self._market(ticker, doing)
-        rows = await self._market_history(doing, "fetchTrades", since, until, ROWS, ticker)
-        trades = [trade_of(row) for row in rows]
-        return [trade for trade in trades if start <= trade["timestamp"] <= end]
+        return await self._histories.trades(ticker, start, end)
 
     @deferring
     async def getOHLCVHistory(
@@ -623,14 +528,11 @@ class Exchange(VenueClient[Live]):
     ) -> dict[datetime, OHLCV]:
         """See `IExchange`.  As far back as the exchange tells."""
         doing = f"reading {period} bars of {ticker}"
-        since, until = millis(start), millis(end)
+        millis(start), millis(end)
         self._ready(doing)
         self._market(ticker, doing)
         self._allowed_period(period, doing, tuple(TIMEFRAMES))
-        rows = await self._market_history(doing, "fetchOHLCV", since, until, BARS, ticker, TIMEFRAMES[period])
-        bars = [bar_of(ticker, period, row) for row in rows]
-        wanted = [bar for bar in bars if bar["close_timestamp"] >= start and bar["open_timestamp"] <= end]
-        return {bar["open_timestamp"]: bar for bar in wanted}
+        return await self._histories.bars(ticker, period, start, end)
 
     # ------------------------------------------------------------------------------------------------ markets
 
@@ -668,22 +570,6 @@ def _redirected(urls: Any, endpoint: str) -> Any:
     secure = target.scheme == "https"
     kind = ("wss" if secure else "ws") if parts.scheme in ("ws", "wss") else target.scheme
     return f"{kind}://{target.netloc}{parts.path}"
-
-
-def _snake(method: str) -> str:
-    """ccxt's Python name of a method that its `has` calls otherwise: `fetchOHLCV` is `fetch_ohlcv`."""
-    return re.sub(r"(?<=[a-z])([A-Z])", r"_\1", method).lower()
-
-
-def _call(method: str, first: str, *arguments: Any) -> Any:
-    """Arguments of a ccxt method with the object last, for `functools.partial`; an empty first one is left open."""
-    exchange = arguments[-1]
-    return getattr(exchange, method)(first or None, *arguments[:-1])
-
-
-def _number(value: Decimal) -> float:
-    """Up to 15 digits come through unchanged; more are refused before."""
-    return float(value)
 
 
 def _step(row: Mapping[str, Any], mode: int) -> Decimal:

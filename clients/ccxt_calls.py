@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, TimeoutError
@@ -16,7 +16,7 @@ from clients.ccxt_quirks import Quirk
 from clients.exchange import ExchangeError, OutcomeUnknown, RateLimited, Unreachable
 from clients.redaction import Redactor
 
-__all__ = ["Calls"]
+__all__ = ["Ask", "Calls"]
 
 T = TypeVar("T")
 
@@ -109,3 +109,18 @@ class Calls:
 
 async def _coroutine(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
+
+
+class Ask(Protocol):
+    """Calls *work* with the session's ccxt object where ccxt has *method*, which is a name in its `has`."""
+
+    def __call__(
+        self,
+        doing: str,
+        method: str,
+        work: Callable[[Any], Awaitable[Any]],
+        *,
+        about: About = About.READ,
+        priority: Priority = Priority.READ,
+        private: bool = True,
+    ) -> Awaitable[Any]: ...

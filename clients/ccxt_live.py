@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from twisted.python.failure import Failure
 
 from clients.budget import Priority
 from clients.calls import reported
+from clients.ccxt_account import Account
 from clients.ccxt_calls import Calls
 from clients.ccxt_errors import About
 from clients.ccxt_options import Options
@@ -41,81 +41,10 @@ from clients.exchange import (
 from clients.provisional import Provisional, placed
 from clients.reread import Reread
 
-__all__ = ["Account", "Live", "Provisional"]
+__all__ = ["Live"]
 
-REMEMBERED = 2000
-_ENOUGH_FILLS = 5000
 _BEGINNING_S = 0.3
-
-
-@define(eq=False)
-class Account:
-    """What outlives a session: orders, orders on their way, fills told."""
-
-    orders: dict[str, Order] = field(factory=dict)
-    provisional: list[Provisional] = field(factory=list)
-    fills: dict[str, None] = field(factory=dict)
-    early: list[Order] = field(factory=list)
-
-    def begin(self, ticker: str, client_id: str) -> Provisional:
-        """An order is about to be sent."""
-        order = Provisional(client_id, ticker)
-        self.provisional.append(order)
-        return order
-
-    def settle(self, order: Provisional, order_id: str | None) -> None:
-        """The id of *order* is told, or it will not be told."""
-        if order in self.provisional:
-            self.provisional.remove(order)
-        order.settle(order_id)
-
-    def merge(self, order: Order) -> Order | None:
-        """Take what is newer of *order*; the whole if anything changed, else None."""
-        before: Any = self.orders.get(order["id"])
-        if before is None:
-            if not order["contract"] or not order["quantity"]:
-                return None
-            self._add(order)
-            return order
-        if order["quantity_filled"] < before["quantity_filled"] or (before["final"] and not order["final"]):
-            return None
-        merged: Any = {**before, **order}
-        for name in ("contract", "price", "quantity", "client_id"):
-            if not order.get(name):
-                merged[name] = before.get(name)
-        merged["timestamp"], merged["side"] = before["timestamp"], before["side"]
-        merged["is_cancelled"] = order["is_cancelled"] and merged["quantity_filled"] < merged["quantity"]
-        merged["quantity_left"] = max(Decimal(0), merged["quantity"] - merged["quantity_filled"])
-        grown = order["quantity_filled"] > before["quantity_filled"]
-        for name in ("average_price", "fees"):
-            if not order.get(name) and not grown and name in before:
-                merged[name] = before[name]
-            elif name not in order and grown:
-                merged.pop(name, None)  # what was known is not true any more
-        whole: Order = merged
-        self.orders[order["id"]] = whole
-        return whole if whole != before else None
-
-    def _add(self, order: Order) -> None:
-        self.orders[order["id"]] = order
-        if len(self.orders) > REMEMBERED:
-            oldest = next((id for id, one in self.orders.items() if one["final"]), None)
-            if oldest is not None:
-                del self.orders[oldest]
-
-    def is_new(self, fill: Fill) -> bool:
-        """Whether a fill was not told before; counts it."""
-        key = f"{fill['contract']} {fill['id']} {fill['order_id']}"
-        if key in self.fills:
-            return False
-        self.fills[key] = None
-        if len(self.fills) > _ENOUGH_FILLS:
-            del self.fills[next(iter(self.fills))]
-        return True
-
-    def open_orders(self) -> list[Order]:
-        """Orders that may still trade, as far as is known."""
-        return [order for order in self.orders.values() if not order["final"]]
+_ENOUGH_TRADES = 5000
 
 
 @define(eq=False)
@@ -360,7 +289,7 @@ class Live:
             if id not in told and trade["timestamp"] >= self.since:
                 told.add(id)
                 self._say("trade", trade)
-        if len(told) > _ENOUGH_FILLS:
+        if len(told) > _ENOUGH_TRADES:
             self._trade_ids[ticker] = {id for id, _ in trades}
 
     async def _orders(self) -> None:

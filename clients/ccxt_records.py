@@ -256,3 +256,8 @@ def _line(row: Row, kind: str, amount: Decimal, rises: bool, balance: Decimal | 
         balance=balance,
         note=note,
     )
+
+
+def number(value: Decimal) -> float:
+    """As ccxt takes it: up to 15 digits come through unchanged."""
+    return float(value)

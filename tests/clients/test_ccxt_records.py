@@ -9,8 +9,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.ccxt import _redirected
+from clients.ccxt_account import Account
 from clients.ccxt_errors import TABLE, About, error_for
-from clients.ccxt_live import Account
 from clients.ccxt_options import Options
 from clients.ccxt_quirks import QUIRKS, quirk_of
 from clients.ccxt_records import (
