@@ -31,7 +31,7 @@ from ilp.doctor import Chart, Finding, Verdict, secrets_of
 from ilp.doctor_rates import FeedsExamination
 from ilp.doctor_venues import VenueExamination
 from ilp.feeds import FEED, feeds_of, rate_ticker, together
-from ilp.service import CannotMake, client, feed_client
+from ilp.making import CannotMake, client, feed_client
 from ilp.settings import EMBEDDED, RESERVE, Connection, Settings
 from ilp.settings_connections import harmless, section_of
 from ilp.settings_file import Loaded

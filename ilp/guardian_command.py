@@ -14,7 +14,7 @@ from ilp.clock import WorldClock
 from ilp.guardian import Guardian, needed
 from ilp.heartbeat import pulse
 from ilp.logs import Form, begin
-from ilp.service import clients_of
+from ilp.making import clients_of
 from ilp.settings_file import Loaded
 
 __all__ = ["run"]

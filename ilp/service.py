@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,10 +17,9 @@ from twisted.internet.defer import CancelledError, Deferred, FirstError
 from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.internet.threads import deferToThread, deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.reflect import namedAny
 from twisted.web.client import HTTPConnectionPool
 
-from clients.exchange import ExchangeError, IExchange
+from clients.exchange import ExchangeError
 from clients.http import persistent_client
 from ilp.accounts.keeper import AccountedJournal
 from ilp.alarms.channels import channels
@@ -38,12 +36,13 @@ from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
 from ilp.journal.store import open_journal
 from ilp.logs import Form, begin
+from ilp.making import CannotMake, client, client_of, clients_of, feed_client
 from ilp.metrics import Metrics
 from ilp.operator import Operator
 from ilp.parameters import InvalidParameters, Table, restored
 from ilp.probe import Probe, set_apart
 from ilp.settings import EMBEDDED, RESERVE, Connection, Settings
-from ilp.settings_connections import harmless, section_of
+from ilp.settings_connections import harmless
 from ilp.settings_file import Loaded
 from ilp.trading.strategies import STRATEGIES
 from ilp.trading.trader import Trader
@@ -53,15 +52,11 @@ from web.sessions import Role
 if TYPE_CHECKING:
     from ilp.dry_run import DryWorld  # imported where it is used; see `_embedded`
 
-__all__ = ["CannotMake", "Daemon", "client", "client_of", "clients_of", "run"]
+__all__ = ["Daemon", "run"]
 
 CONNECT_TIMEOUT = 10.0  # reactor seconds, to where alarms go
 RANDOM = "random"  # a user's password in the file that means: make one anew at each start and print it
 HISTORY = timedelta(days=7)
-
-
-class CannotMake(Exception):
-    """What the configuration names cannot be made: a client, or a simulated venue; one sentence for the operator."""
 
 
 # What an operator can mend: said in one sentence, without a traceback.
@@ -308,72 +303,6 @@ async def _embedded(settings: Settings, clock: WorldClock) -> Any:
         raise CannotMake(str(error)) from error
 
 
-def clients_of(connections: Mapping[str, Connection], clock: WorldClock, settings: Settings) -> dict[str, IExchange]:
-    """One client an account, by its name."""
-    make = partial(client_of, clock, settings)
-    return {account: make(connections[roles[0]], account) for account, roles in settings.accounts.items()}
-
-
-def client_of(clock: WorldClock, settings: Settings, connection: Connection, account: str) -> Any:
-    """A client of *connection* that follows what the pool trades on an account."""
-    return client(connection, account, clock, settings, settings.accounts[account])
-
-
-def feed_client(clock: WorldClock, settings: Settings) -> Callable[[Connection, str, str], Any]:
-    """What makes a feed's client; see `ilp.feeds`."""
-    return lambda connection, role, tickers: client(connection, role, clock, settings, tickers=tickers)
-
-
-def client(
-    connection: Connection,
-    name: str,
-    clock: WorldClock,
-    settings: Settings,
-    roles: Sequence[str] = (),
-    tickers: str | None = None,
-) -> Any:
-    """A client of the class that *connection* names, given what its constructor asks for.
-
-    :param name: how errors call it where the class takes a name.
-    :param roles: `source` and `target` as far as it serves them: the pairs that it follows.
-    :param tickers: those pairs, where they are others.
-    """
-    followed = ", ".join(settings.tickers[role] for role in roles or [name] if role in settings.tickers)
-    made: Any = namedAny(connection.module)
-    known = _parameters(made)
-    given: dict[str, Any] = {
-        "id": connection.id,
-        "secret": connection.secret,
-        "endpoint": connection.endpoint,
-        "reactor": clock.reactor,
-        "now": clock.now,
-        "name": name,
-        "tickers": followed if tickers is None else tickers,
-        "rate_spread": settings.rate_spread,
-        "rate_age_factor": settings.rate_age_factor,
-        "max_fixing_age": max(1, int(settings.ages.fixing // 86400)),
-    }
-    if not connection.endpoint and _knows_its_address(made):
-        del given["endpoint"]
-    values = {name: value for name, value in given.items() if name in known} | dict(connection.options)
-    try:
-        return made(**values)
-    except ValueError as error:
-        section = f"[{section_of(roles[0])}]" if roles else f"the connection of {connection.module}"
-        raise CannotMake(f"{settings.file}: {section}: {error}") from None
-
-
-def _knows_its_address(made: Any) -> bool:
-    """Whether a client without an address goes where its venue is."""
-    endpoint = inspect.signature(made).parameters.get("endpoint")
-    return endpoint is not None and bool(endpoint.default) and endpoint.default is not inspect.Parameter.empty
-
-
-def _parameters(made: Any) -> frozenset[str]:
-    """Names that a client's constructor takes, its class's own list of options included."""
-    return frozenset(inspect.signature(made).parameters) | frozenset(getattr(made, "option_names", ()))
-
-
 def _with_random_passwords(users: Mapping[str, str]) -> dict[str, str]:
     return {name: secrets.token_urlsafe(12) if stored == RANDOM else stored for name, stored in users.items()}
 
@@ -408,7 +337,9 @@ class _Process:
             failure = failure.value.subFailure
         if failure.check(CancelledError):
             return
-        self.status = 2 if failure.check(CannotMake, InvalidParameters) else 1  # the configuration's fault, or the world's
+        self.status = (
+            2 if failure.check(CannotMake, InvalidParameters) else 1
+        )  # the configuration's fault, or the world's
         if failure.check(*EXPECTED):
             print(f"ilp: {failure.value}", file=sys.stderr)
         else:

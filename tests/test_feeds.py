@@ -18,7 +18,7 @@ from clients.rates_several import Several
 from clients.rates_venue import VenueRates
 from ilp.clock import WorldClock
 from ilp.feeds import feed_of, rate_ticker
-from ilp.service import feed_client
+from ilp.making import feed_client
 from ilp.settings import Settings
 from ilp.settings_file import ConfigurationError, load
 from ilp.simulation.rates import Fault, RateServer

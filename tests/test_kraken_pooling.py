@@ -22,9 +22,9 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from clients.exchange import Side
 from ilp.clock import WorldClock
 from ilp.dry_run import DryWorld
+from ilp.making import client_of
 from ilp.parameters import InvalidParameters
 from ilp.reactors import needs_asyncio
-from ilp.service import client_of
 from ilp.settings import ACCOUNT, Connection, DryRun
 from ilp.settings_file import load
 from ilp.simulation.kraken.world import KrakenUser, KrakenWorld

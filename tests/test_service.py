@@ -18,7 +18,8 @@ from twisted.web.client import Agent, HTTPConnectionPool
 
 from clients.exchange import NotAuthorised
 from ilp.journal.interface import JournalError
-from ilp.service import CannotMake, Daemon, client
+from ilp.making import CannotMake, client
+from ilp.service import Daemon
 from ilp.settings_file import load
 from tests.configurations import bent, written
 from web.service import CannotServe
