@@ -133,6 +133,21 @@ class RoundingTests(SynchronousTestCase):
         self.assertRaises(TypeError, CONTRACTS.wire_quantity, "BTC/HUF", 0.25)
         self.assertRaises(TypeError, CONTRACTS.floor_price, "BTC/HUF", 61000.5)
 
+    def test_whether_a_sum_can_be_of_one_price_is_told(self) -> None:
+        """Example 2: 0.97 BTC at 10350.21; one unit of cash more is no whole price of it, and of nothing there is none."""
+        found = [CONTRACTS.is_at_one_price("BTC/MXN", cash, 97000000) for cash in (100397037, 100397038)]
+        self.assertEqual(found, [True, False])
+        self.assertFalse(CONTRACTS.is_at_one_price("BTC/MXN", 0, 0))
+
+    @given(st.sampled_from(["BTC/MXN", "EUR/USD10", "NETS", "RAIN"]), st.integers(1, 10**5), st.integers(1, 500))
+    @settings(max_examples=60)
+    def test_the_cash_of_one_trade_is_of_one_price(self, ticker: str, ticks: int, lots: int) -> None:
+        row = CONTRACTS[ticker]
+        price, step = ticks * row.tick_size, row.lot_size if row.contract_type == "cash_pair" else 1
+        cash = CONTRACTS.cash(ticker, price, lots * step)
+        self.assertTrue(CONTRACTS.is_at_one_price(ticker, cash, lots * step))
+        self.assertEqual(CONTRACTS.wire_average(ticker, cash, lots * step), price)
+
     def test_zero_negative_and_no_number_are_refused(self) -> None:
         for value in ("0", "-1", "NaN", "Infinity"):
             self.assertRaises(ValueError, CONTRACTS.wire_price, "BTC/HUF", D(value))
@@ -287,6 +302,15 @@ class RecordTests(SynchronousTestCase):
         row = TransactionMessage("HUF", "Trade", "debit", 2480, 1420070400000000, "Fee", 97520)
         record = parse_transaction(CONTRACTS, row)
         self.assertEqual((record["type"], record["quantity"], record["balance"]), ("Fee", D("24.80"), D("975.20")))
+
+    def test_a_fee_of_anything_else_keeps_its_type_and_a_note_stays(self) -> None:
+        told = parse_transaction(CONTRACTS, TransactionMessage("BTC", "Withdrawal", "debit", 5, 1, "Fee"))
+        self.assertEqual((told["type"], told["note"]), ("Withdrawal", "Fee"))
+
+    def test_a_line_of_the_smallest_unit_or_of_nothing_keeps_its_direction(self) -> None:
+        for quantity in (0, 1):
+            told = parse_transaction(CONTRACTS, TransactionMessage("BTC", "Deposit", "credit", quantity, 1, ""))
+            self.assertEqual((told["direction"], told["quantity"]), ("credit", D(quantity) / 10**8))
 
     def test_a_missing_note_is_empty(self) -> None:
         row = TransactionMessage("HUF", "Transfer", "credit", 100, 1420070400000000, None)
