@@ -16,7 +16,6 @@ import numpy as np
 from attrs import evolve, frozen
 
 from ilp.pool.bound import Bounds, Branch, Duals, Priced, Status
-from ilp.pool.cells import Cells
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
 from ilp.pool.relaxation import Relaxation, Relaxed
@@ -323,15 +322,13 @@ class Network:
         return Joined(tuple(self.price(trial.duals, status, trial.grid) for trial in before.trials))
 
     @cached_property
-    def _free(self) -> tuple[Cells, Relaxation]:
+    def _free(self) -> Relaxation:
         """The programs in which transfers between joined holdings charge nothing."""
         free = [
             evolve(lane, fixed=0.0, use_fixed=0.0, low=0.0) if number in self.inside else lane
             for number, lane in enumerate(self._lanes)
         ]
-        bounds = Bounds(self._pool, free)
-        relaxation = Relaxation(self._pool, free, bounds)
-        return Cells(self._pool, free, bounds, relaxation), relaxation
+        return Relaxation(self._pool, free, Bounds(self._pool, free))
 
     def sets(self, way: int) -> list[int]:
         """The sets that a way joins, as bits."""
@@ -353,16 +350,13 @@ class Network:
             {n: Status.OFF for n in self.inside if part[self._lanes[n].leaves] != part[self._lanes[n].arrives]}
         )
 
-    def solve(self, status: Branch, way: int, near: Relaxed | None, finer: int = 0) -> Relaxed | None:
-        """The convex problem of a branch in which joined holdings share what they have and others do not.
+    def solve(self, status: Branch, way: int) -> Relaxed:
+        """The convex problem of a branch in which joined holdings share what they have and others do not."""
+        return self._free.solve(self.apart(status, way))
 
-        :param near: a solution to start from.
-        :param finer: times that *near* is the solution already and is to be told more exactly; None where it cannot.
-        """
-        apart, (cells, relaxation) = self.apart(status, way), self._free
-        if finer and near is not None:
-            return relaxation.finer(apart, near.flows, finer - 1)
-        return cells.solve(apart, None if near is None else near.flows, np.inf)
+    def finer(self, status: Branch, way: int, flows: Array, attempt: int) -> Relaxed | None:
+        """The same once more, see `Relaxation.finer`."""
+        return self._free.finer(self.apart(status, way), flows, attempt)
 
     def plan(self, flows: Array, way: int) -> list[tuple[dict[int, float], float]]:
         """Flows by lane, in numeraire, that move between holdings what *flows* do, with as few lanes as can be had

@@ -91,7 +91,6 @@ class _Node:
     loss: float = -inf
     probes: int = 0  # times that it is to be looked for what has to be on
     joined: Joined | None = None  # what is known of it while no lane of the network is decided
-    near: Relaxed | None = None  # where to start
     network: Network | None = None
     children: tuple[tuple[tuple[int, str], ...], _Node, _Node] | None = None
 
@@ -342,16 +341,17 @@ class _Search:
         network = self.network
         assert network is not None and node.joined is not None
         size, number, finer = node.joined.size, None, 0
+        found: Relaxed | None = None
         ways: set[int] = set()
         while number is None and len(ways) < _JOININGS and finer < _FINER and not self.spent:
             way = node.joined.way
             finer = finer + 1 if way in ways else 0
             ways.add(way)
-            found = network.solve(node.status, way, node.near, finer)
-            if found is None:
+            if not finer or found is None:
+                found = network.solve(node.status, way)
+            elif (found := network.finer(node.status, way, found.flows, finer - 1)) is None:
                 break
             self.branches += 1
-            node.near = found
             node.joined = network.tightened(node.joined, node.status, found.duals)
             node.loss = max(node.loss, node.joined.loss)
             if node.loss < self.threshold:
@@ -364,7 +364,9 @@ class _Search:
             others = [0.0 if n in network.inside else flow for n, flow in enumerate(flows)]
             number = self._doubtful(others, node, found)
         if number is None:
-            return None
+            if self.threshold - node.loss <= _CLOSED * (1 + self.best.magnitude):
+                return ()  # what tolerances leave after all that is no reason to divide
+            return (node,) if self.spent else None
         node.joined = node.joined.needed(self.threshold)
         self._written -= size
         on = self._with(node.status, number)
@@ -380,7 +382,7 @@ class _Search:
             joined = joined.needed(self.threshold)
         self._written += joined.size
         loss = max(joined.loss, node.relaxed.priced.loss(status))
-        return _Node(status, node.relaxed, loss, node.probes, joined, node.near, node.network)
+        return _Node(status, node.relaxed, loss, node.probes, joined, node.network)
 
     def _plan(self, plans: Sequence[tuple[dict[int, float], float]]) -> None:
         """Consider plans, and the best with the lanes of the first where that is short of a minimum."""
