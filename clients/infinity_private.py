@@ -431,28 +431,23 @@ class Calls(PublicCalls):
         self, from_account_id: int, to_account_id: int, token_id: int, quantity: TokenAmount
     ) -> None:
         """Move tokens between own accounts."""
-        query = (
-            ("fromAccountId", from_account_id),
-            ("toAccountId", to_account_id),
-            ("tokenId", token_id),
-            ("quantity", quantity),
-        )
-        doing = f"moving {quantity} of token {token_id} from account {from_account_id} to {to_account_id}"
-        await self._do("/private/transfer_token", doing, About.MONEY, *query)
+        what = f"{quantity} of token {token_id}"
+        await self._move("token", what, from_account_id, to_account_id, ("tokenId", token_id), quantity)
 
     @deferring
     async def transfer_floating_position(
         self, from_account_id: int, to_account_id: int, instrument_id: str, quantity: Quantity
     ) -> None:
         """Move a floating position between own accounts."""
-        query = (
-            ("fromAccountId", from_account_id),
-            ("toAccountId", to_account_id),
-            ("instrumentId", instrument_id),
-            ("quantity", quantity),
-        )
-        doing = f"moving {quantity} {instrument_id} from account {from_account_id} to {to_account_id}"
-        await self._do("/private/transfer_floating_position", doing, About.MONEY, *query)
+        what, instrument = f"{quantity} {instrument_id}", ("instrumentId", instrument_id)
+        await self._move("floating_position", what, from_account_id, to_account_id, instrument, quantity)
+
+    async def _move(
+        self, kind: str, what: str, giver: int, taker: int, which: tuple[str, Any], quantity: TokenAmount | Quantity
+    ) -> None:
+        query = ("fromAccountId", giver), ("toAccountId", taker), which, ("quantity", quantity)
+        doing = f"moving {what} from account {giver} to {taker}"
+        await self._do(f"/private/transfer_{kind}", doing, About.MONEY, *query)
 
     @deferring
     async def update_account_name(self, account_id: int, name: str) -> Account:

@@ -23,7 +23,7 @@ from ilp.simulation.bank import Route
 from ilp.simulation.bitmex.world import BitmexWorld, KeyedUser
 from ilp.simulation.contracts import Currency
 from ilp.simulation.embedded_infinity import EmbeddedInfinity, speaks_infinity
-from ilp.simulation.embedded_kraken import CannotEmbed, EmbeddedKraken, speaks_kraken
+from ilp.simulation.embedded_kraken import CannotEmbed, EmbeddedKraken, plan_of, speaks_kraken
 from ilp.simulation.rates import RateServer
 from ilp.simulation.scenario import INSIDERS, USD, Scenario, User, demo
 from ilp.simulation.serving import Servers, announcement, serve
@@ -110,19 +110,18 @@ class Embedded:
 
     @classmethod
     async def _begin(cls, settings: Settings, clock: WorldClock) -> Embedded:
-        if settings.simulation is None:
-            raise CannotEmbed(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
+        plan = plan_of(settings)
         for role, connection in settings.connections.items():
             for name, speaks in (("Kraken", speaks_kraken), ("Infinity", speaks_infinity)):
                 if speaks(connection):
                     raise CannotEmbed(
                         f"{settings.file}: a simulated {name} as {role} needs the other venue to be one, too"
                     )
-        world = World(scenario_of(settings, settings.simulation), clock)
+        world = World(scenario_of(settings, plan), clock)
         found = cls(world, await serve(world), RateServer(clock))
         try:
             if _is_bitmex(settings.connections["source"]):
-                pool = KeyedUser(ACCOUNT, settings.simulation.balances["source"])
+                pool = KeyedUser(ACCOUNT, plan.balances["source"])
                 found.bitmex = BitmexWorld.beside(world, [pool], limits=UNHURRIED)
                 await found.bitmex.begin()
             await found.rates.listen()

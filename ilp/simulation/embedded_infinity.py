@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from ilp.clock import WorldClock
 from ilp.settings import EMBEDDED, Connection, Settings
-from ilp.simulation.embedded_kraken import CannotEmbed
+from ilp.simulation.embedded_kraken import CannotEmbed, plan_of
 from ilp.simulation.infinity.world import InfinityUser, InfinityWorld
 from ilp.simulation.maker import Ladder
 from ilp.simulation.takers import Appetite
@@ -46,9 +46,7 @@ class EmbeddedInfinity:
 
     @classmethod
     async def _begin(cls, settings: Settings, clock: WorldClock) -> EmbeddedInfinity:
-        plan = settings.simulation
-        if plan is None:
-            raise CannotEmbed(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
+        plan = plan_of(settings)
         balances = settings.together(plan.balances)
         target = settings.tickers["target"]
         world = InfinityWorld(

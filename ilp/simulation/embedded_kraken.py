@@ -27,7 +27,7 @@ from ilp.simulation.scenario import INSIDERS, THIN
 from ilp.simulation.serving import announcement
 from ilp.simulation.takers import Appetite
 
-__all__ = ["CannotEmbed", "EmbeddedKraken", "speaks_kraken"]
+__all__ = ["CannotEmbed", "EmbeddedKraken", "plan_of", "speaks_kraken"]
 
 ACCOUNT = "pool"
 KRAKEN, BRIDGE = "clients.kraken.Kraken", "clients.ccxt.Exchange"
@@ -36,6 +36,13 @@ DEEP = Ladder(levels=15, half_spread=Decimal("0.0001"), step=Decimal("0.0002"), 
 
 class CannotEmbed(ValueError):
     """What the configuration calls embedded cannot be simulated; one sentence that names the key."""
+
+
+def plan_of(settings: Settings) -> Plan:
+    """What is to be simulated; `CannotEmbed` where the configuration does not say."""
+    if settings.simulation is None:
+        raise CannotEmbed(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
+    return settings.simulation
 
 
 def speaks_kraken(connection: Connection) -> bool:
@@ -62,9 +69,7 @@ class EmbeddedKraken:
 
     @classmethod
     async def _begin(cls, settings: Settings, clock: WorldClock) -> EmbeddedKraken:
-        if settings.simulation is None:
-            raise CannotEmbed(f"{settings.file}: `endpoint = {EMBEDDED}` needs a section [simulation]")
-        found = cls._made(settings, settings.simulation, clock)
+        found = cls._made(settings, plan_of(settings), clock)
         try:
             for world in found.worlds.values():
                 await world.begin()
