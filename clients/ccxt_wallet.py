@@ -65,7 +65,7 @@ class Wallet:
         told = await self.ask(
             doing, "withdraw", lambda x: x.withdraw(ticker, number(amount), target, None, further), about=About.OTHER
         )
-        if not told.get("id"):
+        if not told.get("id"):  # nothing to recognise it by, and it may have left: never a reason to ask again
             raise OutcomeUnknown(
                 self.venue, doing, "an answer without an id; look at the transfers before asking again"
             )

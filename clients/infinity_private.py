@@ -446,6 +446,7 @@ class Calls(PublicCalls):
         self, kind: str, what: str, giver: int, taker: int, which: tuple[str, Any], quantity: TokenAmount | Quantity
     ) -> None:
         query = ("fromAccountId", giver), ("toAccountId", taker), which, ("quantity", quantity)
+        # Nothing leaves the wallet, but it is money all the same: without an answer nobody may move it a second time.
         doing = f"moving {what} from account {giver} to {taker}"
         await self._do(f"/private/transfer_{kind}", doing, About.MONEY, *query)
 

@@ -118,7 +118,7 @@ class Books:
         """Book a fill at the marks of now; None when it is booked already."""
         reference = f"{entry.venue}/{entry.key}"
         if reference in self.booked:
-            return None
+            return None  # a start meets fills again that were booked before, and a client may tell one twice
         position = postings.fill_position(entry)
         return self._book("trade", reference, at, position, postings.fill_terms(entry, self.marks), exposure)
 

@@ -49,6 +49,8 @@ async def _records(name: str, client: IExchange, start: datetime, end: datetime)
     moved = await _moved(name, client, start, end)
     if "interest" not in client.features:
         return moved
+    # It changes the balance as a deposit does: read among the records it belongs to the balance that is believed with them,
+    # and the ledger never sees one without the other.
     return (*(moved or ()), *interest_of(name, await client.getTransactionHistory(start, end)))
 
 

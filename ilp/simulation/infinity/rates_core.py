@@ -258,6 +258,7 @@ class RateCore(Core):
                 call()
 
     def _roll(self, at: datetime) -> None:
+        # Before anything matures: a position that ends now has earned until now, and ends without a trace.
         for (account, instrument), position in self.dated_positions.items():
             market = self.pairs[instrument]
             assert isinstance(market, RateMarket)
