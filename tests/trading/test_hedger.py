@@ -37,7 +37,8 @@ class Stage:
         self.settings = SimpleNamespace(timing=TIMING)
         self.exposure = Exposure(iter(map(str, range(99))).__next__)
         self.minimum = D("0.05")
-        self.book, self.reference = BOOK, D(250)
+        self.book = BOOK
+        self.reference: Decimal | None = D(250)
         self.allowed, self.pause, self.trouble, self.room = True, "", "", 10
         self.balances = {"BTC": D(10), "USD": D(10_000)}
         self.features: frozenset[str] = frozenset()
@@ -166,6 +167,40 @@ class ClosingTests(HedgerCase):
         self.open("0.1")
         self.act()
         self.assertEqual((self.orders, self.hedger.reason), ([], "no bids on the source"))
+
+
+class BandTests(HedgerCase):
+    """A hedge beyond the gate's price band would be a breach, which halts the pool with its exposure open."""
+
+    def prices(self, quantity: str) -> list[Decimal]:
+        self.open(quantity)
+        self.act()
+        return [request.price for request, _ in self.stage.sent]
+
+    def test_its_limit_stays_within_the_band_around_the_reference(self) -> None:
+        for quantity, low, high in (("0.1", "249.25", "249.26"), ("-0.1", "250.74", "250.75")):  # to a tick
+            self.setUp()
+            self.stage.limits = evolve(LIMITS, price_band=D("0.003"))
+            (price,) = self.prices(quantity)
+            self.assertTrue(D(low) <= price <= D(high), price)
+
+    def test_a_best_price_outside_of_it_sends_nothing_and_says_so(self) -> None:
+        for quantity, reference in (("0.1", "260"), ("-0.1", "240")):
+            self.setUp()
+            self.stage.limits = evolve(LIMITS, price_band=D("0.003"))
+            self.stage.reference = D(reference)
+            self.assertEqual(self.prices(quantity), [])
+            self.assertIn(f"outside the price band of 0.30% around {reference}", self.hedger.reason)
+
+    def test_without_a_reference_the_operators_slippage_alone_limits_it(self) -> None:
+        self.stage.reference = None
+        self.assertEqual(self.prices("0.1"), [D("248.66")])
+
+    def test_borrowing_on_a_market_of_rates_takes_no_cash(self) -> None:
+        self.stage.layout = Layout(Pair("source", "ETH-SPOT"), Pair("target", "ETH-2027-03-26"))
+        self.stage.balances = {"ETH": D(10), "ETH%": D(0)}
+        self.prices("-0.1")
+        self.assertEqual(self.orders, [(Side.BUY, D("0.10"))])
 
 
 class PlanTests(HedgerCase):
