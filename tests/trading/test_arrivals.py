@@ -19,6 +19,7 @@ from ilp.trading.arrivals import (
     Foreign,
     Record,
     identified,
+    interest_of,
     match_deposit,
     match_withdrawal,
     near,
@@ -304,6 +305,24 @@ class RecordTests(SynchronousTestCase):
     def test_a_ledgers_record_has_no_charge_and_an_id_of_ours(self) -> None:
         (found,) = records_from_ledger("v", [self.line()])
         self.assertEqual((found.fee, found.derived, found.address, found.status), (D(0), True, "address", "done"))
+
+    def test_a_ledger_tells_the_interest_that_was_earned_and_paid(self) -> None:
+        lines = [
+            self.line(type="Interest", timestamp=at(5), quantity=D(3), direction="debit"),
+            self.line(type="Interest"),
+            self.line(),
+            self.line(type="Interest", quantity=D(0)),
+        ]
+        found = interest_of("v", lines)
+        self.assertEqual(
+            [(r.direction, r.amount, r.change) for r in found],
+            [("interest", D("1.50"), D("1.50")), ("interest", -3, -3)],
+        )
+        self.assertEqual([r.direction for r in records_from_ledger("v", lines)], ["deposit"])
+
+    def test_money_that_moved_has_no_sign_of_its_own(self) -> None:
+        (paid,) = records_from_ledger("v", [self.line(type="Withdrawal", direction="debit")])
+        self.assertEqual((paid.amount, paid.change), (D("1.50"), D("-1.50")))
 
     def test_a_ledgers_line_without_a_note_has_no_address(self) -> None:
         (found,) = records_from_ledger("v", [self.line(note="")])

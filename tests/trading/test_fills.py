@@ -8,13 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
 from ilp.journal.entries import FillEntry, HedgeEntry, OrderState, Purpose
 from ilp.settings import Cost
 from ilp.trading.exposure import Exposure
-from ilp.trading.fills import Fills
+from ilp.trading.fills import Fills, remembered
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.own import Growth, OwnOrder
 from tests.trading.world import PARAMETERS, START, D
@@ -206,6 +207,53 @@ class RecoveryTests(FillsCase):
     def test_every_fill_counts_as_turnover_again(self) -> None:
         self.fills.recover(iter([self.entry(Purpose.PLAN), self.entry(Purpose.QUOTE, key="t2")]), [])
         self.assertEqual(self.turnover, [(D("0.1"), START)] * 2)
+
+
+class Kept:
+    """A journal with a fill a day, and links of some of them."""
+
+    def __init__(self, days: int, linked: tuple[int, ...]) -> None:
+        self.days, self.linked = days, linked
+        self.asked: list[int] = []
+
+    def _since(self, since: datetime) -> list[int]:
+        return [day for day in range(self.days) if START - timedelta(days=day, hours=1) >= since]
+
+    async def fills(self, since: datetime) -> list[Any]:
+        self.asked.append((START - since).days)
+        return [SimpleNamespace(venue="target", key=f"day{day}") for day in self._since(since)]
+
+    async def hedges(self, since: datetime) -> list[Any]:
+        found = [day for day in self.linked if START - timedelta(hours=1) >= since]
+        return [SimpleNamespace(fill_key=f"target/day{day}") for day in found]
+
+
+class RememberedTests(SynchronousTestCase):
+    """How far back the journal is read for what may still be open."""
+
+    def read(self, kept: Kept, began: int | None = 1000) -> int:
+        when = None if began is None else START - timedelta(days=began)
+        reading = Deferred.fromCoroutine(remembered(kept, START, when))  # type: ignore[arg-type]
+        fills, _ = self.successResultOf(reading)
+        return len(fills)
+
+    def test_a_week_is_enough_where_something_of_it_was_closed(self) -> None:
+        kept = Kept(400, (3,))
+        self.assertEqual((self.read(kept), kept.asked), (7, [7]))
+
+    def test_it_is_read_further_as_long_as_only_older_fills_were_closed(self) -> None:
+        kept = Kept(400, (20,))
+        self.assertEqual((self.read(kept), kept.asked), (28, [7, 28]))
+
+    def test_it_is_read_no_further_than_the_journal_began(self) -> None:
+        for began, asked in ((7, [7]), (8, [7, 28]), (28, [7, 28]), (29, [7, 28, 112])):
+            kept = Kept(400, ())
+            self.read(kept, began)
+            self.assertEqual(kept.asked, asked, began)
+
+    def test_a_journal_that_never_began_is_read_once(self) -> None:
+        kept = Kept(0, ())
+        self.assertEqual((self.read(kept, None), kept.asked), (0, [7]))
 
 
 class OneCurrencyTests(FillsCase):
