@@ -144,8 +144,8 @@ class Bounds:
         lengths = [len(lane.grid) for lane in lanes]
         ends = list(accumulate(lengths, initial=0))
         self.first, points = ends[:-1], ends[-1]
-        leaves = np.repeat(np.array([lane.leaves for lane in lanes], dtype=np.intp), lengths)
-        arrives = np.repeat(np.array([lane.arrives for lane in lanes], dtype=np.intp), lengths)
+        leaves = np.array([lane.leaves for lane in lanes for _ in lane.grid], dtype=np.intp)
+        arrives = np.array([lane.arrives for lane in lanes for _ in lane.grid], dtype=np.intp)
         self.amounts = np.array([u * lane.worth for lane in lanes for u in lane.grid] + [0.0])
         self.costs = np.array([cost for lane in lanes for cost in lane.costs] + [0.0])
         self.uses = np.array([use for lane in lanes for use in lane.uses] + [0.0])
@@ -156,18 +156,19 @@ class Bounds:
         rows[each, held + count + leaves] = self.uses[:-1]
         rows[:points, held : held + count] = rows[:points, :held] @ (pull @ self.member).T
         rows[:points, -1] = self.costs[:-1]
-        knots = np.arange(points, len(rows) - 1)
-        rows[knots, np.repeat(np.arange(held), len(KNOTS))] = (self.start[:, None] - targets[:, None] * _KNOTS).ravel()
-        rows[knots, -1] = (self.penalty * targets[:, None] * _AT_KNOTS).ravel()
+        supports = rows[points:-1].reshape(held, len(KNOTS), rows.shape[1])
+        diagonal = np.arange(held)
+        supports[diagonal, :, diagonal] = self.start[:, None] - targets[:, None] * _KNOTS
+        supports[:, :, -1] = targets[:, None] * (self.penalty * _AT_KNOTS)
         rows[-1, held : held + count] = pull @ (self.member @ self.start)
         rows[-1, held + count : -1] = -self.room
         self._usable = [number for number, length in enumerate(lengths) if length]
         self._unusable = [inf] * len(lanes)
         starts = [self.first[number] for number in self._usable]
         self._starts = np.array([*starts, *range(points, len(rows) - 1, len(KNOTS)), len(rows) - 1], dtype=np.intp)
-        self._low, self._high = np.full(rows.shape[1], -inf), np.full(rows.shape[1], inf)
-        self._low[:held], self._high[:held] = self.penalty * SLOPES[0], self.penalty * SLOPES[-1]
-        self._low[held + count :] = 0.0
+        free, steep = [inf] * (count + held + 1), (self.penalty * SLOPES[0], self.penalty * SLOPES[-1])
+        self._low = np.array([steep[0]] * held + [-inf] * count + [0.0] * (held + 1))
+        self._high = np.array([steep[1]] * held + free)
 
     @cached_property
     def rested(self) -> Priced:

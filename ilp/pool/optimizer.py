@@ -108,7 +108,7 @@ class _Node:
             return Divided(self.network.territories, self.network.gives, self.joined.trials)
         duals = self.relaxed.duals
         unpaid = (0.0,) * (len(self.status.some) - len(duals.credits))
-        return Closed(evolve(duals, credits=(*duals.credits, *unpaid)))
+        return Closed(evolve(duals, credits=(*duals.credits, *unpaid)) if unpaid else duals)
 
     def least(self) -> float:
         """The least loss that is still possible in it."""
@@ -194,6 +194,8 @@ class _Search:
         if hint:
             self._try(everything, hint)
         root, queue = self._searched(everything)
+        for relaxed in self.known if self.spent else ():
+            self._consider((relaxed.flows / self.worths).tolist())
         overdrawn = tuple(i for i, h in enumerate(self.pool.holdings) if h.available < 0)
         bound = max(self.best.value, self.best.cash - root.least())
         exhausted = self._open(queue) or bound - self.best.value > _CLOSED * (1 + self.best.magnitude)
@@ -301,14 +303,15 @@ class _Search:
             return ()
         for attempt in range(_FINER):
             amounts = (relaxed.flows / self.worths).tolist()
-            self._consider(amounts)
-            if node.loss >= self.threshold:
-                return ()
+            number = self._doubtful(amounts, node, relaxed) if relaxed.solved else self._any(node)
+            if number is None or self.thorough:  # else it goes down to a real plan next
+                self._consider(amounts)
+                if node.loss >= self.threshold:
+                    return ()
             if node.probes and not attempt:
                 rest = self._probed(node, relaxed)
                 if rest is not node:
                     return (rest,)
-            number = self._doubtful(amounts, node, relaxed) if relaxed.solved else self._any(node)
             if number is None and node.status.some:
                 number = self._asked(node, relaxed)
             if number is not None:

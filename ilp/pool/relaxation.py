@@ -32,6 +32,7 @@ _Indices = np.ndarray[Any, np.dtype[np.intp]]
 # Strict convexity, relative to the largest slope, and the tolerance of feasibility, tried in this order: a small epsilon
 # needs few proximal steps, a larger one copes with badly scaled pools.
 _LADDER = ((1e-6, 1e-11), (1e-7, 1e-9), (1e-6, 1e-9), (1e-5, 1e-9), (1e-4, 1e-8))
+_STEEP_LADDER = ((1e-4, 1e-11), *_LADDER)  # pieces of nearly the same slope are told apart better, in more steps
 _PROXIMAL_STEPS = 12
 _PATIENCE = 2  # proximal steps before exact ones help
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
@@ -148,7 +149,7 @@ class Relaxation:
         self.roots = self._risk_roots(pool.valuation.diagonal)
         self._root_flows = self.roots @ self.flows
         self._totals = bounds.member @ self.flows
-        self._focus(4 * (float(np.abs(bounds.start).sum()) + 5 * sum(worths)))
+        self._focus(4 * (sum(map(abs, bounds.start.tolist())) + 5 * sum(worths)))
         self._active = self._first_active()
         self._build()
 
@@ -158,6 +159,8 @@ class Relaxation:
         grid, costs = lane.grid, lane.costs
         if len(grid) < 2 or (lane.fixed == 0 and lane.low == 0):
             return 0
+        if len(grid) == 2 and grid[0] > 0:
+            return int(costs[1] * grid[0] < costs[0] * grid[1])
         begin = 0 if grid[0] > 0 else 1
         shares = [cost / amount for cost, amount in zip(costs[begin:], grid[begin:], strict=True)]
         return begin + shares.index(min(shares))
@@ -175,7 +178,7 @@ class Relaxation:
     def _first_active(self) -> list[int]:
         """Lanes that are worth something at the prices of the pool as it stands: the others wait until prices ask."""
         wanted = [number for number, least in enumerate(self._bounds.rested.best) if least < 0]
-        if len(wanted) > 1 and len(self._lanes) <= _FEW:
+        if wanted and len(self._lanes) <= _FEW:
             return [number for number, lane in enumerate(self._lanes) if lane.grid]  # most of them will be asked for
         return wanted
 
@@ -229,7 +232,7 @@ class Relaxation:
         starts = self._bounds.start
         lowest = (starts + np.minimum(flows, 0) @ reach).tolist()
         highest = (starts + np.maximum(flows, 0) @ reach).tolist()
-        found = []
+        found: list[_Levels] = []
         for place, (knots, here) in enumerate(zip(self._bends, starts.tolist(), strict=True)):
             low, high = lowest[place], highest[place]
             if low >= high or not self._bounds.penalty:
@@ -248,9 +251,8 @@ class Relaxation:
                 above.insert(0, above[0] - rise * (here - knots[piece - 1]))
             slopes = self._steep[first : last + 1]
             found.append(_Levels(place, max(-slopes[0], slopes[-1]), slopes, above))
-        self._bent = np.array([levels.place for levels in found], dtype=np.intp)
         self._straight = self._slopes.copy()
-        self._straight[self._bent] = 0.0
+        self._straight[[levels.place for levels in found]] = 0.0
         return found
 
     def _find_pieces(self) -> tuple[Array, Array]:
@@ -342,7 +344,9 @@ class Relaxation:
         self._sizes = k, n, f, g, t
         self._find_uses(k)
         rows = np.zeros((g + t + q, wide))
-        upper, lower = np.full(wide + len(rows), _FREE), np.full(wide + len(rows), -_FREE)
+        upper, lower = np.empty(wide + len(rows)), np.empty(wide + len(rows))
+        upper.fill(_FREE)
+        lower.fill(-_FREE)
         gradient = np.zeros(wide)
         upper[:k], lower[:k], gradient[:k] = reach / self.scale, 0.0, self._slants
         if f:
@@ -355,31 +359,34 @@ class Relaxation:
         self._pieces = upper[wide : wide + f].copy()
         for curve in self._curved:
             upper[wide + curve.rows.start : wide + curve.early] = _FREE
-        row = f
-        self._level_starts, self._levels = np.zeros(len(levels), dtype=np.intp), np.zeros(g - f)
+        priced_by, row = np.zeros((2 * self._count, g - f + t)), f  # slopes and rents from multipliers
         for column, level in enumerate(levels, k + c):
             end = row + len(level.slopes)
             steep = np.array(level.slopes) / level.steepest
-            gradient[column], self._levels[row - f : end - f] = level.steepest, steep
-            np.multiply.outer(steep, flows[level.place], out=rows[row:end, :k])
+            gradient[column], priced_by[level.place, row - f : end - f] = level.steepest, steep
+            rows[row:end, :k] = steep[:, None] * flows[level.place]
             rows[row:end, column] = -1.0
             upper[wide + row : wide + end] = np.array(level.above) / (level.steepest * -self.scale)
-            self._level_starts[column - k - c], row = row - f, end
+            row = end
         if t:
-            self._unit = self._bounds.marks[self._tight]  # rows in numeraire, whatever the unit of the asset
-            upper[wide + g : wide + g + t] = self._bounds.room[self._tight] * self._unit / self.scale
+            unit = self._bounds.marks[self._tight]  # rows in numeraire, whatever the unit of the asset
+            upper[wide + g : wide + g + t] = self._bounds.room[self._tight] * unit / self.scale
+            for row, place in enumerate(self._tight):
+                priced_by[self._count + place, g - f + row] = unit[row]
             for row, column, use in self._uses:
                 rows[g + row, column] = use * (gradient[column] if column >= k else 1.0)
         if q:
             rows[g + t :, :k] = self._factor_flows[:, active] * -(self.scale**0.5)
-            rows[range(g + t, g + t + q), range(n, wide)] = 1.0
+            rows[g + t :, n:].flat[:: q + 1] = 1.0
             upper[wide + g + t :] = lower[wide + g + t :] = 0.0
-        self._size = max(float(np.abs(gradient).max(initial=0.0)), 1e-250)
+        self._size = max(*map(abs, gradient.tolist()), 1e-250, 1e-250)
         self._gradient = gradient / self._size
+        self._prices = np.concatenate((self._straight, np.zeros(self._count)))
+        self._priced_by = priced_by * self._size
         self._rows, self._upper, self._lower = rows, upper, lower
         self._spending: tuple[int, ...] = ()
         self._hessian = np.zeros((wide, wide))
-        self._hessian[range(n, wide), range(n, wide)] = 2.0 / self._size
+        self._hessian.reshape(-1)[n * (wide + 1) :: wide + 1] = 2.0 / self._size  # its diagonal
         self._sense = np.zeros(wide + len(rows), dtype=np.int32)
         self._sense[wide + g + t :] = 5
         self._model: Any = None
@@ -494,9 +501,10 @@ class Relaxation:
         wide, n = len(self._gradient), self._sizes[1]
         if wide == 0:
             return np.zeros(0), np.zeros(len(program.upper))
-        for attempt, (epsilon, tolerance) in enumerate(_LADDER):
-            if self._model is None or attempt:
-                self._hessian[range(n), range(n)] = epsilon
+        exact = precision == Precision.EXACT
+        for attempt, (epsilon, tolerance) in enumerate(_STEEP_LADDER if exact else _LADDER):
+            if self._model is None or attempt or exact:
+                self._hessian.reshape(-1)[: n * (wide + 1) : wide + 1] = epsilon
                 self._softness, self._center = np.zeros(wide), np.zeros(wide)
                 self._softness[:n] = epsilon
                 self._model = daqp.Model()
@@ -512,7 +520,7 @@ class Relaxation:
                 self._model.update(f=gradient, A=rows, bupper=program.upper, blower=program.lower)
             found = self._proximal(program, precision)
             if found is not None:
-                if attempt:
+                if attempt or exact:
                     self._model = None
                 return found
         self._model = None
@@ -541,17 +549,12 @@ class Relaxation:
     def _answer(self, x: Array, multipliers: Array) -> tuple[Array, Duals]:
         """Amounts and duals in their own units."""
         k, _, f, g, t = self._sizes
-        wide, amounts = len(x), x[:k]
+        wide, amounts = len(x), x[:k] * self.scale
         flows = np.zeros(len(self._lanes))
-        flows[self._indices] = np.where(amounts > _DUST, amounts, 0.0) * self.scale
-        slopes = self._slopes.copy()
-        if g > f:
-            each = multipliers[wide + f : wide + g] * self._levels
-            slopes[self._bent] = np.add.reduceat(each, self._level_starts) * self._size
-        rents = np.zeros(self._count)
-        if t:
-            rents[self._tight] = np.maximum(0.0, multipliers[wide + g : wide + g + t]) * self._unit * self._size
-        return flows, Duals(slopes, rents, self._bounds.resting.totals + self._totals @ flows)
+        flows[self._indices] = amounts * (amounts > _DUST * self.scale)
+        prices = self._prices + self._priced_by @ multipliers[wide + f : wide + g + t]
+        totals = self._bounds.resting.totals + self._totals @ flows
+        return flows, Duals(prices[: self._count], np.maximum(0.0, prices[self._count :]), totals)
 
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
         """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""
