@@ -122,8 +122,7 @@ class RoundedTests(SynchronousTestCase):
         pool, solution = solved("hedge-available")
         holdings = (pool.holdings[0], evolve(pool.holdings[1], available=room), *pool.holdings[2:])
         moves = (evolve(pool.moves[0], **more), *pool.moves[1:])
-        planned = (PlannedMove(0, "sell", 0.4), PlannedMove(1, "sell", 0.1))
-        solution = evolve(solution, optimized=evolve(solution.optimized, moves=planned))
+        solution = self.planned(solution, PlannedMove(0, "sell", 0.4), PlannedMove(1, "sell", 0.1))
         return evolve(pool, holdings=holdings, moves=moves, quotes=()), solution
 
     def sold(self, pool: Pool, solution: Solution, lot: str = "0.1", minimum: str = "0") -> list[D]:
@@ -152,15 +151,25 @@ class RoundedTests(SynchronousTestCase):
         pool, solution = self.nearly(0.4 - 1e-12, min=0.35)
         self.assertEqual(self.sold(pool, solution), [])
 
+    def planned(self, solution: Solution, *moves: PlannedMove) -> Solution:
+        return evolve(solution, optimized=evolve(solution.optimized, moves=moves))
+
     def test_taking_off_changes_no_move_that_leaves_another_holding(self) -> None:
         pool, solution = self.nearly(0.4 - 1e-12)
+        solution = self.planned(solution, PlannedMove(1, "sell", 0.1), PlannedMove(0, "sell", 0.4))
         moves = rounded(pool, solution, steps_of(pool, "0.01"), D(-(10**9))).moves
         self.assertEqual([(m.move, m.amount) for m in moves], [(0, D("0.39")), (1, D("0.10"))])
 
+    def test_where_one_move_is_too_small_to_make_up_for_it_the_next_one_gives_too(self) -> None:
+        pool, solution = self.nearly(0.4 - 1e-11)
+        solution = self.planned(solution, PlannedMove(4, "out", 0.002), PlannedMove(0, "sell", 0.398))
+        moves = rounded(pool, solution, steps_of(pool, "0"), D(-(10**9))).moves
+        amounts = [(m.move, m.amount) for m in moves]
+        self.assertEqual(amounts, [(0, D("0.398") - D("3.98e-10")), (4, D("0.002") - D("2e-12"))])
+
     def test_no_more_is_taken_off_than_it_needs(self) -> None:
         pool, solution = self.nearly(0.4 - 1e-12)
-        planned = (PlannedMove(0, "sell", 0.2), PlannedMove(4, "out", 0.2))
-        solution = evolve(solution, optimized=evolve(solution.optimized, moves=planned))
+        solution = self.planned(solution, PlannedMove(0, "sell", 0.2), PlannedMove(4, "out", 0.2))
         moves = rounded(pool, solution, steps_of(pool, "0.01"), D(-(10**9))).moves
         self.assertEqual([(m.move, m.amount) for m in moves], [(0, D("0.19")), (4, D("0.20"))])
 
