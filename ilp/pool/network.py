@@ -366,14 +366,14 @@ class Network:
             flow = float(flows[number])
             net[self._lanes[number].leaves] += flow
             net[self._lanes[number].arrives] -= flow
-        part = self._parts(way)
+        part, room = self._parts(way), dict(zip(self._holdings, self._room.tolist(), strict=True))
         others = {n: flow for n, flow in enumerate(flows.tolist()) if flow > 0 and n not in self.inside}
         found = []
         for turn in range(_TURNS):
             plan, short = dict(others), 0.0
             for some in dict.fromkeys(part.values()):
                 pairs = _paired({h: net[h] for h in self._holdings if part[h] == some}, turn)
-                for (start, end), amount in _relayed(pairs, self._least).items():
+                for (start, end), amount in _relayed(pairs, self._least, room).items():
                     lane = self._between.get((start, end))
                     if lane is None:
                         short = np.inf
@@ -421,14 +421,17 @@ def _paired(net: Mapping[int, float], turn: int) -> dict[tuple[int, int], float]
     return found
 
 
-def _relayed(pairs: dict[tuple[int, int], float], least: float) -> dict[tuple[int, int], float]:
+def _relayed(
+    pairs: dict[tuple[int, int], float], least: float, room: Mapping[int, float]
+) -> dict[tuple[int, int], float]:
     """The same with as many lanes, of which fewer move less than *least*: who gives too little for a lane passes on what
-    another one gives, who takes too little passes on most of what it is given."""
+    another one gives, who takes too little passes on most of what it is given, as far as they have *room* for that."""
     for (start, end), amount in [*pairs.items()]:
         if amount >= least or (start, end) not in pairs:
             continue
-        gives = [pair for pair in pairs if pair[1] == end and pairs[pair] >= least]
-        takes = [pair for pair in pairs if pair[0] == start and pairs[pair] >= least]
+        enough = {pair: moved for pair, moved in pairs.items() if moved >= least}
+        gives = [pair for pair, moved in enough.items() if pair[1] == end and moved + amount <= room[start]]
+        takes = [pair for pair, moved in enough.items() if pair[0] == start and moved <= room[end]]
         if gives and not any(start in pair for pair in pairs if pair != (start, end)):
             other = max(gives, key=pairs.__getitem__)
             pairs[other[0], start] = pairs.pop(other)

@@ -154,6 +154,31 @@ class PlanTests(NumberTestCase):
                         moved[found[number].arrives] += change
                 self.assertLess(float(np.abs(moved).max()), 1e-9 * float(relaxed.flows.sum()))
 
+    def test_who_gives_less_than_a_lane_moves_passes_on_what_another_one_gives(self) -> None:
+        document = market(Random(2), 6, 5, False)
+        for move in document["moves"]:
+            if move["kind"] == "transfer" and move["from"][1] == "BTC":
+                move["min"] = 1.0
+        coins = [holding for holding in document["holdings"] if holding["asset"] == "BTC"]
+        for holding in coins:
+            holding.update(total=50.0, available=50.0)
+        for little_room in (False, True):
+            coins[1]["available"] = 2.0 if little_room else 50.0
+            pool = parse_pool(document)
+            network, found = network_of(pool), lanes(pool)
+            ends = {(found[n].leaves, found[n].arrives): n for n in network.inside}
+            taker, small, giver = (territory[0] for territory in network.territories[:3])
+            flows, worth = np.zeros(len(found)), pool.marks["BTC"]
+            flows[ends[small, taker]], flows[ends[giver, taker]] = 0.5 * worth, 10 * worth
+            plan, short = network.plan(flows, 0)[0]
+            if little_room:
+                self.assertEqual(set(plan), {ends[small, taker], ends[giver, taker]})
+                self.assert_near(short, 0.5 * worth, 1e-6 * worth)
+            else:
+                self.assertEqual(set(plan), {ends[giver, small], ends[small, taker]})
+                self.assert_near(plan[ends[small, taker]], 10.5 * worth, 1e-6 * worth)
+                self.assertEqual(short, 0.0)
+
 
 class SearchTests(NumberTestCase):
     """Whole pools."""
