@@ -102,7 +102,7 @@ def persistent_client(
     """
     pool = HTTPConnectionPool(reactor, persistent=True)
     pool.maxPersistentPerHost = _MOST_CONNECTIONS
-    pool.cachedConnectionTimeout = _KEEP_OPEN_S  # type: ignore[assignment]
+    pool.cachedConnectionTimeout = _KEEP_OPEN_S  # type: ignore[assignment]  # whole seconds by its annotation only
     pool.retryAutomatically = False
     policy = BrowserLikePolicyForHTTPS() if trusted is None else _Policy(trusted)
     client: Any = HTTPClient(Agent(reactor, contextFactory=policy, connectTimeout=connect_timeout, pool=pool))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -197,7 +198,7 @@ class Live:
         """(topic, kind of message, handler, what to do about a message that cannot be read) of every feed."""
         feeds: list[tuple[str, type[Any], Callable[[Any], None], Callable[[], None]]] = []
         for ticker in self.tickers:
-            feeds.append((market_topic("book", ticker), BookMessage, self._book, lambda t=ticker: self._again(t)))  # type: ignore[misc]
+            feeds.append((market_topic("book", ticker), BookMessage, self._book, partial(self._again, ticker)))
             feeds.append((market_topic("trades", ticker), TradeMessage, self._trade, lambda: None))
             if "ohlcv" in self.options.feeds:
                 feeds.append((market_topic("ohlcv", ticker), OhlcvMessage, self._bar, lambda: None))

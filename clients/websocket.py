@@ -163,7 +163,7 @@ class Line(WebSocketClientProtocol):
         if not self.can_send:
             return
         if len(payload) < MEDIUM and not self.send_queue:
-            self.transport.write(text_frame(payload, os.urandom(4)))  # type: ignore[union-attr]
+            self.transport.write(text_frame(payload, os.urandom(4)))  # type: ignore[union-attr]  # open: looked at above
         else:
             self.sendMessage(payload, isBinary=False)
 
@@ -171,7 +171,7 @@ class Line(WebSocketClientProtocol):
         """Cut the connection without further words; *why* becomes the reason in `gone`."""
         self._why = self._why or why
         if self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]
+            self.transport.abortConnection()  # type: ignore[attr-defined]  # of every TCP transport
 
     def when_gone(self) -> Deferred[LineLost]:
         """Fires with the reason once the connection is lost, however that came about; each caller has its own."""
@@ -290,7 +290,7 @@ class Line(WebSocketClientProtocol):
 class LineFactory(WebSocketClientFactory):
     """Makes one `Line`."""
 
-    protocol = Line  # type: ignore[assignment]
+    protocol = Line  # type: ignore[assignment]  # autobahn's own way, annotated as None
     noisy = False
 
     def __init__(

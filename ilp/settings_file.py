@@ -87,7 +87,7 @@ def _parse(file: Path) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(
         strict=True, interpolation=None, delimiters=("=",), comment_prefixes=("#", ";")
     )
-    parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]
+    parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]  # the documented way
     try:
         parser.read_string(file.read_text(encoding="utf-8"), source=str(file))
     except OSError as error:

@@ -31,7 +31,7 @@ _ServerProtocol: Any = WebSocketServerProtocol  # their annotations leave out wh
 _ServerFactory: Any = WebSocketServerFactory
 
 
-class PageProtocol(_ServerProtocol):  # type: ignore[misc]
+class PageProtocol(_ServerProtocol):  # type: ignore[misc]  # a base of type Any, see above
     """One connected page; a listener of the feed and a producer, so that it knows when its page cannot keep up."""
 
     factory: PageFactory
@@ -149,7 +149,7 @@ class PageProtocol(_ServerProtocol):  # type: ignore[misc]
             self._patience = None
 
 
-class PageFactory(_ServerFactory):  # type: ignore[misc]
+class PageFactory(_ServerFactory):  # type: ignore[misc]  # a base of type Any, see above
     """Makes the protocols of `/ws` and keeps them together."""
 
     protocol = PageProtocol

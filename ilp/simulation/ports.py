@@ -110,7 +110,7 @@ class Port(WrappingFactory[ProtocolWrapper]):
             else:
                 _tcp(wrapper).resumeProducing()
 
-    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]  # None refuses
         return None if self.refusing else super().buildProtocol(addr)
 
     def registerProtocol(self, p: ProtocolWrapper) -> None:

@@ -139,7 +139,7 @@ class BitmexWorld(Standing):
         minutes, hours = self._volumes(self._minutes, listing), self._volumes(self._hours, listing)
         now = self.clock.now()
         for period, bars in (("hour", hours), ("day", days_of(hours)), ("minute", minutes)):
-            preload(self.core, listing.symbol, period, bars, now)  # type: ignore[arg-type]
+            preload(self.core, listing.symbol, period, bars, now)  # type: ignore[arg-type]  # periods, by the line above
         scale = _WORTH if listing.is_inverse else Decimal(1)
         ladder = Ladder(_LADDER.levels, _LADDER.half_spread, _LADDER.step, _LADDER.size * scale, _LADDER.spread)
         maker = HouseMaker(self.core, MAKER, listing.symbol, ladder, self._random(listing.symbol, "maker"))

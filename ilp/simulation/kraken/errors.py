@@ -11,11 +11,15 @@ INVALID_SESSION = "ESession:Invalid session"
 
 
 class KrakenError(Exception):
-    """A refusal; `text` is what the client reads."""
+    """A refusal; `text` is what the client reads.
+
+    :ivar about: what of a request is told besides, such as the pair that was refused.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+        self.about: dict[str, str] = {}
 
 
 def invalid(what: str) -> KrakenError:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -183,14 +184,14 @@ class Connection(WebSocketServerProtocol):
         for answer in answers:
             told = {**frame, "time_out": iso(self._venue.now())}
             if isinstance(answer, KrakenError):
-                told |= {"success": False, "error": answer.text, **getattr(answer, "about", {})}
+                told |= {"success": False, "error": answer.text, **answer.about}
             elif rule is not None and rule.kind is Kind.GARBLE:
                 told |= {"success": True, "result": None}
             else:
                 told |= {"success": True, "result": answer}
             for _ in range(2 if rule is not None and rule.kind is Kind.REPEAT else 1):
                 if delay:
-                    self._venue.later(delay, lambda told=told: self.say(told))  # type: ignore[misc]
+                    self._venue.later(delay, partial(self.say, told))
                 else:
                     self.say(told)
 
@@ -241,7 +242,7 @@ class Connection(WebSocketServerProtocol):
                 answers.append(self._one(method, channel, name, params, key, started))
             except KrakenError as error:
                 if name:
-                    error.about = {"symbol": name}  # type: ignore[attr-defined]
+                    error.about = {"symbol": name}
                 answers.append(error)
         return answers
 
