@@ -305,9 +305,9 @@ class Network:
                 found = _least(reduced, worths, pull - shared[:, None])[:, None]
                 spare = self._uses[number] - worths
                 if np.abs(spare).max() > 1e-12 * worths.max():  # it pays the premium for more than it moves
-                    moved = reduced[:, None] + worths[:, None] * (pull - shared[:, None])[:, None]
-                    paid = spare[:, None] * (slopes - shared[:, None])[:, :, None]
-                    found = (moved[:, None] + paid[..., None]).min(axis=2)
+                    moved = reduced[:, None, None] + worths[:, None, None] * (pull - shared[:, None])
+                    paid = spare[:, None, None] * (slopes - shared[:, None])
+                    found = (moved[:, :, None] + paid[..., None]).min(axis=0)
             else:
                 found = _least(reduced, worths, pull)[None, None]
             least = found if least is None else np.minimum(least, found)

@@ -109,6 +109,15 @@ class BoundTests(NumberTestCase):
                     way = network.way(self.way_of(network, pool, plan))
                     self.assertGreaterEqual(loss, trial.losses[way] - 1e-9 * (1 + made.magnitude))
 
+    def test_it_holds_where_a_payout_uses_more_than_it_moves(self) -> None:
+        for seed in range(6):
+            document = market(Random(seed), 6, 5, True)
+            coins = {"kind": "payout", "venue": "v1", "asset": "BTC", "fee": [1e-4, 0.01], "min": 0.001}
+            document["moves"].append(coins)
+            solution = solve(parse_pool(document))
+            self.assertFalse(solution.exhausted, f"seed {seed}")
+            verify(document, answer_document(parse_pool(document), solution))
+
     def test_the_convex_problem_of_a_way_proves_what_it_finds(self) -> None:
         for seed in range(8):
             pool = parse_pool(market(Random(seed), 6, 5, seed % 2 == 0))
