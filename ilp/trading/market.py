@@ -85,7 +85,8 @@ class Market:
     :ivar seconds: the reactor's clock; `now`: the world's.
     :ivar rules: by (venue, contract): steps and minima of pairs and of withdrawals.
     :ivar own: our own orders in a pair's book: (side, price, quantity left); they imply nothing about rates.
-    :ivar good_mid, good_rate: the last that could be trusted; what the gate measures prices against.
+    :ivar good_mid, good_rate: the last sane ones, what the gate measures prices against; while a jump is in doubt nothing is
+        sent by them.
     """
 
     layout: Layout
