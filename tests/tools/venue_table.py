@@ -92,7 +92,7 @@ def rows() -> list[tuple[str, ...]]:
 def bridge_cell(method: str) -> str:
     """What the bridge to ccxt makes of a method: whatever it first asks ccxt for depends on the exchange."""
     source = inspect.getsource(inspect.unwrap(getattr(Exchange, method)))
-    asks = ("_ask(", "_history(", "_new_address(", "_deposit_address(", "features", "_cancel(")
+    asks = ("_ask(", "_histories.", "_wallet.", "features", "_cancel(")
     return BEHIND if any(one in source for one in asks) else YES
 
 
