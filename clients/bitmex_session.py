@@ -143,7 +143,7 @@ class Session:
         return waiters.pop(0) if waiters else None
 
     async def _bounded(self, waiter: Deferred[dict[str, Any]], doing: str, limit: float) -> dict[str, Any]:
-        late = self._error(Unreachable, doing, f"no answer in {limit:g} s")
+        late = self._error(Unreachable, doing, f"no answer in {limit:.4g} s")
         try:
             return await bounded(waiter, limit, self.clock, lambda: late)
         except LineLost as lost:

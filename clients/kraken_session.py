@@ -116,7 +116,7 @@ class Session:
         waiting = self._waiting[number] = _Waiting(Deferred(), expected)
         self._say({"method": method, "params": _plain(params), "req_id": number})
         doubt = Unreachable if about is About.READ else OutcomeUnknown
-        late = self._error(doubt, doing, f"no answer in {limit:g} s")
+        late = self._error(doubt, doing, f"no answer in {limit:.4g} s")
         try:
             return await bounded(waiting.answers, limit, self.clock, lambda: late)
         except LineLost as lost:
@@ -129,7 +129,7 @@ class Session:
         number = next(self._requests)
         waiting = self._waiting[number] = _Waiting(Deferred(), 1)
         self._say({"method": "ping", "req_id": number})
-        late = self._error(Unreachable, doing, f"no answer in {limit:g} s")
+        late = self._error(Unreachable, doing, f"no answer in {limit:.4g} s")
         try:
             await bounded(waiting.answers, limit, self.clock, lambda: late)
         except LineLost as lost:

@@ -158,7 +158,7 @@ class HttpSession:
         if self._reason is not None:
             raise self._error(Unreachable, doing, "not connected; nothing was sent")
         doubt: type[ExchangeError] = OutcomeUnknown if changes_state else Unreachable
-        late = self._error(doubt, doing, f"no answer in {limit:g} s")
+        late = self._error(doubt, doing, f"no answer in {limit:.4g} s")
         request = self._request(doing, procedure, arguments, doubt, self.clock.seconds() + limit, priority)
         answer = await bounded(Deferred.fromCoroutine(request), limit + _GRACE, self.clock, lambda: late)
         envelope = self._envelope(doing, answer, doubt)
@@ -171,7 +171,7 @@ class HttpSession:
 
     async def answer(self, doing: str, path: str, limit: float) -> Answer:
         """An unsigned GET for its answer's headers, whatever the answer is, within *limit* seconds; ends no session."""
-        late = self._error(Unreachable, doing, f"no answer in {limit:g} s")
+        late = self._error(Unreachable, doing, f"no answer in {limit:.4g} s")
         url, until = f"{self.base}{path}", self.clock.seconds() + limit
         request = self._send(doing, url, {}, b"", Unreachable, until, verb="GET")
         return await bounded(Deferred.fromCoroutine(request), limit + _GRACE, self.clock, lambda: late)

@@ -143,7 +143,7 @@ class Session:
 
     async def _joined(self, credentials: Credentials, answer: Callable[[Challenge], Answer], limit: float) -> Welcome:
         joining = self._wamp.join(REALM, credentials.method, credentials.id or None, answer)
-        late = self._error(Unreachable, "logging in", f"no answer in {limit:g} s")
+        late = self._error(Unreachable, "logging in", f"no answer in {limit:.4g} s")
         try:
             return await bounded(joining, limit, self.clock, lambda: late)
         except Aborted as refusal:
@@ -169,7 +169,7 @@ class Session:
         if self._wamp.is_lost or not self.line.can_send:
             raise self._error(Unreachable, doing, "not connected; nothing was sent")
         doubt: type[ExchangeError] = OutcomeUnknown if changes_state else Unreachable
-        late = self._error(doubt, doing, f"no answer in {limit:g} s")
+        late = self._error(doubt, doing, f"no answer in {limit:.4g} s")
         try:
             values = await bounded(self._wamp.call(procedure, *arguments), limit, self.clock, lambda: late)
             (envelope,) = _envelopes.decode(values)
@@ -215,7 +215,7 @@ class Session:
 
         doing = f"subscribing to {topic}"
         subscribed = self._wamp.subscribe(topic, keep if latest_only else handle)
-        late = self._error(Unreachable, doing, f"no answer in {limit:g} s")
+        late = self._error(Unreachable, doing, f"no answer in {limit:.4g} s")
         try:
             await bounded(subscribed, limit, self.clock, lambda: late)
         except CallFailed as refusal:

@@ -18,6 +18,7 @@ from ilp.pool.valuation import PlannedMove
 __all__ = ["Sensitivity", "ShadowPrice", "WhyOff", "sensitivities", "shadow_prices", "why_off"]
 
 _SMALL = 1e-4  # of a holding: the unit that a shadow price is measured with
+_NOISE = 1e-12  # of a value: what the difference of two of them does not tell
 
 
 @frozen
@@ -166,6 +167,8 @@ def why_off(pool: Pool, solution: Solution, budget: int = BUDGET) -> tuple[WhyOf
         amount = next(m.amount for m in other.optimized.moves if (m.move, m.direction) == (lane.move, lane.direction))
         cost = lane.cost_of(amount)
         gain = other.optimized.value - solution.optimized.value + cost
+        if abs(gain) <= _NOISE * (1 + abs(solution.optimized.value)):
+            gain = 0.0  # the last digits of two large values
         reason = f"best at {amount:.8g}: costs {cost:.6g}, gains {gain:.6g} {pool.numeraire}"
         found.append(WhyOff(lane.move, lane.direction, amount, cost, gain, reason))
     return tuple(found)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from attrs import evolve
 
+from benchmarks.optimizer import market
 from ilp.pool.curves import lanes
+from ilp.pool.document import parse_pool
 from ilp.pool.optimizer import solve
 from ilp.pool.sensitivity import sensitivities, shadow_prices, why_off
 from tests.pool.cases import NumberTestCase
@@ -85,6 +89,14 @@ class WhyOffTests(NumberTestCase):
             for why in why_off(pool, solve(pool)):
                 if why.gain is not None and why.cost is not None:
                     self.assertLessEqual(why.gain, why.cost + 1e-6 * (1 + abs(why.cost)), name)
+
+    def test_the_last_digits_of_large_values_are_no_gain(self) -> None:
+        for seed in range(1, 7):
+            pool = parse_pool(market(Random(seed), 2, 5, False))
+            solution = solve(pool)
+            for why in why_off(pool, solution):
+                if why.gain:
+                    self.assertGreater(abs(why.gain), 1e-12 * abs(solution.optimized.value), why.reason)
 
     def test_what_cannot_be_on_says_why(self) -> None:
         pool, _ = example("trade-fixed")
