@@ -66,6 +66,7 @@ class Caretaker:
             self._swept = now
             if state is not State.INITIALIZING:
                 self._sweep()
+            self.transfers.lapse()
             if working:
                 self.own(self._send_waiting())
         if working and now - self._renewed >= self._renewal():

@@ -37,7 +37,7 @@ from ilp.trading.transfers_plan import (
     manual_because,
 )
 from ilp.trading.transfers_reading import Observation, read
-from ilp.trading.transfers_words import TransferError, allowed, spoken
+from ilp.trading.transfers_words import TransferError, allowed, lapsed, spoken
 
 __all__ = ["TransferError", "Transfers", "WantedTransfer"]
 
@@ -358,10 +358,25 @@ class Transfers:
         """
         return Deferred.fromCoroutine(self._send_waiting())
 
+    def lapse(self) -> None:
+        """Make proposals again of what was approved too long ago and could not be sent."""
+        for entry in self._approved():
+            if why := lapsed(entry, self._now()):
+                # It stays its author's: what one proposed by hand is not touched by plans afterwards either.
+                after = self._book.apply(entry.id, Event.LAPSED, why, entry.by)
+                self._log.warn("transfer {id}: {why}", id=entry.id, why=why)
+                self._keep(after)
+                self._changed()
+
+    def _approved(self) -> list[TransferEntry]:
+        """Those that an operator approved and that could not be sent yet."""
+        return [e for e in self.open if e.state is TransferState.PLANNED and not e.called and e.by != "machine"]
+
     async def _send_waiting(self) -> tuple[TransferEntry, ...]:
         await self._deciding.acquire()
         try:
-            waiting = [e for e in self.open if e.state is TransferState.PLANNED and not e.called and e.by != "machine"]
+            self.lapse()
+            waiting = self._approved()
             changes = [change for entry in waiting if (change := await self._call(entry)) is not None]
             await self._commit(changes)
         finally:
@@ -403,6 +418,10 @@ class Transfers:
         """Call the venue for *entry*, whose intention is durable, and write down the answer."""
         if self._book.entries[entry.id] is not entry:
             return  # the records already show it, or someone has dealt with it: never send what may have left
+        if entry.by != "machine" and (why := lapsed(entry, self._now())):  # the journal kept it waiting that long
+            await self._written(entry, Event.UNSENT, why, {"called": False, "departed": None})
+            self.lapse()
+            return
         try:
             event, note, more = await self._calls.withdraw(entry, self._due(entry))
         except CancelledError:

@@ -33,6 +33,7 @@ class Event(StrEnum):
     SAID_SENT = "the operator sent it"
     SAID_ARRIVED = "the operator saw it arrive"
     DROPPED = "the operator cancelled it"
+    LAPSED = "the operator's approval is too old"
     RESOLVED_LEFT = "the operator found that it left"
     RESOLVED_NOT = "the operator found that nothing left, or that it came back"
     # our call
@@ -70,10 +71,11 @@ TABLE: Mapping[tuple[TransferState, Event], TransferState] = {
     (_S.PROPOSED, _E.APPROVED): _S.PLANNED,
     (_S.PROPOSED, _E.SAID_SENT): _S.SENT,
     (_S.PROPOSED, _E.DROPPED): _S.CANCELLED,
-    # The next four only while the venue was not called: see `step`.
+    # The next five only while the venue was not called: see `step`.
     (_S.PLANNED, _E.RETRACTED): _S.PROPOSED,
     (_S.PLANNED, _E.WITHDRAWN): _S.CANCELLED,
     (_S.PLANNED, _E.DROPPED): _S.CANCELLED,
+    (_S.PLANNED, _E.LAPSED): _S.PROPOSED,
     (_S.PLANNED, _E.CALLING): _S.PLANNED,
     (_S.PLANNED, _E.ACCEPTED): _S.REQUESTED,
     (_S.PLANNED, _E.REFUSED): _S.FAILED,
@@ -118,7 +120,7 @@ TABLE: Mapping[tuple[TransferState, Event], TransferState] = {
     (_S.FAILED, _E.PAID): _S.ARRIVED,
 }
 
-_ONLY_BEFORE_THE_CALL = frozenset({Event.RETRACTED, Event.WITHDRAWN, Event.DROPPED, Event.CALLING})
+_ONLY_BEFORE_THE_CALL = frozenset({Event.RETRACTED, Event.WITHDRAWN, Event.DROPPED, Event.LAPSED, Event.CALLING})
 
 ACTIONS: Mapping[TransferState, tuple[Action, ...]] = {
     _S.PROPOSED: (Action.APPROVE, Action.SENT, Action.CANCEL),

@@ -6,6 +6,7 @@ Approving is not here, as it sends something: see `ilp.trading.transfers`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,13 @@ from ilp.journal.entries import TransferEntry, TransferState
 from ilp.trading.transfers_book import Change, TransferBook
 from ilp.trading.transfers_machine import Action, Event, actions
 
-__all__ = ["TransferError", "allowed", "spoken"]
+__all__ = ["APPROVAL_HOLDS", "TransferError", "allowed", "lapsed", "spoken"]
 
 ZERO = Decimal(0)
+
+# Of the world: how long an approval holds that cannot be acted on.  Reconnecting or a restart takes less; after more than
+# that the prices and balances that it was given for are others, and whoever gave it may not expect it any more.
+APPROVAL_HOLDS = timedelta(hours=1)
 
 
 class TransferError(Exception):
@@ -32,6 +37,20 @@ def allowed(book: TransferBook, id: str, action: str) -> TransferEntry:
         words = ", ".join(possible) or "nothing"
         raise TransferError(f"transfer {id} is {entry.state}: {action!r} is not possible, but {words} is")
     return entry
+
+
+def lapsed(entry: TransferEntry, now: datetime) -> str:
+    """Why the approval of *entry*, which waits to be sent, does not hold any more; empty while it does.
+
+    A clock that was set back by more than the time that it holds says nothing about how old it is: it must be given again.
+    """
+    if abs(now - entry.since) <= APPROVAL_HOLDS:
+        return ""
+    hours = APPROVAL_HOLDS / timedelta(hours=1)
+    return (
+        f"waits for approval again: that of {entry.by}, {entry.since:%Y-%m-%d %H:%M:%S} UTC, holds {hours:g} h, "
+        f"and it could not be sent meanwhile ({entry.note})"
+    )
 
 
 def spoken(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +11,19 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side, Unreachable
-from ilp.journal.entries import FillEntry, HedgeEntry, IntentEntry, OrderEntry, PlanEntry, Purpose, StateEntry
+from ilp.journal.entries import (
+    FillEntry,
+    HedgeEntry,
+    IntentEntry,
+    OrderEntry,
+    PlanEntry,
+    Purpose,
+    StateEntry,
+    TransferState,
+)
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK
+from ilp.trading import transfers_words
 from ilp.trading.gate import OrderRequest
 from ilp.trading.machine import State
 from ilp.trading.strategy import LiquidityPool, Optimum, Reference
@@ -220,6 +231,18 @@ class ApprovalTests(TraderCase):
         self.assertEqual(world.truth("target", "BTC"), before)
         world.trader.reset("seen", "operator")
         self.assertTrue(world.until(lambda: world.truth("target", "BTC") != before, 130, 0.1))
+
+    def test_halted_for_longer_than_an_approval_holds_it_asks_again(self) -> None:
+        self.patch(transfers_words, "APPROVAL_HOLDS", timedelta(seconds=60))
+        world = self.waiting()
+        world.trader.halt("enough", "operator")
+        world.advance(1)
+        (entry,) = [e for e in world.trader.transfers.open if e.asset == "BTC"]
+        world.trader.transfers.act("operator", entry.id, "approve", None, None)
+        world.advance(130)
+        (after,) = [e for e in world.trader.transfers.open if e.id == entry.id]
+        self.assertIs(after.state, TransferState.PROPOSED)
+        self.assertIn("waits for approval again: that of operator", after.note)
 
 
 class DeadManTests(TraderCase):

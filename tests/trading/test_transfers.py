@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogLevel, capturedLogs
 
 from clients.exchange import InsufficientFunds, OutcomeUnknown, Unreachable
-from ilp.journal.entries import TransferEntry, TransferState
+from ilp.journal.entries import Entry, TransferEntry, TransferState
 from ilp.journal.interface import JournalError
 from ilp.trading.gate import Breach, Forbidden
 from tests.trading.transfers_fakes import FEE, NOON, Paired, coins, dollars, payout, rules
@@ -294,6 +294,68 @@ class GateTests(Paired):
         self.pair.target.getCurrentAddress = lambda ticker: fail(silent)  # type: ignore[method-assign]
         (after,) = self.successResultOf(self.pair.transfers.send_waiting())
         self.assertEqual((after.state, after.called, self.pair.source.calls), (S.PLANNED, False, []))
+
+    def approved_and_kept_waiting(self) -> None:
+        """An approval that the gate does not act on."""
+        self.pair.use(approval_limit=D(0))
+        entry = self.closed(Forbidden("not now"))
+        self.successResultOf(self.pair.transfers.act("alice", entry.id, "approve", None, None))
+        self.pair.gate = None
+
+    def test_an_approval_that_waited_too_long_must_be_given_again(self) -> None:
+        self.approved_and_kept_waiting()
+        self.pair.world.pass_(3601)
+        self.assertEqual(self.successResultOf(self.pair.transfers.send_waiting()), ())
+        (after,) = self.pair.transfers.entries
+        self.assertEqual((after.state, after.called, self.pair.source.calls), (S.PROPOSED, False, []))
+        self.assertIn("waits for approval again: that of alice", after.note)
+        self.assertIn("not now", after.note)
+        self.assertEqual(self.journaled()["t1"], after)
+
+    def test_an_approval_holds_for_its_time(self) -> None:
+        self.approved_and_kept_waiting()
+        self.pair.world.pass_(3599)
+        self.pair.transfers.lapse()
+        (after,) = self.successResultOf(self.pair.transfers.send_waiting())
+        self.assertIs(after.state, S.REQUESTED)
+
+    def test_an_approval_that_the_clock_says_is_still_to_come_must_be_given_again(self) -> None:
+        self.approved_and_kept_waiting()
+        self.pair.world.pass_(-3601)
+        self.pair.transfers.lapse()
+        self.assertEqual(self.pair.states(), ["PROPOSED"])
+
+    def test_an_approval_that_lapsed_over_a_restart_must_be_given_again(self) -> None:
+        self.approved_and_kept_waiting()
+        self.pair.world.pass_(3601)
+        self.pair.start()
+        self.pair.refresh()
+        self.successResultOf(self.pair.transfers.send_waiting())
+        self.assertEqual((self.pair.states(), self.pair.source.calls), (["PROPOSED"], []))
+
+    def test_one_whose_approval_lapsed_is_sent_when_it_is_approved_again(self) -> None:
+        self.approved_and_kept_waiting()
+        self.pair.world.pass_(3601)
+        self.pair.transfers.lapse()
+        self.successResultOf(self.pair.transfers.act("bela", "t1", "approve", None, None))
+        self.assertEqual((self.pair.states(), len(self.pair.source.calls)), (["REQUESTED"], 1))
+
+    def test_an_approval_that_the_journal_kept_waiting_too_long_sends_nothing(self) -> None:
+        self.pair.use(approval_limit=D(0))
+        entry = self.planned(coins())
+        stuck: Deferred[None] = Deferred()
+        record, written = self.pair.journal.record, []
+
+        def slow(*entries: Entry) -> Deferred[None]:
+            written.append(entries)
+            return stuck if len(written) == 1 else record(*entries)
+
+        self.pair.journal.record = slow  # type: ignore[method-assign]
+        acting = self.pair.transfers.act("alice", entry.id, "approve", None, None)
+        self.pair.world.pass_(3601)
+        stuck.callback(None)
+        self.assertIs(self.successResultOf(acting).state, S.PROPOSED)
+        self.assertEqual(self.pair.source.calls, [])
 
     def test_one_that_only_a_plan_wanted_waits_for_the_next_plan(self) -> None:
         self.closed(Forbidden("not now"))

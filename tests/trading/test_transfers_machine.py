@@ -14,7 +14,7 @@ from tests.journal.samples import NOON, transfer
 
 S, E = TransferState, Event
 LATER = NOON + timedelta(minutes=5)
-BEFORE_THE_CALL = {E.RETRACTED, E.WITHDRAWN, E.DROPPED, E.CALLING}
+BEFORE_THE_CALL = {E.RETRACTED, E.WITHDRAWN, E.DROPPED, E.LAPSED, E.CALLING}
 
 # The states as the description has them, written down again from its sentences.
 LISTED = {
@@ -30,6 +30,7 @@ LISTED = {
         E.RETRACTED: S.PROPOSED,
         E.WITHDRAWN: S.CANCELLED,
         E.DROPPED: S.CANCELLED,
+        E.LAPSED: S.PROPOSED,
         E.CALLING: S.PLANNED,
         E.ACCEPTED: S.REQUESTED,
         E.REFUSED: S.FAILED,
