@@ -124,6 +124,15 @@ class PageTests(PageCase):
             await browser.until(f"document.querySelector('#grid-{tab.id}').innerText.length > 40")
             self.assertEqual(await browser.run(wide), [], tab.id)
 
+    async def test_a_fill_that_outran_our_cancel_says_by_how_much(self) -> None:
+        browser = await self.open("trading")
+        trader = self.console.document["trader"]
+        told = "document.querySelector('#p-hedges tbody tr').innerText"
+        self.assertNotIn("0.013", await browser.run(told))
+        trader["fills"][1] |= {"quoted": "67780", "raced": "0.0128"}
+        self.console.notify()
+        await browser.until(f"{told}.includes('0.013')")
+
     async def test_older_acts_are_loaded_when_they_are_asked_for(self) -> None:
         browser = await self.open("trading")
         self.console.past = [

@@ -164,18 +164,19 @@ const COLUMNS = [
 
 const fills = () => panel("p-last", "Fills", 6, table("fills", "Own fills, latest first", COLUMNS, app.doc.trader.fills, { key: (f) => `${f.at}${f.venue}${f.price}${f.quantity}`, first: 8, none: "No fills yet. They appear here at once, and what closed them beside." }));
 
-/* Seconds from a fill to what closed it; the fill may be older than those that the page has. */
-const took = (x) => {
-  const fill = app.doc.trader.fills.find((f) => f.key === x.fill_key);
-  return fill ? between(fill.at, x.at).toFixed(3) : null;
-};
+/* A closed fill may be older than those that the page has; then neither is known. */
+const filled = (x) => app.doc.trader.fills.find((f) => f.key === x.fill_key);
+const took = (x) => (filled(x) ? between(filled(x).at, x.at).toFixed(3) : null);
+const raced = (x) => (filled(x)?.raced ? rounded(filled(x).raced, 3) : null);
+const seconds = (text) => (text === null ? h("span", { class: "none" }, "–") : amount(text, "s"));
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
   { name: "Fill", help: "Venue, number and quantity of the fill on the target.", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
   { name: "Closed by", help: "The fill on the source that closed it, or the plan that kept it.", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
   { name: "Quantity", help: "How much of the fill this closed.", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
-  { name: "After", help: "How long after the fill, by the venues’ clocks.", right: true, cell: (x) => (took(x) === null ? h("span", { class: "none" }, "–") : amount(took(x), "s")), raw: took },
+  { name: "After", help: "How long after the fill, by the venues’ clocks.", right: true, cell: (x) => seconds(took(x)), raw: took },
   { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(rounded(x.edge, places(numeraire())), "", { signed: true }), raw: (x) => x.edge },
+  { name: "Outran us by", help: "Where a fill was faster than our cancel: for how long the source’s worse book had been known. Its edge may lie below the least one.", right: true, cell: (x) => seconds(raced(x)), raw: raced },
   { name: "Slippage", help: "How much worse than that book the hedge was; negative when better.", right: true, cell: (x) => amount(rounded(x.slippage, places(numeraire())), "", { signed: true }), raw: (x) => x.slippage },
 ];
 const hedges = () => panel("p-hedges", ["What closed the fills ", h("small", {}, `edge and slippage in ${numeraire()} per ${app.doc.data.btc_ticker}`)], 12, table("hedges", "Each fill on the target with what closed it", HEDGES, app.doc.trader.hedges, { key: (x) => `${x.fill_key}${x.closed_by}${x.at}`, first: 8, none: "Nothing has been hedged yet." }));
