@@ -14,7 +14,7 @@ from typing import Any
 from attrs import define, field
 
 from ilp.accounts import postings
-from ilp.accounts.postings import OUTSIDE, TRANSIT, Account, Position, Term, own
+from ilp.accounts.postings import FEES, OUTSIDE, TRANSIT, Account, Position, Term, own
 from ilp.accounts.units import FINE, Marks, fixed, minor, units
 from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, TransferEntry
 
@@ -28,13 +28,19 @@ LOSS = (Term.SPREAD, Term.HEDGES, Term.PLANS, Term.FEES, Term.TRANSFERS)  # the 
 
 @define
 class Result:
-    """Gains by term in minor units of the numeraire, what rounding them took in fine parts, and the exposure's share."""
+    """Gains by term in minor units of the numeraire, what rounding them took in fine parts, and the exposure's share.
+
+    :ivar unvalued: fees in assets that had no mark when they were booked, in minor units of each: they are in no term.
+    """
 
     terms: dict[str, int] = field(factory=dict)
     rounding: int = 0
+    unvalued: dict[str, int] = field(factory=dict, eq=False)  # sums that were kept before it was counted lack it
 
-    def add(self, terms: Mapping[str, int], rounding: int) -> None:
+    def add(self, terms: Mapping[str, int], rounding: int, unvalued: Mapping[str, int] | None = None) -> None:
         """Add another result."""
+        for asset, number in (unvalued or {}).items():
+            self.unvalued[asset] = self.unvalued.get(asset, 0) + number
         for name, number in terms.items():
             self.terms[name] = self.terms.get(name, 0) + number
         self.rounding += rounding
@@ -143,7 +149,7 @@ class Books:
             self.balances[account, asset] = self.balances.get((account, asset), 0) + number
         self.marks, self.exposure = dict(entry.marks), entry.exposure
         for result in (self.since, self.days.setdefault(entry.at.date(), Result())):
-            result.add(entry.terms, entry.rounding)
+            result.add(entry.terms, entry.rounding, _unvalued(entry))
 
     # --------------------------------------------------------------------------------------------------- remembering
 
@@ -158,10 +164,8 @@ class Books:
             "balances": [[account, asset, number] for (account, asset), number in sorted(self.balances.items())],
             "marks": dict(self.marks),
             "exposure": f"{self.exposure:f}",
-            "since": [dict(self.since.terms), self.since.rounding],
-            "days": {
-                day.isoformat(): [dict(result.terms), result.rounding] for day, result in sorted(self.days.items())
-            },
+            "since": _kept(self.since),
+            "days": {day.isoformat(): _kept(result) for day, result in sorted(self.days.items())},
             "booked": {
                 reference: [[account, asset, number] for (account, asset), number in sorted(lines.items())]
                 for reference, lines in sorted(self.booked.items())
@@ -175,8 +179,8 @@ class Books:
         self.opened = None if sums["opened"] is None else datetime.fromisoformat(sums["opened"])
         self.balances = {(account, asset): units for account, asset, units in sums["balances"]}
         self.marks, self.exposure = dict(sums["marks"]), Decimal(sums["exposure"])
-        self.since = Result(dict(sums["since"][0]), sums["since"][1])
-        self.days = {date.fromisoformat(day): Result(dict(terms), left) for day, (terms, left) in sums["days"].items()}
+        self.since = _taken_up(sums["since"])
+        self.days = {date.fromisoformat(day): _taken_up(kept) for day, kept in sums["days"].items()}
         self.booked = {
             reference: {(account, asset): units for account, asset, units in lines}
             for reference, lines in sums["booked"].items()
@@ -214,7 +218,7 @@ class Books:
     def _with(self, result: Result | None, marks: Mapping[str, Decimal] | None) -> Result:
         found = Result()
         if result is not None:
-            found.add(result.terms, result.rounding)
+            found.add(result.terms, result.rounding, result.unvalued)
         if marks is not None and self.opened is not None:
             found.add(*_rounded(self.revaluation(fixed(marks))))
         return found
@@ -271,6 +275,20 @@ def _rounded(gains: Mapping[str, int]) -> tuple[dict[str, int], int]:
             terms[str(name)] = whole
         left += rest if name != EXPOSED else 0  # its share is part of the revaluation of base, not a term besides
     return terms, left
+
+
+def _unvalued(entry: BookingEntry) -> dict[str, int]:
+    """The fees of a booking that its terms cannot contain: nobody knows what the asset is worth."""
+    return {asset: number for account, asset, number in entry.lines if account == FEES and asset not in entry.marks}
+
+
+def _kept(result: Result) -> list[Any]:
+    """A result as plain JSON."""
+    return [dict(result.terms), result.rounding, *([dict(result.unvalued)] if result.unvalued else [])]
+
+
+def _taken_up(kept: list[Any]) -> Result:
+    return Result(dict(kept[0]), kept[1], dict(*kept[2:]))
 
 
 def _sum(into: dict[Account, int], lines: Position) -> None:

@@ -215,6 +215,10 @@ class AccountedJournal:
         """What equity fell by likewise, for whatever cause, but for what was brought or taken away."""
         return self._lost_of(lambda result: result.change)
 
+    def unvalued(self) -> dict[str, Decimal]:
+        """Fees of this world day in assets that have no mark; neither `loss` nor `fall` contains them."""
+        return {asset: amount_of(number) for asset, number in sorted(self._today()[1].unvalued.items()) if number}
+
     def _lost_of(self, measure: Callable[[Result], int]) -> Decimal:
         if self.books.opened is None:
             return ZERO

@@ -32,6 +32,7 @@ def conditions(trader: Trader, books: AccountedJournal | None, loss_step: Decima
     yield from _transfers(trader)
     if books is not None:
         yield from _loss(books, trader, loss_step)
+        yield from _unvalued(books)
         yield from _balances(books, trader)
 
 
@@ -83,6 +84,14 @@ def _loss(books: AccountedJournal, trader: Trader, step: Decimal) -> Iterator[Co
         what = f"{worth(loss, trader.layout.numeraire)} lost today; trading halts at {amount(limit)}"
         day = trader.clock.now().date()
         yield Condition(f"loss {day} {reached}", "loss", W if reached * step < 1 else C, what)
+
+
+def _unvalued(books: AccountedJournal) -> Iterator[Condition]:
+    """Nothing halts for what nobody can put into numeraire, so a person has to know of it."""
+    fees = ", ".join(f"{amount(fee)} {asset}" for asset, fee in books.unvalued().items())
+    if fees:
+        what = f"fees of {fees} today are in no profit, no loss and no limit: nobody knows what they are worth"
+        yield Condition("unvalued fees", "unvalued fees", W, what)
 
 
 def _balances(books: AccountedJournal, trader: Trader) -> Iterator[Condition]:

@@ -172,6 +172,26 @@ class BookingTests(SynchronousTestCase):
         self.assertEqual((term(self.books, Term.FEES), held(self.books, "target", "BNB")), (D(0), D(-1)))
         self.sound()
 
+    def test_a_fee_in_an_asset_without_a_mark_is_told_by_day_and_since_the_opening(self) -> None:
+        self.books.fill(fill(fees={"BNB": D(1), "HUF": D(6)}), NOON, D(0))
+        self.books.fill(fill("2", fees={"BNB": D("0.5")}), NOON + timedelta(days=1), D(0))
+        told = [found.unvalued for found in (self.books.result(NOON.date()), self.books.since)]
+        self.assertEqual(told, [{"BNB": units(D(1))}, {"BNB": units(D("1.5"))}])
+
+    def test_a_fee_in_an_asset_without_a_mark_is_kept_with_the_sums(self) -> None:
+        self.books.fill(fill(fees={"BNB": D(1)}), NOON, D(0))
+        again = Books("BTC", "USD")
+        again.resume(self.books.count, self.books.last, json.loads(json.dumps(self.books.sums(()))))
+        told = [found.unvalued for found in (again.result(NOON.date()), again.since)]
+        self.assertEqual(told, [{"BNB": units(D(1))}] * 2)
+
+    def test_sums_that_were_kept_before_such_fees_were_counted_are_taken_up(self) -> None:
+        sums = self.books.sums(())
+        self.assertEqual({len(kept) for kept in (sums["since"], *sums["days"].values())}, {2})
+        again = Books("BTC", "USD")
+        again.resume(self.books.count, self.books.last, sums)
+        self.assertEqual((again.since, again.since.unvalued), (self.books.since, {}))
+
     def test_base_that_loses_its_mark_loses_its_worth_in_the_exposure_too(self) -> None:
         self.books.revalue(NOON, MARKS, D("0.4"))
         self.books.revalue(NOON, {"USD": D(1), "HUF": D("0.004")}, D("0.4"))

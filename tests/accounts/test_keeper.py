@@ -19,6 +19,8 @@ from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.postings import Term
 from ilp.accounts.report import bookings_csv, pairs_csv
 from ilp.accounts.units import amount_of
+from ilp.alarms.conditions import conditions
+from ilp.alarms.notices import Condition
 from ilp.bookkeeping import accounted, keep_books
 from ilp.journal.entries import (
     BookingEntry,
@@ -310,6 +312,23 @@ class KeeperTests(SynchronousTestCase):
         self.world.trader.start("operator")
         self.world.advance(1)
         self.assertEqual(self.world.trader.life.state, State.TRADING, self.world.trader.reason)
+
+    def told(self, kind: str) -> list[Condition]:
+        """What is told of that kind to whoever looks for alarms."""
+        return [one for one in conditions(self.world.trader, self.books, D(0)) if one.kind == kind]
+
+    def test_fees_that_no_mark_puts_into_numeraire_are_told_for_the_day_with_their_amounts(self) -> None:
+        world = self.world.trading()
+        world.take(Side.BUY)
+        world.advance(2)
+        self.assertEqual(self.told("unvalued fees"), [])
+        lost, paid = self.books.loss(), evolve(world.journal.of(FillEntry)[0], key="token", fees={"BNB": D("0.25")})
+        self.books.record(evolve(paid, quantity=D(0)))
+        self.assertEqual((self.books.unvalued(), self.books.loss()), ({"BNB": D("0.25")}, lost))
+        (one,) = self.told("unvalued fees")
+        self.assertIn("0.25 BNB", one.text)
+        world.clock.start += timedelta(days=1)
+        self.assertEqual(self.told("unvalued fees"), [])
 
     def test_a_new_day_has_its_own_result(self) -> None:
         self.world.trading()

@@ -200,7 +200,9 @@ class ConditionsTests(SynchronousTestCase):
         limit = self.world.trader.settings.limits.loss_per_day
         severities = []
         for share in (D("0.1"), D("0.3"), D("0.8"), D("1.0")):
-            books: Any = SimpleNamespace(loss=lambda lost=share * limit: lost, books=SimpleNamespace(opened=None))
+            books: Any = SimpleNamespace(
+                loss=lambda lost=share * limit: lost, unvalued=dict, books=SimpleNamespace(opened=None)
+            )
             found = {one.kind: one for one in conditions(self.world.trader, books, D("0.25"))}
             severities.append(f"{found['loss'].severity} {found['loss'].key[-1]}" if "loss" in found else "")
         self.assertEqual(severities, ["", "warning 1", "warning 3", "critical 4"])
@@ -211,6 +213,8 @@ class ConditionsTests(SynchronousTestCase):
             for venue, asset in self.world.trader.layout.holdings
         }
         balances["target", "BTC"] += 10**8
-        books: Any = SimpleNamespace(loss=lambda: D(0), books=SimpleNamespace(opened=True, balances=balances))
+        books: Any = SimpleNamespace(
+            loss=lambda: D(0), unvalued=dict, books=SimpleNamespace(opened=True, balances=balances)
+        )
         (found,) = [c for c in conditions(self.world.trader, books, D(0)) if c.kind == "unexplained balance"]
         self.assertEqual((found.key, found.after), ("balance target BTC", 120.0))
