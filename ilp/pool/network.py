@@ -51,6 +51,9 @@ class Trial:
     :ivar prices: of these that bound some set best: what joined holdings share.
     :ivar premiums: by territory and price: how much more its holding is worth, which is also the rent of what is available.
     :ivar beside: by territory and price: the slope of the holding beside, where there is one.
+    :ivar best: by territory and price: what it amounts to there.
+    :ivar priced: the duals without what they say of the territories, evaluated.
+    :ivar status: the branch.
     """
 
     duals: Duals
@@ -58,6 +61,9 @@ class Trial:
     prices: Array
     premiums: Array
     beside: Array
+    best: Array
+    priced: Priced
+    status: Branch
 
     @property
     def grid(self) -> tuple[Array, Array, Array]:
@@ -124,9 +130,7 @@ class Network:
         self._beside = self._find_beside()
         self.territories = tuple((h, self._beside[h]) if h in self._beside else (h,) for h in holdings)
         self.inside = {n for n, lane in enumerate(lanes) if lane.leaves in self._index and lane.arrives in self._index}
-        self._sets = np.array(
-            [[float(some >> n & 1) for n in range(len(holdings))] for some in range(1 << len(holdings))]
-        )
+        self._sets = (np.arange(1 << len(holdings))[:, None] >> np.arange(len(holdings)) & 1).astype(float)
         self._covered = [place for territory in self.territories for place in territory]
         #: Deviation of these at its knots, and what they have more than there, by knot and holding.
         targets = np.array([pool.holdings[place].target for place in self._covered]) * bounds.marks[self._covered]
@@ -143,6 +147,8 @@ class Network:
         self.gives = tuple(place in senders for place in holdings)
         self._room = (bounds.room * bounds.marks)[self._holdings] * self.gives
         self._worths = [np.array(lane.grid) * lane.worth for lane in lanes]
+        widths = np.diff(bounds.amounts)
+        self._widths = np.where(widths > 0, widths, np.inf)  # what lies between two lanes is no width
         self._uses = [np.array(lane.uses) * bounds.marks[lane.leaves] for lane in lanes]
         self._sort_moves()
 
@@ -180,6 +186,7 @@ class Network:
         self._edges: list[tuple[tuple[int, ...], list[int]]] = []
         self._own: list[list[tuple[int, ...]]] = [[] for _ in self.territories]
         self._others: list[tuple[int, ...]] = []
+        self._owner = dict.fromkeys(range(len(self._lanes)), -1)
         for members in self._bounds.groups.values():
             lane = self._lanes[members[0]]
             touched = sorted({owner[place] for place in (lane.leaves, lane.arrives) if place in owner})
@@ -187,14 +194,19 @@ class Network:
                 self._edges.append((members, touched))
             elif touched:
                 self._own[touched[0]].append(members)
+                self._owner |= dict.fromkeys(members, touched[0])
             else:
                 self._others.append(members)
+        most = max((len(members) for members, _ in self._edges), default=0)
+        #: Lanes between territories by move, filled up with one that is always off, and the two that each move joins.
+        self._joining = np.array([[*m, *[len(self._lanes)] * (most - len(m))] for m, _ in self._edges], dtype=np.intp)
+        self._ends = np.array([ends for _, ends in self._edges], dtype=np.intp).T
 
     def _reduced(self, priced: Priced, number: int) -> Array:
         first = self._bounds.first[number]
         return priced.reduced[first : first + len(self._worths[number])]
 
-    def _grid(self, duals: Duals, priced: Priced) -> tuple[Array, Array, Array]:
+    def _grid(self, duals: Duals, priced: Priced, slopes_of: Array) -> tuple[Array, Array, Array]:
         """What there is to choose from, see `Trial`: where the best that some territory can do changes."""
         kinks = self._bounds.penalty * np.array(SLOPES)
         slopes, premiums = duals.slopes[self._holdings], (duals.rents / self._bounds.marks)[self._holdings]
@@ -203,7 +215,8 @@ class Network:
         for (place, *others), moves in zip(self.territories, self._own, strict=True):
             for number in (number for members in moves for number in members if self._worths[number].size):
                 lane, reduced, worths = self._lanes[number], self._reduced(priced, number), self._worths[number]
-                bends = np.diff(reduced) / np.diff(worths)
+                point = self._bounds.first[number]
+                bends = slopes_of[point : point + len(worths) - 1]
                 if place in (lane.leaves, lane.arrives):
                     sign = 1.0 if lane.leaves == place else -1.0
                     moved = duals.slopes[others[0]] if {*others} & {lane.leaves, lane.arrives} else 0.0
@@ -215,63 +228,99 @@ class Network:
         first, last = (np.unique(np.concatenate(each).clip(*ends)) for each in (shared, beside))
         return first, np.unique(np.concatenate([kinks, single]).clip(*ends)), last
 
-    def price(self, duals: Duals, status: Branch, grid: tuple[Array, Array, Array] | None = None) -> Trial:
-        """A lower bound of the loss by way to join.
-
-        :param grid: what to choose from; by default all that could be best.
-        """
+    def price(self, duals: Duals, status: Branch) -> Trial:
+        """A lower bound of the loss by way to join."""
         free = evolve(duals, slopes=duals.slopes.copy(), rents=duals.rents.copy())
         free.slopes[self._covered] = 0.0
         free.rents[self._holdings] = 0.0
-        priced = self._bounds.price(free)
-        constant = evolve(priced, groups=self._others).loss(status) - self._least_support
-        charges = np.full(len(self.territories), np.inf)  # of each: what joining it to any other costs
-        for members, ends in self._edges:
-            least = min((priced.best[number] for number in members if status[number] != Status.OFF), default=np.inf)
-            constant += min(0.0, least)
-            charges[ends] = np.minimum(charges[ends], max(0.0, least))
+        priced = evolve(self._bounds.price(free), groups=self._others)
+        bends = self._bends(priced)
+        grid = self._grid(duals, priced, bends)
+        return self._trial(
+            duals, status, priced, grid[0], self._best(priced, status, grid, range(len(self._own)), bends)
+        )
+
+    def _known(self, trial: Trial, status: Branch) -> Trial:
+        """What *trial* says of a part of its branch, from what it chose from there: mostly one territory is another one."""
+        changed = {self._owner[n] for n, state in enumerate(status) if state != trial.status[n]} - {-1}
+        best, own, beside = trial.best, trial.prices + trial.premiums, trial.beside
+        if changed:
+            rows, bends = sorted(changed), self._bends(trial.priced)
+            best, own, beside = best.copy(), own.copy(), beside.copy()
+            best[rows], own[rows], beside[rows] = self._best(trial.priced, status, trial.grid, rows, bends)
+        return self._trial(trial.duals, status, trial.priced, trial.prices, (best, own, beside))
+
+    def _trial(
+        self, duals: Duals, status: Branch, priced: Priced, shared: Array, found: tuple[Array, Array, Array]
+    ) -> Trial:
+        """The bounds of the ways from the best of each territory at *shared* prices, with the slopes that give it."""
+        best, own, beside = found
+        constant, charges = priced.loss(status) - self._least_support, np.full(len(self.territories), np.inf)
+        if self._edges:
+            each = np.where(np.array([*status, Status.OFF]) != Status.OFF, [*priced.best, np.inf], np.inf)
+            least = each[self._joining].min(axis=1)
+            constant += float(np.minimum(0.0, least).sum())
+            for ends in self._ends:  # of each territory: what joining it to any other costs
+                np.minimum.at(charges, ends, np.maximum(0.0, least))
         charges[np.isinf(charges)] = 0.0
-        shared, single, beside = self._grid(duals, priced) if grid is None else grid
-        best, own, others = self._best(priced, status, shared, single, beside)
-        found = self._sets @ best
-        asked = found.argmax(axis=1)
-        by_set = found[self._every, asked] + self._sets @ charges - (self._sets * charges).max(axis=1)
+        by_price = self._sets @ best
+        asked = by_price.argmax(axis=1)
+        by_set = by_price[self._every, asked] + self._sets @ charges - (self._sets * charges).max(axis=1)
         used = np.unique(asked[1:])
         losses = constant + by_set.take(self._ways).sum(axis=0)
-        return Trial(duals, losses, shared[used], own[:, used] - shared[used], others[:, used])
+        prices = shared[used]
+        return Trial(duals, losses, prices, own[:, used] - prices, beside[:, used], best[:, used], priced, status)
+
+    def _bends(self, priced: Priced) -> Array:
+        """What the points of each lane cost more than the one before, per numeraire."""
+        points = len(self._widths)
+        return np.asarray(np.diff(priced.reduced[: points + 1]) / self._widths)
 
     def _best(
-        self, priced: Priced, status: Branch, shared: Array, single: Array, beside: Array
+        self,
+        priced: Priced,
+        status: Branch,
+        grid: tuple[Array, Array, Array],
+        which: Sequence[int],
+        bends: Array,
     ) -> tuple[Array, Array, Array]:
-        """The best of each territory at each shared price, and the slopes of its holding and the one beside that give it."""
+        """The best of some territories at each shared price, and the slopes of holding and the one beside that give it."""
+        shared, single, beside = grid
         higher = single > shared[:, None]
         slopes = np.where(higher, single, shared[:, None])
-        knots, surplus = self._at_knots[:, self._firsts, None], self._surplus[:, self._firsts, None]
+        firsts = [self._firsts[n] for n in which]
+        knots, surplus = self._at_knots[:, firsts, None], self._surplus[:, firsts, None]
         at_single, at_shared = (knots + surplus * single).min(axis=0), (knots + surplus * shared).min(axis=0)
         total = np.where(higher, at_single[:, None], at_shared[:, :, None])
-        total -= (slopes - shared[:, None]) * self._room[:, None, None]
-        choice = total.argmax(axis=2)
-        best = total.max(axis=2)
-        own, others = slopes[np.arange(len(shared)), choice], np.zeros(best.shape)
+        total -= (slopes - shared[:, None]) * self._room[[*which], None, None]
         each = np.arange(len(shared))
-        for n, lanes in enumerate(self._own):
-            if not lanes:
+        choice = total.argmax(axis=2)
+        best, own = total.max(axis=2), slopes[each, choice]
+        others = np.zeros(best.shape)
+        for row, n in enumerate(which):
+            if not self._own[n]:
                 continue
             also = beside if len(self.territories[n]) > 1 else np.zeros(1)
-            here = total[n][:, :, None]
+            alone = np.zeros(len(also))  # what depends on the slope beside only
             if len(self.territories[n]) > 1:
                 at = self._firsts[n] + 1
-                here = here + (self._at_knots[:, at, None] + self._surplus[:, at, None] * beside).min(axis=0)
-            for members in lanes:
+                alone = (self._at_knots[:, at, None] + self._surplus[:, at, None] * beside).min(axis=0)
+            here = total[row][:, :, None]
+            for members in self._own[n]:
                 gained = self._gained(
-                    members, self.territories[n], status, priced, (shared, single, also), higher, slopes
+                    members, self.territories[n], status, priced, (shared, single, also), higher, slopes, bends
                 )
-                if gained is not None:
+                if gained is None:
+                    continue
+                if gained.shape[:2] == (1, 1):
+                    alone = alone + gained[0, 0]
+                else:
                     here = here + gained
+            here = here + alone
             flat = here.reshape(len(shared), -1)
             chosen = flat.argmax(axis=1)
-            best[n], own[n] = flat[each, chosen], slopes[each, chosen // len(also)]
-            others[n] = also[chosen % len(also)]
+            best[row], own[row] = flat[each, chosen], slopes[each, chosen // len(also)]
+            others[row] = also[chosen % len(also)]
         return best, own, others
 
     def _gained(
@@ -283,6 +332,7 @@ class Network:
         grid: tuple[Array, Array, Array],
         higher: Any,
         slopes: Array,
+        bends: Array,
     ) -> Array | None:
         """The best that one move of a territory can do, by price, slope of the holding and slope of the one beside."""
         place, others = territory[0], territory[1:]
@@ -295,21 +345,22 @@ class Network:
                 continue
             first, worths = self._bounds.first[number], self._worths[number]
             reduced = priced.reduced[first : first + len(worths)]
+            points = reduced, worths, bends[first : first + len(worths) - 1]
             pull = np.zeros(1)
             if lane.leaves in others or lane.arrives in others:
                 pull = -beside if lane.leaves in others else beside
             if lane.arrives == place:
-                at_shared, at_single = (_least(reduced, worths, at[:, None] + pull) for at in (shared, single))
+                at_shared, at_single = (_least(*points, at[:, None] + pull) for at in (shared, single))
                 found = np.where(higher[:, :, None], at_single, at_shared[:, None])
             elif lane.leaves == place:
-                found = _least(reduced, worths, pull - shared[:, None])[:, None]
+                found = _least(*points, pull - shared[:, None])[:, None]
                 spare = self._uses[number] - worths
                 if np.abs(spare).max() > 1e-12 * worths.max():  # it pays the premium for more than it moves
                     moved = reduced[:, None, None] + worths[:, None, None] * (pull - shared[:, None])
                     paid = spare[:, None, None] * (slopes - shared[:, None])
                     found = (moved[:, :, None] + paid[..., None]).min(axis=0)
             else:
-                found = _least(reduced, worths, pull)[None, None]
+                found = _least(*points, pull)[None, None]
             least = found if least is None else np.minimum(least, found)
         return least if least is None or on else np.minimum(0.0, least)
 
@@ -319,7 +370,7 @@ class Network:
 
     def known(self, before: Joined, status: Branch) -> Joined:
         """What is known of a branch from that of which it is a part."""
-        return Joined(tuple(self.price(trial.duals, status, trial.grid) for trial in before.trials))
+        return Joined(tuple(self._known(trial, status) for trial in before.trials))
 
     @cached_property
     def _free(self) -> Relaxation:
@@ -390,11 +441,11 @@ class Network:
         return {(lane.leaves, lane.arrives): n for lane, n in ends}
 
 
-def _least(reduced: Array, worths: Array, price: Array) -> Array:
-    """The least of reduced + worths · price over the points of a convex lane, for every price."""
+def _least(reduced: Array, worths: Array, bends: Array, price: Array) -> Array:
+    """The least of reduced + worths · price over the points of a convex lane, which rises by *bends*, for every price."""
     if len(worths) == 1:
         return np.asarray(reduced + worths * price)
-    points = np.searchsorted(np.diff(reduced) / np.diff(worths), -price)
+    points = np.searchsorted(bends, -price)
     return np.asarray(reduced[points] + worths[points] * price)
 
 
