@@ -72,7 +72,7 @@ class Books:
     :ivar base, numeraire: which asset is which; every other one is fiat.
     :ivar opened: time of the opening; None before it, and then nothing is booked.
     :ivar last: time of the last booking.
-    :ivar since: all since the opening; `days`: the same by world day.
+    :ivar since: all since the opening; `days`: the same by world day, see `day`.
     """
 
     base: str
@@ -111,10 +111,12 @@ class Books:
         value = sum(number * self.marks.get(asset, 0) for (account, asset), number in lines.items() if own(account))
         return self._book("opening", "", at, lines, {Term.EXTERNAL: value}, exposure)
 
-    def revalue(self, at: datetime, marks: Mapping[str, Decimal], exposure: Decimal) -> BookingEntry | None:
-        """Take over new marks; None where they are the old ones."""
+    def revalue(
+        self, at: datetime, marks: Mapping[str, Decimal], exposure: Decimal, *, always: bool = False
+    ) -> BookingEntry | None:
+        """Take over new marks; None where they are the old ones, unless that is to be booked *always*."""
         new = fixed(marks)
-        if new == self.marks and exposure == self.exposure:
+        if new == self.marks and exposure == self.exposure and not always:
             return None
         gains = self.revaluation(new)
         self.marks = new
@@ -136,6 +138,13 @@ class Books:
         """Book what changed of a flow; None when nothing that counts has."""
         return self._changed("flow", f"flow:{entry.key}", at, postings.flow_position(entry))
 
+    def day(self, at: datetime) -> date:
+        """The day to which a booking of that time belongs: that of the clock, but never one before the latest booking's.
+
+        A clock that is set back over midnight must not end the day: its losses would be forgotten, and come again with it.
+        """
+        return max(at, self.last).date()
+
     def take(self, entry: BookingEntry) -> None:
         """Take in a booking that was made before: of an earlier run, or just now."""
         if entry.kind == "opening":
@@ -148,7 +157,7 @@ class Books:
         for account, asset, number in entry.lines:
             self.balances[account, asset] = self.balances.get((account, asset), 0) + number
         self.marks, self.exposure = dict(entry.marks), entry.exposure
-        for result in (self.since, self.days.setdefault(entry.at.date(), Result())):
+        for result in (self.since, self.days.setdefault(self.day(entry.at), Result())):
             result.add(entry.terms, entry.rounding, _unvalued(entry))
 
     # --------------------------------------------------------------------------------------------------- remembering

@@ -173,7 +173,7 @@ class AccountedJournal:
             return
         for change in await self._journal.states(self.books.last - timedelta(days=1)):
             if _acknowledges(change):
-                self._forgiven = change.at.date(), await self._until(change.at)
+                self._forgiven = await self._until(change.at)
         since = max(opened, known_from)
         missed: list[Entry] = [fill for fill in await self._journal.fills(since) if fill.at > opened]
         missed += await self._journal.transfers(since)
@@ -207,6 +207,10 @@ class AccountedJournal:
 
     # ------------------------------------------------------------------------------------------------------- the loss
 
+    def day(self) -> date:
+        """The day that counts now: the clock's, or the latest that it has shown where it was set back over midnight."""
+        return self.books.day(self.books.last if self.instant is None else self.instant().at)
+
     def loss(self) -> Decimal:
         """What trading lost this world day, in numeraire, since a halt was last acknowledged; never negative."""
         return self._lost_of(lambda result: result.own)
@@ -228,25 +232,37 @@ class AccountedJournal:
 
     def _today(self) -> tuple[date, Result]:
         now = self.instant() if self.instant is not None else None
-        day = (self.books.last if now is None else now.at).date()
+        day = self.books.day(self.books.last if now is None else now.at)
         return day, self.books.result(day, None if now is None else now.marks)
 
     def _forgive(self, at: datetime) -> BookingEntry | None:
         """From now on the day counts anew; what it had come to is booked, so that a later run knows it too."""
         now, booking = self.instant() if self.instant is not None else None, None
         if now is not None and now.marks is not None and self.books.opened is not None:
-            booking = self.books.revalue(at, now.marks, now.exposure)
-        self._forgiven = at.date(), self.books.result(at.date())
+            booking = self.books.revalue(at, now.marks, now.exposure, always=True)
+        day = self.books.day(at)
+        self._forgiven = day, self.books.result(day)
         return booking
 
-    async def _until(self, at: datetime) -> Result:
-        """What a world day had come to at that time, as far as it was booked."""
-        found = Result()
-        began = at.replace(hour=0, minute=0, second=0, microsecond=0)
-        for booking in await self._journal.bookings(began):
-            if began <= booking.at <= at:
-                found.add(booking.terms, booking.rounding)
-        return found
+    async def _until(self, at: datetime) -> tuple[date, Result]:
+        """The day of the books at that time, and what it had come to as far as it was booked.
+
+        What `_forgive` booked bears that very time and is the last of it.  Without it only the clock says what was before:
+        what may have come after it, because the clock had been set back, is left out, for nobody has looked at it.
+        """
+        began = at.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+        bookings = sorted(await self._journal.bookings(began), key=lambda booking: booking.key)
+        mark = max((booking.key for booking in bookings if booking.at == at), default="")
+        latest, found = began, Result()
+        for booking in bookings:
+            if booking.key > mark and (booking.at > at or booking.at < latest):
+                break
+            if booking.at.date() > latest.date():
+                found = Result()
+            latest = max(latest, booking.at)
+            found.add(booking.terms, booking.rounding)
+        day = max(at, latest).date()
+        return day, found if day == latest.date() else Result()
 
 
 def _acknowledges(entry: Entry) -> TypeGuard[StateEntry]:

@@ -40,11 +40,11 @@ def pnl_section(
     if books.opened is None:
         return {"opened": None, "reason": "the ledger opens when the pool is READY for the first time"}
     fine = books.equity(None if marks is None else fixed(marks))
-    week = Result()
+    week, day_now = Result(), books.day(at)
     for day, result in books.days.items():
-        if day > (at - WEEK).date() and day != at.date():
+        if day > day_now - WEEK and day != day_now:
             week.add(result.terms, result.rounding)
-    today = books.result(at.date(), marks)
+    today = books.result(day_now, marks)
     week.add(today.terms, today.rounding)
     days = sorted(books.days)[-SHOWN_DAYS:]
     return {

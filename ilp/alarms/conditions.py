@@ -32,6 +32,7 @@ def conditions(trader: Trader, books: AccountedJournal | None, loss_step: Decima
     yield from _transfers(trader)
     if books is not None:
         yield from _loss(books, trader, loss_step)
+        yield from _day(books, trader)
         yield from _unvalued(books)
         yield from _balances(books, trader)
 
@@ -82,8 +83,16 @@ def _loss(books: AccountedJournal, trader: Trader, step: Decimal) -> Iterator[Co
     reached = int(loss / (limit * step))
     if reached:
         what = f"{worth(loss, trader.layout.numeraire)} lost today; trading halts at {amount(limit)}"
-        day = trader.clock.now().date()
-        yield Condition(f"loss {day} {reached}", "loss", W if reached * step < 1 else C, what)
+        yield Condition(f"loss {books.day()} {reached}", "loss", W if reached * step < 1 else C, what)
+
+
+def _day(books: AccountedJournal, trader: Trader) -> Iterator[Condition]:
+    counted, told = books.day(), trader.clock.now().date()
+    if counted > told:
+        what = (
+            f"the clock says {told} and was at {counted} before: profit, loss and limits go on counting for {counted}"
+        )
+        yield Condition("accounting day", "accounting day", W, what, after=FLAP)
 
 
 def _unvalued(books: AccountedJournal) -> Iterator[Condition]:

@@ -140,6 +140,14 @@ class BookingTests(SynchronousTestCase):
         days = {day.isoformat(): amount_of(result.own) for day, result in self.books.days.items()}
         self.assertEqual(days, {"2024-03-04": D("0.2"), "2024-03-05": D("0.2")})
 
+    def test_a_day_goes_on_when_the_clock_is_set_back_over_midnight(self) -> None:
+        """Neither is what it lost forgotten, nor is it there twice when midnight comes again."""
+        midnight = NOON + timedelta(hours=12)
+        for key, minutes in (("1", -20), ("2", 10), ("3", -10), ("4", 5)):
+            self.books.fill(fill(key), midnight + timedelta(minutes=minutes), D(0))
+        days = {day.isoformat(): amount_of(result.own) for day, result in self.books.days.items()}
+        self.assertEqual(days, {"2024-03-04": D("0.2"), "2024-03-05": D("0.6")})
+
     def test_a_booking_names_only_the_terms_that_it_changed(self) -> None:
         booking = self.books.fill(fill(), NOON, D(0))
         assert booking is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -52,6 +53,34 @@ class ForgivenessTests(SynchronousTestCase):
         self.assertGreater(min(first, second), D("0.1"))
         self.restart()
         self.assertAlmostEqual(self.books.loss(), second, 6)
+
+    def halt_and_reset(self) -> None:
+        self.world.trader.halt("enough", "operator")
+        self.world.advance(1)
+        self.world.trader.reset("looked at it", "operator")
+        self.assertTrue(self.world.until(lambda: self.world.trader.life.state is State.READY))
+
+    def test_what_is_forgiven_after_the_clock_was_set_back_over_midnight_stays_so_over_a_restart(self) -> None:
+        world = self.world.trading()
+        self.lose()
+        world.clock.start -= timedelta(days=1)
+        self.halt_and_reset()
+        self.assertLess(self.books.loss(), D("0.01"))
+        self.restart()
+        self.assertLess(self.books.loss(), D("0.01"))
+
+    def test_what_is_lost_after_a_reset_and_before_the_clock_is_set_back_is_not_forgiven_by_a_restart(self) -> None:
+        world = self.world.trading()
+        self.lose()
+        self.halt_and_reset()
+        world.trader.start("operator")
+        world.until(lambda: len(world.open_orders()) == 2)
+        world.clock.start -= timedelta(minutes=10)  # what is booked from now on bears times of before the reset
+        self.lose()
+        lost = self.books.loss()
+        self.assertGreater(lost, D("0.1"))
+        self.restart()
+        self.assertGreaterEqual(self.books.loss(), lost - D("1e-6"))
 
     def test_what_was_revalued_and_not_booked_before_it_stays_forgiven_over_a_restart(self) -> None:
         world = self.world.trading()

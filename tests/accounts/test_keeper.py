@@ -354,6 +354,22 @@ class KeeperTests(SynchronousTestCase):
             world.advance(0.5)
         self.assertEqual(len(self.journal_bookings()), before)
 
+    def test_a_clock_that_is_set_back_over_midnight_forgets_no_loss_and_is_told(self) -> None:
+        world = self.world.trading()
+        world.take(Side.SELL)
+        world.show_source(world.bid - 10, world.ask - 10)
+        world.advance(3)
+        lost, day = self.books.loss(), world.clock.now().date()
+        self.assertGreater(lost, D("0.1"))
+        world.clock.start -= timedelta(days=1)
+        self.assertEqual((self.books.loss(), self.books.day()), (lost, day))
+        (one,) = self.told("accounting day")
+        self.assertIn(f"go on counting for {day}", one.text)
+        today = pnl(world.trader, self.books)["today"]  # type: ignore[index]
+        self.assertLess(D(today["trading"]), -lost / 2)
+        world.clock.start += timedelta(days=1)
+        self.assertEqual((self.books.loss(), self.told("accounting day")), (lost, []))
+
     def test_the_console_is_told(self) -> None:
         self.world.trading()
         self.world.take(Side.BUY)

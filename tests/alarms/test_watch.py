@@ -201,7 +201,10 @@ class ConditionsTests(SynchronousTestCase):
         severities = []
         for share in (D("0.1"), D("0.3"), D("0.8"), D("1.0")):
             books: Any = SimpleNamespace(
-                loss=lambda lost=share * limit: lost, unvalued=dict, books=SimpleNamespace(opened=None)
+                loss=lambda lost=share * limit: lost,
+                day=lambda: self.world.clock.now().date(),
+                unvalued=dict,
+                books=SimpleNamespace(opened=None),
             )
             found = {one.kind: one for one in conditions(self.world.trader, books, D("0.25"))}
             severities.append(f"{found['loss'].severity} {found['loss'].key[-1]}" if "loss" in found else "")
@@ -214,7 +217,10 @@ class ConditionsTests(SynchronousTestCase):
         }
         balances["target", "BTC"] += 10**8
         books: Any = SimpleNamespace(
-            loss=lambda: D(0), unvalued=dict, books=SimpleNamespace(opened=True, balances=balances)
+            loss=lambda: D(0),
+            day=lambda: self.world.clock.now().date(),
+            unvalued=dict,
+            books=SimpleNamespace(opened=True, balances=balances),
         )
         (found,) = [c for c in conditions(self.world.trader, books, D(0)) if c.kind == "unexplained balance"]
         self.assertEqual((found.key, found.after), ("balance target BTC", 120.0))
