@@ -56,8 +56,6 @@ class Caretaker:
     def tend(self, state: State) -> None:
         """Do what is due."""
         now = self.floor.seconds()
-        if not self.floor.recorder.failing:
-            self.transfers.write_again()
         working = state in (State.READY, State.TRADING)
         if state is not State.INITIALIZING:
             self._read_again(now)

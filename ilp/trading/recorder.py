@@ -1,7 +1,8 @@
 """Hands entries to the journal without waiting for it, and knows whether it still keeps them.
 
 An entry that could not be written is kept in order and tried again; until that succeeds the journal counts as failing, and
-the trader pulls its quotes.  Protective cancels and hedges never wait for a write.
+the trader pulls its quotes.  So it is with what others could not write and keep themselves.  Protective cancels and hedges
+never wait for a write.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Recorder:
     :ivar changed: called when the journal begins or ceases to fail.
     :ivar failing: why it cannot be written; empty while it can.
     :ivar retry_at: reactor seconds of the next try; None while nothing waits.
+    :ivar others: begins to write what somebody else could not and keeps; None where there is no such thing.
     """
 
     journal: Journal
@@ -34,6 +36,7 @@ class Recorder:
     changed: Callable[[], None]
     failing: str = ""
     retry_at: float | None = None
+    others: Callable[[], Deferred[None] | None] = lambda: None
     _waiting: list[tuple[int, tuple[Entry, ...]]] = field(factory=list)
     _writing: set[Deferred[None]] = field(factory=set)
     _retrying: bool = False
@@ -66,7 +69,7 @@ class Recorder:
         return failure
 
     def suspect(self, error: BaseException) -> None:
-        """Somebody else's entry could not be written: the journal fails until a write of ours succeeds again."""
+        """Somebody else's entry could not be written: the journal fails until that is, and a write of ours too."""
         self.failing = self.failing or str(error) or repr(error)
         if self.retry_at is None and not self._retrying:
             self.retry_at = self.seconds() + RETRY
@@ -95,6 +98,10 @@ class Recorder:
 
     def _written(self, _: object) -> None:
         if self._retrying:
+            others = None if self._waiting else self.others()
+            if others is not None:
+                others.addCallbacks(self._written, self._others_failed)
+                return
             self._retrying = False
             if self._waiting:
                 self.retry_at = self.seconds()
@@ -106,8 +113,15 @@ class Recorder:
         error = getattr(failure, "value", failure)
         if isinstance(error, CancelledError):
             return
-        self._retrying = False
         self._waiting.append((number, entries))
+        self._again(error)
+
+    def _others_failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._again(failure.value)
+
+    def _again(self, error: object) -> None:
+        self._retrying = False
         self.failing = str(error) or repr(error)
         self.retry_at = self.seconds() + RETRY
         self.changed()

@@ -166,6 +166,7 @@ class Trader:
             changed=self.wake,
             broken=self.recorder.suspect,
         )
+        self.recorder.others = self.transfers.write_again
 
     def _build_floor(self, exposure: Exposure) -> None:
         """What the parts share."""

@@ -218,10 +218,12 @@ class Transfers:
 
         self._record(*changes).addErrback(lambda _: None)
 
-    def write_again(self) -> None:
-        """Journal what could not be written, as it is now; to be called when the journal takes entries again."""
-        if self._unwritten:
-            self._keep()
+    def write_again(self) -> Deferred[None] | None:
+        """Journal what could not be written, as it is now; to be called when the journal may take entries again.
+
+        None where nothing is owed; a failure is reported here as well.
+        """
+        return self._record() if self._unwritten else None
 
     def _record(self, *changes: Change) -> Deferred[None]:
         """Journal *changes* and whatever could not be written before; a failure is reported here, whoever hears of it.

@@ -87,6 +87,33 @@ class RecorderTests(SynchronousTestCase):
         self.recorder.retry()
         self.assertEqual((self.users(), self.recorder.failing), (["user-1"], ""))
 
+    def test_it_goes_on_failing_until_what_others_keep_is_written(self) -> None:
+        """A retry that has nothing of its own to write proves nothing about theirs."""
+        writing: Deferred[None] = Deferred()
+        kept: list[Deferred[None]] = [writing]
+        self.recorder.others = lambda: kept[0] if kept else None
+        self.recorder.suspect(JournalError("locked"))
+        self.seconds = RETRY
+        self.recorder.retry()
+        self.assertEqual((self.recorder.failing, self.recorder.retry_at), ("locked", None))
+        kept.clear()
+        writing.callback(None)
+        self.assertEqual((self.recorder.failing, self.recorder.retry_at), ("", None))
+
+    def test_what_others_cannot_write_yet_is_tried_again_with_its_reason(self) -> None:
+        kept = [JournalError("still locked")]
+        self.recorder.others = lambda: fail(kept[0]) if kept else None
+        self.recorder.suspect(JournalError("locked"))
+        self.recorder.record(intent(1))
+        self.seconds = RETRY
+        self.recorder.retry()
+        self.assertEqual((self.recorder.failing, self.recorder.retry_at), ("still locked", 2 * RETRY))
+        self.assertEqual(self.users(), ["user-1"])
+        kept.clear()
+        self.seconds = 2 * RETRY
+        self.recorder.retry()
+        self.assertEqual((self.recorder.failing, self.users()), ("", ["user-1"]))
+
     def test_what_must_be_durable_fires_when_it_is_and_fails_when_it_is_not(self) -> None:
         self.successResultOf(self.recorder.durable(intent(1)))
         self.journal.broken = "disk full"

@@ -8,7 +8,8 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 
 from clients.exchange import OrderRejected, Side, Unreachable
-from ilp.journal.entries import OrderEntry, Purpose, StateEntry, TransferEntry, TransferState
+from ilp.journal.entries import Entry, OrderEntry, Purpose, StateEntry, TransferEntry, TransferState
+from ilp.journal.interface import JournalError
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import SPUTNIK
 from ilp.trading.fills import MEMORY, remembered
@@ -42,6 +43,30 @@ class FullJournalTests(TransferCase):
         world.advance(3)
         self.assertEqual(world.trader.transfers.unwritten, 0)
         self.assertEqual(world.journal.of(TransferEntry)[written:], [entry])
+
+    def test_as_long_as_only_transfers_cannot_be_journaled_the_journal_never_looks_well(self) -> None:
+        world, entry = self.waiting("BTC")
+        record, full = world.journal.record, True
+        seen: list[str] = []
+
+        def no_transfers(*entries: Entry) -> Deferred[None]:
+            broken = full and any(isinstance(one, TransferEntry) for one in entries)
+            return fail(JournalError("no space left")) if broken else record(*entries)
+
+        world.journal.record = no_transfers  # type: ignore[method-assign]
+        self.failureResultOf(world.trader.transfers.act("anna", entry.id, "cancel", None, None))
+        recorder, wake = world.trader.recorder, world.trader.wake
+
+        def changed() -> None:
+            seen.append(recorder.failing)
+            wake()
+
+        recorder.changed = changed
+        world.advance(5)
+        self.assertEqual(set(seen), {"no space left"})
+        full = False
+        world.advance(2)
+        self.assertEqual((world.trader.recorder.failing, world.trader.transfers.unwritten), ("", 0))
 
 
 class WorthTests(TransferCase):
