@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from math import inf
 from typing import Any
 
@@ -109,6 +109,7 @@ class Bounds:
     :ivar amounts: at all grid points, in numeraire; the last entry is nothing, which is none of them.
     :ivar costs: there, in numeraire, fixed charges included.
     :ivar uses: there, in units of the holding that the lane leaves, fixed charges included.
+    :ivar flows: by holding and lane: what the lane's amount adds to the holding, 1 or −1; nothing where it cannot be on.
     """
 
     def __init__(self, pool: Pool, lanes: Sequence[Lane]) -> None:
@@ -142,27 +143,32 @@ class Bounds:
         """
         held, count = len(targets), len(self.covariance)
         lengths = [len(lane.grid) for lane in lanes]
-        ends = list(accumulate(lengths, initial=0))
+        ends, each = list(accumulate(lengths, initial=0)), np.array(lengths, dtype=np.intp)
         self.first, points = ends[:-1], ends[-1]
-        leaves = np.array([lane.leaves for lane in lanes for _ in lane.grid], dtype=np.intp)
-        arrives = np.array([lane.arrives for lane in lanes for _ in lane.grid], dtype=np.intp)
-        self.amounts = np.array([u * lane.worth for lane in lanes for u in lane.grid] + [0.0])
-        self.costs = np.array([cost for lane in lanes for cost in lane.costs] + [0.0])
-        self.uses = np.array([use for lane in lanes for use in lane.uses] + [0.0])
         rows = np.zeros((points + len(KNOTS) * held + 1, 2 * held + count + 1))
-        self._rows, each, pull = rows, np.arange(points), 2 * self.covariance
-        rows[each, arrives] = self.amounts[:-1]  # outside is −1, the last column, which is written below
-        rows[each, leaves] = -self.amounts[:-1]
-        rows[each, held + count + leaves] = self.uses[:-1]
-        rows[:points, held : held + count] = rows[:points, :held] @ (pull @ self.member).T
+        effects, pull = np.zeros((len(lanes), rows.shape[1])), 2 * self.covariance
+        self._usable = [number for number, length in enumerate(lengths) if length]
+        for number in self._usable:
+            effects[number, lanes[number].leaves] = -1.0
+            if lanes[number].arrives >= 0:
+                effects[number, lanes[number].arrives] = 1.0
+        self.flows = effects[:, :held].T
+        effects[:, held : held + count] = effects[:, :held].dot(pull.dot(self.member).T)
+        self.amounts = np.array([*chain.from_iterable([lane.grid for lane in lanes]), 0.0])
+        self.amounts[:-1] *= np.array([lane.worth for lane in lanes]).repeat(each)
+        self.costs = np.array([*chain.from_iterable([lane.costs for lane in lanes]), 0.0])
+        self.uses = np.array([*chain.from_iterable([lane.uses for lane in lanes]), 0.0])
+        self._rows = rows
+        np.multiply(effects.repeat(each, axis=0), self.amounts[:-1, None], out=rows[:points])
+        rents = np.array([held + count + lane.leaves for lane in lanes], dtype=np.intp).repeat(each)
+        rows[np.arange(points), rents] = self.uses[:-1]
         rows[:points, -1] = self.costs[:-1]
         supports = rows[points:-1].reshape(held, len(KNOTS), rows.shape[1])
         diagonal = np.arange(held)
         supports[diagonal, :, diagonal] = self.start[:, None] - targets[:, None] * _KNOTS
         supports[:, :, -1] = targets[:, None] * (self.penalty * _AT_KNOTS)
-        rows[-1, held : held + count] = pull @ (self.member @ self.start)
+        rows[-1, held : held + count] = pull.dot(self.resting.totals)
         rows[-1, held + count : -1] = -self.room
-        self._usable = [number for number, length in enumerate(lengths) if length]
         self._unusable = [inf] * len(lanes)
         starts = [self.first[number] for number in self._usable]
         self._starts = np.array([*starts, *range(points, len(rows) - 1, len(KNOTS)), len(rows) - 1], dtype=np.intp)
@@ -181,7 +187,8 @@ class Bounds:
         :param some: sets of lanes of which one at least is on: it pays for what all of them are credited with.
         """
         prices = np.concatenate((duals.slopes, duals.totals, duals.rents, _UNIT))
-        values = self._rows @ np.minimum(np.maximum(prices, self._low), self._high)
+        np.maximum(prices, self._low, out=prices)
+        values = self._rows.dot(np.minimum(prices, self._high, out=prices))
         least: list[float] = np.minimum.reduceat(values, self._starts).tolist()
         lanes = len(self._usable)
         best = least[:lanes]
@@ -189,8 +196,10 @@ class Bounds:
             best = list(self._unusable)
             for number, value in zip(self._usable, least, strict=False):
                 best[number] = value
-        constant = sum(least[lanes:]) - float(duals.totals @ self.covariance @ duals.totals)
-        for members, credit in zip(some, duals.credits, strict=False):
-            for number in members if credit else ():
-                best[number] -= credit
-        return Priced(constant + sum(duals.credits), best, values, self._members)
+        constant = sum(least[lanes:]) - float(duals.totals.dot(self.covariance).dot(duals.totals))
+        if duals.credits:
+            constant += sum(duals.credits)
+            for members, credit in zip(some, duals.credits, strict=False):
+                for number in members if credit else ():
+                    best[number] -= credit
+        return Priced(constant, best, values, self._members)

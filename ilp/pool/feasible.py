@@ -20,8 +20,8 @@ def feasible(pool: Pool, lanes: Sequence[Lane], amounts: Mapping[int, float]) ->
         amount = min(amount, lane.high)
         if lane.low * (1 - 1e-9) <= amount < lane.low:
             amount = lane.low
-        mark = pool.marks[pool.holdings[lane.leaves].asset]
-        dust = 1e-9 * abs(pool.holdings[lane.leaves].total) * mark
+        holding = pool.holdings[lane.leaves]
+        dust = 1e-9 * abs(holding.total) * pool.marks[holding.asset]
         if amount <= 0 or amount < lane.low or amount > lane.high or amount * lane.worth < dust:
             continue
         rival = by_move.get(lane.move)
@@ -31,8 +31,8 @@ def feasible(pool: Pool, lanes: Sequence[Lane], amounts: Mapping[int, float]) ->
             del plan[rival]
         by_move[lane.move] = number
         plan[number] = amount
-    for place, holding in enumerate(pool.holdings):
-        _cut_back(lanes, plan, place, max(0.0, holding.available))
+    for place in {lanes[number].leaves for number in plan}:
+        _cut_back(lanes, plan, place, max(0.0, pool.holdings[place].available))
     return plan
 
 

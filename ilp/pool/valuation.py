@@ -49,12 +49,10 @@ class Column:
 
 def deviation(total: float, target: float) -> float:
     """D(y, T) of one holding, in units of its asset."""
-    return (
-        10 * max(0.0, target / 4 - total)
-        + 3 * max(0.0, 3 * target / 4 - total)
-        + max(0.0, total - 5 * target / 4)
-        + 3 * max(0.0, total - 5 * target)
-    )
+    short, over = 3 * target / 4 - total, total - 5 * target / 4
+    if short > 0:
+        return 10 * max(0.0, target / 4 - total) + 3 * short
+    return over + 3 * max(0.0, total - 5 * target) if over > 0 else 0.0
 
 
 def _risk(pool: Pool, totals: Sequence[float]) -> float:
@@ -66,7 +64,7 @@ def _risk(pool: Pool, totals: Sequence[float]) -> float:
             sums[holding.asset] += total
     if valuation.diagonal:
         return valuation.risk_aversion * sum(
-            valuation.covariance[i][i] * sums[asset] ** 2 for i, asset in enumerate(valuation.assets)
+            [valuation.covariance[i][i] * sums[asset] ** 2 for i, asset in enumerate(valuation.assets)]
         )
     y = np.array(list(sums.values()))
     return valuation.risk_aversion * max(0.0, float(y @ np.array(valuation.covariance) @ y))
@@ -75,20 +73,24 @@ def _risk(pool: Pool, totals: Sequence[float]) -> float:
 def column(pool: Pool, lanes: Sequence[Lane], amounts: Mapping[int, float]) -> Column:
     """The value of the plan that gives lane number i the amount `amounts[i]` (in the lane's unit); others are off."""
     totals = [holding.total for holding in pool.holdings]
+    marks = [pool.marks[holding.asset] for holding in pool.holdings]
     moves, costs = [], 0.0
     for number, amount in sorted(amounts.items()):
         if amount <= 0:
             continue
         lane = lanes[number]
         value = amount * lane.worth
-        totals[lane.leaves] -= value / pool.marks[pool.holdings[lane.leaves].asset]
+        totals[lane.leaves] -= value / marks[lane.leaves]
         if lane.arrives >= 0:
-            totals[lane.arrives] += value / pool.marks[pool.holdings[lane.arrives].asset]
+            totals[lane.arrives] += value / marks[lane.arrives]
         costs += lane.cost_of(amount)
         moves.append(PlannedMove(lane.move, lane.direction, amount))
-    cash = sum(pool.marks[h.asset] * h.total for h in pool.holdings)
+    cash = sum([mark * holding.total for mark, holding in zip(marks, pool.holdings, strict=True)])
     risk = _risk(pool, totals)
     apart = pool.valuation.deviation_penalty * sum(
-        pool.marks[h.asset] * deviation(total, h.target) for h, total in zip(pool.holdings, totals, strict=True)
+        [
+            mark * deviation(total, holding.target)
+            for mark, total, holding in zip(marks, totals, pool.holdings, strict=True)
+        ]
     )
     return Column(cash - costs - risk - apart, cash, costs, risk, apart, tuple(moves), tuple(totals))
