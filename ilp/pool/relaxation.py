@@ -99,8 +99,8 @@ class _Curved:
 
 @frozen(eq=False)
 class _Levels:
-    """The pieces of a holding's deviation within reach: slopes, of which *steepest* is the largest, and how far each lies
-    above what the deviation is now."""
+    """The pieces of a holding's deviation within reach: slopes, and how far each lies above what the deviation is now, both
+    in units of the *steepest* of them."""
 
     place: int
     steepest: float
@@ -134,20 +134,16 @@ class Relaxation:
             if length > 2
         }
         self._long = [number for number in self._knots if len(lanes[number].grid) > _ALL_KNOTS]
-        self.flows = np.zeros((self._count, len(lanes)))
-        for number, lane in enumerate(lanes):
-            if lane.grid:
-                self.flows[lane.leaves, number] = -1.0
-                if lane.arrives >= 0:
-                    self.flows[lane.arrives, number] = 1.0
-        self._lows = np.array([lane.low * lane.worth if lane.grid else 0.0 for lane in lanes])
-        self._highs = np.array([lane.high * lane.worth if lane.grid else 0.0 for lane in lanes])
+        self.flows = bounds.flows
+        self._lows = [lane.low * lane.worth if lane.grid else 0.0 for lane in lanes]
+        self._highs = [lane.high * lane.worth if lane.grid else 0.0 for lane in lanes]
         worths = [holding.target * mark for holding, mark in zip(pool.holdings, self._units, strict=True)]
         self._bends = [[knot * worth for knot in KNOTS] for worth in worths]
         self._steep = [bounds.penalty * slope for slope in SLOPES]
         self._slopes = bounds.resting.slopes.copy()
         self.roots = self._risk_roots(pool.valuation.diagonal)
-        self._root_flows = self.roots @ self.flows
+        self._root_flows, self._root_start = self.roots.dot(self.flows), self.roots.dot(bounds.start)
+        self._unfelt = 1e-14 * np.abs(self.roots).max(axis=1, initial=0.0)  # of the scale
         self._totals = bounds.member @ self.flows
         self._focus(4 * (sum(map(abs, bounds.start.tolist())) + 5 * sum(worths)))
         self._active = self._first_active()
@@ -188,8 +184,10 @@ class Relaxation:
         What is available may exceed all that is worth moving by many orders of magnitude, and the program its precision.
         """
         self._cap = cap
-        self._reach = np.minimum(self._highs, np.maximum(cap, 2 * self._lows))
-        self.scale = max(float(self._reach.max(initial=0.0)), 1e-250)
+        reach = [min(high, max(cap, 2 * low)) for low, high in zip(self._lows, self._highs, strict=True)]
+        self._short = {number for number, high in enumerate(self._highs) if reach[number] < high}
+        self._reach = np.array(reach)
+        self.scale = max([*reach, 1e-250])
 
     def finer(self, status: Sequence[int], flows: Array, attempt: int) -> Relaxed | None:
         """Solve a branch once more where its bound did not close: first, where *attempt* is negative, until it converges,
@@ -209,13 +207,12 @@ class Relaxation:
     # deviations, crowded holdings, risk factors.  Amounts are relative to `scale`; bent costs and deviations besides to
     # the steepest piece of each.
 
-    def _find_factors(self, active: _Indices) -> None:
-        """Rows of the risk factors that active lanes change."""
-        self._factors, self._factor_flows = self.roots, self._root_flows
+    def _find_factors(self, reach: Array) -> None:
+        """Rows of the risk factors that active lanes change: what the pool as it stands has of them, and flows change."""
+        self._factors, self._factor_flows = self._root_start, self._root_flows[:, self._indices]
         if len(self.roots):
-            moved = np.abs(self._root_flows[:, active]) @ self._reach[active]
-            felt = moved > 1e-14 * np.abs(self.roots).max(axis=1) * self.scale
-            self._factors, self._factor_flows = self.roots[felt], self._root_flows[felt]
+            felt = np.abs(self._factor_flows).dot(reach) > self._unfelt * self.scale
+            self._factors, self._factor_flows = self._factors[felt], self._factor_flows[felt]
 
     def _find_tight(self) -> None:
         """Holdings that several lanes together could overspend."""
@@ -227,13 +224,17 @@ class Relaxation:
         room = self._bounds.room.tolist()
         self._tight = [h for h in range(self._count) if lanes[h] > 1 and most[h] > room[h]]
 
-    def _find_levels(self, flows: Array, reach: Array) -> list[_Levels]:
+    def _find_levels(self, reach: Sequence[float]) -> list[_Levels]:
         """The pieces of the deviation of each holding that has several within reach."""
-        starts = self._bounds.start
-        lowest = (starts + np.minimum(flows, 0) @ reach).tolist()
-        highest = (starts + np.maximum(flows, 0) @ reach).tolist()
+        starts: list[float] = self._bounds.start.tolist()
+        lowest, highest = starts.copy(), starts.copy()
+        for number, amount in zip(self._active, reach, strict=True):
+            lane = self._lanes[number]
+            lowest[lane.leaves] -= amount
+            if lane.arrives >= 0:
+                highest[lane.arrives] += amount
         found: list[_Levels] = []
-        for place, (knots, here) in enumerate(zip(self._bends, starts.tolist(), strict=True)):
+        for place, (knots, here) in enumerate(zip(self._bends, starts, strict=True)):
             low, high = lowest[place], highest[place]
             if low >= high or not self._bounds.penalty:
                 continue
@@ -249,10 +250,12 @@ class Relaxation:
             for piece in range(segment, first, -1):
                 rise = self._steep[piece] - self._steep[piece - 1]
                 above.insert(0, above[0] - rise * (here - knots[piece - 1]))
-            slopes = self._steep[first : last + 1]
-            found.append(_Levels(place, max(-slopes[0], slopes[-1]), slopes, above))
+            steepest = max(-self._steep[first], self._steep[last])
+            slopes = [slope / steepest for slope in self._steep[first : last + 1]]
+            found.append(_Levels(place, steepest, slopes, [each / steepest for each in above]))
         self._straight = self._slopes.copy()
-        self._straight[[levels.place for levels in found]] = 0.0
+        for level in found:
+            self._straight[level.place] = 0.0
         return found
 
     def _find_pieces(self) -> tuple[Array, Array]:
@@ -277,7 +280,8 @@ class Relaxation:
         bounds, a, b = self._bounds, np.array(begins, dtype=np.intp), np.array(ends, dtype=np.intp)
         at, low = bounds.amounts[a], bounds.costs[a]
         width = bounds.amounts[b] - at
-        slopes = (bounds.costs[b] - low) / np.where(width > 0, width, np.inf)
+        width[width <= 0] = np.inf
+        slopes = (bounds.costs[b] - low) / width
         return slopes, low - slopes * at
 
     def _find_costs(self, flows: Array) -> None:
@@ -296,8 +300,7 @@ class Relaxation:
                 free[column] = cost[touch] / (grid[touch] * lane.worth)
                 self._straight_on[number] = along - free[column]
         # The risk is taken around the pool as it stands: |F z|² = |F z₀|² + 2 F z₀ · F (z − z₀) + |F (z − z₀)|².
-        pull = 2 * (self._factors @ self._bounds.start) @ self._factors
-        self._slants = np.array(free) + (self._straight + pull) @ flows
+        self._slants = np.array(free) + self._straight.dot(flows) + 2 * self._factors.dot(self._factor_flows)
 
     def _find_uses(self, k: int) -> None:
         """What flows and bent costs use of crowded holdings, and what changes where a lane is on: (row, column, use a unit
@@ -332,11 +335,11 @@ class Relaxation:
         """The program with every lane free, and daqp's workspace."""
         active = self._indices = np.array(self._active, dtype=np.intp)
         flows, reach = self.flows[:, active], self._reach[active]
-        self._cut = np.flatnonzero(reach < self._highs[active]).tolist()
-        self._find_factors(active)
+        self._cut = [column for column, number in enumerate(self._active) if number in self._short]
+        self._find_factors(reach)
         self._find_tight()
         slopes, ordinates = self._find_pieces()
-        levels = self._find_levels(flows, reach)
+        levels = self._find_levels(reach.tolist())
         self._find_costs(flows)
         k, c, q, t = len(active), len(self._curved), len(self._factors), len(self._tight)
         n, f = k + c + len(levels), len(slopes)
@@ -362,12 +365,12 @@ class Relaxation:
         priced_by, row = np.zeros((2 * self._count, g - f + t)), f  # slopes and rents from multipliers
         for column, level in enumerate(levels, k + c):
             end = row + len(level.slopes)
-            steep = np.array(level.slopes) / level.steepest
-            gradient[column], priced_by[level.place, row - f : end - f] = level.steepest, steep
-            rows[row:end, :k] = steep[:, None] * flows[level.place]
+            gradient[column], priced_by[level.place, row - f : end - f] = level.steepest, level.slopes
             rows[row:end, column] = -1.0
-            upper[wide + row : wide + end] = np.array(level.above) / (level.steepest * -self.scale)
             row = end
+        if levels:
+            rows[f:g, :k] = priced_by[: self._count, : g - f].T.dot(flows)
+            upper[wide + f : wide + g] = [each / -self.scale for level in levels for each in level.above]
         if t:
             unit = self._bounds.marks[self._tight]  # rows in numeraire, whatever the unit of the asset
             upper[wide + g : wide + g + t] = self._bounds.room[self._tight] * unit / self.scale
@@ -376,7 +379,7 @@ class Relaxation:
             for row, column, use in self._uses:
                 rows[g + row, column] = use * (gradient[column] if column >= k else 1.0)
         if q:
-            rows[g + t :, :k] = self._factor_flows[:, active] * -(self.scale**0.5)
+            rows[g + t :, :k] = self._factor_flows * -(self.scale**0.5)
             rows[g + t :, n:].flat[:: q + 1] = 1.0
             upper[wide + g + t :] = lower[wide + g + t :] = 0.0
         self._size = max(*map(abs, gradient.tolist()), 1e-250, 1e-250)
@@ -403,15 +406,15 @@ class Relaxation:
             if missing:
                 self._widen(missing)
         rough = precision == Precision.ROUGH
+        flows, duals = np.zeros(len(self._lanes)), self._bounds.resting
         for _ in range(_ROUNDS):
-            flows, duals = np.zeros(len(self._lanes)), self._bounds.resting
             broken = self._overspent(status)
             if broken is not None:
                 return self.impossible(status, broken)
             program = self._limited(status)
             found = self._minimum(program, precision)
             if found is None:
-                break
+                return Relaxed(np.zeros(len(self._lanes)), self._bounds.resting, self._bounds.rested, False)
             if self._clipped(found[0], program):
                 self._focus(self._cap * 1024)
                 self._build()
@@ -458,7 +461,10 @@ class Relaxation:
             if status[number] == _ON:
                 lane = self._lanes[number]
                 used[lane.leaves] = used.get(lane.leaves, 0.0) + lane.uses[0]
-        return next((h for h, amount in used.items() if amount > self._bounds.room[h] * (1 + 1e-12)), None)
+        for place, amount in used.items():
+            if amount > self._bounds.room[place] * (1 + 1e-12):
+                return place
+        return None
 
     def _limited(self, status: Sequence[int]) -> _Program:
         """The program of one branch."""
@@ -552,8 +558,8 @@ class Relaxation:
         wide, amounts = len(x), x[:k] * self.scale
         flows = np.zeros(len(self._lanes))
         flows[self._indices] = amounts * (amounts > _DUST * self.scale)
-        prices = self._prices + self._priced_by @ multipliers[wide + f : wide + g + t]
-        totals = self._bounds.resting.totals + self._totals @ flows
+        prices = self._prices + self._priced_by.dot(multipliers[wide + f : wide + g + t])
+        totals = self._bounds.resting.totals + self._totals.dot(flows)
         return flows, Duals(prices[: self._count], np.maximum(0.0, prices[self._count :]), totals)
 
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
