@@ -53,6 +53,7 @@ _KNOWN = 64  # duals that are tried before a branch is solved
 _PROBES = 3  # times that sides of holdings are tried
 _MANY_LANES = 40  # from here on it pays to look for what has to be on before dividing
 _FEW_LANES = 40  # up to here one program is faster than a walk
+_OFF, _FREE, _ON = map(int, Status)  # plain, for the innermost loops
 
 
 @frozen(eq=False)
@@ -112,7 +113,9 @@ class _Node:
 
     def least(self) -> float:
         """The least loss that is still possible in it."""
-        return max(self.loss, min((child.least() for child in (self.children or ())[1:]), default=-inf))
+        if self.children is None:
+            return self.loss
+        return max(self.loss, min(self.children[1].least(), self.children[2].least()))
 
 
 _Queue = list[tuple[float, int, _Node]]
@@ -188,7 +191,7 @@ class _Search:
 
         :param hint: moves that were good for a similar pool: the best plan with just these on is the first to beat.
         """
-        everything = Branch(Status.FREE if lane.grid else Status.OFF for lane in self.lanes)
+        everything = Branch([_FREE if lane.grid else _OFF for lane in self.lanes])
         if self.required is not None:
             everything = self._with(everything, self.required)
         if hint:
@@ -198,12 +201,9 @@ class _Search:
             self._consider((relaxed.flows / self.worths).tolist())
         overdrawn = tuple(i for i, h in enumerate(self.pool.holdings) if h.available < 0)
         bound = max(self.best.value, self.best.cash - root.least())
-        exhausted = self._open(queue) or bound - self.best.value > _CLOSED * (1 + self.best.magnitude)
+        waits = bool(queue) and queue[0][0] < self.threshold  # a branch that could still be better
+        exhausted = waits or bound - self.best.value > _CLOSED * (1 + self.best.magnitude)
         return Solution(self.base, self.best, bound, self.branches, exhausted, overdrawn, root.proof())
-
-    def _open(self, queue: _Queue) -> bool:
-        """Whether a branch that waits could still be better."""
-        return any(loss < self.threshold for loss, _, _ in queue)
 
     def _searched(self, everything: Branch) -> tuple[_Node, _Queue]:
         """The root of the search, and what the budget has left to do."""
@@ -240,9 +240,9 @@ class _Search:
 
     def _with(self, status: Branch, number: int) -> Branch:
         """*status* with one lane on, and so the other direction of its move off."""
-        return status.changed(
-            dict.fromkeys(self.bounds.groups[self.lanes[number].move], Status.OFF) | {number: Status.ON}
-        )
+        found = status.changed(dict.fromkeys(self.bounds.groups[self.lanes[number].move], _OFF))
+        found[number] = _ON
+        return found
 
     def _try(self, status: Branch, hint: Sequence[PlannedMove]) -> None:
         """Consider the best plan that does just what *hint* does, in other amounts."""
@@ -263,6 +263,8 @@ class _Search:
 
     def _demands(self, status: Branch, loss: float) -> list[Demand]:
         """What sets of lanes ask of the program of a branch."""
+        if not status.some:
+            return []
         found, need = [], min(4 * (self.threshold - loss), 1 + self.best.magnitude)
         for place, numbers in enumerate(status.some):
             if not any(status[number] == Status.ON for number in numbers):
@@ -452,7 +454,7 @@ class _Search:
         """The branches where some of *lanes* are on, and where none is."""
         status = node.status
         on = self._with(status, lanes[0]) if len(lanes) == 1 else Branch(status, (*status.some, lanes))
-        off = status.changed(dict.fromkeys(lanes, Status.OFF))
+        off = status.changed(dict.fromkeys(lanes, _OFF))
         children = self._child(node, on, relaxed), self._child(node, off, relaxed)
         names = tuple((self.lanes[number].move, self.lanes[number].direction) for number in lanes)
         node.children = (names, *children)
@@ -488,7 +490,7 @@ class _Search:
         """
         worst, found = -1.0, None
         for number, amount in enumerate(amounts):
-            if amount <= 0 or node.status[number] != Status.FREE:
+            if amount <= 0 or node.status[number] != _FREE:
                 continue
             lane, touch = self.lanes[number], self.relaxation.touch[number]
             opposed = any(amounts[other] > 0 for other in self.bounds.groups[lane.move] if other != number)
