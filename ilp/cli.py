@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ilp.reactors import install_for
 from ilp.settings_file import ConfigurationError, Loaded, load
@@ -136,7 +137,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from twisted.internet import reactor
+
+    from ilp.clock import WorldClock
+    from ilp.options_check import faults_of_options
+
     loaded = _loaded(options)
+    clocked: Any = reactor
+    if problems := tuple(faults_of_options(loaded.settings, WorldClock(clocked))):
+        raise ConfigurationError(problems)
     width = max(len(f"{section}.{key}") for section, key, _, _ in loaded.effective)
     section_before = ""
     for section, key, text, origin in sorted(loaded.effective, key=lambda row: row[0]):
