@@ -409,6 +409,21 @@ class Network:
         """The same once more, see `Relaxation.finer`."""
         return self._free.finer(self.apart(status, way), flows, attempt)
 
+    def missed(self, flows: Array) -> dict[int, float]:
+        """By lane that *flows* have on beside those between the holdings: what deviates more, in numeraire, where it is left
+        out and nothing takes its place, less its charges by amount."""
+        at = (self._bounds.start + self._free.flows @ flows) / self._bounds.marks
+        found = {}
+        for number in [n for n in np.flatnonzero(flows > 0).tolist() if n not in self.inside]:
+            lane, more = self._lanes[number], 0.0
+            for place, back in ((lane.leaves, float(flows[number])), (lane.arrives, -float(flows[number]))):
+                if place >= 0:
+                    mark, target, total = self._bounds.marks[place], self._pool.holdings[place].target, float(at[place])
+                    more += mark * (deviation(total + back / mark, target) - deviation(total, target))
+            charged = lane.cost(max(float(flows[number]) / lane.worth, lane.low))
+            found[number] = max(0.0, self._bounds.penalty * more - charged)
+        return found
+
     def plan(self, flows: Array, way: int) -> list[tuple[dict[int, float], float]]:
         """Flows by lane, in numeraire, that move between holdings what *flows* do, with as few lanes as can be had
         easily: some such plans, each with how much its lanes are short of their minima, the best first."""

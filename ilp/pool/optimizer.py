@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -367,7 +367,7 @@ class _Search:
                 return ()
             flows = (found.flows / self.worths).tolist()
             others = [0.0 if n in network.inside else flow for n, flow in enumerate(flows)]
-            number = self._doubtful(others, node, found)
+            number = self._doubtful(others, node, found, network.missed(found.flows))
         if number is None:
             if self.threshold - node.loss <= _CLOSED * (1 + self.best.magnitude):
                 return ()  # what tolerances leave after all that is no reason to divide
@@ -482,11 +482,13 @@ class _Search:
         whole = self.lanes[number].grid[self.relaxation.touch[number]] * self.worths[number]
         return min(1.0, float(relaxed.flows[number]) / whole) if whole else 0.0
 
-    def _doubtful(self, amounts: Sequence[float], node: _Node, relaxed: Relaxed) -> int | None:
+    def _doubtful(
+        self, amounts: Sequence[float], node: _Node, relaxed: Relaxed, missed: Mapping[int, float] | None = None
+    ) -> int | None:
         """The lane to divide by; None where the relaxed plan is a real one.
 
         Of the lanes that pay less than they would, the one where flow and what it does not pay are largest together:
-        being wrong about it costs most either way.
+        being wrong about it costs most either way; or the one that is *missed* most.
         """
         worst, found = -1.0, None
         for number, amount in enumerate(amounts):
@@ -506,7 +508,7 @@ class _Search:
                 unpaid = lane.costs[0] * (1 - share)
             score = (unpaid + (1.0 if opposed else 0.0)) * amount * lane.worth
             if self.thorough:
-                score *= self._alone(number, relaxed.flows) ** 2
+                score = missed[number] if missed else score * self._alone(number, relaxed.flows) ** 2
             if score > worst:
                 worst, found = score, number
         return found
