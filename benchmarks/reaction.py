@@ -112,9 +112,10 @@ class Run:
 
 @define
 class Console:
-    """The daemon's own JSON interface."""
+    """The daemon's own JSON interface; `size`: octets of the newest answer."""
 
     address: str
+    size: int = 0
 
     def get(self, path: str) -> dict[str, Any]:
         """One document."""
@@ -128,7 +129,9 @@ class Console:
         token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
         with urllib.request.urlopen(request, timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
+            content = answer.read()
+        self.size = len(content)
+        found: dict[str, Any] = json.loads(content)
         return found
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import platform
 import tempfile
@@ -85,6 +84,11 @@ def slope(samples: Sequence[Sample]) -> float:
     mean_at, mean = sum(at) / len(at), sum(memory) / len(memory)
     spread = sum((t - mean_at) ** 2 for t in at)
     return sum((t - mean_at) * (m - mean) for t, m in zip(at, memory, strict=True)) / spread
+
+
+def eighths(samples: Sequence[Sample]) -> str:
+    """Memory at the beginning of each eighth of a run, MB."""
+    return ", ".join(f"{samples[len(samples) * n // 8].memory:.1f}" for n in range(8))
 
 
 def resident(pid: int | str = "self") -> float:
@@ -187,8 +191,7 @@ class Soak:
         rests = len(self.world.open_orders())
         print(f"  state {trader.life.state}, {rests} quotes rest, {len(trader.alarms)} alarms")
         print(f"  memory {first.memory:.1f} → {last.memory:.1f} MB, slope {slope(self.samples):+.3f} MB a day")
-        eighths = [self.samples[len(self.samples) * n // 8].memory for n in range(8)]
-        print(f"  memory at each eighth: {', '.join(f'{memory:.1f}' for memory in eighths)}")
+        print(f"  memory at each eighth: {eighths(self.samples)}")
         print(f"  descriptors {first.descriptors} → {last.descriptors}")
         print(f"  journal {(last.journal - first.journal) / days / 1e6:.2f} MB a day")
         print(f"  largest frame that a console is sent {last.frame / 1e3:.1f} kB")
@@ -241,8 +244,8 @@ class RealSoak(Bench):
         began = time.monotonic()
         while (passed := time.monotonic() - began) < self.options.seconds - 1:
             journal = sum(file.stat().st_size for file in self.folder.glob("*.sqlite*"))
-            frame = len(json.dumps(console.get("/api/update")))
-            self.samples.append(Sample(passed, resident(daemon), descriptors(daemon), journal, frame))
+            console.get("/api/update")
+            self.samples.append(Sample(passed, resident(daemon), descriptors(daemon), journal, console.size))
             time.sleep(min(max(1.0, self.options.seconds / 200), self.options.seconds - passed))
 
 
@@ -258,6 +261,7 @@ def real(options: argparse.Namespace) -> None:
     show([run])
     first, last = bench.samples[0], bench.samples[-1]
     print(f"  memory {first.memory:.1f} → {last.memory:.1f} MB, slope {slope(bench.samples) / 24:+.3f} MB an hour")
+    print(f"  memory at each eighth: {eighths(bench.samples)}")
     print(f"  descriptors {first.descriptors} → {last.descriptors}")
     print(f"  the reactor came late by, ms: {_buckets(run.daemon['lag']['bounds'], run.daemon['lag']['counts'])}")
     print(f"  journal {(last.journal - first.journal) / (last.at - first.at) * DAY / 1e6:.1f} MB a day")
