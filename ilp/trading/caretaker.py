@@ -52,6 +52,7 @@ class Caretaker:
 
     def __attrs_post_init__(self) -> None:
         self._swept = self._renewed = self.floor.seconds()
+        self.floor.recorder.others = self.transfers.write_again
 
     def tend(self, state: State) -> None:
         """Do what is due."""

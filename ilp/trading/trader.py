@@ -166,7 +166,6 @@ class Trader:
             changed=self.wake,
             broken=self.recorder.suspect,
         )
-        self.recorder.others = self.transfers.write_again
 
     def _build_floor(self, exposure: Exposure) -> None:
         """What the parts share."""
