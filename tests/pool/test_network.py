@@ -130,6 +130,21 @@ class BoundTests(NumberTestCase):
                 charge = min(lanes(pool)[n].fixed for n in network.inside)
                 self.assert_near(float(trial.losses[way]), own + joined * charge, 1e-7 * (1 + abs(own)))
 
+    def test_a_part_is_known_to_lose_no_less_than_its_branch_and_no_more_than_pricing_all_of_it_says(self) -> None:
+        pool = parse_pool(market(Random(3), 6, 5, True))
+        network, free = network_of(pool), free_branch(pool)
+        duals = network.solve(free, 0).duals
+        joined = network.tightened(Joined(), free, duals)
+        near, rises = 1e-12 * abs(joined.loss), []
+        for number, lane in enumerate(lanes(pool)):
+            for state in (Status.ON, Status.OFF) if lane.grid and number not in network.inside else ():
+                part = free.changed({number: state})
+                known = network.known(joined, part).by_way
+                self.assertTrue((known >= joined.by_way - near).all())
+                self.assertTrue((known <= network.price(duals, part).losses + near).all())
+                rises.append(float((known - joined.by_way).max()))
+        self.assertGreater(max(rises), near)
+
     def test_what_is_needed_bounds_as_much_as_all_of_it(self) -> None:
         pool = parse_pool(market(Random(3), 6, 5, True))
         network, free = network_of(pool), free_branch(pool)
