@@ -10,6 +10,7 @@ from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import IExchange, Side
+from ilp.journal.entries import CheckpointEntry
 from ilp.journal.interface import Journal
 from ilp.simulation.inprocess import EVERYTHING
 from ilp.trading.audit import Audit
@@ -115,6 +116,11 @@ class AlikeTests(SynchronousTestCase):
         self.assertEqual(schedule.run().violations, [])
         return schedule
 
+    @staticmethod
+    def told(run: Schedule) -> int:
+        """How much is in the journal, but for checkpoints: when they are due, that way of a message decides."""
+        return sum(not isinstance(entry, CheckpointEntry) for entry in run.world.journal.written)
+
     def compare(self, what: str, where: str = "target") -> None:
         boundary = next(found for found in BOUNDARIES if (found.where, found.what) == (where, what))
         for group in alike(boundary):
@@ -122,7 +128,7 @@ class AlikeTests(SynchronousTestCase):
             if what.startswith("get") and Kind.KILL in group:  # the one kill is a message's way later than the other
                 amounts = [[run.world.truth(venue, "BTC") for venue in ("source", "target")] for run in runs]
                 self.assertEqual(amounts[1:], amounts[:-1])
-                self.assertEqual(*(len(run.world.journal.written) for run in runs))
+                self.assertEqual(*(self.told(run) for run in runs))
                 continue
             for one in runs[1:]:
                 self.assertEqual(
