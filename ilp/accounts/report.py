@@ -114,7 +114,7 @@ def pairs_csv(fills: Iterable[FillEntry], hedges: Iterable[HedgeEntry]) -> str:
     rows.writerow([*head, "realised", "why no edge"])
     by_key = {f"{fill.venue}/{fill.key}": fill for fill in fills}
     for hedge in hedges:
-        fill, close = by_key.get(hedge.fill_key), by_key.get(hedge.closed_by.removeprefix("netted:"))
+        fill, close = by_key.get(hedge.fill_key), by_key.get(hedge.closing_fill or "")
         edge = None if hedge.edge is None else hedge.edge - (hedge.slippage or Decimal(0))
         rows.writerow(
             [

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import field, frozen
 
 from clients.exchange import Side
+from ilp.tickers import parts
 
 __all__ = [
     "FINAL_ORDER_STATES",
@@ -134,6 +135,13 @@ class FillEntry:
     quoted: Decimal | None = None
     raced: Decimal | None = None
 
+    @property
+    def received(self) -> Decimal:
+        """Base that it brought (negative: took), a fee in base deducted: what there was to close of it."""
+        base, _ = parts(self.ticker)
+        traded = self.quantity if self.side is Side.BUY else -self.quantity
+        return traded - self.fees.get(base, Decimal(0))
+
 
 @frozen
 class HedgeEntry:
@@ -152,6 +160,11 @@ class HedgeEntry:
     edge: Decimal | None
     slippage: Decimal | None
     at: datetime
+
+    @property
+    def closing_fill(self) -> str | None:
+        """`venue/key` of the fill that closed it, of which as much is spent; None where a plan kept it."""
+        return None if self.closed_by.startswith("plan:") else self.closed_by.removeprefix("netted:")
 
 
 @frozen

@@ -2,8 +2,8 @@
 
 What is checked here: rows are the newest versions of the history; an order's fills are no more than the order; a record of
 a venue clears one transfer only; a transfer that arrived left first, and its amounts fit; every hedge names a fill that
-there is and closes no more than that; the bookings of the pool's own ledger balance, add up to the change of equity, and say
-of each fill, transfer and flow what follows from it.
+there is, and no fill is closed, or spent on closing others, by more than it brought; the bookings of the pool's own ledger
+balance, add up to the change of equity, and say of each fill, transfer and flow what follows from it.
 """
 
 from __future__ import annotations
@@ -112,16 +112,18 @@ def _records(t: TransferEntry) -> Iterator[tuple[str, str, str]]:
 
 
 def _hedges(tx: Connection) -> Iterator[str]:
-    """No fill is closed by more than it was."""
+    """No fill is closed by more than it was, and none closes more."""
     fills = {f"{fill.venue}/{fill.key}": fill for fill in since(tx, FillEntry, EVER)}
     closed: dict[str, Decimal] = defaultdict(Decimal)
     for hedge in since(tx, HedgeEntry, EVER):
         closed[hedge.fill_key] += hedge.quantity
+        if hedge.closing_fill in fills:
+            closed[hedge.closing_fill] += hedge.quantity
     for key, quantity in sorted(closed.items()):
         if key not in fills:
             yield f"hedges: fill {key} is not in the journal"
-        elif quantity > fills[key].quantity:
-            yield f"hedges: fill {key} of {fills[key].quantity:f} was closed by {quantity:f}"
+        elif quantity > abs(fills[key].received):
+            yield f"hedges: fill {key} of {abs(fills[key].received):f} has links over {quantity:f}"
 
 
 def _bookings(tx: Connection) -> Iterator[str]:

@@ -117,8 +117,9 @@ class Exposure:
         """
         closed: dict[str, Decimal] = {}
         for link in links:
-            for key in (link.fill_key, link.closed_by.removeprefix("netted:")):
-                closed[key] = closed.get(key, ZERO) + link.quantity
+            for key in (link.fill_key, link.closing_fill):
+                if key is not None:
+                    closed[key] = closed.get(key, ZERO) + link.quantity
         for fill in fills:
             part = opened(fill)
             if part is None:

@@ -93,16 +93,16 @@ class Fills:
         rate = self._rate()
         if rate is not None:
             self.exposure.value(rate)
+        if order.purpose is Purpose.PLAN:
+            return ()
         if not fill.quantity:  # what it cost is corrected: only a fee in base leaves anything to close
             return self.exposure.add(Open(key, received, None, None, self.seconds()), fill.at) if received else ()
         if order.purpose is Purpose.QUOTE:
             price = paid / received
             worth = None if rate is None else price * rate
             return self.exposure.add(Open(key, received, worth, _reference(fill), self.seconds(), price), fill.at)
-        if order.purpose is Purpose.HEDGE:
-            fee = self.parameters().source_fee.proportional
-            return self.exposure.close(received, Close(key, fill.at, fill.price, fee), self.seconds())
-        return ()
+        fee = self.parameters().source_fee.proportional
+        return self.exposure.close(received, Close(key, fill.at, fill.price, fee), self.seconds())
 
     def _fees(self, order: OwnOrder, growth: Growth, pair: Pair) -> Mapping[str, Decimal]:
         """What it was charged; where the venue does not say, what is expected, until it says it of all that is filled."""
@@ -174,12 +174,12 @@ class Fills:
         """What a fill of an earlier run opens, but for what was linked to it."""
         if fill.purpose is Purpose.PLAN:
             return None
-        key, base, quote = f"{fill.venue}/{fill.key}", *parts(fill.ticker)
-        received = signed(fill.side, fill.quantity) - fill.fees.get(base, ZERO)
+        key, received = f"{fill.venue}/{fill.key}", fill.received
         if not fill.quantity:
             return Open(key, received, None, None, self.seconds()) if received else None
         if fill.purpose is Purpose.HEDGE:
             return Open(key, received, fill.price, fill.price, self.seconds())
+        _, quote = parts(fill.ticker)
         price = (signed(fill.side, fill.quantity * fill.price) + fill.fees.get(quote, ZERO)) / received
         rate = fill.rate if self.layout.rate_ticker else ONE
         return Open(key, received, None if rate is None else price * rate, _reference(fill), self.seconds(), price)

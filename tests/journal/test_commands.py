@@ -12,6 +12,7 @@ from attrs import evolve
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
+from clients.exchange import Side
 from ilp.journal.commands import main
 from ilp.journal.entries import OrderState, TransferState
 from ilp.journal.store import DatabaseJournal, memory_journal
@@ -136,7 +137,29 @@ class VerifyTests(Commands, SynchronousTestCase):
 
     def test_a_fill_that_was_closed_twice_is_found(self) -> None:
         self.successResultOf(self.journal.record(samples.hedge("h2")))
-        self.assertIn("fill target/f1 of 0.1 was closed by 0.2", self.run_("verify")[1])
+        self.assertIn("fill target/f1 of 0.1 has links over 0.2", self.run_("verify")[1])
+
+    def linked(self, closed_by: str, quantity: str, fees: dict[str, D]) -> str:
+        """What `verify` says of hedges where a sale of 0.1 that was charged *fees* is closed by a fill of 0.15."""
+        fill = evolve(samples.fill("f3"), fees=fees)
+        by = evolve(samples.fill("f4"), side=Side.BUY, quantity=D("0.15"), fees={})
+        link = evolve(samples.hedge("h2"), fill_key="target/f3", closed_by=closed_by, quantity=D(quantity))
+        self.successResultOf(self.journal.record(fill, by, link))
+        return "".join(line for line in self.run_("verify")[1].splitlines() if line.startswith("hedges: "))
+
+    def test_what_a_fee_in_base_left_to_close_on_top_may_be_closed(self) -> None:
+        self.assertEqual(self.linked("target/f4", "0.1002", {"BTC": D("0.0002")}), "")
+
+    def test_a_part_that_a_fee_in_base_took_cannot_be_closed(self) -> None:
+        self.assertIn("f3 of 0.1 has links over 0.1002", self.linked("target/f4", "0.1002", {"HUF": D(3)}))
+
+    def test_a_fill_that_closed_more_than_it_brought_is_found(self) -> None:
+        netted = evolve(samples.hedge("h3"), fill_key="target/f1", closed_by="netted:target/f4", quantity=D("0.06"))
+        self.successResultOf(self.journal.record(netted))
+        self.assertIn("f4 of 0.15 has links over 0.16", self.linked("target/f4", "0.1", {}))
+
+    def test_what_a_plan_kept_is_spent_by_no_fill(self) -> None:
+        self.assertEqual(self.linked("plan:p1", "0.1", {}), "")
 
     def test_a_booking_that_does_not_balance_is_found(self) -> None:
         wrong = samples.booking("0000000002")

@@ -135,6 +135,18 @@ class ExposureTests(FillsCase):
         self.take(Side.SELL, "249.5", pair=SOURCE, purpose=Purpose.PLAN, trade_id="t2")
         self.assertEqual(self.exposure.net, D("0.1"))
 
+    def test_a_fee_in_base_that_is_told_later_is_open_unless_the_order_was_the_plans(self) -> None:
+        """As it would be had it been told at once, and as it is after a restart."""
+        for purpose, left in ((Purpose.QUOTE, D("-0.001")), (Purpose.HEDGE, D("-0.001")), (Purpose.PLAN, D(0))):
+            self.setUp()
+            order = OwnOrder("k", "target", "BTC/HUF", Side.BUY, purpose, D(1), D(60000), START)
+            self.fills.take(order, Growth(D(0), D(60000), {"BTC": D("0.001")}), None)
+            self.assertEqual(self.exposure.net, left, purpose)
+            written = [entry for entry in self.written if isinstance(entry, FillEntry)]
+            self.setUp()
+            self.fills.recover(written, [])
+            self.assertEqual(self.exposure.net, left, purpose)
+
 
 class EntryTests(FillsCase):
     def test_what_is_written_says_which_order_traded_what_and_against_which_book(self) -> None:
