@@ -1,7 +1,7 @@
 """Play the operator against the demo, from outside: one line PASS or FAIL for each promise.
 
-Clones the repository, starts the demo there, and talks to nothing but the daemon's JSON interface and the admin addresses of
-its venues.
+Clones the repository, starts the demo there with its journal in a file, and asks nothing but the JSON interface, the admin
+addresses of the venues, and the commands that read a journal.
 
 usage: python -m tests.tools.accept [--short]
 """
@@ -21,10 +21,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "ilp_example_config/demo.ini"
@@ -49,17 +49,28 @@ def fetch(address: str, document: Any = None, headers: dict[str, str] | None = N
         return {"status": error.code, "body": error.read().decode(errors="replace")}
 
 
+class Kept(NamedTuple):
+    """What the journal has: fills by `venue/key`, and the links that say what closed them."""
+
+    fills: dict[str, Any]
+    links: list[Any]
+
+
 class Demo:
     """The demo as a child process: what it said at its start, and its doors."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = folder / "accept.log"
-        config = folder / "ilp_example_config" / "accept.ini"
-        config.write_text((folder / CONFIG).read_text().replace("port = 8888", "port = 0"))
+        self.config = "ilp_example_config/accept.ini"
+        text = (folder / CONFIG).read_text()
+        for before, after in (("port = 8888", "port = 0"), ("url = sqlite://", "url = sqlite:///accept.sqlite")):
+            check(text.count(before) == 1, f"{CONFIG} has not the one line {before!r}")
+            text = text.replace(before, after)
+        (folder / self.config).write_text(text)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-u", "ilp.py", "--config", str(config.relative_to(folder))],
+                [sys.executable, "-u", "ilp.py", "--config", self.config],
                 cwd=folder,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -99,6 +110,33 @@ class Demo:
         """What rests of ours, in the venue's own words."""
         return [order for order in self.venue(venue, "orders")["orders"] if order["account"] == ACCOUNT]
 
+    def exposure(self) -> Decimal:
+        """What the daemon says is open now, in base; negative when short."""
+        return Decimal(self.update()["trader"]["exposure"]["BTC"]["quantity"])
+
+    def run(self, *command: str) -> str:
+        """What a command of `ilp.py` prints; `Failed` where it did not end well."""
+        run = subprocess.run(
+            [sys.executable, "ilp.py", *command], cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        check(run.returncode == 0, f"{command[0]}: {run.stdout[-500:]}{run.stderr}")
+        return run.stdout
+
+    def journal(self, action: str) -> str:
+        """What a command prints of the journal, as it is now."""
+        return self.run("journal", action, "--config", self.config)
+
+    def kept(self) -> Kept:
+        """Every fill and every link since the start: the picture shows the newest only."""
+        kept = Kept({}, [])
+        for line in map(json.loads, self.journal("export").splitlines()):
+            entry = line["entry"]
+            if line["kind"] == "fill":
+                kept.fills[f"{entry['venue']}/{entry['key']}"] = entry
+            elif line["kind"] == "hedge":
+                kept.links.append(entry)
+        return kept
+
     def until(self, what: Callable[[], T], seconds: float, promise: str) -> T:
         """The first true answer of *what* within so many seconds."""
         end = time.monotonic() + seconds
@@ -119,8 +157,6 @@ class Watcher(threading.Thread):
         self.demo = demo
         self.exposures: list[tuple[float, Decimal, Decimal]] = []  # when, exposure, the source's minimum
         self.resting: Decimal = Decimal(0)
-        self.fills: dict[str, Any] = {}
-        self.hedges: dict[str, Any] = {}
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -131,15 +167,9 @@ class Watcher(threading.Thread):
             exposure = trader["exposure"]["BTC"]
             minimum = Decimal(exposure["minimum"] or 0)
             self.exposures.append((time.monotonic(), abs(Decimal(exposure["quantity"])), minimum))
-            self.take(trader)
             for side in ("BUY", "SELL"):
                 mine = [order for order in self.demo.orders("target") if order["side"] == side]
                 self.resting = max(self.resting, sum((Decimal(o["quantity_left"]) for o in mine), Decimal(0)))
-
-    def take(self, trader: Any) -> None:
-        """Remember fills and what closed them: the picture shows the newest only."""
-        self.fills |= {fill["key"]: fill for fill in trader["fills"] if fill["venue"] == "target"}
-        self.hedges |= {hedge["key"]: hedge for hedge in trader["hedges"]}
 
     def longest_exposure(self) -> float:
         """Longest time, in seconds, for which exposure was seen at or above the source's minimum without a break."""
@@ -161,6 +191,9 @@ class Acceptance:
         self.seconds = seconds
         self.total_before: dict[str, Decimal] = {}
         self.watcher = Watcher(demo)
+        self.kept = Kept({}, [])
+        self.left: dict[str, Decimal] = {}
+        self.told = Decimal(0)
         self.started = 0.0
 
     def promises(self) -> Iterator[tuple[str, Callable[[], str | None]]]:
@@ -183,6 +216,7 @@ class Acceptance:
         yield "the operator approves the transfer that waited, and it leaves", self.approve
         yield "the source is killed: quotes on the target are gone at once, and come back", self.kill_source
         yield "STOP: zero orders, confirmed by both venues' own ledgers", self.stop
+        yield "the journal is sound, has each fill that the venue has, and nothing is open that is not told", self.books
         yield "money is conserved: ledgers, houses, bank and chain", self.conserved
         yield "SIGTERM: exit status 0", self.terminate
 
@@ -259,30 +293,29 @@ class Acceptance:
         return ", ".join(f"{asset} {id}" for asset, id in found.items())
 
     def closed(self) -> str:
-        def missing() -> Decimal:
-            """Base that no link accounts for, beyond what is told as exposure: fills may come in while we look."""
-            trader = self.demo.update()["trader"]
-            self.watcher.take(trader)
-            closed: dict[str, Decimal] = {}
-            for hedge in tuple(self.watcher.hedges.values()):
-                closed[hedge["fill_key"]] = closed.get(hedge["fill_key"], Decimal(0)) + Decimal(hedge["quantity"])
-            fills = tuple(self.watcher.fills.values())
-            left = sum((Decimal(f["quantity"]) - closed.get(f["key"], Decimal(0)) for f in fills), Decimal(0))
-            return abs(left) - abs(Decimal(trader["exposure"]["BTC"]["quantity"]))
+        def agreed() -> bool:
+            """Whether journal and picture tell the same; between two looks fills may come in, and are closed."""
+            self.kept = self.demo.kept()
+            self.left, self.told = unclosed(*self.kept), self.demo.exposure()
+            return sum(self.left.values()) == self.told
 
-        self.demo.until(lambda: missing() <= 0, 10, "every fill closed but for the exposure that is told")
-        return f"{len(self.watcher.fills)} fills"
+        try:
+            self.demo.until(agreed, 30, "every fill closed but for the exposure that is told")
+        except Failed as failed:
+            raise Failed(f"{failed}: {self.told} is told, open are {self.left}") from None
+        pairs = sum(link["closed_by"].startswith("netted:") for link in self.kept.links)
+        return f"{len(quoted(self.kept.fills))} fills, {pairs} closed by opposite ones, {self.told} is open"
 
     def edge(self) -> str:
         document = self.demo.update()
         leave = Decimal(document["trader"]["parameters"]["edge_to_leave"]["value"])
-        fee = Decimal(document["data"]["fees"]["source"][1])
+        fee, fills = Decimal(document["data"]["fees"]["source"][1]), quoted(self.kept.fills)
         # What closed a fill of a quote at a price of the source: not two fills that cancelled out, which have the market's
         # move between them, nor a hedge that such a pair made too many and that went back.
         hedges = [
             hedge
-            for hedge in self.watcher.hedges.values()
-            if hedge["fill_key"] in self.watcher.fills and not hedge["closed_by"].startswith("netted:")
+            for hedge in self.kept.links
+            if hedge["fill_key"] in fills and not hedge["closed_by"].startswith("netted:")
         ]
         edges = [Decimal(hedge["edge"]) for hedge in hedges if hedge["edge"] is not None]
         check(bool(edges), "no fill has an edge")
@@ -290,9 +323,9 @@ class Acceptance:
         total = sum(
             (Decimal(h["slippage"]) * Decimal(h["quantity"]) for h in hedges if h["slippage"] is not None), Decimal(0)
         )
-        raced = outran(hedges, self.watcher.fills, leave, fee)
+        raced = outran(hedges, fills, leave, fee)
         slippage = f"slippage p50 {share(slips, 0.5)}, p99 {share(slips, 0.99)} USD/BTC, {total:.2f} USD in all"
-        others = min((edge for edge in edges if edge >= leave), default="none")
+        others = share(sorted(edge for edge in edges if edge >= leave), 0)
         return "; ".join(
             [f"{len(edges)} closes, {len(raced)} outran a cancel, the others at least {others}, {slippage}", *raced]
         )
@@ -313,15 +346,8 @@ class Acceptance:
         for plan in plans[:5]:
             file = self.demo.folder / "plan.json"
             file.write_text(json.dumps(plan["pool"]))
-            run = subprocess.run(
-                [sys.executable, "ilp.py", "solve", "--pool", str(file)],
-                cwd=self.demo.folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            check(run.returncode == 0, f"solve: {run.stderr}")
-            again, before = json.loads(run.stdout)["optimized"], plan["answer"]["optimized"]
+            again = json.loads(self.demo.run("solve", "--pool", str(file)))["optimized"]
+            before = plan["answer"]["optimized"]
             check(again["moves"] == before["moves"], f"plan {plan['id']}: {before['moves']} became {again['moves']}")
         return f"{len(plans[:5])} of {len(plans)} plans solved again"
 
@@ -369,6 +395,17 @@ class Acceptance:
         check(confirmed["at"] is not None and not confirmed["remaining"], f"not confirmed: {confirmed}")
         return f"confirmed {confirmed['at']}"
 
+    def books(self) -> str:
+        told = self.demo.journal("verify").strip()
+        fills, links = self.demo.kept()
+        matches = self.demo.venue("target", "matches")["matches"]
+        there = sum(Decimal(row["quantity"]) for row in matches if row["resting"] == ACCOUNT)
+        here = sum(Decimal(fill["quantity"]) for fill in quoted(fills).values())
+        check(here == there, f"{there} BTC of quotes traded, {here} are in the journal")
+        left, exposure = unclosed(fills, links), self.demo.exposure()
+        check(sum(left.values()) == exposure, f"{exposure} is told, open are {left}")
+        return f"{told}, {len(quoted(fills))} fills of {here:f} BTC, {exposure} is open"
+
     def conserved(self) -> str:
         after = self.totals()
         check(after == self.total_before, f"{self.total_before} became {after}")
@@ -412,6 +449,37 @@ def check(holds: bool, otherwise: str) -> None:
     """Raise `Failed` unless it holds."""
     if not holds:
         raise Failed(otherwise)
+
+
+def quoted(fills: Mapping[str, Any]) -> dict[str, Any]:
+    """Fills of quotes."""
+    return {key: fill for key, fill in fills.items() if fill["purpose"] == "quote"}
+
+
+def unclosed(fills: Mapping[str, Any], links: Iterable[Any]) -> dict[str, Decimal]:
+    """What is open of each fill that no links account for entirely, in base; positive when bought.
+
+    A link takes as much from the fill that is closed as from the hedge, or the opposite fill, that closes it: what a hedge
+    closed too much is open itself.  What a plan keeps is taken from the former only, and its own fills close nothing.
+    `Failed` where links have more of a fill than there was, and where parts of both signs are open.
+    """
+    brought = {key: received(fill) for key, fill in fills.items() if fill["purpose"] != "plan"}
+    left = {key: abs(quantity) for key, quantity in brought.items()}
+    for link in links:
+        closing = [] if link["closed_by"].startswith("plan:") else [link["closed_by"].removeprefix("netted:")]
+        for key in (link["fill_key"], *closing):
+            check(key in left, f"{key} is linked and no fill")
+            left[key] -= Decimal(link["quantity"])
+            check(left[key] >= 0, f"{key} brought {brought[key]}, links have {-left[key]} more")
+    found = {key: quantity.copy_sign(brought[key]) for key, quantity in left.items() if quantity}
+    check(len({quantity > 0 for quantity in found.values()}) < 2, f"open both ways: {found}")
+    return found
+
+
+def received(fill: Any) -> Decimal:
+    """Base that a fill brought, a fee in base deducted; negative when it was given."""
+    traded = Decimal(fill["quantity"]) * (1 if fill["side"] == "BUY" else -1)
+    return traded - Decimal(fill["fees"].get(fill["ticker"].partition("/")[0], 0))
 
 
 def outran(hedges: list[Any], fills: dict[str, Any], leave: Decimal, fee: Decimal) -> list[str]:
