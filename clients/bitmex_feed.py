@@ -150,7 +150,8 @@ class BitMEXFeed(Emitter):
             await self.connect()
             while True:
                 while reader.changes:
-                    yield tuple(reader.changes.popleft())  # type: ignore[misc]
+                    item, symbol, table, action = reader.changes.popleft()
+                    yield item, symbol, table, action
                 if isinstance(reader.ended, Exception):
                     raise reader.ended
                 if reader.ended:

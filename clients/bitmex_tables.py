@@ -84,7 +84,7 @@ class Applied(NamedTuple):
 _tuple = tuple.__new__
 
 
-def _key_reader(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
+def _key_reader(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Key]:
     """What takes a key out of a row with all key columns, as fast as can be."""
     if len(names) == 1:
         (name,) = names
@@ -100,7 +100,7 @@ class _Table:
     """
 
     keys: tuple[str, ...] = ()
-    read_key: Callable[[Mapping[str, Any]], Any] = field(factory=lambda: _key_reader(()))
+    read_key: Callable[[Mapping[str, Any]], Key] = field(factory=lambda: _key_reader(()))
     rows: dict[Key, Row] = field(factory=dict)
     by_symbol: dict[str, set[Key]] = field(factory=dict)
     ready: set[str] = field(factory=set)
@@ -113,7 +113,7 @@ class _Table:
         if not self.keys:
             return (next(self.numbers),)
         try:
-            return self.read_key(row)  # type: ignore[no-any-return]
+            return self.read_key(row)
         except KeyError:
             return tuple(row.get(name) for name in self.keys)
 

@@ -34,7 +34,7 @@ __all__ = ["Answer", "BadAddress", "Broken", "Requester", "TooLarge", "exchange"
 
 _MOST_CONNECTIONS = 6  # so that a cancel never waits behind histories
 _HALF_A_SECOND = timedelta(milliseconds=500)
-_KEEP_OPEN_S = 30.0  # less than a server keeps them: a request on a connection just closed would have no known outcome
+_KEEP_OPEN_S = 30  # less than a server keeps them: a request on a connection just closed would have no known outcome
 
 
 class Requester(Protocol):
@@ -102,7 +102,7 @@ def persistent_client(
     """
     pool = HTTPConnectionPool(reactor, persistent=True)
     pool.maxPersistentPerHost = _MOST_CONNECTIONS
-    pool.cachedConnectionTimeout = _KEEP_OPEN_S  # type: ignore[assignment]  # whole seconds by its annotation only
+    pool.cachedConnectionTimeout = _KEEP_OPEN_S
     pool.retryAutomatically = False
     policy = BrowserLikePolicyForHTTPS() if trusted is None else _Policy(trusted)
     client: Any = HTTPClient(Agent(reactor, contextFactory=policy, connectTimeout=connect_timeout, pool=pool))

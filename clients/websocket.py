@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -21,7 +21,12 @@ from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import (
     Certificate,
@@ -163,7 +168,7 @@ class Line(WebSocketClientProtocol):
         if not self.can_send:
             return
         if len(payload) < MEDIUM and not self.send_queue:
-            self.transport.write(text_frame(payload, os.urandom(4)))  # type: ignore[union-attr]  # open: looked at above
+            cast(ITCPTransport, self.transport).write(text_frame(payload, os.urandom(4)))
         else:
             self.sendMessage(payload, isBinary=False)
 
@@ -171,7 +176,7 @@ class Line(WebSocketClientProtocol):
         """Cut the connection without further words; *why* becomes the reason in `gone`."""
         self._why = self._why or why
         if self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]  # of every TCP transport
+            cast(ITCPTransport, self.transport).abortConnection()
 
     def when_gone(self) -> Deferred[LineLost]:
         """Fires with the reason once the connection is lost, however that came about; each caller has its own."""
@@ -290,7 +295,7 @@ class Line(WebSocketClientProtocol):
 class LineFactory(WebSocketClientFactory):
     """Makes one `Line`."""
 
-    protocol = Line  # type: ignore[assignment]  # autobahn's own way, annotated as None
+    protocol: Any = Line
     noisy = False
 
     def __init__(

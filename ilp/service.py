@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from attrs import evolve
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred, FirstError
 from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.internet.threads import deferToThread, deferToThreadPool
@@ -191,7 +192,7 @@ class Daemon(Service):
             self.operator, users, self._reactor, roles, metrics=self.metrics, archive=settings.web.history
         )
         port = await self.web.listen(settings.web)
-        self._greet(settings, port.getHost().port, users)  # type: ignore[attr-defined]
+        self._greet(settings, cast(IPv4Address, port.getHost()).port, users)
         self.probe.start()
         alarms.start()
         await self.trader.begin()

@@ -83,11 +83,14 @@ def load(file: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     return Loaded(evolve(settings, mode=mode, reserves=tuple(reserve)), table, tuple(reader.effective))
 
 
+class _Parser(configparser.RawConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        """The key as it is written: upper and lower case of an asset are two keys."""
+        return optionstr
+
+
 def _parse(file: Path) -> configparser.RawConfigParser:
-    parser = configparser.RawConfigParser(
-        strict=True, interpolation=None, delimiters=("=",), comment_prefixes=("#", ";")
-    )
-    parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]  # the documented way
+    parser = _Parser(strict=True, interpolation=None, delimiters=("=",), comment_prefixes=("#", ";"))
     try:
         parser.read_string(file.read_text(encoding="utf-8"), source=str(file))
     except OSError as error:

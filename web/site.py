@@ -363,7 +363,7 @@ class ConsoleSite(Site):
     """HTTP over one port; `root` answers everything."""
 
     noisy = False  # the daemon says where the console is; Twisted need not
-    protocol = HTTPChannel  # type: ignore[assignment]  # HTTP/1.1 only: a WebSocket takes its transport over
+    protocol: Any = HTTPChannel  # HTTP/1.1 only: a WebSocket takes its transport over
 
     def __init__(self, root: Root, reactor: Any) -> None:
         super().__init__(root, requestFactory=BoundedRequest, timeout=60, reactor=reactor)

@@ -110,7 +110,7 @@ class Port(WrappingFactory[ProtocolWrapper]):
             else:
                 _tcp(wrapper).resumeProducing()
 
-    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:  # type: ignore[override]  # None refuses
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # None refuses, as `IProtocolFactory` allows
         return None if self.refusing else super().buildProtocol(addr)
 
     def registerProtocol(self, p: ProtocolWrapper) -> None:

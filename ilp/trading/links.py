@@ -274,7 +274,8 @@ class Links:
         if ticker != self.layout.rate_ticker or not book["bids"] or not book["asks"]:
             return
         try:
-            told = self.feed.rate(ticker) if hasattr(self.feed, "rate") else None  # type: ignore[union-attr]
+            rate_of = getattr(self.feed, "rate", None)
+            told = None if rate_of is None else rate_of(ticker)
         except ExchangeError as error:
             self.owner.report(f"the rate feed: {error}")
             return  # prices of which the feed itself has no rate: of what age they are nobody knows

@@ -16,6 +16,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from clients.exchange import Period
 from ilp.clock import WorldClock
 from ilp.simulation.bank import Bank
 from ilp.simulation.bitmex.listings import Listing, inverse_xbtusd, linear_xbtusdt, spot_xbt_usdt
@@ -138,8 +139,9 @@ class BitmexWorld(Standing):
     def _market(self, listing: Listing, replay: Path | None, moves: bool) -> None:
         minutes, hours = self._volumes(self._minutes, listing), self._volumes(self._hours, listing)
         now = self.clock.now()
-        for period, bars in (("hour", hours), ("day", days_of(hours)), ("minute", minutes)):
-            preload(self.core, listing.symbol, period, bars, now)  # type: ignore[arg-type]  # periods, by the line above
+        past: dict[Period, list[RecordedBar]] = {"hour": hours, "day": days_of(hours), "minute": minutes}
+        for period, bars in past.items():
+            preload(self.core, listing.symbol, period, bars, now)
         scale = _WORTH if listing.is_inverse else Decimal(1)
         ladder = Ladder(_LADDER.levels, _LADDER.half_spread, _LADDER.step, _LADDER.size * scale, _LADDER.spread)
         maker = HouseMaker(self.core, MAKER, listing.symbol, ladder, self._random(listing.symbol, "maker"))
