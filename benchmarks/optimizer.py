@@ -169,7 +169,7 @@ def measure(row: Row, seed: int, count: int, compare: int, budget: float) -> Non
     """Fill *row*: at most *budget* seconds of solving."""
     spent = 0.0
     for number, (each, pool) in enumerate(pools(seed, count, row.shape)):
-        ms, solution = timed(lambda pool=pool: solve(pool))  # type: ignore[misc]
+        ms, solution = timed(lambda pool=pool: solve(pool))
         row.add(each, ms, solution)
         spent += ms / 1000
         if number < max(compare, 20) and pool.quotes and not solution.exhausted:
@@ -190,7 +190,7 @@ def measure(row: Row, seed: int, count: int, compare: int, budget: float) -> Non
 def _compare(row: Row, pool: Pool, ms: float, solution: Solution) -> None:
     """What other methods reach on the same pool."""
     for name, method in general_solvers.METHODS.items():
-        theirs, value = timed(lambda method=method: method(pool))  # type: ignore[misc]
+        theirs, value = timed(lambda method=method: method(pool))
         within = 1e-7 * (1 + solution.optimized.magnitude)
         if value > solution.optimized.value + within:
             print(f"!! {name} is better by {value - solution.optimized.value:g}")

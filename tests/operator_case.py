@@ -39,7 +39,7 @@ class OperatorCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
         self.journal = RecentJournal(self.world.journal)
-        self.world.journal = self.journal  # type: ignore[assignment]  # it passes everything on to the one that was there
+        self.world.journal = self.journal  # it passes everything on to the one that was there
         self.world.trader = self.world.new_trader()
         self.world.ready()
         self.operator = Operator(

@@ -46,7 +46,7 @@ class ActTests(OperatorCase):
 
     def test_a_stop_is_answered_when_it_is_on_the_disk_and_obeyed_at_once(self) -> None:
         self.quoting()
-        memory = self.world.journal._journal  # type: ignore[attr-defined]
+        memory = self.world.journal._journal
         memory.lag = 0.5
         answers: list[Any] = []
         self.operator.stop("bela").addCallback(answers.append)
@@ -58,7 +58,7 @@ class ActTests(OperatorCase):
 
     def test_a_journal_that_fails_or_is_stuck_keeps_no_answer_back(self) -> None:
         self.quoting()
-        memory = self.world.journal._journal  # type: ignore[attr-defined]
+        memory = self.world.journal._journal
         memory.lag = 3600.0
         self.assertEqual(self.done(self.operator.stop("bela"))["wanted"], False)
         memory.broken = "no disk"
@@ -151,7 +151,7 @@ class ActTests(OperatorCase):
         self.assertEqual(pages[0]["lines"][:30], self.operator.snapshot()["audit"][:30])
 
     def test_a_log_that_cannot_be_read_is_a_reason(self) -> None:
-        self.world.journal.latest = lambda *_: fail(JournalError("journal: is closed"))  # type: ignore[method-assign]
+        self.patch(self.world.journal, "latest", lambda *_: fail(JournalError("journal: is closed")))
         declined = self.assertRaises(Declined, self.done, self.operator.audit(self.world.clock.now()))
         self.assertEqual((declined.status, declined.document["reasons"]), (503, ["journal: is closed"]))
 

@@ -130,7 +130,7 @@ class DoctorCase(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(self.kraken.stop()))
         self.sputnik = await sputnik_world.make_world(reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.sputnik.stop()))
-        clock = WorldClock(reactor)  # type: ignore[arg-type]
+        clock = WorldClock(reactor)
         self.rates = RateServer(clock, to_the_present(clock))
         await self.rates.listen()
         self.addCleanup(self.rates.stop)

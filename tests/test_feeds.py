@@ -174,7 +174,7 @@ class WireTests(TestCase):
     timeout = 20
 
     async def begin(self) -> Any:
-        self.clock = WorldClock(reactor, THURSDAY)  # type: ignore[arg-type]
+        self.clock = WorldClock(reactor, THURSDAY)
         self.server = RateServer(self.clock)
         self.server.quota = None
         await self.server.listen()

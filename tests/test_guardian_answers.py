@@ -48,7 +48,7 @@ class AnswerTests(SynchronousTestCase):
 
     def guard(self, at_once: bool = True) -> Answering:
         self.clock, self.beat, venue = Clock(), "1", Answering(at_once)
-        self.guardian = Guardian({"target": venue}, lambda: self.beat, 10.0, self.clock)  # type: ignore[dict-item]
+        self.guardian = Guardian({"target": venue}, lambda: self.beat, 10.0, self.clock)
         self.guardian.start()
         self.pass_(9.5)
         self.assertEqual(venue.calls, [])

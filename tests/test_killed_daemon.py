@@ -159,7 +159,7 @@ class ProofTests(SynchronousTestCase):
         self.successResultOf(journal.close())
         before = {"source": {"BTC": D(6)}, "target": {"BTC": D(0)}}
         memory = Memory(f"sqlite:///{self.stage.journal}")
-        told = faults(self.stage, memory, before)  # type: ignore[arg-type]
+        told = faults(self.stage, memory, before)
         return [fault for fault in told if not fault.startswith("journal verify")]
 
     def test_where_all_agree_nothing_is_found(self) -> None:

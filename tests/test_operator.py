@@ -296,7 +296,7 @@ class ParameterTests(OperatorCase):
         self.assertEqual(self.operator.snapshot()["version"], before["version"])
 
     def test_a_preview_shows_prices_that_the_venue_would_take(self) -> None:
-        tick = self.world.trader.floor.rules(self.world.trader.layout.target)["tick_size"]  # type: ignore[index]
+        tick = self.world.trader.floor.rules(self.world.trader.layout.target)["tick_size"]
         quotes = self.done(self.operator.preview({}))["quotes"]["target"]["BTC/HUF"]
         for side in quotes.values():
             self.assertEqual(D(side["price"]) % tick, 0)

@@ -82,15 +82,15 @@ def _block(seconds: float) -> None:
 
 class RealReactorTests(TestCase):
     def test_what_blocks_is_named(self) -> Deferred[None]:
-        probe = Probe(reactor, Metrics())  # type: ignore[arg-type]
-        probe.log.emit = lambda *_, **__: None  # type: ignore[method-assign]
+        probe = Probe(reactor, Metrics())
+        self.patch(probe.log, "emit", lambda *_, **__: None)
 
         async def test() -> None:
             probe.start()
             try:
-                await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+                await deferLater(reactor, 0.05)
                 _block(0.25)
-                await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+                await deferLater(reactor, 0.05)
             finally:
                 probe.stop()
             self.assertGreater(probe.lag.worst, 0.2)
@@ -107,7 +107,7 @@ class RealReactorTests(TestCase):
         self.assertFalse(any(found is many for found in gc.get_objects()))
 
     def test_its_thread_ends_with_it(self) -> None:
-        probe = Probe(reactor, Metrics())  # type: ignore[arg-type]
+        probe = Probe(reactor, Metrics())
         probe.start()
         probe.stop()
         self.assertNotIn("ilp-probe", [thread.name for thread in threading.enumerate()])

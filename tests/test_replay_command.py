@@ -37,7 +37,7 @@ class ReplayTests(SynchronousTestCase):
         self.keep(*self.plans)
 
     def keep(self, *entries: object) -> None:
-        self.successResultOf(self.journal.record(*entries))  # type: ignore[arg-type]
+        self.successResultOf(self.journal.record(*entries))
 
     def replay(self, at: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()

@@ -183,7 +183,7 @@ class ClientTests(TestCase):
         settings = load(
             written(self.mktemp(), bent(("secret = wonderland", "secret = wonderland\ncall_timeout = 3")))
         ).settings
-        made = client(settings.connections["source"], "source", _Clock(), settings)  # type: ignore[arg-type]
+        made = client(settings.connections["source"], "source", _Clock(), settings)
         self.assertEqual(made.call_timeout, "3")
 
 

@@ -78,8 +78,8 @@ def main() -> int:
         stalls = {"lag": {"bounds": list(lag.bounds), "counts": list(lag.counts)}, "stall": daemon.probe.last}
         options.report.write_text(json.dumps({"histograms": document, "counters": counters, **stalls}))
 
-    signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(clear))  # type: ignore[attr-defined]
-    reactor.addSystemEventTrigger("before", "shutdown", report)  # type: ignore[attr-defined]
+    signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(clear))
+    reactor.addSystemEventTrigger("before", "shutdown", report)
     status = _Process(daemon, reactor).go()
     if options.profile:
         profile.dump_stats(options.profile)

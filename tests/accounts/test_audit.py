@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
@@ -45,7 +46,7 @@ class AuditCase(SynchronousTestCase):
         return list(faults_of_bookings(self.bookings, self.fills, self.transfers, self.flows, self.checkpoint))
 
     def change(self, number: int, **more: object) -> None:
-        self.bookings[number] = evolve(self.bookings[number], **more)  # type: ignore[arg-type]
+        self.bookings[number] = evolve(self.bookings[number], **more)
 
     def found(self, words: str) -> None:
         faults = self.faults()
@@ -142,7 +143,7 @@ class CheckpointTests(AuditCase):
         sums = json.loads(json.dumps(self.books.sums(())))
         self.checkpoint = CheckpointEntry("books", 6, self.books.last, sums)
 
-    def wrong(self, spoil: Callable[[dict[str, object]], object]) -> None:
+    def wrong(self, spoil: Callable[[dict[str, Any]], object]) -> None:
         assert self.checkpoint is not None
         sums = json.loads(json.dumps(self.checkpoint.sums))
         spoil(sums)
@@ -157,14 +158,14 @@ class CheckpointTests(AuditCase):
         self.only("it was made after booking 6, the last one is 5")
 
     def test_a_balance_that_differs_is_named_with_both(self) -> None:
-        self.wrong(lambda sums: sums["balances"][-1].__setitem__(2, 7))  # type: ignore[index]
+        self.wrong(lambda sums: sums["balances"][-1].__setitem__(2, 7))
         self.found("is 7 minor units, the bookings come to")
 
     def test_a_balance_that_it_lacks_or_has_besides_is_named(self) -> None:
-        self.wrong(lambda sums: sums["balances"].append(["source", "XYZ", 5]))  # type: ignore[attr-defined]
+        self.wrong(lambda sums: sums["balances"].append(["source", "XYZ", 5]))
         self.only("source XYZ is 5 minor units, the bookings come to 0")
         self.setUp()
-        self.wrong(lambda sums: sums["balances"].remove(["source", "USD", 100_500_000_000]))  # type: ignore[attr-defined]
+        self.wrong(lambda sums: sums["balances"].remove(["source", "USD", 100_500_000_000]))
         self.only("source USD is 0 minor units, the bookings come to 100500000000")
 
     def test_another_opening_time_or_exposure_is_named(self) -> None:
@@ -191,8 +192,8 @@ class CheckpointTests(AuditCase):
             self.only(f"its {what} are not what the bookings come to")
 
     def test_what_it_lacks_or_has_besides_of_a_transfer_is_named(self) -> None:
-        self.wrong(lambda sums: sums["booked"].pop("t1"))  # type: ignore[attr-defined]
+        self.wrong(lambda sums: sums["booked"].pop("t1"))
         self.only("t1 is not booked as it was")
         self.setUp()
-        self.wrong(lambda sums: sums["booked"].__setitem__("t9", [["source", "BTC", 1]]))  # type: ignore[attr-defined]
+        self.wrong(lambda sums: sums["booked"].__setitem__("t9", [["source", "BTC", 1]]))
         self.only("t9 is not booked as it was")

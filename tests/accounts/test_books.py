@@ -68,7 +68,7 @@ def transfer(state: TransferState, **more: object) -> TransferEntry:
         "since": NOON,
         "due": None,
     }
-    return TransferEntry(**{**values, **more})  # type: ignore[arg-type]
+    return TransferEntry(**{**values, **more})
 
 
 def held(books: Books, venue: str, asset: str) -> Decimal:

@@ -5,25 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from clients.exchange import Side
-from ilp.accounts.keeper import AccountedJournal
 from ilp.trading.machine import State
-from tests.accounts.test_keeper import KeptWorld, calm
+from tests.accounts.test_keeper import CalmCase
 
 D = Decimal
 
 
-class ForgivenessTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.world = calm()
-        assert isinstance(self.world, KeptWorld)
-
-    @property
-    def books(self) -> AccountedJournal:
-        return self.world.books  # type: ignore[attr-defined,no-any-return]
-
+class ForgivenessTests(CalmCase):
     def lose(self) -> None:
         """A fill whose hedge finds another price."""
         self.world.take(Side.SELL)

@@ -51,7 +51,7 @@ class KeptWorld(World):
             self.settings,
             {"source": self.source, "target": self.target},
             self.rates,
-            self.books,  # type: ignore[arg-type]  # it passes what it lacks on
+            self.books,  # it passes what it lacks on
             self.clock,
             strategy=self.strategy,
         )
@@ -62,19 +62,21 @@ class KeptWorld(World):
         return self.journal.of(BookingEntry)
 
 
-def calm(**limits: object) -> World:
+def calm(**limits: object) -> KeptWorld:
     return KeptWorld(config=settings(parameters=CALM, limits=evolve(LIMITS, **limits)))
 
 
-class KeeperTests(SynchronousTestCase):
+class CalmCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = calm()
-        assert isinstance(self.world, KeptWorld)
 
     @property
     def books(self) -> AccountedJournal:
-        return self.world.books  # type: ignore[attr-defined,no-any-return]
+        """Those of the newest trader."""
+        return self.world.books
 
+
+class KeeperTests(CalmCase):
     def agree(self) -> None:
         """The ledger holds what the venues hold, and adds up."""
         self.assertEqual(self.books.books.fault(), "")
@@ -163,7 +165,7 @@ class KeeperTests(SynchronousTestCase):
             read.append(number)
             return after(number)
 
-        world.journal.bookings_after = spy  # type: ignore[method-assign]
+        self.patch(world.journal, "bookings_after", spy)
         world.source, world.target, world.rates = world.clients()
         world.trader = world.new_trader()
         books = self.books.books
@@ -365,7 +367,9 @@ class KeeperTests(SynchronousTestCase):
         self.assertEqual((self.books.loss(), self.books.day()), (lost, day))
         (one,) = self.told("accounting day")
         self.assertIn(f"go on counting for {day}", one.text)
-        today = pnl(world.trader, self.books)["today"]  # type: ignore[index]
+        told = pnl(world.trader, self.books)
+        assert told is not None
+        today = told["today"]
         self.assertLess(D(today["trading"]), -lost / 2)
         world.clock.start += timedelta(days=1)
         self.assertEqual((self.books.loss(), self.told("accounting day")), (lost, []))

@@ -54,7 +54,7 @@ class HttpServer(Resource):
     isLeaf = True
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.posted: list[tuple[str, str, Any]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
 
@@ -119,11 +119,11 @@ class MailServer:
 
     def buildProtocol(self) -> Any:
         challengers = {b"LOGIN": LOGINCredentials}
-        protocol: Any = smtp.ESMTP(challengers, contextFactory=self.context)  # type: ignore[no-untyped-call]
+        protocol: Any = smtp.ESMTP(challengers, contextFactory=self.context)
         if self.context is None:
             protocol.delivery = _Delivery(self)
-        database: Any = InMemoryUsernamePasswordDatabaseDontUse(anna=b"hush")  # type: ignore[no-untyped-call]
-        protocol.portal = Portal(self, [database])  # type: ignore[no-untyped-call]
+        database: Any = InMemoryUsernamePasswordDatabaseDontUse(anna=b"hush")
+        protocol.portal = Portal(self, [database])
         protocol.host = b"localhost"
         self.open.add(protocol)
         lost = protocol.connectionLost

@@ -26,7 +26,7 @@ class HttpCase(TestCase):
 
     def setUp(self) -> None:
         self.server = HttpServer()
-        port: Any = reactor.listenTCP(0, Site(self.server), interface="127.0.0.1")  # type: ignore[attr-defined,no-untyped-call]
+        port: Any = reactor.listenTCP(0, Site(self.server), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.http, pool = persistent_client(reactor, 5.0)
         self.addCleanup(pool.closeCachedConnections)
@@ -96,7 +96,7 @@ class MailTests(TestCase):
 
     def served(self, server: MailServer, tls: bool = False) -> int:
         self.addCleanup(lambda: Deferred.fromCoroutine(self.closed(server)))
-        factory: Any = Factory.forProtocol(server.buildProtocol)  # type: ignore[arg-type]
+        factory: Any = Factory.forProtocol(server.buildProtocol)
         factory.protocol = None
         factory.buildProtocol = lambda addr: server.buildProtocol()
         listen: Any = reactor

@@ -107,7 +107,7 @@ class WatchTests(SynchronousTestCase):
 
     def test_a_look_that_fails_is_an_alarm_itself(self) -> None:
         self.watch.start()
-        self.watch.look = lambda: [1 / 0]  # type: ignore[list-item]
+        self.watch.look = lambda: [1 / 0]
         self.pass_(2)
         self.assertEqual(self.lines(), ["restart", "watch"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
@@ -138,7 +138,7 @@ class ConditionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
         self.journal = RecentJournal(self.world.journal)
-        self.world.journal = self.journal  # type: ignore[assignment]  # it passes everything on
+        self.world.journal = self.journal  # it passes everything on
         self.world.trader = self.world.new_trader()
         self.addCleanup(lambda: self.world.end())
         self.world.ready()

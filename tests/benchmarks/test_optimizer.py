@@ -23,7 +23,7 @@ class PoolTests(SynchronousTestCase):
     def test_a_shape_has_its_venues_and_levels(self) -> None:
         pool = parse_pool(market(Random(1), 6, 20, False))
         self.assertEqual(len({holding.venue for holding in pool.holdings}), 6)
-        self.assertEqual(len(pool.moves[0].asks), 20)  # type: ignore[union-attr]
+        self.assertEqual(len(pool.moves[0].asks), 20)
 
 
 class TableTests(SynchronousTestCase):

@@ -26,16 +26,16 @@ def asynchronous(test: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Defe
 
     @wraps(test)
     def run(self: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(test(self))  # type: ignore[arg-type]
+        return Deferred.fromCoroutine(test(self))
 
     return run
 
 
 async def eventually(condition: Callable[[], Any], what: str, limit: float = 4.0) -> Any:
     """Wait until *condition* gives something true, and return that."""
-    deadline = reactor.seconds() + limit  # type: ignore[attr-defined]
+    deadline = reactor.seconds() + limit
     while not (found := condition()):
-        if reactor.seconds() > deadline:  # type: ignore[attr-defined]
+        if reactor.seconds() > deadline:
             raise AssertionError(f"not within {limit:g} s: {what}")
         await pause(0.005)
     return found
@@ -43,7 +43,7 @@ async def eventually(condition: Callable[[], Any], what: str, limit: float = 4.0
 
 def pause(seconds: float) -> Deferred[None]:
     """Fires after so many real seconds."""
-    return deferLater(reactor, seconds)  # type: ignore[arg-type]
+    return deferLater(reactor, seconds)
 
 
 def tells(order: Any, **wanted: Any) -> bool:

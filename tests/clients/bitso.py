@@ -62,7 +62,7 @@ class Bitso(Resource):
     def listen(self, reactor: Any) -> str:
         """Accept connections; the address."""
         self._port = reactor.listenTCP(0, Site(self), interface="127.0.0.1")
-        return f"http://127.0.0.1:{self._port.getHost().port}"  # type: ignore[union-attr, attr-defined]
+        return f"http://127.0.0.1:{self._port.getHost().port}"
 
     def stop(self) -> Any:
         """Accept no more."""

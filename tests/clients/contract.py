@@ -114,7 +114,7 @@ class ExchangeContract(ContractCase):
         await recorder.until("error", lambda error: isinstance(error, ZeroDivisionError))
         client.remove_listener("order", broken)
         assert await client.cancelOrder(id) is True
-        self.flushLoggedErrors(ZeroDivisionError)  # type: ignore[attr-defined]
+        self.flushLoggedErrors(ZeroDivisionError)
 
     # ------------------------------------------------------------------------------------------------ markets
 

@@ -10,7 +10,7 @@ __all__ = ["CONTRACTS", "contract"]
 def contract(ticker: str, kind: str, denominator: int, tick: int, lot: int, quote: str | None = None) -> Contract:
     """One contract; a pair's base is the first half of its ticker."""
     base = ticker.partition("/")[0] if kind == "cash_pair" else None if kind == "cash" else ticker
-    return Contract(ticker, kind, denominator, tick, lot, quote, base)  # type: ignore[arg-type]
+    return Contract(ticker, kind, denominator, tick, lot, quote, base)
 
 
 def _all() -> dict[str, Contract]:

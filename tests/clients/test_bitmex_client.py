@@ -440,7 +440,7 @@ class HistoryTests(ClientCase):
             ((opened, bar),) = (await client.getOHLCVHistory("BTC/USDT", period, *self.today())).items()
             assert (bar["open"], bar["volume"], bar["period"]) == (60010, D("0.01"), period)
             assert opened <= self.world.clock.now() <= bar["close_timestamp"]
-        await self.assertFailure(client.getOHLCVHistory("BTC/USDT", "week", *self.today()), Refused)  # type: ignore[arg-type]
+        await self.assertFailure(client.getOHLCVHistory("BTC/USDT", "week", *self.today()), Refused)
 
 
 class DeadManTests(ClientCase):

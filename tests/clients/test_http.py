@@ -93,8 +93,8 @@ class Scripted(Protocol):
     """Answers each request with the next script; an empty one hangs up."""
 
     def dataReceived(self, data: bytes) -> None:
-        self.factory.requests.append(data)  # type: ignore[union-attr, attr-defined]
-        script = self.factory.scripts.pop(0)  # type: ignore[union-attr, attr-defined]
+        self.factory.requests.append(data)
+        script = self.factory.scripts.pop(0)
         transport: Any = self.transport
         if script is None:
             return

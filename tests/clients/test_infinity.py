@@ -255,11 +255,11 @@ class Holdings(ClientCase):
         client, _ = await self.connected()
         held = await client.getPositions()
         self.assertEqual(held["ETH"]["position"], D(110))
-        self.assertEqual(held["ETH"]["accounts"], {"Current": D(10), "Trading": D(100)})  # type: ignore[typeddict-item]
+        self.assertEqual(held["ETH"]["accounts"], {"Current": D(10), "Trading": D(100)})
         await client.placeOrder(SPOT, D(4), D("0.018"), "SELL")
         after = await client.getPositions()
         self.assertEqual(after["ETH"]["position"], D(106))
-        self.assertEqual(after["ETH"]["lent"], D(4))  # type: ignore[typeddict-item]
+        self.assertEqual(after["ETH"]["lent"], D(4))
 
     @asynchronous
     async def test_a_token_counts_under_the_name_that_it_is_given(self) -> None:
@@ -375,7 +375,7 @@ class Orders(ClientCase):
         client, recorder = await self.connected(tickers=FIXED)
         id = await client.placeOrder(FIXED, D("0.1"), D("0.04"), "BUY")
         await recorder.until("order", lambda order: order["id"] == id)
-        self.world.core.now = lambda: START + timedelta(days=10)  # type: ignore[method-assign]
+        self.patch(self.world.core, "now", lambda: START + timedelta(days=10))
         self.world.core.catch_up()
         order = await recorder.until("order", lambda order: order["is_cancelled"])
         self.assertEqual((order["id"], order["final"]), (id, True))
@@ -449,7 +449,7 @@ class Orders(ClientCase):
     @asynchronous
     async def test_a_market_listed_after_we_connected_can_be_traded(self) -> None:
         client, recorder = await self.connected()
-        self.world.core.now = lambda: START + timedelta(days=1)  # type: ignore[method-assign]
+        self.patch(self.world.core, "now", lambda: START + timedelta(days=1))
         self.world.core.catch_up()
         known = set(await client.getMarkets())
         new = next(m.ticker for m in self.world.core.markets("ETH") if m.ticker not in known)

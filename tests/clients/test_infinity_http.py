@@ -43,7 +43,7 @@ class LateTokenTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.wire, self.tokens = Clock(), Counting(), LateTokens()
         budget = Budget(self.clock, 10.0, 40.0, 8.0)
-        self.http = Http("infinity", "http://127.0.0.1:1", self.wire, self.clock, budget, 10.0, Redactor())  # type: ignore[arg-type]
+        self.http = Http("infinity", "http://127.0.0.1:1", self.wire, self.clock, budget, 10.0, Redactor())
         self.http.tokens = self.tokens
         doing, path = "placing an order", "/private/create_floating_order"
         self.placing = Deferred.fromCoroutine(

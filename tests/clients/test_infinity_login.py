@@ -69,7 +69,7 @@ class LoginCase(SynchronousTestCase):
         self.troubles: list[Exception] = []
         self.renewals: list[str] = []
         self.login = Login(
-            "infinity", self.venue, WALLET, KEY, 11155111, self.clock, Redactor(), self.troubles.append, HOUR, WEEK,  # type: ignore[arg-type]
+            "infinity", self.venue, WALLET, KEY, 11155111, self.clock, Redactor(), self.troubles.append, HOUR, WEEK,
         )  # fmt: skip
         self.login.renewed = lambda: self.renewals.append(self.token)
 

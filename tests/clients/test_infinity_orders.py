@@ -73,7 +73,7 @@ WAYS = ("down", "down, without the start", "up", "not at all")
 class Lists(SynchronousTestCase):
     def lists(self, way: str, rows: list[MyOrder], trades: list[OwnTrade] | None = None) -> OrderLists:
         self.api = Api(way, rows, trades or [])
-        return OrderLists(self.api)  # type: ignore[arg-type]
+        return OrderLists(self.api)
 
     def answer(self, call: Any) -> Any:
         return self.successResultOf(Deferred.fromCoroutine(call))
@@ -224,7 +224,7 @@ class Nonsense(SynchronousTestCase):
             lambda *event: self.told.append(event), self.troubles.append, True, {},
         )  # fmt: skip
         self.session = Session(
-            "infinity", Line(), Clock(), Redactor(), self.troubles.append, live.take, live.unreadable,  # type: ignore[arg-type]
+            "infinity", Line(), Clock(), Redactor(), self.troubles.append, live.take, live.unreadable,
         )  # fmt: skip
 
     @settings(max_examples=300)

@@ -34,7 +34,7 @@ class InProcessBench(Bench):
 
     def __init__(self, features: frozenset[str]) -> None:
         self.features = features
-        self.world = WorldClock(reactor, START)  # type: ignore[arg-type]
+        self.world = WorldClock(reactor, START)
         self.core: Core = make_core(self.world)
         self.clients: list[SimulatedExchange] = []
         self._down = False
@@ -47,7 +47,7 @@ class InProcessBench(Bench):
             reactor,
             name="target",
             features=self.features,
-            conditions=conditions,  # type: ignore[arg-type]
+            conditions=conditions,
         )
         client.down = self._down
         self.clients.append(client)

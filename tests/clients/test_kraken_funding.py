@@ -57,7 +57,7 @@ class FundingCase(SynchronousTestCase):
 
     def with_options(self, **options: Any) -> Funding:
         account: Any = SimpleNamespace(markets=MARKETS)
-        return Funding("kraken", self.rest, account, Options(**options))  # type: ignore[arg-type]
+        return Funding("kraken", self.rest, account, Options(**options))
 
     def answer(self, call: Any) -> Any:
         return self.successResultOf(Deferred.fromCoroutine(call))

@@ -199,7 +199,7 @@ class StreamTests(SynchronousTestCase):
         self.line, self.pushed, self.clock = FakeLine(), [], Clock()
         self.session = Session(
             "kraken", self.line, self.clock, lambda: 0.0, Redactor(), self.pushed.append, self.fail, self.fail,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     def feed(self, *parts: str) -> dict[str, Any]:
         """Let a recorded message arrive."""

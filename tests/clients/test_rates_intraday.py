@@ -114,7 +114,7 @@ class OxrTests(IntradayTestCase):
         feed = self.connected()
         # Stamped on the hour, and served three minutes later.
         late = self.server.now
-        self.server.now = lambda: late() - timedelta(minutes=3)  # type: ignore[method-assign]
+        self.patch(self.server, "now", lambda: late() - timedelta(minutes=3))
         self.advance(8 * 3600)
         self.advance(300)
         self.assertEqual(feed.rate("USD/HUF").fixing.hour, 23)

@@ -164,4 +164,4 @@ class YahooTests(SynchronousTestCase):
         self.assertEqual((yahoo_error(chart()), yahoo_error(b"<html>Too Many Requests")), ("", ""))
 
     def refused(self, body: bytes) -> BadRates:
-        return self.assertRaises(BadRates, parse_yahoo, body, "USD", "HUF")  # type: ignore[no-any-return]
+        return self.assertRaises(BadRates, parse_yahoo, body, "USD", "HUF")

@@ -236,7 +236,7 @@ class SeveralTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.asked()), {NOON: "a bar"})
 
     def test_a_history_that_costs_requests_is_asked_for_last(self) -> None:
-        self.first.history_costs = True  # type: ignore[attr-defined]
+        self.first.history_costs = True
         self.first.history, self.second.history = {NOON: "a dear bar"}, {NOON: "a bar"}
         self.assertEqual(self.successResultOf(self.asked()), {NOON: "a bar"})
 

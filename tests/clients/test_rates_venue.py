@@ -199,7 +199,7 @@ class EventTests(VenueTestCase):
 
     def test_disconnecting_while_the_first_book_is_being_read_leaves_nothing_behind(self) -> None:
         feed, reading = self.feed(DIRECT), Deferred[Book]()
-        self.venue.getOrderBook = lambda pair: reading  # type: ignore[method-assign]
+        self.patch(self.venue, "getOrderBook", lambda pair: reading)
         connecting = feed.connect()
         self.successResultOf(feed.disconnect())
         reading.callback(DIRECT)

@@ -61,7 +61,7 @@ class WireTestCase(TestCase):
     kind: type[PolledFeed] = ECB
 
     def setUp(self) -> None:
-        self.clock = WorldClock(reactor, THURSDAY)  # type: ignore[arg-type]
+        self.clock = WorldClock(reactor, THURSDAY)
 
     def feed(self, endpoint: str, **options: Any) -> PolledFeed:
         feed = self.kind(endpoint=endpoint, reactor=reactor, now=self.clock.now, **options)
@@ -77,12 +77,12 @@ class WireTestCase(TestCase):
 
     def rogue(self, answer: bytes, hang_up: bool = True) -> str:
         factory = RogueServer(answer, hang_up)
-        port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore[attr-defined]
+        port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
 
         async def close() -> None:
             await port.stopListening()
             for protocol in list(factory.open):
-                protocol.transport.abortConnection()  # type: ignore[union-attr]
+                protocol.transport.abortConnection()
                 await protocol.gone
 
         self.addCleanup(lambda: Deferred.fromCoroutine(close()))
@@ -122,10 +122,10 @@ class RateServerTests(WireTestCase):
         port = int(server.endpoint.rpartition(":")[2])
         await server.stop()
         while seen != ["connect", "disconnect"]:
-            await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.05)
         await server.listen(port)
         while seen != ["connect", "disconnect", "connect"]:
-            await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.05)
 
     async def test_faults_on_the_wire_are_told_for_what_they_are(self) -> None:
         server = await self.serve()

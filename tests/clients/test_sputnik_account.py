@@ -284,9 +284,7 @@ class HoldingTests(SynchronousTestCase):
 
     def test_bookings_add_up_with_their_sign(self) -> None:
         for direction, quantity in (("credit", 100), ("debit", 30), ("debit", -5), ("credit", 0)):
-            self.account.take_transaction(
-                TransactionMessage("HUF", "Trade", direction, quantity, AT)  # type: ignore[arg-type]
-            )
+            self.account.take_transaction(TransactionMessage("HUF", "Trade", direction, quantity, AT))
         self.assertEqual(self.account.positions["HUF"], 1000075)
 
     def test_a_booking_in_a_new_currency_begins_at_nothing(self) -> None:

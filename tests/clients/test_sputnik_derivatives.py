@@ -112,7 +112,7 @@ class MarginExampleTests(SynchronousTestCase):
 
 
 def row(type_: str, contract: str, direction: str, quantity: int, at: int, note: str) -> TransactionMessage:
-    return TransactionMessage(contract, type_, direction, quantity, at, note)  # type: ignore[arg-type]
+    return TransactionMessage(contract, type_, direction, quantity, at, note)
 
 
 class SettlementExampleTests(SynchronousTestCase):
@@ -246,7 +246,7 @@ class DerivativesContract(ContractCase):
         for _ in range(100):
             if await agrees():
                 return
-            await task.deferLater(reactor, 0.01)  # type: ignore[arg-type]
+            await task.deferLater(reactor, 0.01)
         raise AssertionError(f"{(await client.getPositions())['BTC']} is not {venue}")
 
     @asynchronous

@@ -21,7 +21,7 @@ def row(
 ) -> TransactionMessage:
     """A booking that changes the balance by *change*, as the history shows it: no negative quantity."""
     way = direction or ("credit" if change >= 0 else "debit")
-    return TransactionMessage(ticker, type, way, abs(change), at, note, 0)  # type: ignore[arg-type]
+    return TransactionMessage(ticker, type, way, abs(change), at, note, 0)
 
 
 def match(

@@ -126,7 +126,7 @@ class Scripted(Resource):
         self.most_at_once = 0
 
     def render_POST(self, request: Request) -> Any:
-        self.bodies.append(json.loads(request.content.read()))  # type: ignore[attr-defined]
+        self.bodies.append(json.loads(request.content.read()))
         answer = self.answers.pop(0) if self.answers else (200, b'{"success": true, "result": {}}')
         if answer is None:
             return NOT_DONE_YET
@@ -139,7 +139,7 @@ class Scripted(Resource):
             request.write(answer[1])
             request.finish()
 
-        reactor.callLater(0.005, finish)  # type: ignore[attr-defined]
+        reactor.callLater(0.005, finish)
         return NOT_DONE_YET
 
 
@@ -153,7 +153,7 @@ class SessionTests(TestCase):
         self.server = Scripted()
         site = Site(self.server)
         self.gone: list[Any] = []
-        self.port = reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.port = reactor.listenTCP(0, site, interface="127.0.0.1")
         http, self.pool = persistent_client(reactor, 1.0)
         nonces = Nonces(clock=lambda: 5)
         base = f"http://127.0.0.1:{self.port.getHost().port}"
@@ -165,7 +165,7 @@ class SessionTests(TestCase):
             http,
             reactor,
             nonces,
-            Redactor("secret"),  # type: ignore[arg-type]
+            Redactor("secret"),
         )
         self.session.when_gone().addCallback(self.gone.append)
 
@@ -174,7 +174,7 @@ class SessionTests(TestCase):
         self.session.fail("the test is over")
         await self.pool.closeCachedConnections()
         await self.port.stopListening()
-        await task.deferLater(reactor, 0.02)  # type: ignore[arg-type]
+        await task.deferLater(reactor, 0.02)
 
     def call(self, procedure: str = "rpc.trader.get_open_orders", *arguments: Any, **given: Any) -> Deferred[Any]:
         """A call that wants a dictionary."""
@@ -248,7 +248,7 @@ class SessionTests(TestCase):
     @asynchronous
     async def test_who_stops_waiting_does_not_stop_what_was_sent(self) -> None:
         waiting = self.call()
-        await task.deferLater(reactor, 0.002)  # type: ignore[arg-type]
+        await task.deferLater(reactor, 0.002)
         waiting.addErrback(lambda _: None)
         waiting.cancel()
         self.assertEqual(await self.call(), {})
@@ -316,7 +316,7 @@ class NonceTests(ContractCase, TestCase):
         await recorder.until("disconnect")
         await recorder.until("error", lambda error: isinstance(error, NotAuthorised))
         recorder.clear()
-        await task.deferLater(reactor, 0.2)  # type: ignore[arg-type]
+        await task.deferLater(reactor, 0.2)
         self.assertEqual(recorder.names(), [])
 
     @asynchronous

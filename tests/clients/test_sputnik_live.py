@@ -107,7 +107,7 @@ class LiveCase(SynchronousTestCase):
         self.errors: list[Exception] = []
         options = read_options(Options, {"deadline": 10, "rate": 1000, "burst": 1000, **self.options})
         redactor = Redactor("hunter22")
-        self.session = Session("target", self.line, self.clock, redactor, self.errors.append)  # type: ignore[arg-type]
+        self.session = Session("target", self.line, self.clock, redactor, self.errors.append)
         self.account = Account(Contracts({}))
         self.live = Live(
             self.session,

@@ -44,7 +44,7 @@ class RestBench(SputnikBench):
 
     def drop_line(self) -> None:
         self.down(True)
-        self._returning = reactor.callLater(OUTAGE, self.down, False)  # type: ignore[attr-defined]
+        self._returning = reactor.callLater(OUTAGE, self.down, False)
 
     def garbage(self) -> None:
         self.fault(garble_answer={"call": "rpc.market.get_order_book"})

@@ -287,7 +287,7 @@ class RecordTests(SynchronousTestCase):
         )
         bar = parse_ohlcv(CONTRACTS, message)
         self.assertEqual(
-            [bar[k] for k in ("open", "high", "low", "close", "vwap")],  # type: ignore[literal-required]
+            [bar[k] for k in ("open", "high", "low", "close", "vwap")],
             [D(61000), D(62000), D(60000), D(61500), D(61200)],
         )
         self.assertEqual(bar["volume"], D("0.05"))
@@ -317,7 +317,7 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(parse_transaction(CONTRACTS, row)["note"], "")
 
     def test_an_order_is_final_when_cancelled_or_filled(self) -> None:
-        order = OrderMessage(1, "BTC/HUF", "BUY", 100, 1000000, 1000000, False, 1)  # type: ignore[arg-type]
+        order = OrderMessage(1, "BTC/HUF", "BUY", 100, 1000000, 1000000, False, 1)
         self.assertFalse(order.final)
         self.assertTrue(msgspec.structs.replace(order, is_cancelled=True).final)
         self.assertTrue(msgspec.structs.replace(order, quantity_left=0).final)

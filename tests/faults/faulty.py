@@ -105,7 +105,7 @@ class Killing(Planned):
 class FaultyExchange(SimulatedExchange):
     """A simulated venue whose connecting may fail as well, and that kills its client when it has done what it was asked."""
 
-    faults: Plan  # type: ignore[assignment]
+    faults: Plan
 
     def _knocked(self) -> None:
         kind = self.faults.strike("connect")
@@ -187,6 +187,6 @@ class FaultyJournal(MemoryJournal):
         """Answered in a moment, unless the process ends before."""
         done: Deferred[None] = Deferred()
         answer = done.callback if error is None else done.errback
-        call = self.clock.callLater(LATE if error is None else 0.01, lambda: done.called or answer(error))  # type: ignore[arg-type]
+        call = self.clock.callLater(LATE if error is None else 0.01, lambda: done.called or answer(error))
         self._pending.append(call)
         return done

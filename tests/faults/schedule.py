@@ -77,7 +77,7 @@ class FaultyWorld(World):
         )
         super().__init__(EVERYTHING if rich else SPUTNIK, conditions, config, speed=60.0 if moving else 1.0, seed=seed)
 
-    def clients(self) -> tuple[FaultyExchange, FaultyExchange, FaultyRates]:  # type: ignore[override]
+    def clients(self) -> tuple[FaultyExchange, FaultyExchange, FaultyRates]:
         if not isinstance(self.journal, FaultyJournal):
             self.journal = FaultyJournal(self.reactor, self.plans["journal"])
         made = []
@@ -102,7 +102,7 @@ class FaultyWorld(World):
         self.books.apart = 4  # so that starts begin with checkpoints
         self.books.load()
         venues = {"source": self.source, "target": self.target}
-        trader = Trader(self.settings, venues, self.rates, self.books, self.clock)  # type: ignore[arg-type]
+        trader = Trader(self.settings, venues, self.rates, self.books, self.clock)
         keep_books(trader, self.books)
         return trader
 
@@ -301,7 +301,7 @@ class Schedule:
         for venue in ("source", "target"):
             fills = [fill for fill in self.fills() if fill.venue == venue]
             core = world.core(venue)
-            traded = D(sum(f.quantity for f in core.fills("pool", world.clock.start, world.clock.now()))) / 10**8  # type: ignore[arg-type]
+            traded = D(sum(f.quantity for f in core.fills("pool", world.clock.start, world.clock.now()))) / 10**8
             told = sum((fill.quantity for fill in fills), D(0))
             self.outcome.fills += len(fills)
             if told != traded:

@@ -187,7 +187,7 @@ class MatrixTests(SynchronousTestCase):
         called: set[str] = set()
         for client in (world.source, world.target):
             take = client.faults.take
-            client.faults = Spy(take, called)  # type: ignore[assignment]
+            client.faults = Spy(take, called)
         world.trading()
         world.advance(5)
         self.assertEqual(called & QUIET, set())

@@ -50,7 +50,7 @@ def order(key: str = "o1", state: OrderState = OrderState.OPEN, seconds: float =
         "at": at(seconds),
         "note": "edge 0.5, árvíztűrő",
     }
-    return OrderEntry(**{**values, **more})  # type: ignore[arg-type]
+    return OrderEntry(**{**values, **more})
 
 
 def fill(key: str = "f1", order_key: str = "o1", seconds: float = 0, **more: object) -> FillEntry:
@@ -70,7 +70,7 @@ def fill(key: str = "f1", order_key: str = "o1", seconds: float = 0, **more: obj
         at=at(seconds),
         reference_bid=D("249.9"),
         reference_ask=None,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -101,7 +101,7 @@ def transfer(
         "due": at(seconds + 3600),
         "called": True,
     }
-    return TransferEntry(**{**values, **more})  # type: ignore[arg-type]
+    return TransferEntry(**{**values, **more})
 
 
 def flow(key: str = "target/deposit/9", seconds: float = 0) -> FlowEntry:

@@ -33,7 +33,7 @@ class MoneyTests(SynchronousTestCase):
 
     def test_a_float_is_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, r"0\.1 is not an amount"):
-            money_text(0.1)  # type: ignore[arg-type]
+            money_text(0.1)
 
     def test_what_is_not_finite_is_refused(self) -> None:
         for text in ("NaN", "Infinity", "-Infinity"):
@@ -93,7 +93,7 @@ class TypeTests(SynchronousTestCase):
     @settings(deadline=None, max_examples=50)
     def test_amounts_and_moments_come_back_as_they_were(self, amount: D, moment: datetime) -> None:
         for kind, value in ((Money(), amount), (Instant(), moment)):
-            stored = kind.process_bind_param(value, self.SQLITE)  # type: ignore[arg-type]
+            stored = kind.process_bind_param(value, self.SQLITE)
             self.assertEqual(kind.process_result_value(stored, self.SQLITE), value)
 
     def test_a_document_comes_back_with_its_amounts_and_moments_as_text(self) -> None:

@@ -26,10 +26,10 @@ class Commands(Databases):
     def setUp(self) -> None:
         self.url = self.fresh()
         self.journal: DatabaseJournal = self.opened(self.url)
-        self.successResultOf(self.journal.record(*samples.one_of_each()))  # type: ignore[attr-defined]
+        self.successResultOf(self.journal.record(*samples.one_of_each()))
 
     def fresh(self) -> str:
-        return super().fresh() if self.postgresql else f"sqlite:///{self.mktemp()}"  # type: ignore[attr-defined]
+        return super().fresh() if self.postgresql else f"sqlite:///{self.mktemp()}"
 
     def run_(self, action: str, url: str = "", to: Path | None = None) -> tuple[int, str, str]:
         """Exit status, standard output and standard error of a command."""

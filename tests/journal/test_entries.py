@@ -22,7 +22,7 @@ class RoundTripTests(Databases, SynchronousTestCase):
 
     def kept(self, *entries: object) -> None:
         """Record, and insist that it worked."""
-        self.successResultOf(self.journal.record(*entries))  # type: ignore[arg-type]
+        self.successResultOf(self.journal.record(*entries))
 
     def test_every_kind_comes_back_equal(self) -> None:
         self.kept(*samples.one_of_each())
@@ -93,7 +93,7 @@ class RoundTripTests(Databases, SynchronousTestCase):
 
     def test_something_that_is_no_entry_is_refused(self) -> None:
         with self.assertRaisesRegex(TypeError, "str is not a journal entry"):
-            self.journal.record("hello")  # type: ignore[arg-type]
+            self.journal.record("hello")
 
 
 class KeyTests(Databases, SynchronousTestCase):
@@ -147,7 +147,7 @@ class RecoveryTests(Databases, SynchronousTestCase):
         self.journal = self.opened()
 
     def recovered_after(self, *entries: object) -> object:
-        self.successResultOf(self.journal.record(*entries))  # type: ignore[arg-type]
+        self.successResultOf(self.journal.record(*entries))
         return self.successResultOf(self.journal.recovered())
 
     def test_a_fresh_journal_knows_nothing(self) -> None:
@@ -161,32 +161,32 @@ class RecoveryTests(Databases, SynchronousTestCase):
 
     def test_the_last_intent_counts(self) -> None:
         found = self.recovered_after(samples.intent(True), samples.intent(False))
-        self.assertIs(found.wanted, False)  # type: ignore[attr-defined]
+        self.assertIs(found.wanted, False)
 
     def test_the_last_edit_of_each_name_counts(self) -> None:
         found = self.recovered_after(
             samples.edit(new="0.2"), samples.edit(new="0.3", version=2), samples.edit("edge_to_enter", "1", 3)
         )
         self.assertEqual(
-            {name: edit.new for name, edit in found.parameters.items()},  # type: ignore[attr-defined]
+            {name: edit.new for name, edit in found.parameters.items()},
             {"quote_size": "0.3", "edge_to_enter": "1"},
         )
 
     def test_a_halt_outlives_the_process(self) -> None:
         halt = samples.state("HALTED", "TRADING")
         found = self.recovered_after(halt, samples.state("SHUTDOWN", "HALTED"), samples.state("DISCONNECTED", ""))
-        self.assertEqual(found.halted, halt)  # type: ignore[attr-defined]
+        self.assertEqual(found.halted, halt)
 
     def test_a_reset_ends_a_halt(self) -> None:
         found = self.recovered_after(samples.state("HALTED", "TRADING"), samples.state("DISCONNECTED", "HALTED"))
-        self.assertIsNone(found.halted)  # type: ignore[attr-defined]
+        self.assertIsNone(found.halted)
 
     def test_a_second_halt_after_a_reset_counts(self) -> None:
         second = samples.state("HALTED", "READY", 9)
         found = self.recovered_after(
             samples.state("HALTED", "TRADING"), samples.state("DISCONNECTED", "HALTED"), second
         )
-        self.assertEqual(found.halted, second)  # type: ignore[attr-defined]
+        self.assertEqual(found.halted, second)
 
     def test_fills_of_the_last_day_and_of_open_orders_are_found(self) -> None:
         day = 86400
@@ -197,15 +197,15 @@ class RecoveryTests(Databases, SynchronousTestCase):
             samples.fill("old of done", "done", -3 * day),
             samples.fill("new of done", "done", 0),
         )
-        self.assertEqual([f.key for f in found.fills], ["old of open", "new of done"])  # type: ignore[attr-defined]
+        self.assertEqual([f.key for f in found.fills], ["old of open", "new of done"])
 
     def test_the_last_plan_is_found(self) -> None:
         found = self.recovered_after(samples.plan("p1", 5), samples.plan("p2", 6), samples.plan("p0", 1))
-        self.assertEqual(found.last_plan.id, "p2")  # type: ignore[attr-defined]
+        self.assertEqual(found.last_plan.id, "p2")
 
     def test_when_the_journal_began_and_ended_is_known(self) -> None:
         found = self.recovered_after(samples.fill(seconds=7), samples.fill("f2", seconds=3))
-        self.assertEqual((found.began, found.seen), (samples.at(3), samples.at(7)))  # type: ignore[attr-defined]
+        self.assertEqual((found.began, found.seen), (samples.at(3), samples.at(7)))
 
 
 class FewRowsTests(SynchronousTestCase):

@@ -56,4 +56,4 @@ class RowTests(SynchronousTestCase):
 
     def test_what_is_no_entry_is_refused_with_those_that_are(self) -> None:
         with self.assertRaisesRegex(TypeError, "str is not a journal entry; known are OrderEntry, FillEntry"):
-            kind_of("order")  # type: ignore[arg-type]
+            kind_of("order")

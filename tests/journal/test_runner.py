@@ -16,7 +16,7 @@ class LaterTests(TestCase):
     """`OneThread.run_later`"""
 
     def setUp(self) -> None:
-        self.runner = OneThread(reactor)  # type: ignore[arg-type]
+        self.runner = OneThread(reactor)
         self.addCleanup(self.runner.stop)
         self.done: list[str] = []
 
@@ -29,7 +29,7 @@ class LaterTests(TestCase):
     def test_nothing_reaches_the_thread_before_the_reactor_has_come_round(self) -> Deferred[None]:
         async def test() -> None:
             waiting = self.runner.run_later(self.done.append, "write")
-            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            await deferLater(reactor, 0)
             self.assertEqual(self.done, [])
             await waiting
             self.assertEqual(self.done, ["write"])

@@ -105,7 +105,7 @@ class Stuck(AtOnce):
     def __init__(self) -> None:
         self.queued: list[Deferred[None]] = []
 
-    def run(self, f, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def run(self, f, *args, **kwargs):
         """Open, and never do anything again."""
         if f.__name__ == "open":
             return super().run(f, *args, **kwargs)
@@ -119,7 +119,7 @@ class Distant(AtOnce):
     def __init__(self) -> None:
         self.unheard: list[tuple[Deferred[None], object]] = []
 
-    def run_later(self, f, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def run_later(self, f, *args, **kwargs):
         """Do it now, tell later."""
         done: Deferred[None] = Deferred()
         self.run(f, *args, **kwargs).addBoth(lambda result: self.unheard.append((done, result)))
@@ -197,7 +197,7 @@ class ThreadTests(TestCase):
     async def opened(self) -> tuple[DatabaseJournal, str]:
         """A journal with a thread, on a file."""
         url = f"sqlite:///{self.mktemp()}"
-        journal = await open_journal(url, reactor)  # type: ignore[arg-type]
+        journal = await open_journal(url, reactor)
         self.addCleanup(journal.close)
         return journal, url
 
@@ -237,7 +237,7 @@ class ThreadTests(TestCase):
 
     def test_the_reactor_does_not_wait_for_a_write(self) -> Deferred[None]:
         async def check() -> None:
-            runner, hold, threads = OneThread(reactor), Event(), []  # type: ignore[arg-type,var-annotated]
+            runner, hold, threads = OneThread(reactor), Event(), []
             self.addCleanup(runner.stop)
 
             def slow() -> None:
@@ -257,7 +257,7 @@ class ThreadTests(TestCase):
             before = threading.active_count()
             for url, why in (("sqlite:////nowhere/at/all.sqlite", "does not exist"), ("ilp.sqlite", "no database URL")):
                 with self.assertRaisesRegex(JournalError, why):
-                    await open_journal(url, reactor)  # type: ignore[arg-type]
+                    await open_journal(url, reactor)
             self.assertEqual(threading.active_count(), before)
 
         return Deferred.fromCoroutine(check())

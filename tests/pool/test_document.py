@@ -146,7 +146,7 @@ class RefusalTests(SynchronousTestCase):
     def test_what_is_not_an_object_is_refused(self) -> None:
         for document in ([], "pool", 3, None):
             with self.assertRaises(PoolError) as caught:
-                parse_pool(document)  # type: ignore[arg-type]
+                parse_pool(document)
             self.assertEqual(caught.exception.field, "pool")
 
     def test_a_covariance_of_three_that_no_prices_can_have_is_refused(self) -> None:

@@ -230,7 +230,7 @@ class UninformedTests(Case):
     """Customers with reasons of their own."""
 
     def taker(self, **wants: object) -> UninformedTaker:
-        appetite = Appetite(every=5, **wants)  # type: ignore[arg-type]
+        appetite = Appetite(every=5, **wants)
         return UninformedTaker(
             self.core, "customer", "BTC/USD", appetite, self.clock, Random(2), fair=lambda: self.fair
         )

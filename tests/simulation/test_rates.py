@@ -279,7 +279,7 @@ class ListeningTests(TestCase):
     timeout = 10
 
     def server(self) -> RateServer:
-        server = RateServer(WorldClock(reactor, THURSDAY))  # type: ignore[arg-type]
+        server = RateServer(WorldClock(reactor, THURSDAY))
         self.addCleanup(server.stop)
         return server
 
@@ -304,7 +304,7 @@ class ListeningTests(TestCase):
         server.faults.add(Fault.SILENT)
         d = Deferred.fromCoroutine(self.fetch(server))
         while not server.requests:
-            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.01)
         await server.stop()
         await self.assertFailure(d, Exception)
 

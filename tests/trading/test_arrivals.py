@@ -276,7 +276,7 @@ class RecordTests(SynchronousTestCase):
             "balance": None,
             "note": "address",
         }
-        return Transaction(**{**values, **more})  # type: ignore[typeddict-item]
+        return Transaction(**{**values, **more})
 
     def test_a_ledger_gives_deposits_and_withdrawals_only(self) -> None:
         lines = [
@@ -350,7 +350,7 @@ class RecordTests(SynchronousTestCase):
             "reference": None,
             "status": "done",
         }
-        found = records_of("v", [{**rest, **young}, {**rest, **old}])  # type: ignore[typeddict-item,list-item]
+        found = records_of("v", [{**rest, **young}, {**rest, **old}])
         self.assertEqual([r.id for r in found], ["1", "9"])
 
     def test_near_is_a_fraction_of_what_was_wanted(self) -> None:

@@ -38,7 +38,7 @@ class CorrectionTests(SynchronousTestCase):
     def charged(self) -> Decimal:
         """What the venue itself took in fees, in forints."""
         core = self.world.core("target")
-        fills = core.fills("pool", self.world.clock.start, self.world.clock.now())  # type: ignore[arg-type]
+        fills = core.fills("pool", self.world.clock.start, self.world.clock.now())
         return D(sum(fill.fee for fill in fills)) / 100
 
     def booked(self) -> Decimal:
@@ -75,7 +75,7 @@ class CorrectionTests(SynchronousTestCase):
         self.assertEqual(exposure.net, D(0))
 
     def test_a_venue_that_never_tells_is_not_asked_for_ever(self) -> None:
-        self.world.target.getFills = lambda start, end: self.asked() or self.world.source.getFills(start, end)  # type: ignore[method-assign,func-returns-value]
+        self.world.target.getFills = lambda start, end: self.asked() or self.world.source.getFills(start, end)
         self.count = 0
         self.assertTrue(self.world.take(Side.SELL, "0.05"))
         self.world.advance(8 * SWEEP)

@@ -34,13 +34,13 @@ class CutTests(SynchronousTestCase):
             world.advance(random.uniform(0.05, 0.4), 0.01)
             self.assertEqual(len(world.open_orders()), 2)
             strike(world)
-            self.assertTrue(world.until(lambda w=world: not w.open_orders(), limit + GRACE), f"seed {seed}")  # type: ignore[misc]
+            self.assertTrue(world.until(lambda w=world: not w.open_orders(), limit + GRACE), f"seed {seed}")
             world.advance(0.5, 0.05)
             self.assertEqual(world.open_orders(), [])
             for status in world.trader.status().quotes:
                 self.assertNotEqual(status.reason, "")
             back(world)
-            self.assertTrue(world.until(lambda w=world: len(w.open_orders()) == 2, 60, 0.05), world.trader.status())  # type: ignore[misc]
+            self.assertTrue(world.until(lambda w=world: len(w.open_orders()) == 2, 60, 0.05), world.trader.status())
             self.assertEqual(world.trader.life.state, State.TRADING)
             self.assertEqual(world.end(), ())
 

@@ -82,8 +82,8 @@ class DeskCase(SynchronousTestCase):
         self.time = 50.0
         self.venue, self.told = Answers(), Told()
         self.desk = Desk(
-            self.venue,  # type: ignore[arg-type]
-            {"target": self.venue, "source": self.venue},  # type: ignore[dict-item]
+            self.venue,
+            {"target": self.venue, "source": self.venue},
             self.told,
             lambda: self.time,
             lambda: START + timedelta(seconds=self.time),
@@ -91,13 +91,13 @@ class DeskCase(SynchronousTestCase):
 
     def open(self, key: str = "ilp-1", id: str = "7", **more: object) -> OwnOrder:
         """An order that rests under the venue's *id*."""
-        order = self.desk.place(evolve(REQUEST, key=key, **more))  # type: ignore[arg-type]
+        order = self.desk.place(evolve(REQUEST, key=key, **more))
         self.venue.placed[-1].callback(id)
         return order
 
     def unknown(self, key: str = "ilp-1", **more: object) -> OwnOrder:
         """An order whose answer was lost."""
-        order = self.desk.place(evolve(REQUEST, key=key, **more))  # type: ignore[arg-type]
+        order = self.desk.place(evolve(REQUEST, key=key, **more))
         self.venue.placed[-1].errback(OutcomeUnknown("target", "placing", "no answer"))
         return order
 
@@ -113,7 +113,7 @@ class DeskCase(SynchronousTestCase):
             "timestamp": START + timedelta(seconds=self.time),
             "is_cancelled": False,
         }
-        return {**values, **more}  # type: ignore[return-value,typeddict-item]
+        return {**values, **more}
 
     def fill(self, id: str | None = "t1", quantity: str = "0.1", order: str = "7") -> Fill:
         at = START + timedelta(seconds=self.time)

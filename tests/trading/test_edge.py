@@ -43,7 +43,7 @@ class EdgeTests(SynchronousTestCase):
         world.advance(3)
         quoted, moved = world.bid, world.bid - 20
         world.show_source(moved, world.ask - 20)
-        self.assertTrue(world.until(lambda: world.trader.market.newest_best()[1] == moved, 1))  # type: ignore[index]
+        self.assertTrue(world.until(lambda: world.trader.market.newest_best()[1] == moved, 1))
         world.reactor.advance(0.003)  # our cancel is on its way
         self.assertTrue(world.take(Side.SELL, "0.05"))
         world.advance(2)

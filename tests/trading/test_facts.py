@@ -48,9 +48,9 @@ class FactsCase(SynchronousTestCase):
         )
         self.facts = GateFacts(
             Layout(Pair("source", "BTC/USD"), Pair("target", "BTC/HUF")),
-            market,  # type: ignore[arg-type]
+            market,
             Exposure(lambda: "link"),
-            readers,  # type: ignore[arg-type]
+            readers,
             self.rules,
             lambda: self.state,
             lambda: PARAMETERS,

@@ -90,7 +90,7 @@ class PlanFaultTests(SynchronousTestCase):
         fills = world.journal.of(FillEntry)
         for venue in ("source", "target"):
             core = world.core(venue)
-            traded = sum(fill.quantity for fill in core.fills("pool", world.clock.start, world.clock.now()))  # type: ignore[arg-type]
+            traded = sum(fill.quantity for fill in core.fills("pool", world.clock.start, world.clock.now()))
             told = sum((fill.quantity for fill in fills if fill.venue == venue), D(0))
             self.assertEqual(told, D(traded) / 10**8, f"{name} {venue}")
         self.assertEqual(len({(fill.venue, fill.key) for fill in fills}), len(fills), name)

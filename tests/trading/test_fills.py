@@ -41,10 +41,10 @@ class FillsCase(SynchronousTestCase):
         self.exposure = Exposure(iter(map(str, range(99))).__next__)
         self.fills = Fills(
             self.layout,
-            self.market,  # type: ignore[arg-type]
-            SimpleNamespace(filled=lambda *counted: self.turnover.append(counted)),  # type: ignore[arg-type]
+            self.market,
+            SimpleNamespace(filled=lambda *counted: self.turnover.append(counted)),
             self.exposure,
-            SimpleNamespace(record=lambda *entries: self.written.extend(entries)),  # type: ignore[arg-type]
+            SimpleNamespace(record=lambda *entries: self.written.extend(entries)),
             lambda: self.parameters,
             lambda: 7.0,
             lambda: START,
@@ -245,7 +245,7 @@ class RememberedTests(SynchronousTestCase):
 
     def read(self, kept: Kept, began: int | None = 1000) -> int:
         when = None if began is None else START - timedelta(days=began)
-        reading = Deferred.fromCoroutine(remembered(kept, START, when))  # type: ignore[arg-type]
+        reading = Deferred.fromCoroutine(remembered(kept, START, when))
         fills, _ = self.successResultOf(reading)
         return len(fills)
 

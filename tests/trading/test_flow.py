@@ -50,7 +50,7 @@ class FlowTests(SynchronousTestCase):
     def flow(self, *sides: Side) -> None:
         for number in range(FILLS):
             self.assertTrue(
-                self.world.until(lambda n=number: self.world.take(sides[n % len(sides)]) == D("0.1")),  # type: ignore[misc]
+                self.world.until(lambda n=number: self.world.take(sides[n % len(sides)]) == D("0.1")),
                 f"fill {number}: {self.world.trader.status()}",
             )
             self._pass(GAP)

@@ -133,12 +133,12 @@ class OrderTests(GateCase):
 
     def test_only_hedges_are_urgent(self) -> None:
         self.passes(evolve(ORDER, purpose=Purpose.QUOTE))
-        self.assertEqual(self.venue.sent[0][-1]["urgent"], False)  # type: ignore[index]
+        self.assertEqual(self.venue.sent[0][-1]["urgent"], False)
 
     def test_a_venue_without_client_ids_gets_none(self) -> None:
         self.venue.features = frozenset()
         self.passes(ORDER)
-        self.assertIsNone(self.venue.sent[0][-1]["client_id"])  # type: ignore[index]
+        self.assertIsNone(self.venue.sent[0][-1]["client_id"])
 
     def test_what_the_state_forbids_is_turned_away_and_does_not_halt(self) -> None:
         self.world.allowed = False
@@ -422,7 +422,7 @@ class BypassTests(GateCase):
     """Nothing goes round the gate, whatever is asked of it in whatever order."""
 
     def test_a_reader_offers_nothing_that_places_amends_or_withdraws(self) -> None:
-        reader = VenueReader(self.venue)  # type: ignore[arg-type]
+        reader = VenueReader(self.venue)
         offered = {name for name in dir(reader) if not name.startswith("_")}
         self.assertEqual(offered & {"placeOrder", "amendOrder", "requestWithdrawal", "getNewAddress"}, set())
 
@@ -451,9 +451,9 @@ class BypassTests(GateCase):
         self.setUp()
         times: list[float] = []
         for number, (purpose, side, quantity, price, count, quoted, exposure, wait) in enumerate(requests):
-            self.seconds += wait  # type: ignore[operator]
-            self.world.count, self.world.quoted, self.world.open = count, quoted, exposure  # type: ignore[assignment]
-            request = OrderRequest(str(number), "source", "BTC/USD", side, quantity, price, purpose)  # type: ignore[arg-type]
+            self.seconds += wait
+            self.world.count, self.world.quoted, self.world.open = count, quoted, exposure
+            request = OrderRequest(str(number), "source", "BTC/USD", side, quantity, price, purpose)
             before = len(self.venue.sent)
             self.gate.place(request).addErrback(lambda failure: failure.trap(TurnedAway))
             if len(self.venue.sent) == before:
@@ -491,11 +491,11 @@ class BypassTests(GateCase):
         traded: list[tuple[datetime, Decimal]] = []
         left: list[datetime] = []
         for number, (purpose, side, quantity, holding, kept, loss, fills, address, hours) in enumerate(requests):
-            self.now += timedelta(hours=hours)  # type: ignore[arg-type]
+            self.now += timedelta(hours=hours)
             self.seconds += 3600
-            self.world.balance = holding  # type: ignore[assignment]
+            self.world.balance = holding
             self.gate.limits = evolve(self.limits, keep_source={"BTC": kept})
-            self.gate.loss = lambda loss=loss: loss  # type: ignore[misc]
+            self.gate.loss = lambda loss=loss: loss
             before = len(self.venue.sent)
             if purpose is None:
                 wanted = evolve(WITHDRAWAL, amount=quantity, address=address)
@@ -512,10 +512,10 @@ class BypassTests(GateCase):
                 self.assertLessEqual(len([at for at in left if at > self.now - timedelta(days=1)]), 2)
             else:
                 day = sum((q for at, q in traded if at > self.now - timedelta(days=1)), D(0))
-                self.assertLessEqual(day + quantity, self.limits.turnover_per_day)  # type: ignore[operator]
-                self.gate.filled(fills, self.now)  # type: ignore[arg-type]
-                traded.append((self.now, fills))  # type: ignore[arg-type]
+                self.assertLessEqual(day + quantity, self.limits.turnover_per_day)
+                self.gate.filled(fills, self.now)
+                traded.append((self.now, fills))
             if purpose in (Purpose.QUOTE, Purpose.PLAN):
-                self.assertLessEqual(loss, self.limits.loss_per_day)  # type: ignore[arg-type]
+                self.assertLessEqual(loss, self.limits.loss_per_day)
             if kept and (purpose is None or (purpose is not Purpose.HEDGE and side is Side.SELL)):
-                self.assertGreaterEqual(holding - quantity, kept)  # type: ignore[operator]
+                self.assertGreaterEqual(holding - quantity, kept)

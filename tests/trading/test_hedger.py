@@ -98,7 +98,7 @@ class Stage:
 class HedgerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.stage = Stage()
-        self.hedger = Hedger(self.stage)  # type: ignore[arg-type]
+        self.hedger = Hedger(self.stage)
 
     def open(self, quantity: str) -> None:
         self.stage.exposure.add(Open("target/1", D(quantity), D(248), D(250), self.stage.time), START)
@@ -218,7 +218,7 @@ class PlanTests(HedgerCase):
 
     def test_a_plan_that_keeps_nothing_is_not_named(self) -> None:
         self.open("0.1")
-        self.hedger.act(D("-3"), lambda: self.fail("named"))  # type: ignore[arg-type,return-value]
+        self.hedger.act(D("-3"), lambda: self.fail("named"))
         self.assertEqual((self.orders, self.stage.written), ([(Side.SELL, D("0.10"))], []))
 
 
@@ -359,7 +359,7 @@ class AlarmTests(HedgerCase):
         self.open("0.1")
         self.hedger.look()
         self.assertEqual(self.hedger.due(), 110.0)
-        self.hedger.unfilled(HindranceTests.own(self, Purpose.HEDGE))  # type: ignore[arg-type]
+        self.hedger.unfilled(HindranceTests.own(self, Purpose.HEDGE))
         self.assertEqual(self.hedger.due(), 100.0 + PAUSE)
         self.stage.time = 110.0
         self.assertIsNone(self.hedger.due())

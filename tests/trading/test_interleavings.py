@@ -107,7 +107,7 @@ class InterleavingTests(SynchronousTestCase):
             world, trader = schedule.world, schedule.world.trader
             schedule.run()
             name = f"seed {seed}: {trader.life.state} {trader.reason}"
-            settled = world.until(lambda w=world, s=schedule: self.settled(w, s), 20)  # type: ignore[misc]
+            settled = world.until(lambda w=world, s=schedule: self.settled(w, s), 20)
             self.assertTrue(settled, f"{name} {trader.status()} {schedule.exposure()} {trader.desk.live()}")
             self.assertEqual((schedule.overshoots, schedule.unexplained), ([], []), name)
             self.assertLessEqual(world.most_resting, D("0.1"), name)
@@ -130,7 +130,7 @@ class InterleavingTests(SynchronousTestCase):
             fills = [fill for fill in world.journal.of(FillEntry) if fill.venue == venue]
             self.assertEqual({fill.purpose for fill in fills} - {purpose}, set(), name)
             core = world.core(venue)
-            traded = sum(fill.quantity for fill in core.fills("pool", world.clock.start, world.clock.now()))  # type: ignore[arg-type]
+            traded = sum(fill.quantity for fill in core.fills("pool", world.clock.start, world.clock.now()))
             self.assertEqual(sum((fill.quantity for fill in fills), D(0)), D(traded) / 10**8, name)
             keys = [fill.key for fill in fills]
             self.assertEqual(len(keys), len(set(keys)), name)

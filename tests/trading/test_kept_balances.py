@@ -59,8 +59,8 @@ class ConfigurationTests(SynchronousTestCase):
 
     def test_what_is_kept_is_written_as_amounts(self) -> None:
         limits = self.limits("keep_source = USD 500, BTC 0.5")
-        self.assertEqual(limits.kept("source", "BTC"), D("0.5"))  # type: ignore[attr-defined]
-        self.assertEqual(limits.kept("target", "BTC"), D(0))  # type: ignore[attr-defined]
+        self.assertEqual(limits.kept("source", "BTC"), D("0.5"))
+        self.assertEqual(limits.kept("target", "BTC"), D(0))
 
     def test_an_asset_that_is_not_held_there_is_refused(self) -> None:
         with self.assertRaisesRegex(ConfigurationError, "keep_source = HUF 5: HUF is not held there"):

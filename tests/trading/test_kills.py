@@ -70,7 +70,7 @@ class KillTests(SynchronousTestCase):
         for venue in ("source", "target"):
             fills = [fill for fill in world.journal.of(FillEntry) if fill.venue == venue]
             core = world.core(venue)
-            traded = sum(fill.quantity for fill in core.fills("pool", world.clock.start, world.clock.now()))  # type: ignore[arg-type]
+            traded = sum(fill.quantity for fill in core.fills("pool", world.clock.start, world.clock.now()))
             self.assertEqual(sum((fill.quantity for fill in fills), D(0)), D(traded) / 10**8, f"{name} {venue}")
 
     def test_nothing_is_lost_or_doubled_when_every_entry_was_durable(self) -> None:
@@ -108,7 +108,7 @@ class KillTests(SynchronousTestCase):
             world.advance(2)
         fills = [fill for fill in world.journal.of(FillEntry) if fill.venue == "target"]
         core = world.core("target")
-        charged = sum(fill.fee for fill in core.fills("pool", world.clock.start, world.clock.now()))  # type: ignore[arg-type]
+        charged = sum(fill.fee for fill in core.fills("pool", world.clock.start, world.clock.now()))
         self.assertEqual(sum(fill.fees["HUF"] for fill in fills), D(charged) / 100)
         self.assertEqual(sum(fill.quantity for fill in fills), D("0.06"))
 

@@ -23,7 +23,7 @@ CONFIRMED = evolve(AGES, mark_jump=D("0.05"), implied_cross=D("0.1"))
 def book(*rows: tuple[str | None, str | None]) -> Book:
     bids = [{"price": D(bid), "quantity": D(1)} for bid, _ in rows if bid is not None]
     asks = [{"price": D(ask), "quantity": D(1)} for _, ask in rows if ask is not None]
-    return {"contract": "", "bids": bids, "asks": asks}  # type: ignore[typeddict-item]
+    return {"contract": "", "bids": bids, "asks": asks}
 
 
 class MarketCase(SynchronousTestCase):

@@ -96,8 +96,8 @@ class DeskCase(SynchronousTestCase):
 
     def place(self, key: str = "ilp-1", quantity: str = "0.1", side: Side = Side.BUY, **more: object) -> OwnOrder:
         expires = more.pop("expires_in", None)
-        request = OrderRequest(key, "target", "BTC/HUF", side, D(quantity), PRICE, Purpose.QUOTE, **more)  # type: ignore[arg-type]
-        return self.desk.place(request, expires)  # type: ignore[arg-type]
+        request = OrderRequest(key, "target", "BTC/HUF", side, D(quantity), PRICE, Purpose.QUOTE, **more)
+        return self.desk.place(request, expires)
 
     def sell_to_us(self, quantity: str = "0.04") -> None:
         self.world.target_core.place(
@@ -105,7 +105,7 @@ class DeskCase(SynchronousTestCase):
         )
 
     def fault(self, fault: Fault, what: str, **more: object) -> None:
-        self.client.faults.add(fault, what, **more)  # type: ignore[arg-type]
+        self.client.faults.add(fault, what, **more)
 
     def really_open(self) -> list[int]:
         return [order.id for order in self.world.open_orders()]
@@ -335,7 +335,7 @@ class FaultTests(DeskCase):
         order = self.place()
         self.settled(lambda: order.state is OrderState.REFUSED, 6)
         more = {"client_id": order.key} if self.features is EVERYTHING else {}
-        self.world.target_core.place("pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")), **more)  # type: ignore[arg-type]
+        self.world.target_core.place("pool", "BTC/HUF", Side.BUY, HUF.units(PRICE), BTC.units(D("0.1")), **more)
         self.settled(lambda: order.state is OrderState.FINAL, 3)
         self.assertEqual(self.really_open(), [])
 
@@ -443,10 +443,9 @@ class PoorVenueTests(FaultTests):
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """The venue's history is behind."""
-        shown = self.client.getFills
-        self.client.getFills = lambda start, end: succeed([])  # type: ignore[method-assign]
+        hidden = self.patch(self.client, "getFills", lambda start, end: succeed([]))
         yield
-        self.client.getFills = shown  # type: ignore[method-assign]
+        hidden.restore()
 
     def test_an_answer_that_names_another_order_than_was_taken_for_it_makes_two_of_ours(self) -> None:
         order = self.place()

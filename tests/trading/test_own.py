@@ -18,7 +18,7 @@ from tests.trading.world import START, D
 
 def evolve_fill(fill: Fill, **more: object) -> Fill:
     """*fill* with other values."""
-    return {**fill, **more}  # type: ignore[typeddict-item]
+    return {**fill, **more}
 
 
 class RecoveredTests(SynchronousTestCase):
@@ -163,7 +163,7 @@ class OwnTests(SynchronousTestCase):
 
     def record(self, **more: object) -> Order:
         plain = {"id": "1", "contract": "BTC/HUF", "side": Side.BUY, "price": D(100), "quantity": D("0.3")}
-        return {**plain, **more}  # type: ignore[return-value,typeddict-item]
+        return {**plain, **more}
 
     def test_a_resting_order_may_be_this_one_where_everything_agrees(self) -> None:
         self.assertTrue(self.order().could_be(self.record()))

@@ -130,7 +130,7 @@ class Bars:
     """A venue or feed with a history."""
 
     def __init__(self, closes: list[str], periods: tuple[str, ...] = ("minute", "hour", "day")) -> None:
-        self.closes, self.periods, self.asked = closes, periods, []  # type: ignore[var-annotated]
+        self.closes, self.periods, self.asked = closes, periods, []
         self.error: Exception | None = None
 
     def getOHLCVHistory(
@@ -302,7 +302,7 @@ class PlanEntryTests(TraderCase):
         world.trader.start("operator")
         world.advance(3)
         self.assertEqual(world.truth("source", "BTC"), D(6))
-        del world.trader.recorder.journal.record  # type: ignore[attr-defined]
+        del world.trader.recorder.journal.record
         world.advance(3)
 
 
@@ -326,7 +326,7 @@ class SubscriberTests(TraderCase):
         for step in range(20):
             book = world.trader.market.book(LAYOUT.source)
             fewer = {**book["bids"][0], "quantity": book["bids"][0]["quantity"] - D("0.01")}
-            world.trader.links._on_book("source", "BTC/USD", {**book, "bids": [fewer, *book["bids"][1:]]})  # type: ignore[typeddict-item]
+            world.trader.links._on_book("source", "BTC/USD", {**book, "bids": [fewer, *book["bids"][1:]]})
             self.assertEqual(turns, [], step)
         world.reactor.advance(0)
         self.assertEqual(len(turns), 1)

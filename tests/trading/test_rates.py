@@ -145,10 +145,10 @@ class Lent(SynchronousTestCase):
     def test_what_is_lent_is_remembered_and_forgotten_with_the_connection(self) -> None:
         balances = Balances(lambda: 0.0)
         position = {"contract": "ETH", "position": D(98), "available": D(98), "lent": D(2)}
-        balances.report("venue", position)  # type: ignore[arg-type]
+        balances.report("venue", position)
         self.assertEqual((balances.balance("venue", "ETH"), balances.lent("venue", "ETH")), (D(98), D(2)))
         balances.snapshot("venue", {})
         self.assertEqual(balances.lent("venue", "ETH"), D(0))
-        balances.report("venue", position)  # type: ignore[arg-type]
+        balances.report("venue", position)
         balances.forget("venue")
         self.assertEqual(balances.lent("venue", "ETH"), D(0))

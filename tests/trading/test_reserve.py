@@ -40,7 +40,7 @@ class Reserved(World):
         self.books = accounted(self.journal, self.settings)
         self.books.load().addErrback(lambda failure: failure.raiseException())
         venues = {"source": self.source, "target": self.target, RESERVE: self.reserve}
-        trader = Trader(self.settings, venues, self.rates, self.books, self.clock)  # type: ignore[arg-type]
+        trader = Trader(self.settings, venues, self.rates, self.books, self.clock)
         keep_books(trader, self.books)
         return trader
 

@@ -373,7 +373,7 @@ class InputTests(TraderCase):
             raise Unreachable("rates", f"rate {ticker}", "too old")
 
         before = world.trader.market.rate
-        world.rates.rate = rate  # type: ignore[method-assign]
+        self.patch(world.rates, "rate", rate)
         one = [{"price": D(1), "quantity": D(1)}]
         world.rates.announce("book", "USD/HUF", {"contract": "USD/HUF", "bids": one, "asks": one})
         world.advance(1)
@@ -440,7 +440,7 @@ class QuoteTests(TraderCase):
         world = self.world().trading()
         for status in world.trader.status().quotes:
             assert status.edge is not None and status.reference is not None
-            numeraire = status.edge * world.trader.market.rate.mid  # type: ignore[union-attr]
+            numeraire = status.edge * world.trader.market.rate.mid
             self.assertGreaterEqual(numeraire, D("1.999"))
             self.assertLess(numeraire, D("2.01"))
 
@@ -774,7 +774,7 @@ class RestartTests(TraderCase):
         world.source, world.target, world.rates = world.clients()
         world.trader = world.new_trader()
         silent: list[Any] = []
-        world.source.getOpenOrders = lambda: silent.append(Deferred()) or silent[-1]  # type: ignore[method-assign]
+        self.patch(world.source, "getOpenOrders", lambda: silent.append(Deferred()) or silent[-1])
         world.trader.begin()
         world.advance(2)
         self.assertTrue(silent)

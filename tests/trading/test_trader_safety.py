@@ -53,7 +53,7 @@ class FullJournalTests(TransferCase):
             broken = full and any(isinstance(one, TransferEntry) for one in entries)
             return fail(JournalError("no space left")) if broken else record(*entries)
 
-        world.journal.record = no_transfers  # type: ignore[method-assign]
+        self.patch(world.journal, "record", no_transfers)
         self.failureResultOf(world.trader.transfers.act("anna", entry.id, "cancel", None, None))
         recorder, wake = world.trader.recorder, world.trader.wake
 

@@ -162,9 +162,9 @@ class SendingTests(Paired):
 
         class Slow:
             def record(self, *entries: object) -> Deferred[None]:
-                return real.record(*entries).addCallback(lambda _: held)  # type: ignore[arg-type]
+                return real.record(*entries).addCallback(lambda _: held)
 
-        self.pair.journal.real = Slow()  # type: ignore[assignment]
+        self.pair.journal.real = Slow()
         planning = self.pair.plan(coins())
         self.pair.journal.real = real
         self.pair.source.balances["BTC"] -= 1
@@ -280,7 +280,7 @@ class GateTests(Paired):
                     "address", "an address not on the list", "the receiving client's or a listed one", "withdrawal"
                 )
 
-        self.pair.target.getCurrentAddress = ask  # type: ignore[method-assign]
+        self.patch(self.pair.target, "getCurrentAddress", ask)
         self.pair.gate = gate
         (after,) = self.successResultOf(self.pair.transfers.send_waiting())
         self.assertEqual((after.state, asked), (S.REQUESTED, ["BTC"]))
@@ -291,7 +291,7 @@ class GateTests(Paired):
         self.successResultOf(self.pair.transfers.act("alice", entry.id, "approve", None, None))
         self.pair.gate = None
         silent = Unreachable("target", "address of BTC", "not connected")
-        self.pair.target.getCurrentAddress = lambda ticker: fail(silent)  # type: ignore[method-assign]
+        self.patch(self.pair.target, "getCurrentAddress", lambda ticker: fail(silent))
         (after,) = self.successResultOf(self.pair.transfers.send_waiting())
         self.assertEqual((after.state, after.called, self.pair.source.calls), (S.PLANNED, False, []))
 
@@ -350,7 +350,7 @@ class GateTests(Paired):
             written.append(entries)
             return stuck if len(written) == 1 else record(*entries)
 
-        self.pair.journal.record = slow  # type: ignore[method-assign]
+        self.patch(self.pair.journal, "record", slow)
         acting = self.pair.transfers.act("alice", entry.id, "approve", None, None)
         self.pair.world.pass_(3601)
         stuck.callback(None)

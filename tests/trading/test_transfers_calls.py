@@ -56,7 +56,7 @@ class WithdrawalTests(SynchronousTestCase):
 
     def ask(self, answer: Any, features: frozenset[str] = frozenset()) -> tuple[Event, str, dict[str, Any]]:
         self.venue = Venue(answer, features)
-        self.calls = Calls({self.ENTRY.from_venue: self.venue}, None, Logger(observer=lambda event: None))  # type: ignore[dict-item]
+        self.calls = Calls({self.ENTRY.from_venue: self.venue}, None, Logger(observer=lambda event: None))
         found: tuple[Event, str, dict[str, Any]] = self.successResultOf(
             Deferred.fromCoroutine(self.calls.withdraw(self.ENTRY, SENT))
         )
@@ -109,12 +109,12 @@ class WithdrawalTests(SynchronousTestCase):
         self.assertEqual(self.calls.by_hand, {(entry.asset, entry.from_venue, entry.to_venue)})
 
     def test_a_daemon_that_is_told_to_end_answers_nothing(self) -> None:
-        calls = Calls({self.ENTRY.from_venue: Venue(CancelledError())}, None, Logger())  # type: ignore[dict-item]
+        calls = Calls({self.ENTRY.from_venue: Venue(CancelledError())}, None, Logger())
         self.failureResultOf(Deferred.fromCoroutine(calls.withdraw(self.ENTRY, SENT)), CancelledError)
 
     def test_the_way_through_the_gate_is_taken_where_there_is_one(self) -> None:
         venue, gate = Venue(), Venue("g-1")
-        calls = Calls({self.ENTRY.from_venue: venue}, gate._reply, Logger())  # type: ignore[dict-item]
+        calls = Calls({self.ENTRY.from_venue: venue}, gate._reply, Logger())
         event, _, _ = self.successResultOf(Deferred.fromCoroutine(calls.withdraw(self.ENTRY, SENT)))
         self.assertEqual((event, venue.asked, gate.asked), (Event.ACCEPTED, [], [(self.ENTRY,)]))
 
@@ -124,7 +124,7 @@ class AddressTests(SynchronousTestCase):
 
     def ask(self, answer: Any, venue: str = "target", **more: Any) -> Any:
         self.venue = Venue(answer)
-        calls = Calls({"target": self.venue}, None, Logger(observer=lambda event: None))  # type: ignore[dict-item]
+        calls = Calls({"target": self.venue}, None, Logger(observer=lambda event: None))
         given = evolve(self.LISTED, **more)
         return self.successResultOf(Deferred.fromCoroutine(calls.address(given, venue, "BTC")))
 
@@ -149,26 +149,26 @@ class ReaderTests(SynchronousTestCase):
     """What the gate later takes for an address that the receiving client gave."""
 
     def test_an_address_that_the_venue_gave_is_remembered_by_asset(self) -> None:
-        reader = VenueReader(Venue("1Boat"))  # type: ignore[arg-type]
+        reader = VenueReader(Venue("1Boat"))
         self.assertEqual(self.successResultOf(reader.getCurrentAddress("BTC")), "1Boat")
-        reader._venue.answer = "2Boat"  # type: ignore[attr-defined]
+        reader._venue.answer = "2Boat"
         reader.getCurrentAddress("BTC")
         self.assertEqual(reader.given, {"BTC": {"1Boat", "2Boat"}})
 
     def test_a_refusal_gives_none(self) -> None:
-        reader = VenueReader(Venue(Refused("target", "asking", "no")))  # type: ignore[arg-type]
+        reader = VenueReader(Venue(Refused("target", "asking", "no")))
         self.failureResultOf(reader.getCurrentAddress("BTC"), Refused)
         self.assertEqual(reader.given, {})
 
     def test_a_cancel_is_counted_after_it_was_handed_over(self) -> None:
         venue = Venue(True)
         counted: list[Any] = []
-        reader = VenueReader(venue, cancelled=lambda *told: counted.append((*told, len(venue.asked))))  # type: ignore[arg-type]
+        reader = VenueReader(venue, cancelled=lambda *told: counted.append((*told, len(venue.asked))))
         self.assertIs(self.successResultOf(reader.cancelOrder("7")), True)
         self.assertEqual(counted, [("target", "7", 1)])
 
     def test_a_venue_that_does_not_tell_its_time_says_so(self) -> None:
-        reader = VenueReader(Venue())  # type: ignore[arg-type]
+        reader = VenueReader(Venue())
         self.failureResultOf(reader.getServerTime(), NotImplementedError)
-        reader._venue.getServerTime = lambda: succeed(NOON)  # type: ignore[attr-defined]
+        reader._venue.getServerTime = lambda: succeed(NOON)
         self.assertEqual(self.successResultOf(reader.getServerTime()), NOON)

@@ -57,7 +57,7 @@ class TransferMachine(RuleBasedStateMachine):
         features = frozenset({"withdrawal_id"}) if listed_ids else frozenset()
         self.pair = Pair(rules=rules(automatic=lanes), features=features)
         for venue in (self.pair.source, self.pair.target):
-            venue.answer = lambda id, venue=venue: self.answered(venue, id)  # type: ignore[misc]
+            venue.answer = lambda id, venue=venue: self.answered(venue, id)
         self.pair.refresh()
 
     # ------------------------------------------------------------------------------------------------------- the world

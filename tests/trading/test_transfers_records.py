@@ -184,7 +184,7 @@ class RestartTests(Paired):
         self.pair.refresh()
         self.pair.start()
         starts = []
-        self.pair.source.getTransfers = lambda start, end: starts.append(start) or succeed([])  # type: ignore[func-returns-value,method-assign]
+        self.pair.source.getTransfers = lambda start, end: starts.append(start) or succeed([])
         self.pair.refresh()
         self.assertEqual(set(starts), {self.pair.world.now() - timedelta(days=1, hours=1)})
 
@@ -308,7 +308,7 @@ class LedgerTests(Paired):
         venue = self.pair.source
         venue.listed = False
         lines: list[Transaction] = []
-        venue.getTransactionHistory = lambda start, end: succeed(lines)  # type: ignore[method-assign]
+        self.patch(venue, "getTransactionHistory", lambda start, end: succeed(lines))
         self.pair.refresh()
         self.planned(coins())
         venue.debit()
@@ -338,14 +338,14 @@ class InterestTests(Paired):
         self.pair = Pair(features=frozenset({"withdrawal_id", "interest"}))
         self.lines: list[Transaction] = []
         for venue in (self.pair.source, self.pair.target):
-            venue.getTransactionHistory = lambda start, end: succeed([])  # type: ignore[method-assign]
+            self.patch(venue, "getTransactionHistory", lambda start, end: succeed([]))
         self.asked: list[datetime] = []
 
         def history(start: datetime, end: datetime) -> Deferred[list[Transaction]]:
             self.asked.append(start)
             return succeed([line for line in self.lines if start <= line["timestamp"] <= end])
 
-        self.pair.source.getTransactionHistory = history  # type: ignore[method-assign]
+        self.patch(self.pair.source, "getTransactionHistory", history)
         self.pair.refresh()
 
     def book(self, amount: str, kind: str = "Interest", asset: str = "BTC") -> None:

@@ -113,7 +113,7 @@ class DocumentTests(SynchronousTestCase):
             ({}, 0),
             ({"payouts": True, "blocked": frozenset({("USD", "source", "")})}, 0),
         ):
-            moves = pool_of(sample(**changes)).moves  # type: ignore[arg-type]
+            moves = pool_of(sample(**changes)).moves
             self.assertEqual(sum(isinstance(move, Payout) for move in moves), expected)
 
     def test_what_a_venue_holds_as_a_position_is_neither_sent_nor_paid_out(self) -> None:

@@ -120,7 +120,7 @@ class FakeVenue:
     def getTransfers(self, start: datetime, end: datetime) -> Deferred[list[Transfer]]:
         if not self.listed:
             return fail(NotImplementedError("getTransfers"))
-        return succeed([Transfer(**r) for r in self.records if start <= r["timestamp"] <= end])  # type: ignore[typeddict-item]
+        return succeed([Transfer(**r) for r in self.records if start <= r["timestamp"] <= end])
 
     def getTransactionHistory(self, start: datetime, end: datetime) -> Deferred[list[Any]]:
         return fail(NotImplementedError("getTransactionHistory"))
@@ -152,13 +152,13 @@ class FakeVenue:
         """List a deposit or withdrawal."""
         made = Transfer(
             id=id or str(next(self.world.numbers)),
-            direction=direction,  # type: ignore[typeddict-item]
+            direction=direction,
             ticker=asset,
             amount=amount,
             fee=D(0),
             address=address,
             reference=reference,
-            status=status,  # type: ignore[typeddict-item]
+            status=status,
             timestamp=self.world.now(),
         )
         self.records.append(made)
@@ -331,7 +331,7 @@ class Paired(SynchronousTestCase):
 
     def planned(self, *moves: object) -> TransferEntry:
         """The one transfer that came of a plan."""
-        (entry,) = self.successResultOf(self.pair.plan(*moves))  # type: ignore[arg-type]
+        (entry,) = self.successResultOf(self.pair.plan(*moves))
         return entry
 
     def totals(self) -> tuple[D, D]:

@@ -66,7 +66,7 @@ def _end(process: subprocess.Popen[str], folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Protocol(WebSocketClientProtocol):  # type: ignore[misc]
+class _Protocol(WebSocketClientProtocol):
     """Commands by number, events to a list."""
 
     def __init__(self) -> None:

@@ -411,7 +411,7 @@ class PageTests(PageCase):
         self.console.change("trader", "reason", value="polled")
         await browser.until("document.querySelector('#state .since').title === 'polled'", 4)
         self.assertEqual(await browser.run("document.querySelector('#line .lost')"), None)
-        self.assertEqual(len(self.service._pages.pages), 0)  # type: ignore[union-attr]
+        self.assertEqual(len(self.service._pages.pages), 0)
 
     async def test_the_end_of_the_session_is_said_and_edits_are_kept(self) -> None:
         browser = await self.open()

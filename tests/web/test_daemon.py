@@ -50,7 +50,7 @@ class DaemonTests(TestCase):
     def resting(self) -> int:
         """Own orders in the target's own book."""
         assert self.daemon.embedded is not None
-        return len(self.daemon.embedded.world.cores["target"].open_orders("pool"))  # type: ignore[union-attr]
+        return len(self.daemon.embedded.world.cores["target"].open_orders("pool"))
 
     async def test_edit_start_quote_and_stop_until_the_venues_confirm(self) -> None:
         browser = await self.begun()

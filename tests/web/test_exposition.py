@@ -66,7 +66,7 @@ class ExpositionTests(SynchronousTestCase):
 
     def test_a_document_serves_for_a_moment(self) -> None:
         clock, made = Clock(), []
-        exposition = Exposition(lambda: made.append(1) or scene("ready"), None, lambda: 0, clock)  # type: ignore[func-returns-value]
+        exposition = Exposition(lambda: made.append(1) or scene("ready"), None, lambda: 0, clock)
         exposition.ready()
         exposition.text()
         self.assertEqual(len(made), 1)

@@ -52,7 +52,7 @@ def web(**changes: Any) -> Web:
     return Web(**{**plain, **changes})
 
 
-class Page(WebSocketClientProtocol):  # type: ignore[misc]
+class Page(WebSocketClientProtocol):
     """A page's end of the socket."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class Served(TestCase):
 
         def built(addr: Any) -> Any:
             protocol = build(addr)
-            reactor.callLater(0, made.callback, protocol)  # type: ignore[attr-defined]
+            reactor.callLater(0, made.callback, protocol)
             return protocol
 
         factory.buildProtocol = built
@@ -199,7 +199,7 @@ class SocketTests(Served):
         for n in range(12):
             self.console.change("trader", "reason", value=f"{n}" + "x" * 1_000_000)
             await good.until(lambda p, n=n: p.document and p.document["trader"]["reason"].startswith(f"{n}x"))
-        while len(self.service._pages.pages) > 1:  # type: ignore[union-attr]
+        while len(self.service._pages.pages) > 1:
             await deferLater(reactor, 0.05)
         slow.transport.resumeProducing()
         await slow.closed
@@ -209,7 +209,7 @@ class SocketTests(Served):
     async def test_a_page_that_was_admitted_while_the_daemon_stopped_is_closed(self) -> None:
         address = await self.serve()
         factory = self.service._pages
-        factory.close_all()  # type: ignore[union-attr]  # as `stop` does, the port still being open
+        factory.close_all()  # as `stop` does, the port still being open
         page = await self.page(address, self.cookie(address))
         self.assertEqual(await page.closed, socket_module.STOPPING)
         self.assertEqual(page.frames, [])

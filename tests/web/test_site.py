@@ -189,7 +189,7 @@ class ActTests(SiteTestCase):
 
     def test_a_journal_that_cannot_be_read_is_a_reason(self) -> None:
         declined = Declined(503, {"reasons": ["journal: is closed"]})
-        self.console.export = lambda name: fail(declined)  # type: ignore[method-assign]
+        self.patch(self.console, "export", lambda name: fail(declined))
         answer = self.anna.get("/api/pnl.csv")
         self.assertEqual((answer.status, answer.json()["reasons"]), (503, ["journal: is closed"]))
 

@@ -25,7 +25,7 @@ class CommandTests(TestCase):
     async def test_it_tells_how_to_reach_it_and_ends_when_asked(self) -> None:
         program = Program()
         arguments = [sys.executable, str(ROOT / "ilp.py"), "venue", "bitmex"]
-        reactor.spawnProcess(program, sys.executable, arguments, None, self.mkdtemp())  # type: ignore[attr-defined]
+        reactor.spawnProcess(program, sys.executable, arguments, None, self.mkdtemp())
         (told,) = await eventually(lambda: program.lines, f"its line; {program.errors}", 30.0)
         assert told["venue"] == "bitmex"
         assert [account["id"] for account in told["accounts"]] == ["alice", "bob"]

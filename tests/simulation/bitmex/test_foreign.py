@@ -83,7 +83,7 @@ class ForeignCase(TestCase):
         self.programs.append(program)
         arguments = [sys.executable, str(HERE / name), str(self.world.venue.port), key, secret]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        reactor.spawnProcess(program, sys.executable, arguments, environment)  # type: ignore[attr-defined]
+        reactor.spawnProcess(program, sys.executable, arguments, environment)
         return program
 
 
@@ -232,9 +232,7 @@ class MarketMakerTests(ForeignCase):
         self.programs.append(program)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         start = "import sys; sys.argv = ['marketmaker']; from market_maker import run; run()"
-        reactor.spawnProcess(  # type: ignore[attr-defined]
-            program, str(MARKET_MAKER), [str(MARKET_MAKER), "-c", start], environment, str(folder)
-        )
+        reactor.spawnProcess(program, str(MARKET_MAKER), [str(MARKET_MAKER), "-c", start], environment, str(folder))
         core = self.world.core
         await eventually(lambda: len(core.open_orders("alice")) == 12, "six orders on each side", 20.0)
         assert {order.side for order in core.open_orders("alice")} == set(Side)

@@ -111,4 +111,4 @@ class DemonstrationTests(DaemonCase):
         raise AssertionError("a market was traded that there is not")
 
     def begun(self, settings: Any) -> Deferred[EmbeddedInfinity]:
-        return embed(settings, WorldClock(reactor, settings.simulation.start))  # type: ignore[arg-type, return-value]
+        return embed(settings, WorldClock(reactor, settings.simulation.start))

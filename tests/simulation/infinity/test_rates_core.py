@@ -276,7 +276,7 @@ class Venue(RuleBasedStateMachine):
 
 class ConservationTests(SynchronousTestCase):
     def test_nothing_is_made_and_nothing_is_lost(self) -> None:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             Venue,
             settings=settings(
                 max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

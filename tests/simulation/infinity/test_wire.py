@@ -245,7 +245,7 @@ class SocketTests(WireCase):
         (connection,) = self.world.venue._sockets.open
 
         def left() -> float:
-            return connection._end.getTime() - reactor.seconds()  # type: ignore[attr-defined, no-any-return]
+            return connection._end.getTime() - reactor.seconds()
 
         assert left() <= 60
         self.world.venue.access.life = timedelta(hours=1)
@@ -357,9 +357,9 @@ class FaultTests(WireCase):
     @asynchronous
     async def test_answers_can_be_late(self) -> None:
         self.fault(delay_answers=0.15)
-        before = reactor.seconds()  # type: ignore[attr-defined]
+        before = reactor.seconds()
         assert (await self.http.ask("GET", "/public/get_tokens"))[0] == 200
-        assert reactor.seconds() - before >= 0.14  # type: ignore[attr-defined]
+        assert reactor.seconds() - before >= 0.14
 
     @asynchronous
     async def test_faults_that_do_not_exist_are_named(self) -> None:

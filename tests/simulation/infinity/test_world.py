@@ -147,7 +147,7 @@ class ListeningTests(TestCase):
     @asynchronous
     async def test_our_client_trades_and_is_told_of_a_live_market(self) -> None:
         user = InfinityUser("alice", {"ETH": Decimal(100)})
-        world = InfinityWorld(WorldClock(reactor, START, 60.0), [user], customers=WISHES)  # type: ignore[arg-type]
+        world = InfinityWorld(WorldClock(reactor, START, 60.0), [user], customers=WISHES)
         await world.begin()
         client = Infinity(
             secret=world.keys["alice"], endpoint=world.venue.rest, reactor=reactor, now=world.clock.now, **QUICK
@@ -169,7 +169,7 @@ class ListeningTests(TestCase):
     async def test_roll_overs_come_by_themselves(self) -> None:
         # A minute before the hour, at sixty times the speed.
         start = datetime(2023, 12, 21, 7, 59, tzinfo=UTC)
-        world = InfinityWorld(WorldClock(reactor, start, 60.0), [])  # type: ignore[arg-type]
+        world = InfinityWorld(WorldClock(reactor, start, 60.0), [])
         assert market(world, "ETH-2023-12-21").active
         await world.begin()
         try:
@@ -190,7 +190,7 @@ class CommandTests(TestCase):
         folder.mkdir()
         program = Program()
         arguments = [sys.executable, str(ROOT / "ilp.py"), "venue", "infinity", "--port", "0"]
-        reactor.spawnProcess(program, sys.executable, arguments, None, str(folder))  # type: ignore[attr-defined]
+        reactor.spawnProcess(program, sys.executable, arguments, None, str(folder))
         (told,) = await eventually(lambda: program.lines, f"its line; {program.errors}", 40.0)
         assert told["venue"] == "infinity" and told["endpoints"]["ws"].endswith("/ws")
         http = Http(reactor, told["endpoints"]["rest"])

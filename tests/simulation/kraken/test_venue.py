@@ -224,7 +224,7 @@ class WorldTests(TestCase):
     @asynchronous
     async def test_a_whole_venue_moves_and_tells_how_to_reach_it(self) -> None:
         user = KrakenUser("alice", {"BTC": Decimal(1), "USD": Decimal(1000)})
-        world = KrakenWorld(WorldClock(reactor, START), [user])  # type: ignore[arg-type]
+        world = KrakenWorld(WorldClock(reactor, START), [user])
         await world.begin()
         try:
             told = world.announcement()
@@ -238,6 +238,6 @@ class WorldTests(TestCase):
 
     def test_the_same_seed_gives_the_same_keys_and_another_others(self) -> None:
         def keys(seed: int) -> Any:
-            return KrakenWorld(WorldClock(reactor, START), [KrakenUser("alice", {})], seed=seed).keys  # type: ignore[arg-type]
+            return KrakenWorld(WorldClock(reactor, START), [KrakenUser("alice", {})], seed=seed).keys
 
         assert keys(3) == keys(3) != keys(4)

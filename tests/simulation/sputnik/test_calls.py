@@ -73,7 +73,7 @@ class AnyCallTests(SynchronousTestCase):
 
     def test_what_goes_wrong_inside_is_the_generic_error_and_reported(self) -> None:
         bench = Bench()
-        bench.venue.core.holdings = lambda account: 1 / 0  # type: ignore[assignment]
+        bench.venue.core.holdings = lambda account: 1 / 0
         envelope = bench.call("rpc.trader.get_positions", [])[3][0]
         self.assertEqual(envelope, {"success": False, "error": [GENERIC]})
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

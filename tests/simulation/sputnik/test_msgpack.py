@@ -26,8 +26,8 @@ def packing(wire: Wire, *, batched: bool = False) -> Wire:
         else:
             wire.messages.append(message)
 
-    wire.put = put  # type: ignore[method-assign]
-    wire.onMessage = on_message  # type: ignore[method-assign]
+    wire.put = put
+    wire.onMessage = on_message
     return wire
 
 

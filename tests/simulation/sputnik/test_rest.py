@@ -26,7 +26,7 @@ class RestTestCase(VenueTestCase):
 
     @asynchronous
     async def setUp(self) -> None:
-        await super().setUp()  # type: ignore[misc]
+        await super().setUp()
         self.member = self.world.venue.members["alice"]
         self.member.api = ApiKey("a key", "a secret", START + timedelta(days=7))
         self.poster = Poster(reactor, self.world.venue.rest_endpoint, "a key", "a secret")
