@@ -15,6 +15,7 @@ from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionLost, DNSLookupError
 from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
@@ -177,7 +178,7 @@ class _Body(StreamProtocol):
             self.done.errback(Failure(TooLarge(self._limit)))
             self._hang_up()
 
-    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008  twisted's own signature
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.done.called:
             return
         # A body whose end only the closed connection marks (PotentialDataLoss) may be cut: it is not taken as whole.

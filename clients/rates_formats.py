@@ -14,7 +14,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, ParseError
@@ -53,7 +53,7 @@ def _day(text: str) -> date:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
         # Only the one-row CSV writes its date in English.  strptime is safe here: the daemon sets no locale.
-        return datetime.strptime(text, "%d %B %Y").date()  # noqa: DTZ007  a day has no time zone
+        return datetime.strptime(text, "%d %B %Y").replace(tzinfo=UTC).date()
     except ValueError:
         raise BadRates(f"{text[:40]!r} is not a date") from None
 

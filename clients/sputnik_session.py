@@ -27,6 +27,7 @@ __all__ = ["SUBPROTOCOL", "Credentials", "Session"]
 
 REALM = "sputnik"
 SUBPROTOCOL = "wamp.2.json"  # with JSON only, keys of dictionaries are always texts
+NO_COOKIE = Secret("")
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Credentials:
     id: str
     secret: Secret
     codes: OneTimeCodes | None = None
-    cookie: Secret = Secret("")  # noqa: RUF009 - it cannot be changed
+    cookie: Secret = NO_COOKIE
 
     @property
     def method(self) -> str:

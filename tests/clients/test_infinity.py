@@ -66,6 +66,10 @@ class ClientCase(TestCase):
         await client.connect()
         return client, recorder
 
+    async def connects(self, recorder: Recorder, times: int) -> None:
+        """Wait until it has connected so often."""
+        await eventually(lambda: recorder.names().count("connect") == times, f"connected {times} times")
+
     async def failure(self, call: Any, kind: type[BaseException]) -> Any:
         try:
             result = await call
@@ -133,9 +137,9 @@ class Connecting(ClientCase):
             client, recorder = await self.connected()
             self.fault(close=code)
             await recorder.until("disconnect")
-            await eventually(lambda: recorder.names().count("connect") == 2, f"connected again after {code}")  # noqa: B023
+            await self.connects(recorder, 2)
             id = await client.placeOrder(SPOT, D("0.1"), D("0.01"), "BUY")
-            await recorder.until("order", lambda order: order["id"] == id)  # noqa: B023
+            await recorder.until("order", lambda order, id=id: order["id"] == id)
             await client.cancelOrder(id)
 
     @asynchronous
@@ -143,7 +147,7 @@ class Connecting(ClientCase):
         _, recorder = await self.connected()
         for count in range(2, 5):
             self.fault(disconnect=True)
-            await eventually(lambda: recorder.names().count("connect") == count, "connected again")  # noqa: B023
+            await self.connects(recorder, count)
         methods = [row["message"]["method"] for row in self.world.venue.seen.rows if row["method"] == "WS"]
         logins = [n for n, method in enumerate(methods) if method == "LOGIN"]
         self.assertEqual(len(logins), 4)

@@ -292,7 +292,8 @@ class Acts(CallCase):
             api.get_fixed_history(FIXED, interval=timedelta(hours=25)),
         ):
             self.assertIsInstance(await self.failing(call), Refused)
-        self.assertIsInstance(await self.failing(api.get_fixed_history(FIXED, datetime(2023, 1, 1))), ValueError)  # noqa: DTZ001
+        naive = DAY.replace(tzinfo=None)
+        self.assertIsInstance(await self.failing(api.get_fixed_history(FIXED, naive)), ValueError)
         self.assertEqual(len(self.world.venue.seen.rows), before)
 
     @asynchronous

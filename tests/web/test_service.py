@@ -22,7 +22,7 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.internet.task import deferLater
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool, ResponseNeverReceived, readBody
@@ -352,7 +352,11 @@ class WarningTests(Served):
     async def warnings(self, checked: dict[str, str], **changes: Any) -> str:
         """Listen and return the warnings."""
         said: list[str] = []
-        observe = lambda event: said.append(formatEvent(event)) if event["log_level"] is LogLevel.warn else None  # noqa: E731
+
+        def observe(event: LogEvent) -> None:
+            if event["log_level"] is LogLevel.warn:
+                said.append(formatEvent(event))
+
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
         service = WebService(FakeConsole(), checked, reactor)

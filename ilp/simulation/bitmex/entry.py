@@ -206,8 +206,8 @@ class Entry:
         book = self.core.book(order.listing.symbol)
         rows, left = (book.asks if order.side is Side.BUY else book.bids), order.left
         worst: int | None = None
-        for worst, quantity in rows:  # noqa: B007  the last one is the answer
-            left -= quantity
+        for price, quantity in rows:
+            worst, left = price, left - quantity
             if left <= 0:
                 break
         return worst
