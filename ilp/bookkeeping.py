@@ -8,15 +8,18 @@ from decimal import Decimal
 from ilp.accounts.books import Books
 from ilp.accounts.keeper import AccountedJournal, Instant
 from ilp.accounts.postings import TRANSIT, own
+from ilp.accounts.units import amount_of
 from ilp.journal.interface import Journal, Recovered
 from ilp.settings import RESERVE, Settings
-from ilp.tickers import parts
+from ilp.tickers import held, parts
 from ilp.trading.gate import over_fall, over_loss
 from ilp.trading.machine import State
 from ilp.trading.trader import Trader
+from ilp.trading.view import trade_minimum
 
 __all__ = ["accounted", "foreign", "keep_books", "told_balances"]
 
+ZERO = Decimal(0)
 EVERY = 0.25  # reactor seconds between two looks at the loss
 _ENDED = frozenset({State.HALTED, State.SHUTDOWN})
 
@@ -53,9 +56,36 @@ def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
         if breach is not None and trader.life.state not in _ENDED:
             trader.halt(str(breach), "gate")
 
+    _expect_balances(trader, journal)
     journal.instant = lambda: _instant(trader)
     trader.gate.loss, trader.gate.fall = journal.loss, journal.fall
     return trader.subscribe(turned)
+
+
+def _expect_balances(trader: Trader, journal: AccountedJournal) -> None:
+    """Let each balance that a venue reports be judged by the ledger; what stands although it is odd is an external flow."""
+    market, plausible = trader.market, trader.market.plausible
+
+    def expected(venue: str, asset: str) -> Decimal | None:
+        # What the journal could not take yet is in no ledger.
+        known = journal.books.opened is not None and not trader.recorder.failing and venue in trader.layout.traded
+        return amount_of(journal.books.balances.get((venue, asset), 0)) if known else None
+
+    def fillable(venue: str, asset: str) -> Decimal:
+        resting = ((pair, row) for pair in trader.layout.at(venue) for row in market.own(pair))
+        sizes = (left if asset == pair.base else left * price for pair, (_, price, left) in resting)
+        return sum(sizes, market.balances.traded(venue, asset))
+
+    def least(venue: str, asset: str) -> Decimal:
+        pair = next((pair for pair in trader.layout.at(venue) if asset in held(pair.ticker)), trader.layout.source)
+        reference = market.reference(pair)
+        if reference is None:
+            return ZERO
+        smallest = trade_minimum(trader.floor.rules(pair), reference)
+        return smallest if asset == pair.base else smallest * reference
+
+    plausible.expected, plausible.fillable, plausible.least = expected, fillable, least
+    plausible.moving, plausible.accepted = trader.transfers.unsettled, trader.transfers.found
 
 
 def told_balances(trader: Trader) -> Mapping[tuple[str, str], Decimal]:

@@ -230,6 +230,22 @@ KEYS: tuple[Key, ...] = (
         "fraction",
         "Largest distance of a rate from what the two books imply.",
     ),
+    Key(
+        "ages",
+        "balance_jump",
+        kinds.number("0", "1", above=True),
+        "0.25",
+        "fraction",
+        "Largest believable share by which a balance differs from what is expected; 1 believes everything.",
+    ),
+    Key(
+        "ages",
+        "balance_settle",
+        kinds.seconds(1, 86400),
+        "60",
+        "s",
+        "How long a larger one has to stand before it counts, as an external flow.",
+    ),
     Key("ages", "clock_skew", kinds.seconds(1, 3600), "5", "world s", "Largest distance of a venue's clock from ours."),
     Key(
         "transfers",

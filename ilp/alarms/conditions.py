@@ -30,6 +30,7 @@ def conditions(trader: Trader, books: AccountedJournal | None, loss_step: Decima
     yield from _state(trader)
     yield from _orders(trader)
     yield from _transfers(trader)
+    yield from _doubts(trader)
     if books is not None:
         yield from _loss(books, trader, loss_step)
         yield from _day(books, trader)
@@ -84,6 +85,12 @@ def _loss(books: AccountedJournal, trader: Trader, step: Decimal) -> Iterator[Co
     if reached:
         what = f"{worth(loss, trader.layout.numeraire)} lost today; trading halts at {amount(limit)}"
         yield Condition(f"loss {books.day()} {reached}", "loss", W if reached * step < 1 else C, what)
+
+
+def _doubts(trader: Trader) -> Iterator[Condition]:
+    for venue in trader.layout.venues:
+        if why := trader.market.plausible.doubt(venue):
+            yield Condition(f"doubt {venue}", "doubted balance", W, f"{venue}: {why}", after=FLAP)
 
 
 def _day(books: AccountedJournal, trader: Trader) -> Iterator[Condition]:

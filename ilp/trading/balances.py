@@ -6,6 +6,7 @@ confirms it; a report of the venue always has the last word.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
@@ -30,6 +31,7 @@ class _Figures:
     ahead: Decimal = ZERO  # fills applied that no report contains yet
     unexplained: Decimal = ZERO  # reported changes that no fill has explained yet
     reported: float = 0.0
+    fills: deque[tuple[float, Decimal]] = field(factory=deque)  # of the last moments, by when we heard of them
 
 
 @define
@@ -59,12 +61,19 @@ class Balances:
     def apply(self, venue: str, asset: str, change: Decimal) -> None:
         """Apply what a fill changed, unless the venue's figure already contains it."""
         figures = self._figures.setdefault((venue, asset), _Figures())
+        figures.fills.append((self.seconds(), abs(change)))
+        self._recent(figures)
         known = self._unexplained(figures)
         if known * change > 0:
             explained = min(abs(known), abs(change)).copy_sign(change)
             figures.unexplained = known - explained
             change -= explained
         figures.ahead += change
+
+    def traded(self, venue: str, asset: str) -> Decimal:
+        """How much fills of the last moments have changed it by, whichever way: a report may be older than they are."""
+        figures = self._figures.get((venue, asset))
+        return ZERO if figures is None else sum((change for _, change in self._recent(figures)), ZERO)
 
     def forget(self, venue: str) -> None:
         """The connection is lost: start again with what the venue says next."""
@@ -84,6 +93,11 @@ class Balances:
         """The venue's own (position, available)."""
         figures = self._figures.get((venue, asset), _Figures())
         return figures.position, figures.available
+
+    def _recent(self, figures: _Figures) -> deque[tuple[float, Decimal]]:
+        while figures.fills and self.seconds() - figures.fills[0][0] > PATIENCE:
+            figures.fills.popleft()
+        return figures.fills
 
     def _unexplained(self, figures: _Figures) -> Decimal:
         return figures.unexplained if self.seconds() - figures.reported <= PATIENCE else ZERO

@@ -160,7 +160,7 @@ class Floor:
 
     def _stock(self, venue: str, asset: str, held: Mapping[tuple[str, str, Purpose], Decimal]) -> Stock:
         owed = self.holdings.outstanding(venue, asset)
-        balance = self.market.balances.balance(venue, asset)
+        balance = self.market.held(venue, asset)
         # Open hedges are not deducted here: the pool counts them as done at their limit.
         quotes, plans = (held.get((venue, asset, purpose), ZERO) for purpose in (Purpose.QUOTE, Purpose.PLAN))
         quotable = owed.available(balance - plans) - self.limits.kept(venue, asset)

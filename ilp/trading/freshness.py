@@ -42,6 +42,7 @@ class Watch:
     _fault: str = ""
     _owes: int = 0
     _why: str = ""
+    _pause: float = OWED
 
     def good(self, at: float) -> None:
         """A sane update arrived."""
@@ -53,9 +54,9 @@ class Watch:
         if self.confirmed is not None and not self._fault:
             self._count(at)
 
-    def insane(self, at: float, why: str) -> None:
-        """An update arrived that cannot be right; only a sane one clears it."""
-        self.confirmed, self._fault = at, why
+    def insane(self, at: float, why: str, again: float = OWED) -> None:
+        """An update arrived that cannot be right; only a sane one clears it, which is asked for every *again* seconds."""
+        self.confirmed, self._fault, self._pause = at, why, again
         self._owe(why)
 
     def doubt(self, at: float, why: str) -> None:
@@ -67,6 +68,19 @@ class Watch:
         """The connection is lost: nothing held from before is valid; a new connection starts afresh."""
         self.confirmed, self._fault, self._owes, self._why = None, "", 0, ""
 
+    @property
+    def faulty(self) -> bool:
+        """Whether what it said last cannot be right."""
+        return bool(self._fault)
+
+    def stale(self, at: float) -> str:
+        """Why it is not fresh, with the numbers, whatever it said; empty when it is."""
+        if self.confirmed is None:
+            return f"{self.name}: nothing received yet"
+        if at - self.confirmed > self.limit:
+            return f"{self.name}: {at - self.confirmed:.1f} s old, allowed {self.limit:g} s"
+        return ""
+
     def expires(self) -> float | None:
         """When it will be too old unless confirmed before; None when it is of no use anyway."""
         return None if self.confirmed is None or self._fault else self.confirmed + self.limit
@@ -75,16 +89,16 @@ class Watch:
         """When to read it again unless confirmed before; soon while good updates are owed; None before the first."""
         if self.confirmed is None:
             return None
-        return self.confirmed + (min(OWED, self.limit / 2) if self._owes or self._fault else self.limit / 2)
+        if self._fault:
+            return self.confirmed + min(self._pause, self.limit / 2)
+        return self.confirmed + min(OWED if self._owes else self.limit, self.limit / 2)
 
     def trouble(self, at: float) -> str:
         """Why it does not count, with the numbers; empty when it does."""
-        if self.confirmed is None:
-            return f"{self.name}: nothing received yet"
-        if self._fault:
+        if self._fault and self.confirmed is not None:
             return f"{self.name}: {self._fault}"
-        if at - self.confirmed > self.limit:
-            return f"{self.name}: {at - self.confirmed:.1f} s old, allowed {self.limit:g} s"
+        if stale := self.stale(at):
+            return stale
         if self._owes > 0:
             return f"{self.name}: {self.needed - self._owes} of {self.needed} good updates since: {self._why}"
         return ""

@@ -187,9 +187,7 @@ class Hedger:
     def _funds(self, fee: Decimal) -> Funds:
         floor, source = self.floor, self.floor.layout.source
         base, quote = (
-            floor.holdings.outstanding(source.venue, asset).available(
-                floor.market.balances.balance(source.venue, asset)
-            )
+            floor.holdings.outstanding(source.venue, asset).available(floor.market.held(source.venue, asset))
             for asset in (source.base, source.quote)
         )
         if source.is_rate:  # to borrow takes collateral, not cash, and how much is for the venue to say

@@ -21,6 +21,7 @@ from ilp.trading.balances import Balances
 from ilp.trading.freshness import InputStatus, Watch
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.own import Best
+from ilp.trading.plausibility import AGAIN, Plausibility
 from ilp.trading.sides import Sides, book_without
 
 __all__ = ["BALANCES", "BOOK", "ORDERS", "RATE", "Market", "Rate", "mid"]
@@ -71,6 +72,14 @@ def _is_worse(side: Side, best: tuple[Decimal | None, Decimal | None], kept: Bes
     return now < then if side is Side.BUY else now > then
 
 
+def _figures(position: Position) -> tuple[Decimal, ...]:
+    return position["position"], position["available"], position.get("lent", Decimal(0))
+
+
+def _is_amount(position: Position) -> bool:
+    return all(figure.is_finite() for figure in _figures(position))
+
+
 def mid(book: Book) -> Decimal | None:
     """Middle of the best bid and ask; None where a side is empty."""
     if not book["bids"] or not book["asks"]:
@@ -94,6 +103,7 @@ class Market:
     seconds: Callable[[], float]
     now: Callable[[], datetime]
     balances: Balances = field(init=False)
+    plausible: Plausibility = field(init=False)
     rules: dict[tuple[str, str], Rules] = field(factory=dict)
     rate: Rate | None = None
     own: Callable[[Pair], Iterable[tuple[Side, Decimal, Decimal]]] = lambda _: ()
@@ -110,6 +120,15 @@ class Market:
 
     def __attrs_post_init__(self) -> None:
         self.balances = Balances(self.seconds)
+        owing = frozenset(pair.venue for pair in self.layout.pairs if pair.is_rate)  # tokens are borrowed there
+        self.plausible = Plausibility(
+            self.ages.balance_jump,
+            self.ages.balance_settle,
+            self.ages.fresh_updates,
+            self.seconds,
+            frozenset(self.layout.reserves),
+            owing,
+        )
         self._since = self.now()  # world seconds are counted from here: watches keep floats
         source, target = self.layout.pairs
         needed, ages = self.ages.fresh_updates, self.ages
@@ -175,13 +194,20 @@ class Market:
 
     def on_position(self, venue: str, position: Position) -> None:
         """Take one holding."""
-        self.balances.report(venue, position)
-        self._watches[BALANCES, venue].confirm(self.seconds())
+        if not self._refused(venue, [position]) and _is_amount(position):
+            self.balances.report(venue, position)
+            self._judge(venue, position["contract"])
+        self._told_balances(venue, complete=False)
 
     def on_positions(self, venue: str, positions: Mapping[str, Position]) -> None:
-        """Take a complete reading of the holdings."""
-        self.balances.snapshot(venue, positions)
-        self._watches[BALANCES, venue].good(self.seconds())
+        """Take a complete reading of the holdings; of one with a figure that is no number nothing is taken."""
+        if not self._refused(venue, positions.values()):
+            told = {asset: position for asset, position in positions.items() if _is_amount(position)}
+            self.balances.snapshot(venue, told)
+            for where, asset in self.layout.holdings:
+                if where == venue:
+                    self._judge(venue, asset)
+        self._told_balances(venue, complete=True)
 
     def on_orders(self, venue: str) -> None:
         """Own orders were read again."""
@@ -205,6 +231,7 @@ class Market:
             self._books.pop(pair, None)
             self._others.pop(pair, None)
         self.balances.forget(venue)
+        self.plausible.forget(venue)
         for (_, where), watch in self._watches.items():
             if self._venues[where] == venue:
                 watch.forget()
@@ -263,10 +290,22 @@ class Market:
         return self._watches[kind, where].trouble(self.seconds())
 
     def closing_trouble(self) -> str:
-        """Why exposure cannot be closed on the source now; empty when its book, orders and balances count."""
+        """Why exposure cannot be closed on the source now; empty when its book and orders count and its balances are fresh.
+
+        A balance that is doubted holds up no hedge: what is open is known by fills, and the venue knows what can be paid.
+        """
         source = self.layout.source
-        inputs = ((BOOK, self.layout.place(source)), (ORDERS, source.venue), (BALANCES, source.venue))
-        return next(filter(None, (self.trouble(*one) for one in inputs)), "")
+        inputs = ((BOOK, self.layout.place(source)), (ORDERS, source.venue))
+        if trouble := next(filter(None, (self.trouble(*one) for one in inputs)), ""):
+            return trouble
+        return self._watches[BALANCES, source.venue].stale(self.seconds())
+
+    def held(self, venue: str, asset: str) -> Decimal:
+        """What decisions count on: the balance that the venue reports, or what is expected while that is doubted."""
+        believed = self.plausible.believed(venue, asset)
+        if believed is None:
+            return self.balances.balance(venue, asset)
+        return believed - self._apart(venue, asset)
 
     def troubles(self) -> tuple[str, ...]:
         """Everything that does not count now."""
@@ -309,7 +348,9 @@ class Market:
     def _again(self) -> Iterable[tuple[tuple[str, str], float | None]]:
         for (kind, where), watch in self._watches.items():
             if kind != RATE and self.connected.get(self._venues[where], False):
-                yield (kind, where), watch.read_again()
+                again = watch.read_again()
+                soon = self.plausible.look_again(where) if kind == BALANCES else None
+                yield (kind, where), again if again is None or soon is None else min(again, soon)
 
     def rate_expires(self) -> float | None:
         """In how many world seconds the rate becomes too old."""
@@ -335,6 +376,31 @@ class Market:
         return self.good_mid / self.good_rate if self.good_rate else None
 
     # ------------------------------------------------------------------------------------------------------ details
+
+    def _refused(self, venue: str, positions: Iterable[Position]) -> bool:
+        """Whether a report of a holding of the pool has a figure that is no number: it is doubted until it has."""
+        wrong = [one for one in positions if not _is_amount(one) and (venue, one["contract"]) in self.layout.holdings]
+        for position in wrong:
+            figure = next(figure for figure in _figures(position) if not figure.is_finite())
+            self.plausible.refuse(venue, position["contract"], figure)
+        return bool(wrong)
+
+    def _judge(self, venue: str, asset: str) -> None:
+        if (venue, asset) in self.layout.holdings:
+            self.plausible.judge(venue, asset, self.balances.balance(venue, asset) + self._apart(venue, asset))
+
+    def _apart(self, venue: str, asset: str) -> Decimal:
+        """What a reserve has lent is part of what it is expected to have: it goes back and forth as its owner likes."""
+        return self.balances.lent(venue, asset) if (venue, asset) in self.layout.reserves else Decimal(0)
+
+    def _told_balances(self, venue: str, *, complete: bool) -> None:
+        watch, at = self._watches[BALANCES, venue], self.seconds()
+        if why := self.plausible.doubt(venue):
+            watch.insane(at, why, AGAIN)
+        elif complete or watch.faulty:
+            watch.good(at)
+        else:
+            watch.confirm(at)
 
     def _world(self, time: datetime) -> float:
         return (time - self._since).total_seconds()

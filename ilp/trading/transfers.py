@@ -21,7 +21,7 @@ from clients.exchange import IExchange, Position
 from ilp.journal.entries import FINAL_TRANSFER_STATES, FlowEntry, TransferEntry, TransferState
 from ilp.journal.interface import Journal, JournalError, Recovered
 from ilp.settings import TransferRules
-from ilp.trading.transfers_account import Outstanding
+from ilp.trading.transfers_account import Outstanding, unsettled
 from ilp.trading.transfers_book import RETURNED, Change, TransferBook
 from ilp.trading.transfers_calls import Calls
 from ilp.trading.transfers_machine import Action, Event, Unlisted
@@ -128,6 +128,10 @@ class Transfers:
         """What transfers owe that holding, to be applied to the balance of the latest `refresh` of that venue."""
         return self._book.outstanding(venue, asset)
 
+    def unsettled(self, venue: str, asset: str) -> tuple[Decimal, Decimal]:
+        """What transfers may have taken from a holding and brought to it by now without a record that we have seen."""
+        return unsettled(self.entries, venue, asset)
+
     def moving(self, venue: str) -> frozenset[str]:
         """Assets whose balance a transfer may change at any moment: take these balances from `refresh` only.
 
@@ -205,6 +209,11 @@ class Transfers:
         if changes:
             self._keep(*changes)
         self._flag_overdue()
+        self._changed()
+
+    def found(self, venue: str, asset: str, change: Decimal) -> None:
+        """Take a change of a balance that no fill, transfer or record explains for an external flow."""
+        self._keep(self._book.found(venue, asset, change))
         self._changed()
 
     def _flag_overdue(self) -> None:

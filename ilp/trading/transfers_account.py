@@ -15,7 +15,17 @@ from attrs import frozen
 
 from ilp.journal.entries import TransferEntry, TransferState
 
-__all__ = ["Outstanding", "charged", "inbound", "outstanding", "reserved", "undebited"]
+__all__ = [
+    "Outstanding",
+    "charged",
+    "inbound",
+    "may_be_credited",
+    "may_be_debited",
+    "outstanding",
+    "reserved",
+    "undebited",
+    "unsettled",
+]
 
 ZERO = Decimal(0)
 _UNDER_WAY = frozenset({TransferState.REQUESTED, TransferState.SENT})
@@ -71,6 +81,31 @@ def charged(entry: TransferEntry) -> Decimal:
     if entry.state is TransferState.ARRIVED:
         return out - entry.arrived
     return entry.debited if entry.state is TransferState.FAILED else ZERO
+
+
+def may_be_debited(entry: TransferEntry) -> bool:
+    """Whether the sender's balance may lose it at any moment, or have lost it, without a record that we have seen."""
+    if entry.state is TransferState.PLANNED:
+        return entry.called
+    return entry.state in (*_LEFT, TransferState.UNCERTAIN) and not entry.debited
+
+
+def may_be_credited(entry: TransferEntry) -> bool:
+    """Whether the receiver's balance may gain it likewise."""
+    if entry.state is TransferState.PLANNED:
+        return entry.called
+    return entry.state in (*_UNDER_WAY, TransferState.UNCERTAIN)
+
+
+def unsettled(entries: Iterable[TransferEntry], venue: str, asset: str) -> tuple[Decimal, Decimal]:
+    """What *entries* may have taken from a holding and brought to it without a record that we have seen, at most."""
+    taken, brought = ZERO, ZERO
+    for entry in entries:
+        if (entry.from_venue, entry.asset) == (venue, asset) and may_be_debited(entry):
+            taken += entry.amount
+        if (entry.to_venue, entry.to_asset) == (venue, asset) and may_be_credited(entry):
+            brought += entry.expected
+    return taken, brought
 
 
 def outstanding(entries: Iterable[TransferEntry], venue: str, asset: str) -> Outstanding:

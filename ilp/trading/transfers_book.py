@@ -6,7 +6,7 @@ Balances and records of one reading are taken over in one step, so that no unit 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +26,7 @@ from ilp.trading.arrivals import (
     match_withdrawal,
     near,
 )
-from ilp.trading.transfers_account import ZERO, Outstanding, outstanding
+from ilp.trading.transfers_account import ZERO, Outstanding, may_be_credited, may_be_debited, outstanding
 from ilp.trading.transfers_machine import Event, Unlisted, step
 from ilp.trading.transfers_plan import Lane, lane_of
 from ilp.trading.transfers_reading import Observation
@@ -40,6 +40,7 @@ _RETURNS = timedelta(days=7)
 # How far behind the oldest thing that matters the records are read again.
 _MARGIN = timedelta(hours=1)
 
+_FOUND = "/balance/"  # in the key of a flow that no record told
 RETURNED = "returned:"  # how a deposit is classified that brought a transfer back; the ledger makes it part of its cost
 _INTEREST = "interest"  # what the ledger books as earned, see `ilp.accounts.postings`
 
@@ -215,8 +216,8 @@ class TransferBook:
 
     def moving(self, venue: str) -> frozenset[str]:
         """Assets whose balance at *venue* a transfer may change at any moment."""
-        leaving = {e.asset for e in self.entries.values() if e.from_venue == venue and _may_be_debited(e)}
-        coming = {e.to_asset for e in self.entries.values() if e.to_venue == venue and _may_be_credited(e)}
+        leaving = {e.asset for e in self.entries.values() if e.from_venue == venue and may_be_debited(e)}
+        coming = {e.to_asset for e in self.entries.values() if e.to_venue == venue and may_be_credited(e)}
         said = {self.entries[id].to_asset for id in self._said if self.entries[id].to_venue == venue}
         return frozenset(leaving | coming | said)
 
@@ -243,8 +244,8 @@ class TransferBook:
                 e.state is TransferState.FAILED and e.debited
             )
             returning = ended and e.since > self.now() - _RETURNS
-            return _may_be_debited(e) or e.state is TransferState.SENT or bool(returning)
-        return e.to_venue == venue and _may_be_credited(e)
+            return may_be_debited(e) or e.state is TransferState.SENT or bool(returning)
+        return e.to_venue == venue and may_be_credited(e)
 
     def _count(self, venue: str, asset: str) -> Outstanding:
         owed = outstanding(self.entries.values(), venue, asset)
@@ -342,6 +343,7 @@ class TransferBook:
         if flow is not None and (flow.classified or not isinstance(verdict, Cleared)):
             return
         if isinstance(verdict, Cleared):
+            self._listed(record)
             self._clear(record, self.entries[verdict.id])
             self._claimed(flow, verdict.id, "machine")
         elif isinstance(verdict, Ambiguous):
@@ -353,9 +355,17 @@ class TransferBook:
                 change=record.change,
                 asset=record.asset,
             )
-            told, back = record.reference or record.id, self._returned(record)
+            told, back, earlier = record.reference or record.id, self._returned(record), self._listed(record)
+            words, by = (earlier.classified, earlier.by) if earlier is not None else ("", "")
             self.flows[record.key] = FlowEntry(
-                record.key, record.venue, record.asset, record.change, record.at, told, back, "machine" if back else ""
+                record.key,
+                record.venue,
+                record.asset,
+                record.change,
+                record.at,
+                told,
+                back or words,
+                "machine" if back else by,
             )
 
     def _is_of_now(self, record: Record) -> bool:
@@ -456,6 +466,27 @@ class TransferBook:
 
     # ------------------------------------------------------------------------------------------- unexplained movements
 
+    def found(self, venue: str, asset: str, change: Decimal) -> FlowEntry:
+        """Take a change of a balance that nothing explains for an external flow; a record that comes later replaces it."""
+        key = f"{venue}{_FOUND}{self.now().astimezone(UTC):%Y%m%dT%H%M%S.%f}:{asset}"
+        self._log.warn(
+            "{venue}: {change} {asset} in its balance by no record, awaiting classification",
+            venue=venue,
+            change=change,
+            asset=asset,
+        )
+        self.flows[key] = flow = FlowEntry(key, venue, asset, change, self.now(), "found in the balance, no record")
+        return flow
+
+    def _listed(self, record: Record) -> FlowEntry | None:
+        """The flow that was found in a balance and that *record*, listed late, is: it counts no more, the record does."""
+        for flow in self.flows.values():
+            same = flow.key.startswith(record.venue + _FOUND) and flow.asset == record.asset and flow.quantity
+            if same and near(flow.quantity, record.change) and abs(flow.at - record.at) <= _AFTERGLOW:
+                self.flows[flow.key] = evolve(flow, quantity=ZERO, classified=f"listed as {record.key}", by="machine")
+                return flow
+        return None
+
     def _unexplained(
         self, venue: str, direction: str, asset: str, change: Decimal
     ) -> tuple[Record | None, FlowEntry | None]:
@@ -495,19 +526,6 @@ def _came_back(e: TransferEntry, venue: str, asset: str, change: Decimal) -> boo
     return (e.from_venue, e.asset) == (venue, asset) and change > 0 and near(change, e.debited)
 
 
-def _may_be_debited(e: TransferEntry) -> bool:
-    if e.state is TransferState.PLANNED:
-        return e.called
-    left = e.state in (TransferState.REQUESTED, TransferState.SENT, TransferState.ARRIVED, TransferState.UNCERTAIN)
-    return left and not e.debited
-
-
-def _may_be_credited(e: TransferEntry) -> bool:
-    if e.state is TransferState.PLANNED:
-        return e.called
-    return e.state in (TransferState.REQUESTED, TransferState.SENT, TransferState.UNCERTAIN)
-
-
 def _open_debit(record: Record) -> Callable[[TransferEntry], bool]:
     """Transfers that a withdrawal may be the first record of."""
 
@@ -516,7 +534,7 @@ def _open_debit(record: Record) -> Callable[[TransferEntry], bool]:
             return False
         if e.state in _ENDED:
             return (e.called or e.manual) and record.at <= e.since + _AFTERGLOW
-        return _may_be_debited(e) or e.state is TransferState.SENT
+        return may_be_debited(e) or e.state is TransferState.SENT
 
     return may
 
@@ -529,6 +547,6 @@ def _open_credit(record: Record) -> Callable[[TransferEntry], bool]:
             return False
         if e.state is TransferState.ARRIVED:
             return bool(e.to_venue) and record.at <= e.since + _AFTERGLOW
-        return _may_be_credited(e)
+        return may_be_credited(e)
 
     return may

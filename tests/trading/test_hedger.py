@@ -56,7 +56,7 @@ class Stage:
         self.market = SimpleNamespace(
             closing_trouble=lambda: self.trouble,
             reference=lambda pair: self.reference,
-            balances=SimpleNamespace(balance=lambda venue, asset: self.balances[asset]),
+            held=lambda venue, asset: self.balances[asset],
         )
         self.holdings = SimpleNamespace(outstanding=lambda venue, asset: Outstanding(reserved=D(1)))
         self.gate = SimpleNamespace(room=lambda venue: self.room)
