@@ -20,9 +20,8 @@ from clients.exchange import ExchangeError, IExchange
 __all__ = ["Guardian", "needed"]
 
 EVERY = 0.5  # reactor seconds
-LOOK_AGAIN = (
-    5.0  # reactor seconds after which a venue that was clear is looked at again: a daemon may live and only not beat
-)
+# Reactor seconds after which a venue that was clear is looked at again: a daemon may live and only not beat.
+LOOK_AGAIN = 5.0
 
 
 def needed(venue: IExchange) -> bool:

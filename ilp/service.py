@@ -338,9 +338,8 @@ class _Process:
             failure = failure.value.subFailure
         if failure.check(CancelledError):
             return
-        self.status = (
-            2 if failure.check(CannotMake, InvalidParameters) else 1
-        )  # the configuration's fault, or the world's
+        # The configuration's fault, or the world's.
+        self.status = 2 if failure.check(CannotMake, InvalidParameters) else 1
         if failure.check(*EXPECTED):
             print(f"ilp: {failure.value}", file=sys.stderr)
         else:

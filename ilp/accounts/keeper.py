@@ -74,10 +74,7 @@ class AccountedJournal:
         self._writing = 0  # writes that nobody knows to be durable yet
         self._kept = 0  # number of the booking after which the sums were kept last
         self._recent: dict[str, datetime] = {}  # when fills were booked that a start may meet again
-        self._forgiven: tuple[date, Result] = (
-            date.min,
-            Result(),
-        )  # what the day had come to when a halt was acknowledged
+        self._forgiven = date.min, Result()  # what the day had come to when a halt was acknowledged
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)

@@ -38,6 +38,8 @@ RATE_TOLERANCE = Decimal("0.04")
 # Venues' clocks and ours differ by a little; a record may seem older than the transfer that caused it.
 SLACK = timedelta(minutes=5)
 
+_Direction = Literal["deposit", "withdrawal", "interest"]
+
 
 @frozen
 class Record:
@@ -48,7 +50,7 @@ class Record:
     """
 
     venue: str
-    direction: Literal["deposit", "withdrawal", "interest"]
+    direction: _Direction
     id: str
     asset: str
     amount: Decimal
@@ -132,10 +134,10 @@ def interest_of(venue: str, transactions: Iterable[Transaction]) -> tuple[Record
     return _booked(venue, transactions, {("Interest", "credit"): "interest", ("Interest", "debit"): "interest"})
 
 
-_Kinds = Mapping[tuple[str, str], Literal["deposit", "withdrawal", "interest"]]
-
-
-def _booked(venue: str, transactions: Iterable[Transaction], kinds: _Kinds) -> tuple[Record, ...]:
+def _booked(
+    venue: str, transactions: Iterable[Transaction], kinds: Mapping[tuple[str, str], _Direction]
+) -> tuple[Record, ...]:
+    """One record for each line of one of *kinds*, which are by a line's type and direction."""
     seen: Counter[str] = Counter()
     found = []
     for line in transactions:
@@ -145,9 +147,7 @@ def _booked(venue: str, transactions: Iterable[Transaction], kinds: _Kinds) -> t
     return tuple(sorted(found, key=lambda r: (r.at, r.direction, r.id)))
 
 
-def _record(
-    venue: str, line: Transaction, direction: Literal["deposit", "withdrawal", "interest"], seen: Counter[str]
-) -> Record:
+def _record(venue: str, line: Transaction, direction: _Direction, seen: Counter[str]) -> Record:
     stamp = line["timestamp"].astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
     name = f"{stamp}:{line['contract']}:{line['quantity'].normalize():f}:{line['note']}"
     seen[name] += 1

@@ -44,9 +44,7 @@ class Caretaker:
     _asked: dict[tuple[str, str], float] = field(factory=dict)
     _swept: float = field(init=False)
     _renewed: float = field(init=False)
-    _timed: dict[str, float] = field(
-        factory=dict
-    )  # when each venue was asked for its time last; for ever where it has none
+    _timed: dict[str, float] = field(factory=dict)  # when each venue was asked for its time; infinite where it has none
     _armed: dict[str, float] = field(factory=dict)  # when each dead man's switch was set last
     _untaken: set[str] = field(factory=set)  # venues whose switch could not be set, of which the operator was told
 

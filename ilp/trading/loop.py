@@ -58,9 +58,8 @@ class Loop:
     _rehearsed_for: tuple[int, Optimum | None] = -1, None  # the desk's number, and what what was rehearsed follows from
     _sound: bool = False  # nothing kept the last turn from quoting both sides
     _seen: Book | None = None  # the source's book, if it differs from that of the last decision by nothing that counts
-    _decided: tuple[Optimum, Rate | None, Parameters, list[Side]] | None = (
-        None  # what that decision was made from besides
-    )
+    # What that decision was made from besides.
+    _decided: tuple[Optimum, Rate | None, Parameters, list[Side]] | None = None
 
     def __attrs_post_init__(self) -> None:
         self.rehearsal = Rehearsal(self.strategy)

@@ -32,9 +32,8 @@ class VenueReader:
 
     _venue: IExchange = field(repr=False)
     given: dict[str, set[str]] = field(factory=dict)  # deposit addresses that the venue gave us, by asset
-    cancelled: Callable[[str, str], None] = field(
-        default=lambda venue, id: None, repr=False
-    )  # after it was handed over
+    # Told of each cancel after it was handed over.
+    cancelled: Callable[[str, str], None] = field(default=lambda venue, id: None, repr=False)
 
     @property
     def name(self) -> str:

@@ -58,9 +58,9 @@ class _Expected:
 
     def near(self, view: View) -> bool:
         """Whether every holding is what was expected, but for fees."""
-        base, slack = view.layout.base, {True: self.quantity * NEAR, False: self.worth * NEAR}
-        return abs(view.exposure - self.view.exposure) <= slack[True] and all(
-            _near(now, then, slack[now.asset == base])
+        base, of_base, of_quote = view.layout.base, self.quantity * NEAR, self.worth * NEAR
+        return abs(view.exposure - self.view.exposure) <= of_base and all(
+            _near(now, then, of_base if now.asset == base else of_quote)
             for now, then in zip(view.stocks, self.view.stocks, strict=True)
             if now != then
         )

@@ -231,9 +231,8 @@ class Trader:
 
     async def _begin(self) -> None:
         recovered = await self._journal.recovered()
-        if (
-            recovered.seen is not None
-        ):  # a clock that was ahead for a moment leaves entries of times that are still to come
+        if recovered.seen is not None:
+            # A clock that was ahead for a moment leaves entries of times that are still to come.
             recovered = evolve(recovered, seen=min(recovered.seen, self.clock.now()))
         await self.transfers.recover(recovered)
         await self._recover(recovered)
