@@ -15,6 +15,7 @@ from clients.bitmex_contracts import Contracts, Instrument, Kind, exposure, read
 from clients.bitmex_tables import TERMINAL
 from clients.exchange import Fill, Order, Position, Side
 from clients.provisional import Provisional
+from clients.remembered import Remembered
 
 __all__ = ["Account", "Provisional", "Tracked", "fill_of"]
 
@@ -140,7 +141,7 @@ class Account:
 
     contracts: Contracts = field(factory=Contracts)
     followed: tuple[Instrument, ...] = ()
-    orders: dict[str, Tracked] = field(factory=dict)
+    orders: Remembered[str, Tracked] = field(factory=lambda: Remembered(lambda order: order.final, REMEMBERED))
     provisional: dict[str, Provisional] = field(factory=dict)
     wallet: dict[str, dict[str, Any]] = field(factory=dict)
     margin: dict[str, dict[str, Any]] = field(factory=dict)
@@ -174,6 +175,7 @@ class Account:
         before = None if not order.seen else order.record()
         order.row.update({name: value for name, value in row.items() if value is not None})
         order.seen = order.seen or seen
+        self.orders[order.id] = order
         return order if order.seen and order.record() != before else None
 
     def _add(self, row: Row, seen: bool) -> Tracked | None:
@@ -183,7 +185,6 @@ class Account:
         since = str(row.get("transactTime") or row.get("timestamp"))
         order = Tracked(dict(row), instrument, since, seen)
         self.orders[order.id] = order
-        self._forget_oldest()
         return order if seen else None
 
     def claimant(self, row: Row) -> Provisional | None:
@@ -208,22 +209,16 @@ class Account:
             order.row["leavesQty"] = max(0, int(order.row.get("orderQty") or 0) - order.told)
             if row.get("ordStatus"):
                 order.row["ordStatus"] = row["ordStatus"]
+            self.orders[order.id] = order
         return fill, order
 
     def open_orders(self) -> list[Tracked]:
         """Orders that may still trade, as far as is known."""
-        return [order for order in self.orders.values() if not order.final]
+        return self.orders.open()
 
     def incomplete(self) -> list[str]:
         """Ids of orders of which more was filled than executions told."""
         return [order.id for order in self.orders.values() if order.told < order.filled]
-
-    def _forget_oldest(self) -> None:
-        if len(self.orders) > REMEMBERED:
-            for id, order in list(self.orders.items()):
-                if order.final:
-                    del self.orders[id]
-                    return
 
     # -- money
 

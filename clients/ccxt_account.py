@@ -9,6 +9,7 @@ from attrs import define, field
 
 from clients.exchange import Fill, Order
 from clients.provisional import Provisional
+from clients.remembered import Remembered
 
 __all__ = ["Account"]
 
@@ -20,7 +21,7 @@ _ENOUGH_FILLS = 5000
 class Account:
     """What outlives a session: orders, orders on their way, fills told."""
 
-    orders: dict[str, Order] = field(factory=dict)
+    orders: Remembered[str, Order] = field(factory=lambda: Remembered(lambda order: bool(order["final"]), REMEMBERED))
     provisional: list[Provisional] = field(factory=list)
     fills: dict[str, None] = field(factory=dict)
     early: list[Order] = field(factory=list)
@@ -43,7 +44,7 @@ class Account:
         if before is None:
             if not order["contract"] or not order["quantity"]:
                 return None
-            self._add(order)
+            self.orders[order["id"]] = order
             return order
         if order["quantity_filled"] < before["quantity_filled"] or (before["final"] and not order["final"]):
             return None
@@ -64,13 +65,6 @@ class Account:
         self.orders[order["id"]] = whole
         return whole if whole != before else None
 
-    def _add(self, order: Order) -> None:
-        self.orders[order["id"]] = order
-        if len(self.orders) > REMEMBERED:
-            oldest = next((id for id, one in self.orders.items() if one["final"]), None)
-            if oldest is not None:
-                del self.orders[oldest]
-
     def is_new(self, fill: Fill) -> bool:
         """Whether a fill was not told before; counts it."""
         key = f"{fill['contract']} {fill['id']} {fill['order_id']}"
@@ -83,4 +77,4 @@ class Account:
 
     def open_orders(self) -> list[Order]:
         """Orders that may still trade, as far as is known."""
-        return [order for order in self.orders.values() if not order["final"]]
+        return self.orders.open()

@@ -20,6 +20,7 @@ from clients.infinity_private_records import AccountPosition, MyOrder, OrderFill
 from clients.infinity_records import moment
 from clients.infinity_terms import AccountType, Instrument, OrderSide, OrderStatus, Quantity, Rate
 from clients.provisional import Provisional
+from clients.remembered import Remembered
 
 __all__ = ["Account", "Holding", "Tracked", "fill_of_event", "fill_of_trade", "side_of", "way_of"]
 
@@ -161,7 +162,7 @@ class Account:
     """
 
     name_of: Callable[[str], str] = str
-    orders: dict[str, Tracked] = field(factory=dict)
+    orders: Remembered[str, Tracked] = field(factory=lambda: Remembered(lambda order: order.final, REMEMBERED))
     provisional: dict[str, Provisional] = field(factory=dict)
     names: dict[str, str] = field(factory=dict)
     trading: int | None = None
@@ -208,13 +209,13 @@ class Account:
         if order is None:
             order = self.orders[str(row.order_id)] = Tracked(row, self._name(row), seen, listed)
             order.learn(row)
-            self._forget_oldest()
             return order if seen else None
         before = order.record() if order.seen else None
         if not _is_older(row, order):
             order.row = _merged(order.row, row)
             order.listed = listed if listed is not None else order.listed
             order.learn(row)
+            self.orders[order.id] = order
         order.seen = (order.seen or seen) and not order.refused
         return order if order.seen and order.record() != before else None
 
@@ -237,14 +238,7 @@ class Account:
 
     def open_orders(self) -> list[Tracked]:
         """Orders that may still trade, as far as is known."""
-        return [order for order in self.orders.values() if not order.final]
-
-    def _forget_oldest(self) -> None:
-        if len(self.orders) > REMEMBERED:
-            for id, order in list(self.orders.items()):
-                if order.final:
-                    del self.orders[id]
-                    return
+        return self.orders.open()
 
     # ------------------------------------------------------------------------------------------------ money
 

@@ -16,6 +16,7 @@ from clients.exchange import Fill, Order, Position, Side
 from clients.kraken_client_ids import from_wire
 from clients.kraken_markets import Markets
 from clients.provisional import Provisional
+from clients.remembered import Remembered
 
 __all__ = ["Account", "Provisional", "Tracked", "Update", "fill_of_execution", "of_execution", "of_order", "read_time"]
 
@@ -179,7 +180,7 @@ class Account:
     """Orders by id, orders on their way by client id, balances by wallet."""
 
     markets: Markets = field(factory=Markets)
-    orders: dict[str, Tracked] = field(factory=dict)
+    orders: Remembered[str, Tracked] = field(factory=lambda: Remembered(lambda order: order.final, REMEMBERED))
     provisional: dict[str, Provisional] = field(factory=dict)
     wallets: dict[tuple[str, str, str], Decimal] = field(factory=dict)
     _placed: set[str] = field(factory=set)  # ids that answers told and streams have not shown yet
@@ -230,6 +231,7 @@ class Account:
             order.cost = order.cost if update.cost is None else update.cost
         if update.fees is not None and update.filled is not None and update.filled >= order.filled:
             order.fees = dict(update.fees)
+        self.orders[order.id] = order
         return order if order.record() != before else None
 
     def _add(self, update: Update, now: float) -> Tracked | None:
@@ -242,7 +244,6 @@ class Account:
         )  # fmt: skip
         self.orders[order.id] = order
         self._placed.discard(order.id)
-        self._forget_oldest()
         return order
 
     def take_fill(self, fill: Fill, filled: Decimal | None, cost: Decimal | None) -> tuple[bool, Tracked | None]:
@@ -263,14 +264,7 @@ class Account:
 
     def open_orders(self) -> list[Tracked]:
         """Orders that may still trade, as far as is known."""
-        return [order for order in self.orders.values() if not order.final]
-
-    def _forget_oldest(self) -> None:
-        if len(self.orders) > REMEMBERED:
-            for id, order in list(self.orders.items()):
-                if order.final:
-                    del self.orders[id]
-                    return
+        return self.orders.open()
 
     # -- money
 

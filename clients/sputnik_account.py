@@ -13,6 +13,7 @@ import msgspec
 from attrs import define, field
 
 from clients.exchange import Fill, Order, Position, Side
+from clients.remembered import Remembered
 from clients.sputnik_history import HistoryFill
 from clients.sputnik_margin import MARGIN_CURRENCY, Resting, margin
 from clients.sputnik_wire import (
@@ -90,7 +91,7 @@ class Account:
 
     contracts: Contracts
     least_fee: int = 0
-    orders: dict[int, Tracked] = field(factory=dict)
+    orders: Remembered[int, Tracked] = field(factory=lambda: Remembered(lambda order: order.message.final, REMEMBERED))
     provisional: list[Provisional] = field(factory=list)
     positions: dict[str, int] = field(factory=dict)
     references: dict[str, int] = field(factory=dict)
@@ -139,7 +140,6 @@ class Account:
                 ),
                 seen=False,
             )
-            self._forget_oldest()
 
     def refused(self, order: Provisional) -> None:
         """*order* does not exist at the venue."""
@@ -171,7 +171,6 @@ class Account:
         known = self.orders.get(message.id)
         if known is None:
             self.orders[message.id] = known = Tracked(message)
-            self._forget_oldest()
             return known
         old = known.message
         merged = msgspec.structs.replace(
@@ -202,7 +201,7 @@ class Account:
 
     def open_orders(self) -> list[Tracked]:
         """Orders that may still trade, oldest first."""
-        return [order for order in self.orders.values() if not order.message.final]
+        return self.orders.open()
 
     def take_open_orders(
         self, messages: Iterable[OrderMessage], asked_about: Iterable[int]
@@ -375,8 +374,3 @@ class Account:
             if contract.contract_type != "cash":
                 legs.add(contract.denominated_contract_ticker or "")
         return legs
-
-    def _forget_oldest(self) -> None:
-        for id in list(self.orders)[: max(0, len(self.orders) - REMEMBERED)]:
-            if self.orders[id].message.final:
-                del self.orders[id]

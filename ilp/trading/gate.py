@@ -37,6 +37,7 @@ __all__ = [
 ACTS = {Purpose.QUOTE: Act.QUOTE, Purpose.HEDGE: Act.HEDGE, Purpose.PLAN: Act.PLAN_TRADE}
 DAY = timedelta(days=1)
 MINUTE = 60.0
+TOGETHER = timedelta(minutes=1)  # of the world: fills of so long a time are counted, and forgotten, as one
 ZERO = Decimal(0)
 
 
@@ -121,6 +122,15 @@ class Facts(Protocol):
 
 
 @define
+class _Traded:
+    """Base units traded between two times of the world."""
+
+    first: datetime
+    last: datetime
+    quantity: Decimal
+
+
+@define
 class Gate:
     """Holds the venues' placing methods and hands out none of them.
 
@@ -140,8 +150,8 @@ class Gate:
     loss: Callable[[], Decimal] = lambda: ZERO
     fall: Callable[[], Decimal] = lambda: ZERO
     _minutes: dict[str, deque[float]] = field(factory=dict)
-    _turnover: deque[tuple[datetime, Decimal]] = field(factory=deque)
-    _turned_over: Decimal = ZERO  # their sum: a busy day has thousands, and every order asks for it
+    _turnover: deque[_Traded] = field(factory=deque)  # at most one a minute, into however many parts a quote is filled
+    _turned_over: Decimal = ZERO  # their sum: every order asks for it
     _left: dict[tuple[str, str, str], deque[datetime]] = field(factory=dict)
 
     def place(self, request: OrderRequest) -> Deferred[str]:
@@ -201,7 +211,11 @@ class Gate:
 
     def filled(self, quantity: Decimal, at: datetime) -> None:
         """Count a fill, base units, into the day's turnover."""
-        self._turnover.append((at, quantity))
+        newest = self._turnover[-1] if self._turnover else None
+        if newest is not None and newest.first <= at < newest.first + TOGETHER:
+            newest.last, newest.quantity = max(newest.last, at), newest.quantity + quantity
+        else:
+            self._turnover.append(_Traded(at, at, quantity))
         self._turned_over += quantity
 
     def departed(self, lane: tuple[str, str, str], at: datetime) -> None:
@@ -209,9 +223,9 @@ class Gate:
         self._day(lane).append(at)
 
     def turnover(self) -> Decimal:
-        """Base units traded in the last 24 hours of the world."""
-        while self._turnover and self._turnover[0][0] <= self.now() - DAY:
-            self._turned_over -= self._turnover.popleft()[1]
+        """Base units traded in the last 24 hours of the world; what is older may count for a minute more."""
+        while self._turnover and self._turnover[0].last <= self.now() - DAY:
+            self._turned_over -= self._turnover.popleft().quantity
         return self._turned_over
 
     def room(self, venue: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Protocol
 
 from attrs import define, field
@@ -506,7 +507,7 @@ class Desk:
         surplus = len(self._orders) - KEPT
         if surplus <= 0:
             return
-        for key in [key for key, order in self._orders.items() if order.final][:surplus]:
+        for key in list(islice((key for key, order in self._orders.items() if order.final), surplus)):
             order = self._orders.pop(key)
             if order.order_id is not None:
                 self._ids.pop((order.venue, order.order_id), None)

@@ -290,6 +290,22 @@ class OrderTests(GateCase):
         self.assertEqual(self.gate.turnover(), D(0))
         self.passes(ORDER)
 
+    def test_a_fill_counts_for_a_whole_day_and_a_minute_more_at_most(self) -> None:
+        times = [NOON + timedelta(seconds=7 * n) for n in range(40)]
+        for at in times:
+            self.gate.filled(D(1), at)
+        for second in range(0, 400, 5):
+            self.now = NOON + timedelta(days=1, seconds=second)
+            within = sum(at > self.now - timedelta(days=1) for at in times)
+            a_minute_more = sum(at > self.now - timedelta(days=1, minutes=1) for at in times)
+            self.assertTrue(within <= self.gate.turnover() <= a_minute_more, second)
+        self.assertEqual(self.gate.turnover(), D(0))
+
+    def test_a_quote_that_is_filled_in_thousands_of_parts_is_remembered_by_the_minute(self) -> None:
+        for part in range(6000):
+            self.gate.filled(D("0.0001"), NOON + timedelta(milliseconds=20 * part))
+        self.assertEqual((len(self.gate._turnover), self.gate.turnover()), (2, D("0.6")))
+
 
 class AmendTests(GateCase):
     """An amended order is held to what a new one would be."""
