@@ -1,4 +1,4 @@
-"""The bridge: any exchange that the ccxt library knows, behind the uniform interface.  An optional extra: `ilp[ccxt]`.
+"""The bridge: any exchange that the ccxt library knows, behind the uniform interface.  An optional extra, `ccxt`.
 
 `exchange = kraken` names ccxt's class.  What its `has` lacks fails with `NotImplementedError`; what may have happened is
 *unknown*, never refused.  Steps, minima and fees are those of ccxt's markets; what ccxt does not tell stands in
@@ -67,7 +67,8 @@ def _class_of(exchange: str) -> Any:
     try:
         streaming, asking = import_module("ccxt.pro"), import_module("ccxt.async_support")
     except ImportError:
-        raise ValueError("the ccxt library is not installed; install it with: pip install 'ilp[ccxt]'") from None
+        where = "in the folder of ilp.py"
+        raise ValueError(f"the ccxt library is not installed; install it with: pip install '.[ccxt]' {where}") from None
     for library in (streaming, asking):
         if exchange in library.exchanges:
             return getattr(library, exchange)
