@@ -17,7 +17,7 @@ from ilp.trading.machine import State
 from ilp.trading.trader import Trader
 from ilp.trading.view import trade_minimum
 
-__all__ = ["accounted", "foreign", "keep_books", "told_balances"]
+__all__ = ["accounted", "foreign", "keep_books", "known_marks", "told_balances"]
 
 ZERO = Decimal(0)
 EVERY = 0.25  # reactor seconds between two looks at the loss
@@ -47,19 +47,41 @@ def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
 
     def turned() -> None:
         nonlocal looked
+        if trader.floor.uncounted:
+            _tell_unvalued(trader, journal)
         # until the ledger is open every turn counts: READY may last for one only
         if journal.books.opened is not None and seconds() - looked < EVERY:
             return  # a turn must stay cheap; the gate asks for the loss with every order besides
         looked = seconds()
         journal.look()
+        _tell_unvalued(trader, journal)
         breach = over_loss(journal.loss(), limits.loss_per_day) or over_fall(journal.fall(), limits.equity_fall_per_day)
         if breach is not None and trader.life.state not in _ENDED:
             trader.halt(str(breach), "gate")
 
     _expect_balances(trader, journal)
+    journal.uncounted = lambda: _tell_unvalued(trader, journal)
     journal.instant = lambda: _instant(trader)
     trader.gate.loss, trader.gate.fall = journal.loss, journal.fall
     return trader.subscribe(turned)
+
+
+def _tell_unvalued(trader: Trader, journal: AccountedJournal) -> None:
+    """While nobody knows what a fee is worth the day's loss is not known either: nothing more is to be risked."""
+    fees = ", ".join(f"{fee:f} {asset}" for asset, fee in journal.unvalued().items())
+    told = (
+        fees
+        and f"fees of {fees} today are in no limit, as nobody knows what they are worth: [limits] fee_values says it"
+    )
+    if told != trader.floor.uncounted:
+        trader.floor.uncounted = told
+        trader.wake()
+
+
+def known_marks(trader: Trader) -> Mapping[str, Decimal] | None:
+    """What a unit of each asset is worth, of those too that only fees are taken in; None while a mark is missing."""
+    marks = trader.market.marks()
+    return None if marks is None else {**trader.settings.limits.fee_values, **marks}
 
 
 def _expect_balances(trader: Trader, journal: AccountedJournal) -> None:
@@ -104,7 +126,7 @@ def _instant(trader: Trader) -> Instant:
     certain = trader.life.state is State.READY and not trader.desk.live() and not trader.floor.inputs_trouble()
     return Instant(
         trader.clock.now(),
-        trader.market.marks(),
+        known_marks(trader),
         trader.floor.exposure.net,
         told_balances(trader) if certain else None,
         tuple(trader.transfers.entries) if certain else (),

@@ -106,6 +106,7 @@ class Limits:
     equity_fall_per_day: Decimal = Decimal(0)  # numeraire, whatever its cause; 0 for no such limit
     keep_source: Mapping[str, Decimal] = field(factory=dict)  # by asset: what stays at the venue whatever the plan says
     keep_target: Mapping[str, Decimal] = field(factory=dict)
+    fee_values: Mapping[str, Decimal] = field(factory=dict)  # numeraire for one unit of what only fees are taken in
 
     def kept(self, venue: str, asset: str) -> Decimal:
         """The smallest balance to keep; 0 where none is given."""

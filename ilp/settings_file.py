@@ -303,6 +303,7 @@ def _settings(
     try:
         size = table.parameters().quote_size
         limits = _limits(values, size)
+        _check_fee_values(reader, tickers, limits)
         _check_kept(reader, tickers, limits, table.parameters().targets, one_account)
         parameters = table.parameters(limits)
     except InvalidParameters as error:
@@ -425,6 +426,14 @@ def _limits(values: Mapping[str, Any], size: Decimal) -> Limits:
         for name, multiple in multiples.items()
     }
     return _section(Limits, "limits", {**values, **filled})
+
+
+def _check_fee_values(reader: Reader, tickers: Mapping[str, str], limits: Limits) -> None:
+    """What is traded has a mark of the market's, beside which a number of the file would count nothing."""
+    for asset in limits.fee_values:
+        if asset in {*parts(tickers["source"]), *parts(tickers["target"])}:
+            text = reader.raw("limits", "fee_values") or ""
+            reader.fault("limits", "fee_values", text, f"{asset} is traded here: its value is the market's")
 
 
 def _check_kept(

@@ -212,6 +212,14 @@ KEYS: tuple[Key, ...] = (
         "limits", "keep_source", kinds.amounts, "", "", "Smallest balances kept on the source, whatever the plan says."
     ),
     Key("limits", "keep_target", kinds.amounts, "", "", "Smallest balances kept on the target."),
+    Key(
+        "limits",
+        "fee_values",
+        kinds.amounts,
+        "",
+        "numeraire",
+        "What a unit is worth of an asset that venues take fees in and that the pool does not trade.",
+    ),
     Key("ages", "source_book", kinds.seconds(0.1, 3600), "15", "s", "Oldest source book that is quoted on."),
     Key("ages", "target_book", kinds.seconds(0.1, 3600), "30", "s", "Oldest target book that is quoted on."),
     Key("ages", "balances", kinds.seconds(0.1, 3600), "90", "s", "Oldest balances that are quoted on."),

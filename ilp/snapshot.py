@@ -15,7 +15,7 @@ from clients.exchange import Book, Order, Side, Transaction
 from clients.rates_arithmetic import Said
 from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.report import pnl_section
-from ilp.bookkeeping import told_balances
+from ilp.bookkeeping import known_marks, told_balances
 from ilp.figures import amount, figure, when, worth
 from ilp.insight import move_words
 from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, PlanEntry, TransferEntry, TransferState
@@ -517,7 +517,7 @@ def pnl(trader: Trader, books: AccountedJournal | None) -> dict[str, Any] | None
     """What was earned and lost; None where no ledger is kept."""
     if books is None:
         return None
-    marks, limit = trader.market.marks(), trader.settings.limits.loss_per_day
+    marks, limit = known_marks(trader), trader.settings.limits.loss_per_day
     return pnl_section(books.books, trader.clock.now(), marks, told_balances(trader), books.loss(), limit)
 
 

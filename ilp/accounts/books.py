@@ -18,7 +18,7 @@ from ilp.accounts.postings import FEES, OUTSIDE, TRANSIT, Account, Position, Ter
 from ilp.accounts.units import FINE, Marks, fixed, minor, units
 from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, TransferEntry
 
-__all__ = ["EXPOSED", "LOSS", "Books", "Result"]
+__all__ = ["EXPOSED", "LOSS", "Books", "Result", "unvalued_fees"]
 
 ZERO = Decimal(0)
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -158,7 +158,7 @@ class Books:
             self.balances[account, asset] = self.balances.get((account, asset), 0) + number
         self.marks, self.exposure = dict(entry.marks), entry.exposure
         for result in (self.since, self.days.setdefault(self.day(entry.at), Result())):
-            result.add(entry.terms, entry.rounding, _unvalued(entry))
+            result.add(entry.terms, entry.rounding, unvalued_fees(entry))
 
     # --------------------------------------------------------------------------------------------------- remembering
 
@@ -286,7 +286,7 @@ def _rounded(gains: Mapping[str, int]) -> tuple[dict[str, int], int]:
     return terms, left
 
 
-def _unvalued(entry: BookingEntry) -> dict[str, int]:
+def unvalued_fees(entry: BookingEntry) -> dict[str, int]:
     """The fees of a booking that its terms cannot contain: nobody knows what the asset is worth."""
     return {asset: number for account, asset, number in entry.lines if account == FEES and asset not in entry.marks}
 

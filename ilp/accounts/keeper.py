@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ilp.accounts.books import Books, Result
+from ilp.accounts.books import Books, Result, unvalued_fees
 from ilp.accounts.postings import Account
-from ilp.accounts.units import amount_of
+from ilp.accounts.units import Marks, amount_of, fixed, minor, value_of
 from ilp.journal.entries import (
     BookingEntry,
     CheckpointEntry,
@@ -60,6 +60,7 @@ class AccountedJournal:
 
     :ivar books: the ledger.
     :ivar instant: the moment as the trader sees it; None before there is a trader.
+    :ivar uncounted: called after a fee was booked in an asset that has no mark.
     :ivar apart: how many bookings there are between two checkpoints.
     """
 
@@ -68,6 +69,7 @@ class AccountedJournal:
     def __init__(self, journal: Journal, books: Books) -> None:
         self.books = books
         self.instant: Callable[[], Instant] | None = None
+        self.uncounted: Callable[[], None] = lambda: None
         self._journal = journal
         self._lost: list[BookingEntry] = []  # made, but not durable: with the next write
         self.apart = APART
@@ -124,7 +126,10 @@ class AccountedJournal:
             if self.books.opened is None or not isinstance(entry, FillEntry | TransferEntry | FlowEntry | HedgeEntry):
                 continue
             found += self._booked(entry, self._now(entry))
-        return [booking for booking in found if booking is not None]
+        bookings = [booking for booking in found if booking is not None]
+        if any(map(unvalued_fees, bookings)):
+            self.uncounted()
+        return bookings
 
     def _booked(self, entry: Entry, now: Instant) -> list[BookingEntry | None]:
         books, marks = self.books, now.marks
@@ -210,15 +215,29 @@ class AccountedJournal:
 
     def loss(self) -> Decimal:
         """What trading lost this world day, in numeraire, since a halt was last acknowledged; never negative."""
-        return self._lost_of(lambda result: result.own)
+        return self._lost_of(lambda result: result.own - self._valued_late(result))
 
     def fall(self) -> Decimal:
         """What equity fell by likewise, for whatever cause, but for what was brought or taken away."""
         return self._lost_of(lambda result: result.change)
 
     def unvalued(self) -> dict[str, Decimal]:
-        """Fees of this world day in assets that have no mark; neither `loss` nor `fall` contains them."""
-        return {asset: amount_of(number) for asset, number in sorted(self._today()[1].unvalued.items()) if number}
+        """Fees of this world day in assets that have no mark until now; neither `loss` nor `fall` contains them."""
+        fees = self._today()[1].unvalued
+        known = self._marks() if fees else {}
+        return {asset: amount_of(number) for asset, number in sorted(fees.items()) if number and asset not in known}
+
+    def _valued_late(self, result: Result) -> int:
+        """What those fees are worth, in minor units, that had no mark when they were booked and have one now."""
+        if not result.unvalued:
+            return 0
+        marks = self._marks()
+        return minor(sum(value_of(asset, number, marks) for asset, number in result.unvalued.items()))[0]
+
+    def _marks(self) -> Marks:
+        """Those of now, or else the last ones."""
+        marks = self.instant().marks if self.instant is not None else None
+        return self.books.marks if marks is None else fixed(marks)
 
     def _lost_of(self, measure: Callable[[Result], int]) -> Decimal:
         if self.books.opened is None:
@@ -257,7 +276,7 @@ class AccountedJournal:
             if booking.at.date() > latest.date():
                 found = Result()
             latest = max(latest, booking.at)
-            found.add(booking.terms, booking.rounding)
+            found.add(booking.terms, booking.rounding, unvalued_fees(booking))
         day = max(at, latest).date()
         return day, found if day == latest.date() else Result()
 

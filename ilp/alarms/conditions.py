@@ -48,7 +48,7 @@ def _state(trader: Trader) -> Iterator[Condition]:
         yield Condition("journal", "journal", C, f"cannot be written: {trader.recorder.failing}")
     if trader.wanted and state is State.DISCONNECTED:
         yield Condition("connection", "connection", W, trader.reason, after=FLAP)
-    elif trader.wanted and (trouble := trader.floor.inputs_trouble()):
+    elif trader.wanted and (trouble := trader.floor.inputs_trouble()) and not _told_apart(trader, trouble):
         yield Condition("input", "stale input", W, trouble, after=FLAP)
     if trader.confirmation.remaining and state is not State.TRADING:
         what = ", ".join(trader.confirmation.remaining)
@@ -87,6 +87,12 @@ def _loss(books: AccountedJournal, trader: Trader, step: Decimal) -> Iterator[Co
         yield Condition(f"loss {books.day()} {reached}", "loss", W if reached * step < 1 else C, what)
 
 
+def _told_apart(trader: Trader, trouble: str) -> bool:
+    """Whether there is an alarm of its own for that."""
+    doubts = filter(None, map(trader.market.plausible.doubt, trader.layout.venues))
+    return trouble == trader.floor.uncounted or any(doubt in trouble for doubt in doubts)
+
+
 def _doubts(trader: Trader) -> Iterator[Condition]:
     for venue in trader.layout.venues:
         if why := trader.market.plausible.doubt(venue):
@@ -103,10 +109,10 @@ def _day(books: AccountedJournal, trader: Trader) -> Iterator[Condition]:
 
 
 def _unvalued(books: AccountedJournal) -> Iterator[Condition]:
-    """Nothing halts for what nobody can put into numeraire, so a person has to know of it."""
+    """Quotes wait until somebody says what it is worth, or until the day of that limit is over."""
     fees = ", ".join(f"{amount(fee)} {asset}" for asset, fee in books.unvalued().items())
     if fees:
-        what = f"fees of {fees} today are in no profit, no loss and no limit: nobody knows what they are worth"
+        what = f"fees of {fees} today are in no profit, no loss and no limit: nobody knows their worth, so quotes wait"
         yield Condition("unvalued fees", "unvalued fees", W, what)
 
 

@@ -32,6 +32,7 @@ def checks(
         *_variances(floor, problems),
         _quote_size(floor),
         _limits(floor),
+        Check("fees", not floor.uncounted, floor.uncounted or "all have a value"),
         _orders(floor),
         _transfers(tuple(uncertain)),
         _edges(floor),

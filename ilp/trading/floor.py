@@ -57,6 +57,7 @@ class Floor:
     :ivar alarm: tells the operator of something that needs eyes: (what kind, in words).
     :ivar variances: by asset; empty until they are known.
     :ivar clocks: how far the venues' clocks are from ours.
+    :ivar uncounted: what of today the limits do not contain and why; empty when all is counted.
     :ivar paused: why the operator lets the machine not do an act, empty where it may.
     """
 
@@ -84,6 +85,7 @@ class Floor:
         self.clocks = Clocks(limit, self.seconds, self.now)
 
     paused: Callable[[Act], str] = lambda act: ""
+    uncounted: str = ""
 
     @property
     def limits(self) -> Limits:
@@ -125,7 +127,7 @@ class Floor:
         if self.recorder.failing:
             return f"the journal cannot be written: {self.recorder.failing}"
         troubles = self.market.troubles()
-        return troubles[0] if troubles else self.clocks.trouble()
+        return troubles[0] if troubles else self.clocks.trouble() or self.uncounted
 
     # --------------------------------------------------------------------------------------------------------- views
 

@@ -40,6 +40,7 @@ class CheckCase(SynchronousTestCase):
             variances={"BTC": 0.01, "HUF": 0.001},
             rules=lambda pair: RULES,
             desk=SimpleNamespace(live=list),
+            uncounted="",
         )
 
     def rate(self, **more: Any) -> Any:
@@ -60,6 +61,10 @@ class CheckCase(SynchronousTestCase):
 
 
 class ConditionTests(CheckCase):
+    def test_fees_that_nobody_can_value_are_named(self) -> None:
+        self.floor.uncounted = "fees of 1 BNB"
+        self.fails("fees", "fees of 1 BNB")
+
     def test_where_everything_is_well_nothing_fails(self) -> None:
         self.assertEqual([one.name for one in self.all() if not one.ok], [])
 
