@@ -232,6 +232,15 @@ class Gate:
         """How many more orders may go to the venue within this minute."""
         return self.limits.orders_per_minute - len(self._minute(venue))
 
+    def full(self, venue: str, spare: int = 0) -> str:
+        """Why the venue should get no order now, *spare* ones being kept for what is more urgent; empty where it may.
+
+        To wait is better than a breach, which would halt the pool with whatever is open.
+        """
+        if self.room(venue) > spare:
+            return ""
+        return f"{self.limits.orders_per_minute} orders went to {venue} within a minute, the limit"
+
     # ---------------------------------------------------------------------------------------------------- the checks
 
     def _permit(self, act: Act, venue: str, by: Leave, what: object) -> None:

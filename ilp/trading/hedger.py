@@ -155,12 +155,9 @@ class Hedger:
             return f"waiting for the last word on {waiting[0].order_id or waiting[0].key}"
         if floor.seconds() < self._hold_until:
             return self.reason or "the last hedge was refused"
-        if (
-            floor.gate.room(venue) < 1
-        ):  # waiting is better than a breach, which would halt the pool with this exposure open
+        if full := floor.gate.full(venue):
             self._hold_until = floor.seconds() + HOLD_OFF
-            return f"{floor.limits.orders_per_minute} orders went to {venue} within a minute, the limit"
-        return ""
+        return full
 
     def _slippage(self, exposure: Decimal, book: Sides) -> Decimal | None:
         """How far from the source's best price this hedge may go; None, with the reason said, where it may not be sent."""

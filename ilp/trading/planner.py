@@ -121,15 +121,13 @@ class Planner:
         floor, trade = self.floor, planned_trade(optimum)
         if trade is None:
             return ""
-        limits, venue = floor.limits, floor.layout.source.venue
+        limits = floor.limits
         turnover = floor.committed_turnover() + min(trade.quantity, limits.largest_order)
         if turnover > limits.turnover_per_day:
             return (
                 f"turnover of the day would be {turnover} with fills of both quotes, allowed {limits.turnover_per_day}"
             )
-        if floor.gate.room(venue) <= 1:
-            return f"{limits.orders_per_minute} orders went to {venue} within a minute, the limit"
-        return ""
+        return floor.gate.full(floor.layout.source.venue, spare=1)
 
     def _orders(self) -> list[OwnOrder]:
         source = self.floor.layout.source

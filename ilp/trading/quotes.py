@@ -176,8 +176,8 @@ class Quoter:
             off = "" if good is None else f", {abs(price / good - 1):.2%} from it"
             return f"{price} is outside the price band of {allowed:.2%} around {good or 0:.8g}{off}"
         spare = SPARE if target.venue == floor.layout.source.venue else 0
-        if floor.gate.room(target.venue) - min(spare, floor.limits.orders_per_minute // 2) < 1:
-            return f"{floor.limits.orders_per_minute} orders went to {target.venue} within a minute, the limit"
+        if full := floor.gate.full(target.venue, min(spare, floor.limits.orders_per_minute // 2)):
+            return full
         turnover = floor.committed_turnover()
         if turnover > floor.limits.turnover_per_day:
             allowed = floor.limits.turnover_per_day

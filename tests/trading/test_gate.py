@@ -199,6 +199,15 @@ class OrderTests(GateCase):
         self.seconds = 60.0
         self.passes(ORDER)
 
+    def test_a_minute_is_full_when_no_more_is_left_than_what_is_to_be_spared(self) -> None:
+        self.passes(ORDER)
+        self.assertEqual([self.gate.full("source", spare) for spare in (0, 1)], ["", ""])
+        self.assertEqual(self.gate.full("source", 2), "3 orders went to source within a minute, the limit")
+        self.passes(ORDER)
+        self.passes(ORDER)
+        self.assertNotEqual(self.gate.full("source"), "")
+        self.assertEqual(self.gate.full("target", 2), "")
+
     def test_only_what_is_a_minute_old_leaves_the_count_of_a_minute(self) -> None:
         self.passes(ORDER)
         self.seconds = 30.0

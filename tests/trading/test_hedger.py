@@ -39,7 +39,7 @@ class Stage:
         self.minimum = D("0.05")
         self.book = BOOK
         self.reference: Decimal | None = D(250)
-        self.allowed, self.pause, self.trouble, self.room = True, "", "", 10
+        self.allowed, self.pause, self.trouble, self.full = True, "", "", ""
         self.balances = {"BTC": D(10), "USD": D(10_000)}
         self.features: frozenset[str] = frozenset()
         self.live: list[OwnOrder] = []
@@ -59,7 +59,7 @@ class Stage:
             held=lambda venue, asset: self.balances[asset],
         )
         self.holdings = SimpleNamespace(outstanding=lambda venue, asset: Outstanding(reserved=D(1)))
-        self.gate = SimpleNamespace(room=lambda venue: self.room)
+        self.gate = SimpleNamespace(full=lambda venue: self.full)
         self.recorder = SimpleNamespace(record=lambda *entries: self.written.extend(entries))
 
     @property
@@ -261,17 +261,11 @@ class HindranceTests(HedgerCase):
         self.assertEqual(self.stage.cancelled, ["k"])
 
     def test_a_minute_that_is_full_of_orders(self) -> None:
-        self.stage.room = 0
+        self.stage.full = "5 orders went to source within a minute, the limit"
         self.hindered("within a minute, the limit")
         self.assertEqual(self.hedger.due(), None)
         self.hedger.look()
         self.assertEqual(self.hedger.due(), 100.0 + HOLD_OFF)
-
-    def test_room_for_one_order_is_enough(self) -> None:
-        self.stage.room = 1
-        self.open("0.1")
-        self.act()
-        self.assertEqual(len(self.orders), 1)
 
     def test_a_refusal_just_before(self) -> None:
         refused = self.own(Purpose.HEDGE)
