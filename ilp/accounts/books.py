@@ -6,7 +6,7 @@ took.  Neither side is computed from the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -181,6 +181,10 @@ class Books:
                 if lines or reference in fills
             },
         }
+
+    def forget(self, recent: Container[str]) -> None:
+        """Forget which fills are booked but for the *recent* ones; a start takes up no others either, see `sums`."""
+        self.booked = {reference: lines for reference, lines in self.booked.items() if lines or reference in recent}
 
     def resume(self, number: int, last: datetime, sums: Mapping[str, Any]) -> None:
         """Begin where `sums` was taken, after booking *number*, instead of with the first one."""

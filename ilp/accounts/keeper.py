@@ -204,6 +204,7 @@ class AccountedJournal:
             return
         self._kept, earliest = self.books.count, self.books.last - RECENT
         self._recent = {key: at for key, at in self._recent.items() if at >= earliest}
+        self.books.forget(self._recent)
         entry = CheckpointEntry("ledger", self.books.count, self.books.last, self.books.sums(self._recent))
         self._journal.record(entry).addErrback(lambda failure: None)  # the next one will do
 

@@ -72,7 +72,8 @@ class Loop:
         sent = self.floor.desk.sequence
         self.hedger.look()
         view = self.floor.view()
-        reasons = self._reasons(state, view)
+        trouble = self.floor.inputs_trouble()  # nothing is told before the hedge, which must not wait for it twice
+        reasons = self._reasons(state, view, trouble)
         self._sound = not any(reasons.values())
         self.quoter.pull({side: reason for side, reason in reasons.items() if reason})
         computing = state in (State.READY, State.TRADING)  # elsewhere nothing is wanted, and nothing may go wrong
@@ -81,12 +82,13 @@ class Loop:
         # Cancels that protect go first.  But they come from the same prices as those of the last decision where a fill is
         # all that is new: then the hedge need not wait for them to be found once more.
         hedging = decided is not None and view is not None and self._known(view, decided, open_sides)
-        hedging = hedging and self._nets(state, view)
+        nets = state is State.TRADING and not trouble and self._nets(view)
+        hedging = hedging and nets
         if decided is not None and view is not None and not hedging:
             self._decide(view, decided, open_sides)
-            if self.floor.desk.sequence != sent and self._nets(state, view):
+            if self.floor.desk.sequence != sent and nets:
                 return True
-        self._hedge(state, view)
+        self._hedge(view, nets)
         if not computing or view is None:
             return False
         if self.floor.desk.sequence != sent:
@@ -96,7 +98,7 @@ class Loop:
         if hedging or optimum is not decided or optimum.answers != known:
             self._decide(view, optimum, open_sides)
         self.quoter.place()
-        if state is State.TRADING and not self.floor.inputs_trouble():
+        if state is State.TRADING and not self.floor.inputs_trouble():  # anew: what was just sent had to be journalled
             self.planner.act(optimum)
             self._rehearse(view)
         return False
@@ -131,14 +133,14 @@ class Loop:
 
     # ------------------------------------------------------------------------------------------------------- details
 
-    def _reasons(self, state: State, view: View | None) -> dict[Side, str]:
+    def _reasons(self, state: State, view: View | None, trouble: str) -> dict[Side, str]:
         """Why a side may not be quoted at all, the first reason that applies; empty when it may."""
         common = ""
         if state is not State.TRADING:
             common = f"{state}: quotes need TRADING"
         elif paused := self.floor.paused(Act.QUOTE):
             common = paused
-        elif trouble := self.floor.inputs_trouble():
+        elif trouble:
             common = trouble
         elif view is None:
             common = "variances are not known"
@@ -167,11 +169,11 @@ class Loop:
             if side not in sides:
                 self.quoter.show(reference, edges(view))
 
-    def _hedge(self, state: State, view: View | None) -> None:
+    def _hedge(self, view: View | None, nets: bool) -> None:
         if not self.hedger.closable():
             return
         back = ZERO
-        if view is not None and self._nets(state, view):
+        if view is not None and nets:
             since = self.floor.seconds() - self.floor.settings.timing.period
             if not self.rehearsal.keeps_nothing(view, since):
                 back = traded_back(self._optimise(view, at_once=True))
@@ -191,11 +193,9 @@ class Loop:
         else:
             self._rehearse_at = None
 
-    def _nets(self, state: State, view: View | None) -> bool:
-        """Whether a hedge is due from which the plan may keep something."""
-        if state is not State.TRADING or view is None or not self.hedger.closable():
-            return False
-        return not self.floor.inputs_trouble() and not self.hedger.orders()
+    def _nets(self, view: View | None) -> bool:
+        """Whether a hedge is due from which the plan may keep something, where it may trade at all."""
+        return view is not None and bool(self.hedger.closable()) and not self.hedger.orders()
 
     def _outdated(self, view: View, *, at_once: bool = False) -> bool:
         """Whether the last optimum no longer serves for *view*; one that only the mark outdates serves a little longer."""

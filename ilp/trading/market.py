@@ -309,7 +309,13 @@ class Market:
 
     def troubles(self) -> tuple[str, ...]:
         """Everything that does not count now."""
-        found = (self.trouble(kind, venue) for kind, venue in self._watches)
+        at = self.seconds()  # of all that are connected at once: this is asked with every turn and every order
+        found = (
+            watch.trouble(at)
+            if kind != RATE and self.connected.get(self._venues[where], False)
+            else self.trouble(kind, where)
+            for (kind, where), watch in self._watches.items()
+        )
         return tuple(dict.fromkeys(trouble for trouble in found if trouble))
 
     def statuses(self) -> tuple[InputStatus, ...]:

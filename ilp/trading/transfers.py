@@ -145,7 +145,10 @@ class Transfers:
 
     def obstacle(self, lane: Lane) -> str:
         """Why no transfer may begin on *lane* (asset, from, to) now; empty when one may, or may be revised."""
-        lanes = self._lanes(self._book.on(lane))
+        entries = self._book.on(lane)
+        if not entries and self.per_day:
+            return ""  # asked for every lane with every turn
+        lanes = self._lanes(entries)
         return "" if lanes.revisable(lane) else lanes.obstacle(lane)
 
     def overdue(self, entry: TransferEntry) -> bool:

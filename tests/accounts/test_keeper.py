@@ -189,6 +189,15 @@ class KeeperTests(CalmCase):
         self.assertEqual(len(trades), len(set(trades)))
         self.sound()
 
+    def test_of_fills_that_no_start_meets_again_nothing_is_kept_in_memory(self) -> None:
+        self.patch(keeper, "RECENT", timedelta(seconds=2))
+        world = self.with_checkpoints()
+        references = [booking.reference for booking in world.journal.of(BookingEntry) if booking.kind == "trade"]
+        self.assertGreaterEqual(len(references), 6)  # three fills, each with its hedge
+        self.assertEqual(set(self.books.books.booked), set(references[-2:]))
+        self.agree()
+        self.sound()
+
     def test_sums_stay_what_they_were_when_more_is_booked(self) -> None:
         """They wait to be written while the books go on."""
         self.world.trading()
