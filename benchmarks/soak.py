@@ -1,11 +1,12 @@
 """Whether anything grows: `python -m benchmarks.soak`, in virtual time, or by option for real.
 
-A whole pool (trader, journal on disk, the console's document) on simulated venues in one process and on one clock that is
-moved by hand.  The source's book changes at the wished rate, jumps now and then, and customers take quotes.  Printed are
-the slope of memory, the time that turns took, open descriptors, what the journal grows by a day, the size of what a
+A whole pool (trader, ledger, journal on disk, the console's document) on simulated venues in one process and on one clock
+that is moved by hand.  The source's book changes at the wished rate, jumps now and then, and customers take quotes.  Printed
+are the slope of memory, the time that turns took, open descriptors, what the journal grows by a day, the size of what a
 console is sent, and what rested at most.
 
     --phases 7x2,0.0833x100    days × updates a second, one after the other; the default is short
+    --jumps-every, --fills-every   seconds between two jumps of the source, and between two fills
     --trace                     which lines of the program hold more at the end of a phase than after its first quarter
     --real 3600                 seconds with real sockets in processes of their own, at --rate books a second
 """
@@ -31,6 +32,7 @@ from attrs import define, evolve, field
 
 from benchmarks.reaction import Bench, Console, show
 from clients.exchange import Side
+from ilp.bookkeeping import accounted, keep_books
 from ilp.journal.recent import RecentJournal
 from ilp.journal.store import memory_journal
 from ilp.operator import Operator
@@ -42,7 +44,7 @@ from web.feed import Feed
 
 D = Decimal
 DAY = 86_400.0
-JUMP_EVERY, FILL_EVERY, SAMPLE_EVERY = 120.0, 300.0, 900.0  # seconds of the clock
+SAMPLE_EVERY = 900.0  # seconds of the clock
 GROWN = 12  # lines of the program that are named
 TIMES = 4  # the pool of the model's sample, so many times as large
 REMEMBERED = 300  # of orders, fills, postings, trades, bars: a simulated venue is not what is being measured
@@ -106,6 +108,8 @@ class Soak:
     """A pool in virtual time."""
 
     folder: Path
+    jumps_every: float
+    fills_every: float
     trace: bool = False
     random: Random = field(factory=lambda: Random(1))
     world: Flat = field(init=False)
@@ -119,13 +123,18 @@ class Soak:
 
     def __attrs_post_init__(self) -> None:
         self._file = self.folder / "soak.sqlite"
-        journal: Any = RecentJournal(memory_journal(f"sqlite:///{self._file}"))
         targets = {key: value * TIMES for key, value in PARAMETERS.targets.items()}
         parameters = evolve(PARAMETERS, targets=targets, risk_aversion=D("0.0001"))
         limits = evolve(LIMITS, turnover_per_day=D(10**6), loss_per_day=D(10**9), orders_per_minute=100_000)
-        self.world = Flat(SPUTNIK, config=settings(parameters=parameters, limits=limits), journal=journal).trading()
+        config = settings(parameters=parameters, limits=limits)
+        books = accounted(memory_journal(f"sqlite:///{self._file}"), config)
+        journal: Any = RecentJournal(books)
+        self.world = Flat(SPUTNIK, config=config, journal=journal)
+        keep_books(self.world.trader, books)
+        self.world.trading()
         shown = {key: str(value) for key, value in targets.items()}
-        self.operator = Operator(self.world.trader, self.world.settings, Table.of(GIVEN, shown), journal, mode="paper")
+        table = Table.of(GIVEN, shown)
+        self.operator = Operator(self.world.trader, config, table, journal, mode="paper", books=books)
 
     def offer(self, frame: bytes) -> bool:
         """A page of the console: only the size of what it is sent counts."""
@@ -138,16 +147,17 @@ class Soak:
         if self.trace:
             tracemalloc.start()
         self.updates, at, end = 0, 0.0, days * DAY
-        due = {"jump": JUMP_EVERY, "fill": FILL_EVERY, "sample": 0.0, "trace": end / 4 if self.trace else float("inf")}
+        quarter = end / 4 if self.trace else float("inf")
+        due = {"jump": self.jumps_every, "fill": self.fills_every, "sample": 0.0, "trace": quarter}
         while at < end:
             self._noise_order()
             at += 1 / rate
             self.world.reactor.advance(1 / rate)
             if at >= due["jump"]:
-                due["jump"] += JUMP_EVERY
+                due["jump"] += self.jumps_every
                 self._jump()
             if at >= due["fill"]:
-                due["fill"] += FILL_EVERY
+                due["fill"] += self.fills_every
                 few = self.world.truth("target", "BTC") < 6 * TIMES
                 self.world.take(Side.SELL if few else Side.BUY)
             if at >= due["trace"]:
@@ -272,6 +282,8 @@ def main() -> None:
     """Soak and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--phases", default="0.125x2,0.004x100", help="days × updates a second, with commas")
+    parser.add_argument("--jumps-every", type=float, default=120.0, help="seconds between two jumps of the source")
+    parser.add_argument("--fills-every", type=float, default=300.0, help="seconds between two fills")
     parser.add_argument("--trace", action="store_true", help="name what grows; takes several times as long")
     parser.add_argument("--real", type=float, help="seconds with real sockets instead")
     parser.add_argument("--rate", type=float, default=100.0, help="books a second of --real")
@@ -281,7 +293,7 @@ def main() -> None:
         real(options)
         return
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder), options.trace)
+        soak = Soak(Path(folder), options.jumps_every, options.fills_every, options.trace)
         for days, rate in ((float(a), float(b)) for a, b in (phase.split("x") for phase in options.phases.split(","))):
             began = time.monotonic()
             soak.run(days, rate)
