@@ -27,9 +27,10 @@ __all__ = ["INTERVAL", "STALL", "Probe", "set_apart"]
 
 INTERVAL = 0.01  # reactor seconds between two beats
 STALL = 0.02  # seconds of lag from which on it is a stall
-QUIET = 10.0  # reactor seconds between two words in the log; every stall is counted
-LONG = 0.1  # seconds of computing from which on a stall is worth a line to everybody
-GRAVE = 0.25  # seconds of computing from which on a stall is a warning; the rest is for who looks into it
+QUIET = 10.0  # reactor seconds between two words in the log of one level; every stall is counted
+LONG = 0.1  # seconds of computing below which a stall is named only so often:
+CALM = 60.0  # reactor seconds
+GRAVE = 0.25  # seconds of computing from which on a stall is a warning
 DEPTH = 4  # innermost calls that are named
 GARBAGE = "python_gc_seconds"
 
@@ -55,7 +56,7 @@ class Probe:
     _call: IDelayedCall | None = None
     _due: float = 0.0
     _beat_cpu: float = 0.0
-    _told_at: float = -QUIET
+    _told: dict[LogLevel, float] = field(factory=dict)  # reactor seconds of the last word of each level
     _seen: str = ""
     _watcher: _Watcher | None = None
     _collecting_since: float = 0.0
@@ -108,10 +109,11 @@ class Probe:
         elif computed < late / 2:
             where = f"not computing: the machine was busy, or it waited; {where}"
         self.last = f"the reactor came {late * 1e3:.0f} ms late, {computed * 1e3:.0f} ms of it computing: {where}"
-        now = self.clock.seconds()
-        if now - self._told_at >= QUIET:
-            self._told_at = now
-            level = LogLevel.warn if computed >= GRAVE else LogLevel.info if computed >= LONG else LogLevel.debug
+        # What did not compute was no doing of ours: that is for who looks into it.
+        level = LogLevel.warn if computed >= GRAVE else LogLevel.info if computed >= STALL else LogLevel.debug
+        now, told = self.clock.seconds(), self._told.get(level)
+        if told is None or now - told >= (QUIET if computed >= LONG else CALM):
+            self._told[level] = now
             self.log.emit(level, "{stall}", stall=self.last)
 
     def _collecting(self, phase: str, info: dict[str, Any]) -> None:

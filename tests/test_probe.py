@@ -52,12 +52,35 @@ class LagTests(SynchronousTestCase):
         self.beat(0.05, 0.002)
         self.assertIn("not computing: the machine was busy, or it waited", self.probe.last)
 
-    def test_every_stall_is_counted_but_the_log_is_not_flooded(self) -> None:
+    def told(self) -> list[str]:
+        """From now on: the levels of what the log was told."""
         told: list[str] = []
-        self.patch(self.probe.log, "emit", lambda level, text, stall: told.append(stall))
+        self.patch(self.probe.log, "emit", lambda level, text, stall: told.append(level.name))
+        return told
+
+    def test_every_stall_is_counted_but_the_log_is_not_flooded(self) -> None:
+        told = self.told()
         for _ in range(5):
             self.beat(0.05, 0.05)
-        self.assertEqual((self.stalls(), len(told)), (5, 1))
+        self.assertEqual((self.stalls(), told), (5, ["info"]))
+
+    def test_what_blocked_is_named_to_everybody_and_what_did_not_compute_to_who_looks_for_it(self) -> None:
+        told = self.told()
+        for computing in (0.0, STALL, 0.3):
+            self.beat(0.3, computing)
+        self.assertEqual(told, ["debug", "info", "warn"])
+
+    def test_a_long_stall_is_named_again_sooner_than_a_short_one(self) -> None:
+        for stall, named in ((0.05, 1), (0.15, 3)):
+            told = self.told()
+            for _ in range(3):
+                self.beat(stall, stall)
+                self.clock.advance(0)
+                for _ in range(1001):  # somewhat more than ten seconds
+                    self.beat(0.0, 0.0)
+            self.assertEqual(told, ["info"] * named)
+            for _ in range(6001):
+                self.beat(0.0, 0.0)
 
     def test_the_worst_is_exported(self) -> None:
         self.beat(0.03, 0.03)
