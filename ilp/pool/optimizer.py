@@ -7,7 +7,6 @@ answer and its document; knows nothing of venues, rounding or time.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from math import inf
@@ -21,6 +20,7 @@ from ilp.pool.cells import Cells, Demand
 from ilp.pool.curves import lanes
 from ilp.pool.document import Pool
 from ilp.pool.feasible import feasible
+from ilp.pool.known import Known
 from ilp.pool.network import Joined, Network
 from ilp.pool.proof import Closed, Divided, Proof, Split, proof_document
 from ilp.pool.relaxation import Precision, Relaxation, Relaxed
@@ -49,7 +49,6 @@ _FINER = 6  # times that a branch is tried before it counts as open
 _WHOLLY, _NEARLY = 1e-12, 1e-5  # of a lane: what is off in this part only counts as on, also where a solution is rough
 _PART = 0.02  # of a lane: what is on or off but for less is not tried
 _JOININGS = 12  # ways to join a network that are solved before a branch is divided
-_KNOWN = 64  # duals that are tried before a branch is solved
 _PROBES = 3  # times that sides of holdings are tried
 _MANY_LANES = 40  # from here on it pays to look for what has to be on before dividing
 _FEW_LANES = 40  # up to here one program is faster than a walk
@@ -147,7 +146,7 @@ class _Search:
         self.sides = {side: tuple(numbers) for side, numbers in charged.items() if side[0] >= 0}
         self.required: int | None = None  # a lane that has to be on
         self._tried: set[frozenset[int]] = set()
-        self.known: deque[Relaxed] = deque(maxlen=_KNOWN)  # what branches without sets were solved to
+        self.known = Known(self.lanes, self.bounds)
 
     @cached_property
     def relaxation(self) -> Relaxation:
@@ -253,7 +252,7 @@ class _Search:
                 pattern[number] = Status.ON
         self.branches += 1
         relaxed = self._relaxed(pattern, None)
-        self.known.append(relaxed)
+        self.known.add(relaxed)
         self._consider((relaxed.flows / self.worths).tolist())
 
     def _relaxed(self, status: Branch, near: Relaxed | None, demands: Sequence[Demand] = ()) -> Relaxed:
@@ -279,21 +278,14 @@ class _Search:
         if loss > node.loss or node.relaxed is None:
             node.loss, node.relaxed = loss, relaxed
         if not self.thorough:
-            self.known.append(relaxed)
+            self.known.add(relaxed)
         return relaxed, loss
-
-    def _closed(self, node: _Node) -> bool:
-        """Whether the duals of a branch solved before close this one, which is tried in no time."""
-        for relaxed in reversed(self.known):
-            loss = relaxed.priced.loss(node.status)
-            if loss >= self.threshold:
-                node.loss, node.relaxed = loss, relaxed
-                return True
-        return False
 
     def _work(self, node: _Node) -> tuple[_Node, ...]:
         """Close a branch, solving it where that takes it, or hand back what it divides into with their bounds."""
-        if self._closed(node):
+        closing = self.known.closing(node.status, self.threshold)
+        if closing is not None:
+            node.loss, node.relaxed = closing.priced.loss(node.status), closing
             return ()
         if node.joined is not None:
             children = self._join(node)
@@ -323,7 +315,7 @@ class _Search:
                 return ()
             relaxed, loss = finer, finer.priced.loss(node.status)
             if not self.thorough:
-                self.known.append(relaxed)
+                self.known.add(relaxed)
             if loss > node.loss:
                 node.loss, node.relaxed = loss, relaxed
         return ()
