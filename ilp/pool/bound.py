@@ -23,8 +23,7 @@ __all__ = ["Bounds", "Branch", "Duals", "Priced", "Status"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
-_KNOTS = np.array(KNOTS)
-_AT_KNOTS = np.array([deviation(knot, 1.0) for knot in KNOTS])
+_AT_KNOTS = [deviation(knot, 1.0) for knot in KNOTS]
 _UNIT = np.ones(1)
 
 
@@ -113,65 +112,71 @@ class Bounds:
     """
 
     def __init__(self, pool: Pool, lanes: Sequence[Lane]) -> None:
-        marks = [pool.marks[holding.asset] for holding in pool.holdings]
-        self.marks = np.array(marks)
-        self.start = np.array([h.total * mark for h, mark in zip(pool.holdings, marks, strict=True)])
-        self.room = np.array([max(0.0, h.available) for h in pool.holdings])
-        self.penalty = pool.valuation.deviation_penalty
-        count = len(pool.valuation.assets)
-        self.covariance = np.array(pool.valuation.covariance).reshape(count, count) * pool.valuation.risk_aversion
-        index = {asset: place for place, asset in enumerate(pool.valuation.assets)}
+        holdings, valuation = pool.holdings, pool.valuation
+        marks = [pool.marks[holding.asset] for holding in holdings]
+        start = [holding.total * mark for holding, mark in zip(holdings, marks, strict=True)]
+        targets = [holding.target * mark for holding, mark in zip(holdings, marks, strict=True)]
+        self.marks, self.start = np.array(marks), np.array(start)
+        self.room = np.array([max(0.0, holding.available) for holding in holdings])
+        self.penalty = valuation.deviation_penalty
+        count = len(valuation.assets)
+        self.covariance = np.array(valuation.covariance).reshape(count, count) * valuation.risk_aversion
+        index = {asset: place for place, asset in enumerate(valuation.assets)}
         self.member = np.zeros((count, len(marks)))  # asset totals in units from holdings in numeraire
-        for place, holding in enumerate(pool.holdings):
+        for place, holding in enumerate(holdings):
             if holding.asset in index:
                 self.member[index[holding.asset], place] = 1.0 / marks[place]
-        steep = [self.penalty * SLOPES[sum([k * h.target < h.total for k in KNOTS])] for h in pool.holdings]
+        steep = [self.penalty * SLOPES[sum([k * h.target < h.total for k in KNOTS])] for h in holdings]
         #: Duals of the pool as it stands: they bound every plan, and close the search where nothing is worth doing.
-        self.resting = Duals(np.array(steep), np.zeros(len(marks)), self.member @ self.start)
-        self._set_rows(lanes, np.array([h.target * mark for h, mark in zip(pool.holdings, marks, strict=True)]))
+        self.resting = Duals(np.array(steep), np.zeros(len(marks)), self.member.dot(self.start))
+        self._set_rows(lanes, start, targets)
         groups: dict[int, list[int]] = {}
         for number, lane in enumerate(lanes):
             groups.setdefault(lane.move, []).append(number)
         self.groups = {move: tuple(members) for move, members in groups.items()}
         self._members = tuple(self.groups.values())
 
-    def _set_rows(self, lanes: Sequence[Lane], targets: Array) -> None:
+    def _set_rows(self, lanes: Sequence[Lane], start: Sequence[float], targets: Sequence[float]) -> None:
         """All that a bound is made of, as one matrix over (slopes, totals, rents, 1).
 
-        Rows: the reduced cost at each grid point of each lane, the support of each holding at each knot, and what is
-        linear besides.  A bound takes the least of each lane's and each holding's rows.
+        Rows: the reduced cost at each grid point of each lane, what is linear besides, and the support of each holding at
+        each knot.  A bound takes the least of each lane's and each holding's rows.
         """
         held, count = len(targets), len(self.covariance)
         lengths = [len(lane.grid) for lane in lanes]
-        ends, each = list(accumulate(lengths, initial=0)), np.array(lengths, dtype=np.intp)
-        self.first, points = ends[:-1], ends[-1]
-        rows = np.zeros((points + len(KNOTS) * held + 1, 2 * held + count + 1))
-        effects, pull = np.zeros((len(lanes), rows.shape[1])), 2 * self.covariance
+        self.first = list(accumulate(lengths, initial=0))
+        points = self.first.pop()
+        each = np.array([*lengths, 1, *[len(KNOTS)] * held], dtype=np.intp)
+        # What a unit of each lane does, then nothing, then a unit of each holding.
+        effects, pull = np.zeros((len(each), 2 * held + count + 1)), 2 * self.covariance
         self._usable = [number for number, length in enumerate(lengths) if length]
         for number in self._usable:
-            effects[number, lanes[number].leaves] = -1.0
-            if lanes[number].arrives >= 0:
-                effects[number, lanes[number].arrives] = 1.0
-        self.flows = effects[:, :held].T
-        effects[:, held : held + count] = effects[:, :held].dot(pull.dot(self.member).T)
-        self.amounts = np.array([*chain.from_iterable([lane.grid for lane in lanes]), 0.0])
-        self.amounts[:-1] *= np.array([lane.worth for lane in lanes]).repeat(each)
-        self.costs = np.array([*chain.from_iterable([lane.costs for lane in lanes]), 0.0])
-        self.uses = np.array([*chain.from_iterable([lane.uses for lane in lanes]), 0.0])
-        self._rows = rows
-        np.multiply(effects.repeat(each, axis=0), self.amounts[:-1, None], out=rows[:points])
-        rents = np.array([held + count + lane.leaves for lane in lanes], dtype=np.intp).repeat(each)
-        rows[np.arange(points), rents] = self.uses[:-1]
-        rows[:points, -1] = self.costs[:-1]
-        supports = rows[points:-1].reshape(held, len(KNOTS), rows.shape[1])
-        diagonal = np.arange(held)
-        supports[diagonal, :, diagonal] = self.start[:, None] - targets[:, None] * _KNOTS
-        supports[:, :, -1] = targets[:, None] * (self.penalty * _AT_KNOTS)
-        rows[-1, held : held + count] = pull.dot(self.resting.totals)
-        rows[-1, held + count : -1] = -self.room
-        self._unusable = [inf] * len(lanes)
+            lane = lanes[number]
+            effects[number, lane.leaves] = -1.0
+            effects[number, held + count + lane.leaves] = 1.0
+            if lane.arrives >= 0:
+                effects[number, lane.arrives] = 1.0
+        effects[len(lanes) + 1 :, :held].flat[:: held + 1] = 1.0
+        self.flows = effects[: len(lanes), :held].T
+        #: By asset of the valuation and lane, in units of the asset: what the lane's amount adds to the total.
+        self.asset_flows = self.member.dot(self.flows)
+        effects[: len(lanes), held : held + count] = pull.dot(self.asset_flows).T
+        worths = np.array([*[lane.worth for lane in lanes], *[1.0] * (held + 1)])
+        knots = [here - target * knot for here, target in zip(start, targets, strict=True) for knot in KNOTS]
+        amounts = np.array([*chain.from_iterable([lane.grid for lane in lanes]), 0.0, *knots]) * worths.repeat(each)
+        apart = [self.penalty * target * at for target in targets for at in _AT_KNOTS]
+        costs = np.array([*chain.from_iterable([lane.costs for lane in lanes]), 0.0, *apart])
+        uses = np.array([*chain.from_iterable([lane.uses for lane in lanes]), *[0.0] * (len(KNOTS) * held + 1)])
+        rows = effects.repeat(each, axis=0)
+        rows[:, : held + count] *= amounts[:, None]
+        rows[:, held + count : -1] *= uses[:, None]
+        rows[:, -1] = costs
+        rows[points, held : held + count] = pull.dot(self.resting.totals)
+        rows[points, held + count : -1] = -self.room
+        self.amounts, self.costs, self.uses = amounts[: points + 1], costs[: points + 1], uses[: points + 1]
+        self._rows, self._unusable = rows, [inf] * len(lanes)
         starts = [self.first[number] for number in self._usable]
-        self._starts = np.array([*starts, *range(points, len(rows) - 1, len(KNOTS)), len(rows) - 1], dtype=np.intp)
+        self._starts = np.array([*starts, points, *range(points + 1, len(rows), len(KNOTS))], dtype=np.intp)
         free, steep = [inf] * (count + held + 1), (self.penalty * SLOPES[0], self.penalty * SLOPES[-1])
         self._low = np.array([steep[0]] * held + [-inf] * count + [0.0] * (held + 1))
         self._high = np.array([steep[1]] * held + free)

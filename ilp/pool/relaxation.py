@@ -12,6 +12,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any
 
 import daqp
@@ -89,12 +90,14 @@ def _first_knots(length: int, touch: int) -> list[int]:
 @frozen(eq=False)
 class _Curved:
     """A lane whose cost bends: its number, its column and its rows; up to `early` the pieces before the hull touches, which
-    count when it is on, and, where it charges something, the chord from off to there last."""
+    count when it is on, and, where it charges something, the chord from off to there last; their slopes are in units of the
+    *steepest*."""
 
     number: int
     column: int
     rows: slice
     early: int
+    steepest: float
 
 
 @frozen(eq=False)
@@ -140,11 +143,12 @@ class Relaxation:
         worths = [holding.target * mark for holding, mark in zip(pool.holdings, self._units, strict=True)]
         self._bends = [[knot * worth for knot in KNOTS] for worth in worths]
         self._steep = [bounds.penalty * slope for slope in SLOPES]
+        self._rises = [after - before for before, after in pairwise(self._steep)]  # at each knot
         self._slopes = bounds.resting.slopes.copy()
-        self.roots = self._risk_roots(pool.valuation.diagonal)
-        self._root_flows, self._root_start = self.roots.dot(self.flows), self.roots.dot(bounds.start)
-        self._unfelt = 1e-14 * np.abs(self.roots).max(axis=1, initial=0.0)  # of the scale
-        self._totals = bounds.member @ self.flows
+        factors = self._risk_factors(pool.valuation.diagonal)
+        self.roots = factors.dot(bounds.member)  # the risk is |roots · z|², z the holdings in numeraire
+        self._root_flows, self._root_start = factors.dot(bounds.asset_flows), factors.dot(bounds.resting.totals)
+        self._unfelt = [1e-14 * max(map(abs, row), default=0.0) for row in self.roots.tolist()]  # of the scale
         self._focus(4 * (sum(map(abs, bounds.start.tolist())) + 5 * sum(worths)))
         self._active = self._first_active()
         self._build()
@@ -161,15 +165,13 @@ class Relaxation:
         shares = [cost / amount for cost, amount in zip(costs[begin:], grid[begin:], strict=True)]
         return begin + shares.index(min(shares))
 
-    def _risk_roots(self, diagonal: bool) -> Array:
-        """F with risk = |F z|², z the holdings in numeraire."""
-        covariance, member = self._bounds.covariance, self._bounds.member
-        if not covariance.any():
-            return np.zeros((0, self._count))
+    def _risk_factors(self, diagonal: bool) -> Array:
+        """F with risk = |F y|², y the totals of the assets."""
+        covariance = self._bounds.covariance
         if diagonal:
-            return np.asarray(np.sqrt(covariance.diagonal())[:, None] * member)
+            return np.sqrt(covariance)
         eigenvalues, vectors = np.linalg.eigh(covariance)
-        return np.asarray(np.sqrt(eigenvalues.clip(0))[:, None] * vectors.T @ member)
+        return np.asarray(np.sqrt(eigenvalues.clip(0))[:, None] * vectors.T)
 
     def _first_active(self) -> list[int]:
         """Lanes that are worth something at the prices of the pool as it stands: the others wait until prices ask."""
@@ -186,7 +188,7 @@ class Relaxation:
         self._cap = cap
         reach = [min(high, max(cap, 2 * low)) for low, high in zip(self._lows, self._highs, strict=True)]
         self._short = {number for number, high in enumerate(self._highs) if reach[number] < high}
-        self._reach = np.array(reach)
+        self._reach = reach
         self.scale = max([*reach, 1e-250])
 
     def finer(self, status: Sequence[int], flows: Array, attempt: int) -> Relaxed | None:
@@ -207,11 +209,15 @@ class Relaxation:
     # deviations, crowded holdings, risk factors.  Amounts are relative to `scale`; bent costs and deviations besides to
     # the steepest piece of each.
 
-    def _find_factors(self, reach: Array) -> None:
+    def _find_factors(self, reach: Sequence[float]) -> None:
         """Rows of the risk factors that active lanes change: what the pool as it stands has of them, and flows change."""
         self._factors, self._factor_flows = self._root_start, self._root_flows[:, self._indices]
-        if len(self.roots):
-            felt = np.abs(self._factor_flows).dot(reach) > self._unfelt * self.scale
+        felt = [
+            row
+            for row, (flows, unfelt) in enumerate(zip(self._factor_flows.tolist(), self._unfelt, strict=True))
+            if sum([abs(flow) * amount for flow, amount in zip(flows, reach, strict=True)]) > unfelt * self.scale
+        ]
+        if len(felt) < len(self._factors):
             self._factors, self._factor_flows = self._factors[felt], self._factor_flows[felt]
 
     def _find_tight(self) -> None:
@@ -245,11 +251,9 @@ class Relaxation:
             segment = min(max(bisect_left(knots, here), first), last)
             above = [0.0]  # at `here`, the pieces beyond a knot lie below by what they are steeper
             for piece in range(segment, last):
-                rise = self._steep[piece + 1] - self._steep[piece]
-                above.append(above[-1] - rise * (knots[piece] - here))
-            for piece in range(segment, first, -1):
-                rise = self._steep[piece] - self._steep[piece - 1]
-                above.insert(0, above[0] - rise * (here - knots[piece - 1]))
+                above.append(above[-1] - self._rises[piece] * (knots[piece] - here))
+            for piece in range(segment - 1, first - 1, -1):
+                above.insert(0, above[0] - self._rises[piece] * (here - knots[piece]))
             steepest = max(-self._steep[first], self._steep[last])
             slopes = [slope / steepest for slope in self._steep[first : last + 1]]
             found.append(_Levels(place, steepest, slopes, [each / steepest for each in above]))
@@ -258,31 +262,29 @@ class Relaxation:
             self._straight[level.place] = 0.0
         return found
 
-    def _find_pieces(self) -> tuple[Array, Array]:
-        """The pieces of the costs that bend: (slopes, values at no flow)."""
-        first, nothing = self._bounds.first, len(self._bounds.amounts) - 1
-        begins: list[int] = []
-        ends: list[int] = []
+    def _find_pieces(self) -> tuple[list[float], list[float]]:
+        """The pieces of the costs that bend: (slopes, what limits them at no flow), relative to the steepest of each."""
+        slopes: list[float] = []
+        limits: list[float] = []
         self._curved = []
         for column, number in enumerate(self._active):
-            knots, here = self._knots.get(number), first[number]
+            knots = self._knots.get(number)
             if knots is None:
                 continue
-            row = len(begins)
-            points = [here + knot for knot in knots]
-            begins += points[:-1]
-            ends += points[1:]
+            lane, row, touch = self._lanes[number], len(slopes), self.touch[number]
+            points = [(lane.grid[knot] * lane.worth, lane.costs[knot]) for knot in knots]
+            lines = []
+            for (at, low), (end, high) in pairwise(points):
+                slope = (high - low) / (end - at) if end > at else 0.0
+                lines.append((slope, low - slope * at))
+            early = row + bisect_right(knots, touch) - 1
             if not self._plain[number]:
-                begins.append(nothing)
-                ends.append(here + self.touch[number])
-            early = row + bisect_right(knots, self.touch[number]) - 1
-            self._curved.append(_Curved(number, column, slice(row, len(begins)), early))
-        bounds, a, b = self._bounds, np.array(begins, dtype=np.intp), np.array(ends, dtype=np.intp)
-        at, low = bounds.amounts[a], bounds.costs[a]
-        width = bounds.amounts[b] - at
-        width[width <= 0] = np.inf
-        slopes = (bounds.costs[b] - low) / width
-        return slopes, low - slopes * at
+                lines.append((lane.costs[touch] / (lane.grid[touch] * lane.worth), 0.0))
+            steepest = max([abs(slope) for slope, _ in lines]) or 1.0
+            slopes += [slope / steepest for slope, _ in lines]
+            limits += [ordinate / (steepest * -self.scale) for _, ordinate in lines]
+            self._curved.append(_Curved(number, column, slice(row, len(slopes)), early, steepest))
+        return slopes, limits
 
     def _find_costs(self, flows: Array) -> None:
         """Gradient of the flows with every lane free, and what changes where a lane whose cost is straight is on."""
@@ -333,60 +335,53 @@ class Relaxation:
 
     def _build(self) -> None:
         """The program with every lane free, and daqp's workspace."""
-        active = self._indices = np.array(self._active, dtype=np.intp)
-        flows, reach = self.flows[:, active], self._reach[active]
+        every = len(self._active) == len(self._lanes)
+        self._indices: _Indices | slice = slice(None) if every else np.array(self._active, dtype=np.intp)
+        flows, reach = self.flows[:, self._indices], [self._reach[number] for number in self._active]
         self._cut = [column for column, number in enumerate(self._active) if number in self._short]
         self._find_factors(reach)
         self._find_tight()
-        slopes, ordinates = self._find_pieces()
-        levels = self._find_levels(reach.tolist())
+        slopes, self._pieces = self._find_pieces()
+        levels = self._find_levels(reach)
         self._find_costs(flows)
-        k, c, q, t = len(active), len(self._curved), len(self._factors), len(self._tight)
+        k, c, q, t = len(self._active), len(self._curved), len(self._factors), len(self._tight)
         n, f = k + c + len(levels), len(slopes)
         g, wide = f + sum([len(level.slopes) for level in levels]), n + q
         self._sizes = k, n, f, g, t
         self._find_uses(k)
-        rows = np.zeros((g + t + q, wide))
-        upper, lower = np.empty(wide + len(rows)), np.empty(wide + len(rows))
-        upper.fill(_FREE)
-        lower.fill(-_FREE)
-        gradient = np.zeros(wide)
-        upper[:k], lower[:k], gradient[:k] = reach / self.scale, 0.0, self._slants
-        if f:
-            upper[wide : wide + f] = ordinates
+        steepest = [curve.steepest for curve in self._curved] + [level.steepest for level in levels]
+        gradient = [*self._slants.tolist(), *steepest, *[0.0] * q]
+        self._size = max([*map(abs, gradient), 1e-250])
+        upper = [amount / self.scale for amount in reach] + [_FREE] * (wide - k)
+        rows, row = np.zeros((g + t + q, wide)), f
         for column, curve in enumerate(self._curved, k):
-            each = gradient[column] = float(np.abs(slopes[curve.rows]).max()) or 1.0
-            rows[curve.rows, curve.column] = slopes[curve.rows] / each
+            rows[curve.rows, curve.column] = slopes[curve.rows]
             rows[curve.rows, column] = -1.0
-            upper[wide + curve.rows.start : wide + curve.rows.stop] /= each * -self.scale
-        self._pieces = upper[wide : wide + f].copy()
-        for curve in self._curved:
-            upper[wide + curve.rows.start : wide + curve.early] = _FREE
-        priced_by, row = np.zeros((2 * self._count, g - f + t)), f  # slopes and rents from multipliers
+            upper += [_FREE] * (curve.early - curve.rows.start) + self._pieces[curve.early : curve.rows.stop]
+        priced_by = np.zeros((2 * self._count, g - f + t))  # slopes and rents from multipliers
         for column, level in enumerate(levels, k + c):
             end = row + len(level.slopes)
-            gradient[column], priced_by[level.place, row - f : end - f] = level.steepest, level.slopes
+            priced_by[level.place, row - f : end - f] = level.slopes
             rows[row:end, column] = -1.0
+            upper += [each / -self.scale for each in level.above]
             row = end
         if levels:
             rows[f:g, :k] = priced_by[: self._count, : g - f].T.dot(flows)
-            upper[wide + f : wide + g] = [each / -self.scale for level in levels for each in level.above]
-        if t:
-            unit = self._bounds.marks[self._tight]  # rows in numeraire, whatever the unit of the asset
-            upper[wide + g : wide + g + t] = self._bounds.room[self._tight] * unit / self.scale
-            for row, place in enumerate(self._tight):
-                priced_by[self._count + place, g - f + row] = unit[row]
-            for row, column, use in self._uses:
-                rows[g + row, column] = use * (gradient[column] if column >= k else 1.0)
+        for row, place in enumerate(self._tight):
+            unit = self._units[place]  # rows in numeraire, whatever the unit of the asset
+            upper.append(float(self._bounds.room[place]) * unit / self.scale)
+            priced_by[self._count + place, g - f + row] = unit
+        for row, column, use in self._uses:
+            rows[g + row, column] = use * (gradient[column] if column >= k else 1.0)
         if q:
             rows[g + t :, :k] = self._factor_flows * -(self.scale**0.5)
             rows[g + t :, n:].flat[:: q + 1] = 1.0
-            upper[wide + g + t :] = lower[wide + g + t :] = 0.0
-        self._size = max(*map(abs, gradient.tolist()), 1e-250, 1e-250)
-        self._gradient = gradient / self._size
+        self._upper = np.array(upper + [0.0] * q)
+        self._lower = np.array([0.0] * k + [-_FREE] * (wide - k + g + t) + [0.0] * q)
+        self._gradient = np.array(gradient) / self._size
         self._prices = np.concatenate((self._straight, np.zeros(self._count)))
         self._priced_by = priced_by * self._size
-        self._rows, self._upper, self._lower = rows, upper, lower
+        self._rows = rows
         self._spending: tuple[int, ...] = ()
         self._hessian = np.zeros((wide, wide))
         self._hessian.reshape(-1)[n * (wide + 1) :: wide + 1] = 2.0 / self._size  # its diagonal
@@ -559,7 +554,7 @@ class Relaxation:
         flows = np.zeros(len(self._lanes))
         flows[self._indices] = amounts * (amounts > _DUST * self.scale)
         prices = self._prices + self._priced_by.dot(multipliers[wide + f : wide + g + t])
-        totals = self._bounds.resting.totals + self._totals.dot(flows)
+        totals = self._bounds.resting.totals + self._bounds.asset_flows.dot(flows)
         return flows, Duals(prices[: self._count], np.maximum(0.0, prices[self._count :]), totals)
 
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
