@@ -37,13 +37,18 @@ class Pace:
     _decide: Histogram = field(init=False)
     _turn: Histogram = field(init=False)
     _cancel: Histogram = field(init=False)
+    _replace: Histogram = field(init=False)
     _quote: Histogram = field(init=False)
+    _book_fill: Histogram = field(init=False)
+    _fill_wait: Histogram = field(init=False)
+    _close: Histogram = field(init=False)
     _hedge: Histogram = field(init=False)
     _solve: Histogram = field(init=False)
     _told: tuple[float, float] | None = None  # when the read began, and when its book was in the picture
     _turn_began: float | None = None
     _fill: float | None = None
-    _replacing: dict[Side, float] = field(factory=dict)
+    _booked: float | None = None  # when that fill was in the picture, until a turn looks at it
+    _replacing: dict[Side, tuple[float, float]] = field(factory=dict)  # when the read began, when the cancel was sent
 
     def __attrs_post_init__(self) -> None:
         make = self.metrics.histogram
@@ -53,6 +58,10 @@ class Pace:
         self._turn = make("ilp_turn_seconds", "Whole turns of the trader, an optimisation included.")
         self._cancel = make("ilp_update_to_cancel_seconds", "Read of a source book to the cancel handed to the socket.")
         self._quote = make("ilp_update_to_quote_seconds", "Read of a source book to the new quote that followed it.")
+        self._replace = make("ilp_stage_replace_seconds", "That cancel, confirmed by the venue, to the new quote sent.")
+        self._book_fill = make("ilp_stage_book_fill_seconds", "Read of a fill to its place in the picture.")
+        self._fill_wait = make("ilp_stage_fill_wait_seconds", "A fill in the picture to the turn that looks at it.")
+        self._close = make("ilp_stage_hedge_seconds", "A turn's beginning to the hedge handed to the socket.")
         self._hedge = make("ilp_fill_to_hedge_seconds", "Read of a fill to the hedge handed to the socket.")
         self._solve = make("ilp_optimizer_seconds", "Optimisations of the pool, quote prices included.", SOLVING)
 
@@ -72,13 +81,17 @@ class Pace:
         if not due:
             self._fill = None
         elif self._fill is None:
-            self._fill = reading.began()
+            self._fill, self._booked = reading.began(), perf_counter()
+            self._book_fill.observe(self._booked - self._fill)
 
     def turn_begins(self) -> None:
         """The trader looks at the picture."""
         self._turn_began = perf_counter()
         if self._told is not None:
             self._wait.observe(self._turn_began - self._told[1])
+        if self._fill is not None and self._booked is not None:
+            self._fill_wait.observe(self._turn_began - self._booked)
+            self._booked = None
 
     def turn_ends(self, due: bool) -> None:
         """What was told has been acted on; *due* tells whether exposure is left to hedge: the plan may have kept it."""
@@ -96,15 +109,19 @@ class Pace:
         now = perf_counter()
         self._decide.observe(now - self._turn_began)
         self._cancel.observe(now - self._told[0])
-        self._replacing[order.side] = self._told[0]
+        self._replacing[order.side] = self._told[0], now
 
     def order_sent(self, request: OrderRequest) -> None:
         """An order, or a change of one, was handed to the socket."""
         self.metrics.count("ilp_orders_sent_total", "Orders, and changes of orders, handed to a socket.")
         if request.purpose is Purpose.QUOTE:
-            began = self._replacing.pop(request.side, None)
-            if began is not None:
-                self._quote.observe(perf_counter() - began)
+            replaced, now = self._replacing.pop(request.side, None), perf_counter()
+            if replaced is not None:
+                self._replace.observe(now - replaced[1])
+                self._quote.observe(now - replaced[0])
         elif request.purpose is Purpose.HEDGE and self._fill is not None:
-            self._hedge.observe(perf_counter() - self._fill)
+            now = perf_counter()
+            if self._turn_began is not None:
+                self._close.observe(now - self._turn_began)
+            self._hedge.observe(now - self._fill)
             self._fill = None

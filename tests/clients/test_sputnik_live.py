@@ -366,6 +366,14 @@ class FeedTests(LiveCase):
         self.line.read(*[self.event(topic, book(price)) for price in (5000000, 5100000, 5200000)])
         self.assertEqual([int(one["bids"][0]["price"]) for one in self.events("book")], [52000])
 
+    def test_a_book_that_a_newer_one_follows_in_the_same_read_is_not_even_decoded(self) -> None:
+        topic = "feeds.market.book.btc_huf"
+        self.line.read(self.event(topic, "no book at all"), self.event(topic, book(5000000)))
+        self.assertEqual((len(self.events("book")), self.errors), (1, []))
+        self.line.read(self.event(topic, "no book at all"))
+        self.assertEqual(len(self.errors), 1)
+        self.line.read(self.line.result("rpc.market.get_order_book", book(5000000)))  # so it was asked for
+
     def test_books_keep_their_place_before_an_answer(self) -> None:
         told: list[str] = []
         reading = Deferred.fromCoroutine(self.live.read_book("BTC/HUF"))

@@ -56,8 +56,38 @@ class StageTests(SynchronousTestCase):
         self.pace.order_sent(QUOTE)
         self.time += 16
         self.pace.turn_ends(False)
-        stages = ("stage_decode", "stage_wait", "stage_decide", "update_to_cancel", "update_to_quote", "turn")
-        self.assertEqual([self.seen(name) for name in stages], [[1, 1], [1, 2], [1, 4], [1, 7], [1, 15], [1, 28]])
+        stages = ("decode", "wait", "decide", "replace")
+        self.assertEqual([self.seen(f"stage_{name}") for name in stages], [[1, 1], [1, 2], [1, 4], [1, 8]])
+        wholes = ("update_to_cancel", "update_to_quote", "turn")
+        self.assertEqual([self.seen(name) for name in wholes], [[1, 7], [1, 15], [1, 28]])
+
+    def test_a_hedge_is_measured_stage_by_stage(self) -> None:
+        self.read = self.time
+        self.time += 1
+        self.pace.fill_told(True)
+        self.time += 2
+        self.pace.turn_begins()
+        self.time += 4
+        self.pace.order_sent(HEDGE)
+        self.pace.turn_ends(False)
+        stages = ("stage_book_fill", "stage_fill_wait", "stage_hedge", "fill_to_hedge")
+        self.assertEqual([self.seen(name) for name in stages], [[1, 1], [1, 2], [1, 4], [1, 7]])
+
+    def test_a_fill_waits_for_one_turn_only(self) -> None:
+        self.read = self.time
+        self.pace.fill_told(True)
+        for _ in range(2):
+            self.time += 1
+            self.pace.turn_begins()
+            self.pace.turn_ends(True)
+        self.assertEqual(self.seen("stage_fill_wait"), [1, 1])
+
+    def test_a_hedge_outside_a_turn_is_one_that_an_operator_sends(self) -> None:
+        self.read = self.time
+        self.pace.fill_told(True)
+        self.time += 3
+        self.pace.order_sent(HEDGE)
+        self.assertEqual((self.seen("stage_hedge")[0], self.seen("fill_to_hedge")), (0, [1, 3]))
 
     def test_it_counts_from_the_oldest_book_that_no_turn_has_seen(self) -> None:
         self.book()
