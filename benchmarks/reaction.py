@@ -11,7 +11,7 @@ with real sockets on loopback between them.  For each load it prints p50, p90, p
 then where the time goes inside the daemon, what it costs, how late its reactor came round, and how long quotes were stale
 (edge below `edge_to_leave`), compared with two polling policies on the same books in the same seconds.
 
-    --seconds 60     per load; the default is short
+    --seconds 60     per load, which is the default; for a first look 10 will do
     --loads 10,100,1000,5000
     --repeat 3       runs of each load; figures are of all of them together
     --busy 15        processes beside it that compute all the time: what is left of it on a machine that is too small
@@ -324,7 +324,7 @@ def _exposure(runs: Sequence[Run]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--warm", type=float, default=2.0, help="seconds under load before measuring")
     parser.add_argument("--loads", default="10,100,1000,5000")
     parser.add_argument("--repeat", type=int, default=1)

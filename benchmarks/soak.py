@@ -5,10 +5,10 @@ that is moved by hand.  The source's book changes at the wished rate, jumps now 
 are the slope of memory, the time that turns took, open descriptors, what the journal grows by a day, the size of what a
 console is sent, and what rested at most.
 
-    --phases 7x2,0.0833x100    days × updates a second, one after the other; the default is short
+    --phases 7x2,0.0833x100    days × updates a second, one after the other; that is the default, and takes ten minutes
     --jumps-every, --fills-every   seconds between two jumps of the source, and between two fills
     --trace                     which lines of the program hold more at the end of a phase than after its first quarter
-    --real 3600                 seconds with real sockets in processes of their own, at --rate books a second
+    --real [3600]               seconds with real sockets in processes of their own instead, at --rate books a second
 """
 
 from __future__ import annotations
@@ -281,11 +281,13 @@ def real(options: argparse.Namespace) -> None:
 def main() -> None:
     """Soak and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--phases", default="0.125x2,0.004x100", help="days × updates a second, with commas")
+    parser.add_argument("--phases", default="7x2,0.0833x100", help="days × updates a second, with commas")
     parser.add_argument("--jumps-every", type=float, default=120.0, help="seconds between two jumps of the source")
     parser.add_argument("--fills-every", type=float, default=300.0, help="seconds between two fills")
     parser.add_argument("--trace", action="store_true", help="name what grows; takes several times as long")
-    parser.add_argument("--real", type=float, help="seconds with real sockets instead")
+    parser.add_argument(
+        "--real", type=float, nargs="?", const=3600.0, help="seconds with real sockets instead: an hour"
+    )
     parser.add_argument("--rate", type=float, default=100.0, help="books a second of --real")
     options = parser.parse_args()
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} processors, Python {platform.python_version()}")
