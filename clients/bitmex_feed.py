@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -115,7 +116,8 @@ class BitMEXFeed(Emitter):
         self._readers: list[_Reader] = []
         self._session: Session | None = None
         self._renewing: set[str] = set()
-        self._dead_man = DeadMan(reactor, dead_man, self._arm, self._trouble)
+        self._new_dead_man = partial(DeadMan, reactor, dead_man, self._arm, self._trouble)
+        self._dead_man: DeadMan = self._new_dead_man()
         backoff = Backoff(backoff_first, backoff_longest)
         self._lifeline = Lifeline(self.name, self._open, reactor, random or Random(), backoff, self._trouble)
 
@@ -187,7 +189,7 @@ class BitMEXFeed(Emitter):
             line.drop("given up")
             await line.when_gone()
             raise
-        self.ws = line
+        self.ws, self._dead_man = line, self._new_dead_man()
         self._dead_man.watch(bool(self._key))
         self.announce("connect", self)
         return ended

@@ -21,7 +21,7 @@ _RENEWALS = 4  # within one period: at 60 s every 15 s, as the venue recommends
 
 @define(eq=False)
 class DeadMan:
-    """Arms and renews while it is wanted.
+    """Arms and renews while it is wanted, until the session that it is of ends.
 
     :ivar seconds: after which the venue cancels everything; 0 switches all this off.
     :ivar arm: sends the command; 0 disarms.
@@ -33,6 +33,7 @@ class DeadMan:
     report: Callable[[Exception], None]
     _timer: IDelayedCall | None = field(init=False, default=None)
     _wanted: bool = field(init=False, default=False)
+    _over: bool = field(init=False, default=False)
 
     @property
     def armed(self) -> bool:
@@ -40,13 +41,17 @@ class DeadMan:
         return self._timer is not None
 
     def watch(self, wanted: bool) -> None:
-        """Orders rest, or are about to (*wanted*), or none does any more; the latter is acted on at the next renewal."""
+        """Orders rest, or are about to (*wanted*), or none does any more; the latter is acted on at the next renewal.
+
+        After the end it does nothing: an order may be told of by an answer that was still on its way.
+        """
         self._wanted = wanted
-        if wanted and self.seconds and self._timer is None:
+        if wanted and self.seconds and self._timer is None and not self._over:
             self._renew()
 
     def stop(self) -> None:
-        """Renew no more and leave no timer behind; what is armed stays armed."""
+        """Renew no more, ever, and leave no timer behind; what is armed stays armed."""
+        self._over = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
