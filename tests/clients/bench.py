@@ -293,10 +293,8 @@ class ContractCase:
         """The error that *call* fails with: exactly of *kind*, or any refusal when *kind* is the general one."""
         try:
             result = await call
-        except Exception as error:  # noqa: BLE001 - that is what is looked at
-            assert type(error) is kind or (kind is Refused and isinstance(error, Refused)), (
-                f"{type(error).__name__} instead of {kind.__name__}: {error}"
-            )
+        except kind as error:
+            assert type(error) is kind or kind is Refused, f"{type(error).__name__} instead of {kind.__name__}: {error}"
             return error
         raise AssertionError(f"{kind.__name__} was expected; the call gave {result!r}")
 

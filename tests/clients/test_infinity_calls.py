@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from clients.exchange import (
+    ExchangeError,
     InsufficientFunds,
     NotAuthorised,
     OrderRejected,
@@ -312,7 +313,7 @@ class Acts(CallCase):
     async def failing(self, call: Deferred[Any]) -> Any:
         try:
             result = await call
-        except Exception as error:  # noqa: BLE001 - that is what is looked at
+        except (ExchangeError, ValueError) as error:
             return error
         raise AssertionError(f"it gave {result!r}")
 
@@ -322,7 +323,7 @@ class OddAnswers(CallCase):
         self.world.venue.fault(wanted)
         try:
             return await call()
-        except Exception as error:  # noqa: BLE001 - that is what is looked at
+        except (ExchangeError, ValueError) as error:
             return error
 
     @asynchronous

@@ -10,6 +10,7 @@ from typing import Any
 
 import treq
 from twisted.internet import reactor
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.client import Agent, HTTPConnectionPool
@@ -99,15 +100,8 @@ class WorldTests(TestCase):
     @asynchronous
     async def test_two_of_a_name_and_a_taken_port_are_refused(self) -> None:
         other = BitmexWorld(WorldClock(reactor, START, 60.0), USERS)
-        failure = await self.failure(other.begin(self.world.venue.port))
+        failure = await self.assertFailure(other.begin(self.world.venue.port), CannotListenError)
         assert str(self.world.venue.port) in str(failure)
-
-    async def failure(self, call: Any) -> BaseException:
-        try:
-            await call
-        except Exception as error:  # noqa: BLE001 - that is what is looked at
-            return error
-        raise AssertionError("it did not fail")
 
 
 class ConstructionTests(SynchronousTestCase):
