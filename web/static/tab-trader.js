@@ -172,7 +172,7 @@ const seconds = (text) => (text === null ? h("span", { class: "none" }, "–") :
 const HEDGES = [
   { name: "Time", head: true, cell: (x) => when(x.at, app.doc.time), raw: (x) => x.at },
   { name: "Fill", help: "Venue, number and quantity of the fill on the target.", cell: (x) => h("code", {}, x.fill_key), raw: (x) => x.fill_key },
-  { name: "Closed by", help: "The fill on the source that closed it, or the plan that kept it.", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
+  { name: "Closed by", help: "The fill on the source that closed it, the opposite fill that it was netted with, or the plan that kept it.", cell: (x) => h("code", {}, x.closed_by), raw: (x) => x.closed_by },
   { name: "Quantity", help: "How much of the fill this closed.", right: true, cell: (x) => amount(x.quantity), raw: (x) => x.quantity },
   { name: "After", help: "How long after the fill, by the venues’ clocks.", right: true, cell: (x) => seconds(took(x)), raw: took },
   { name: "Edge", help: "Gain per unit against the source’s book when the fill happened, all fees deducted.", right: true, cell: (x) => amount(rounded(x.edge, places(numeraire())), "", { signed: true }), raw: (x) => x.edge },
