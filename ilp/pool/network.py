@@ -8,7 +8,7 @@ joined moves freely, and lanes that join holdings with as few charges as there c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -132,10 +132,8 @@ class Network:
         self.inside = {n for n, lane in enumerate(lanes) if lane.leaves in self._index and lane.arrives in self._index}
         self._sets = (np.arange(1 << len(holdings))[:, None] >> np.arange(len(holdings)) & 1).astype(float)
         self._covered = [place for territory in self.territories for place in territory]
-        #: Deviation of these at its knots, and what they have more than there, by knot and holding.
-        targets = np.array([pool.holdings[place].target for place in self._covered]) * bounds.marks[self._covered]
-        self._at_knots = bounds.penalty * np.array([[deviation(knot, 1.0)] for knot in KNOTS]) * targets
-        self._surplus = bounds.start[self._covered] - np.array(KNOTS)[:, None] * targets
+        self._at_knots, self._surplus = self._supports(self._covered)
+        self._kinks = bounds.penalty * np.array(SLOPES)
         self._least_support = float(self._at_knots.min(axis=0).sum())
         self._firsts = [self._covered.index(place) for place in holdings]
         #: No lane between them moves less.
@@ -180,6 +178,12 @@ class Network:
             found[min(inside)] = place
         return found
 
+    def _supports(self, places: Sequence[int]) -> tuple[Array, Array]:
+        """By knot and holding: the deviation there, and what the holding has more than there."""
+        targets = np.array([self._pool.holdings[place].target for place in places]) * self._bounds.marks[places]
+        at_knots = self._bounds.penalty * np.array([[deviation(knot, 1.0)] for knot in KNOTS]) * targets
+        return at_knots, self._bounds.start[places] - np.array(KNOTS)[:, None] * targets
+
     def _sort_moves(self) -> None:
         """Lanes by move: those between territories with what they join, those of one territory, the others."""
         owner = {place: n for n, territory in enumerate(self.territories) for place in territory}
@@ -197,6 +201,13 @@ class Network:
                 self._owner |= dict.fromkeys(members, touched[0])
             else:
                 self._others.append(members)
+        reached: dict[int, list[tuple[int, ...]]] = {}
+        for members in self._bounds.groups.values():
+            for place in {self._lanes[members[0]].leaves, self._lanes[members[0]].arrives}:
+                reached.setdefault(place, []).append(members)
+        #: Tips: holdings outside the territories that one move alone leads to; and its lanes.
+        self._tips = {p: of[0] for p, of in reached.items() if p >= 0 and len(of) == 1 and of[0] in self._others}
+        self._tip_of = {number: place for place, members in self._tips.items() for number in members}
         most = max((len(members) for members, _ in self._edges), default=0)
         #: Lanes between territories by move, filled up with one that is always off, and the two that each move joins.
         self._joining = np.array([[*m, *[len(self._lanes)] * (most - len(m))] for m, _ in self._edges], dtype=np.intp)
@@ -208,7 +219,7 @@ class Network:
 
     def _grid(self, duals: Duals, priced: Priced, slopes_of: Array) -> tuple[Array, Array, Array]:
         """What there is to choose from, see `Trial`: where the best that some territory can do changes."""
-        kinks = self._bounds.penalty * np.array(SLOPES)
+        kinks = self._kinks
         slopes, premiums = duals.slopes[self._holdings], (duals.rents / self._bounds.marks)[self._holdings]
         shared, single = [kinks, slopes - premiums], slopes
         beside = [kinks, duals.slopes[list(self._beside.values())]]
@@ -228,12 +239,16 @@ class Network:
         first, last = (np.unique(np.concatenate(each).clip(*ends)) for each in (shared, beside))
         return first, np.unique(np.concatenate([kinks, single]).clip(*ends)), last
 
-    def price(self, duals: Duals, status: Branch) -> Trial:
-        """A lower bound of the loss by way to join."""
+    def _priced(self, duals: Duals) -> Priced:
+        """*duals*, evaluated without what they say of the territories."""
         free = evolve(duals, slopes=duals.slopes.copy(), rents=duals.rents.copy())
         free.slopes[self._covered] = 0.0
         free.rents[self._holdings] = 0.0
-        priced = evolve(self._bounds.price(free), groups=self._others)
+        return evolve(self._bounds.price(free), groups=self._others)
+
+    def price(self, duals: Duals, status: Branch) -> Trial:
+        """A lower bound of the loss by way to join."""
+        priced = self._priced(duals)
         bends = self._bends(priced)
         grid = self._grid(duals, priced, bends)
         return self._trial(
@@ -241,14 +256,43 @@ class Network:
         )
 
     def _known(self, trial: Trial, status: Branch) -> Trial:
-        """What *trial* says of a part of its branch, from what it chose from there: mostly one territory is another one."""
-        changed = {self._owner[n] for n, state in enumerate(status) if state != trial.status[n]} - {-1}
+        """What *trial* says of a part of its branch, from what it chose from there: mostly one territory is another one, or
+        the holding at the end of a move, for which another slope may be better."""
+        changed = [n for n, state in enumerate(status) if state != trial.status[n]]
         best, own, beside = trial.best, trial.prices + trial.premiums, trial.beside
-        if changed:
-            rows, bends = sorted(changed), self._bends(trial.priced)
-            best, own, beside = best.copy(), own.copy(), beside.copy()
+        rows = sorted({self._owner[n] for n in changed} - {-1})
+        if rows:
+            bends, best, own, beside = self._bends(trial.priced), best.copy(), own.copy(), beside.copy()
             best[rows], own[rows], beside[rows] = self._best(trial.priced, status, trial.grid, rows, bends)
-        return self._trial(trial.duals, status, trial.priced, trial.prices, (best, own, beside))
+        duals, priced = trial.duals, trial.priced
+        tips = {self._tip_of[n] for n in changed if n in self._tip_of}
+        if tips:
+            duals = self._settled(duals, priced, status, tips)
+            priced = self._priced(duals)
+        return self._trial(duals, status, priced, trial.prices, (best, own, beside))
+
+    def _settled(self, duals: Duals, priced: Priced, status: Branch, tips: Iterable[int]) -> Duals:
+        """*duals* with the slopes of some tips that bound most in a branch: but for one move nothing depends on them."""
+        slopes, bends = duals.slopes.copy(), self._bends(priced)
+        for place in tips:
+            now = slopes[place].clip(self._kinks[0], self._kinks[-1])
+            usable = [n for n in self._tips[place] if status[n] != Status.OFF and self._worths[n].size]
+            on = [number for number in usable if status[number] == Status.ON]
+            lines, prices = [], [now[None], self._kinks]
+            for number in on or usable:
+                sign = 1.0 if self._lanes[number].arrives == place else -1.0
+                reduced, worths, first = self._reduced(priced, number), self._worths[number], self._bounds.first[number]
+                lines.append((reduced, sign * worths))
+                prices.append(now - sign * bends[first : first + len(worths) - 1])
+                prices.append(now - sign * np.divide(reduced, worths, out=np.zeros(len(worths)), where=worths > 0))
+            tried = np.concatenate(prices).clip(self._kinks[0], self._kinks[-1])
+            at_knots, surplus = self._supports([place])
+            values = (at_knots + surplus * tried).min(axis=0)
+            for reduced, moved in lines:
+                least = (reduced[:, None] + moved[:, None] * (tried - now)).min(axis=0)
+                values += least if on else np.minimum(0.0, least)
+            slopes[place] = tried[values.argmax()]
+        return evolve(duals, slopes=slopes)
 
     def _trial(
         self, duals: Duals, status: Branch, priced: Priced, shared: Array, found: tuple[Array, Array, Array]

@@ -139,11 +139,37 @@ class BoundTests(NumberTestCase):
         for number, lane in enumerate(lanes(pool)):
             for state in (Status.ON, Status.OFF) if lane.grid and number not in network.inside else ():
                 part = free.changed({number: state})
-                known = network.known(joined, part).by_way
-                self.assertTrue((known >= joined.by_way - near).all())
-                self.assertTrue((known <= network.price(duals, part).losses + near).all())
-                rises.append(float((known - joined.by_way).max()))
+                known = network.known(joined, part)
+                self.assertTrue((known.by_way >= joined.by_way - near).all())
+                again = network.price(known.trials[0].duals, part).losses
+                self.assertTrue((known.by_way <= again + near).all())
+                rises.append(float((known.by_way - joined.by_way).max()))
         self.assertGreater(max(rises), near)
+
+    def test_a_part_gets_the_best_slope_of_a_holding_that_only_the_decided_move_leads_to(self) -> None:
+        pool = parse_pool(market(Random(3), 6, 5, True))
+        network, free = network_of(pool), free_branch(pool)
+        duals = network.solve(free, 0).duals
+        joined, penalty, moved = network.tightened(Joined(), free, duals), pool.valuation.deviation_penalty, 0
+        near = 1e-12 * abs(joined.loss)
+        for number, lane in enumerate(lanes(pool)):
+            place = lane.arrives
+            if not lane.grid or place < 0 or pool.holdings[place].asset in ("BTC", "USD"):
+                continue
+            other = next(n for n, each in enumerate(lanes(pool)) if each.leaves == place)
+            for part in (
+                free.changed({number: Status.OFF, other: Status.OFF}),
+                free.changed({number: Status.ON, other: 0}),
+            ):
+                known = network.known(joined, part).trials[0].duals
+                loss = network.price(known, part).losses
+                moved += bool((loss > network.price(duals, part).losses + near).all())
+                for slope in np.linspace(-13 * penalty, 4 * penalty, 60):
+                    slopes = duals.slopes.copy()
+                    slopes[place] = slope
+                    tried = network.price(evolve(duals, slopes=slopes), part).losses
+                    self.assertTrue((tried <= loss + near).all())
+        self.assertGreater(moved, 1)
 
     def test_what_is_needed_bounds_as_much_as_all_of_it(self) -> None:
         pool = parse_pool(market(Random(3), 6, 5, True))
