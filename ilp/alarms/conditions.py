@@ -56,6 +56,8 @@ def _state(trader: Trader) -> Iterator[Condition]:
 
 
 def _orders(trader: Trader) -> Iterator[Condition]:
+    if others := trader.audit.intruders():
+        yield Condition("foreign", "foreign orders", C, f"{others}; this daemon does not trade beside another one")
     for order in trader.desk.live():
         if order.state is OrderState.UNKNOWN:
             what = f"{order.side} {amount(order.left)} {order.ticker} at {amount(order.price)} on {order.venue}"

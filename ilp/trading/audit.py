@@ -5,7 +5,7 @@ A reading proves something only about orders that nothing was done to since it b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -45,10 +45,16 @@ class Audit:
     """Reads the venues' records on behalf of a desk; one reading a venue at a time.
 
     :ivar compared: by venue, the last comparison.
+    :ivar foreign: whether an order is not ours to cancel, at the start, although it looks like one of ours.
+    :ivar nobodys: whether an order with a name like ours is of no run that the journal knows.
+    :ivar others: by venue, what rested there of such orders when it was looked for last.
     """
 
     desk: Desk
     compared: dict[str, Compared] = field(factory=dict)
+    foreign: Callable[[Order], bool] = lambda record: False
+    nobodys: Callable[[Order], bool] = lambda record: False
+    others: dict[str, tuple[Order, ...]] = field(factory=dict)
     _reading: set[str] = field(factory=set)
     _unproven: list[tuple[OwnOrder, float]] = field(factory=list)  # and when their fills are to be looked for again
 
@@ -62,14 +68,14 @@ class Audit:
         """Cancel every order of ours at a venue, whoever remembers it; how many the venue still reports afterwards."""
         ours = await self.remaining(venue)
         if ours:
-            await self._cancel_records(self.desk.venues[venue], ours)
+            await self._cancel_records(self.desk.venues[venue], ours, alone=not self.others.get(venue))
         left = await self.remaining(venue) if ours else []
         await self.read(venue)
         return len(left)
 
-    async def _cancel_records(self, client: Reader, records: list[Order]) -> None:
+    async def _cancel_records(self, client: Reader, records: list[Order], *, alone: bool = True) -> None:
         """Take orders off the book by the venue's ids; pair by pair where everything there is ours and the venue can."""
-        if "client_id" not in client.features:
+        if alone and "client_id" not in client.features:
             try:
                 for ticker in sorted({record["contract"] for record in records}):
                     await client.cancelAllOrders(ticker)
@@ -87,13 +93,41 @@ class Audit:
         client = self.desk.venues[venue]
         records = await client.getOpenOrders()
         self.desk.listener.orders_read(venue)
-        if "client_id" not in client.features:
-            return list(records.values())
-        return [
-            record
-            for id, record in records.items()
-            if self.desk.known(venue, id) or (record.get("client_id") or "").startswith(self.desk.prefix)
-        ]
+        known = [record for id, record in records.items() if self.desk.known(venue, id)]
+        others = [record for record in records.values() if record not in known]
+        if "client_id" in client.features:
+            others = [record for record in others if (record.get("client_id") or "").startswith(self.desk.prefix)]
+        self.others[venue] = tuple(filter(self.foreign, others))
+        return known + [record for record in others if record not in self.others[venue]]
+
+    def take_off(self, venue: str, id: str | None) -> int:
+        """Cancel an order there that nobody here placed, or all that keep this run from starting: an operator says so."""
+        others = {record["id"] for record in self.others.get(venue, ())}
+        listed = {record["id"] for record in self.compared[venue].only_venue} if venue in self.compared else set()
+        found = others if id is None else {id} & (others | listed)
+        for one in sorted(found):
+            self.desk.run(self._take_off(venue, one))
+        return len(found)
+
+    async def _take_off(self, venue: str, id: str) -> None:
+        try:
+            await self.desk.venues[venue].cancelOrder(id)
+        except ExchangeError as error:
+            self.desk.listener.report(f"{venue}: {id} could not be cancelled: {error}")
+        await self.read(venue)
+
+    def occupied(self) -> str:
+        """Orders that keep this run from starting, in words."""
+        return "; ".join(_in_words(venue, record) for venue, others in self.others.items() for record in others)
+
+    def intruders(self) -> str:
+        """Those, and others with a name like ours that no run of ours gave."""
+        found: dict[tuple[str, str], Order] = {}
+        for venue, compared in self.compared.items():
+            named = (r for r in compared.only_venue if (r.get("client_id") or "").startswith(self.desk.prefix))
+            for record in (*self.others.get(venue, ()), *filter(self.nobodys, named)):
+                found[venue, record["id"]] = record
+        return "; ".join(_in_words(venue, record) for (venue, _), record in found.items())
 
     async def adopt(self, venue: str, since: datetime, purpose: Purpose, ticker: str | None = None) -> None:
         """Take in fills since then of orders of ours that nobody remembers: their entries were lost with the process.
@@ -283,3 +317,9 @@ class Audit:
         for record in strange:
             if self.desk.known(venue, record["id"]) is None:
                 self.desk.listener.order_strange(venue, record)
+
+
+def _in_words(venue: str, record: Order) -> str:
+    what = f"{record['side']} {record['quantity_left']} {record['contract']} at {record['price']}"
+    placed = f"{record['timestamp']:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{venue}: order {record['id']} ({what}, placed {placed}) is of no run that this journal knows"

@@ -34,6 +34,7 @@ def checks(
         _limits(floor),
         Check("fees", not floor.uncounted, floor.uncounted or "all have a value"),
         _orders(floor),
+        _account(floor),
         _transfers(tuple(uncertain)),
         _edges(floor),
     )
@@ -78,6 +79,13 @@ def _limits(floor: Floor) -> Check:
 def _orders(floor: Floor) -> Check:
     unknown = [order.key for order in floor.desk.live() if order.state is OrderState.UNKNOWN]
     return Check("orders", not unknown, f"unknown: {', '.join(unknown)}" if unknown else "none in doubt")
+
+
+def _account(floor: Floor) -> Check:
+    others = floor.audit.intruders()
+    return Check(
+        "account", not others, f"{others}; end the daemon that placed it, or cancel it" if others else "ours alone"
+    )
 
 
 def _transfers(uncertain: tuple[TransferEntry, ...]) -> Check:

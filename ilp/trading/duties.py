@@ -6,7 +6,7 @@ Each is one coroutine that its owner may cancel at any moment; each repeats what
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from attrs import define
@@ -14,10 +14,12 @@ from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherR
 from twisted.internet.task import deferLater
 
 from clients.exchange import ExchangeError
-from ilp.journal.entries import Purpose
+from ilp.journal.entries import ActEntry, FillEntry, Purpose
+from ilp.journal.interface import Journal, Recovered
 from ilp.trading.audit import Audit
 from ilp.trading.floor import Floor
 from ilp.trading.links import Links
+from ilp.trading.runs import REFUSED, Run, placed_until
 from ilp.trading.status import Confirmation
 from ilp.trading.variances import Variances
 
@@ -26,6 +28,8 @@ __all__ = ["Duties"]
 T = TypeVar("T")
 
 AGAIN = 0.25  # reactor seconds between two questions
+UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
+OCCUPIED = 2.0  # reactor seconds between two looks whether somebody else still uses an account
 RETRY = 1.0  # reactor seconds after a venue failed
 
 
@@ -43,6 +47,20 @@ class Duties:
     report: Callable[[str], None]
     lost_since: datetime | None = None
     _era: int = 0
+    _told: str = ""  # of whose orders keep this run from starting
+
+    async def recover(self, journal: Journal, recovered: Recovered, run: Run, fills: Iterable[FillEntry]) -> None:
+        """Find out what earlier runs may have left at the venues that their journal does not tell of."""
+        settings, speed, began = self.floor.settings, self.floor.clock.speed, recovered.began
+        skew = timedelta(seconds=settings.ages.clock_skew)
+        until = datetime.min.replace(tzinfo=UTC)
+        if recovered.seen is not None and began is not None:
+            # What was written last may not have become durable before the process ended; a venue's clock may be behind ours.
+            self.lost_since = max(began - skew, recovered.seen - UNWRITTEN * speed)
+            until = placed_until(await journal.states(began), await journal.acts(began), recovered.seen)
+        names = [*(order.key for order in recovered.orders), *(fill.order_key for fill in fills)]
+        if settings.simulation is None:  # whose time is nobody's clock, and begins anew with each process
+            run.follows(names, until if began is None or until < began else until + UNWRITTEN * speed + skew)
 
     def abandon(self) -> None:
         """Let the errand under way end at its next step; for the moment before its Deferred is cancelled.
@@ -60,12 +78,15 @@ class Duties:
 
         What rests goes first, at all venues at the same time: until then customers trade with quotes that nobody minds.
         """
-        era = self._era
+        era, self._told = self._era, ""
         layout = self.floor.layout
         while True:
             try:
                 # Nothing of ours rests on the account of a reserve, and what somebody else does there is theirs.
                 await self._together(self._take_off(venue) for venue in layout.traded)
+                if self._refused():
+                    await self._sleep(OCCUPIED)
+                    continue
                 await self._together(self._prepare(venue) for venue in layout.venues)
                 self.lost_since = None
                 await self.links.read_rate()
@@ -113,6 +134,18 @@ class Duties:
         """Cancel until the venue reports no order of ours, and none is in doubt."""
         while await self._audit.clear(venue) or self.floor.desk.live(venue):
             await self._sleep(AGAIN)
+
+    def _refused(self) -> bool:
+        """Whether orders of somebody else rest at a venue, of whom an earlier run of this journal cannot have been one.
+
+        They are let be and named: whoever placed them minds them.  The journal keeps that this run has placed nothing.
+        """
+        others = self.floor.audit.occupied()
+        if others and others != self._told:
+            self.floor.recorder.record(ActEntry(REFUSED, "", "", "", others, "machine", self.floor.now()))
+            self.report(f"it does not start: {others}")
+        self._told = others
+        return bool(others)
 
     async def _prepare(self, venue: str) -> None:
         floor, reader = self.floor, self.floor.venues[venue]

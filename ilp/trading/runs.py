@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from attrs import define, field
 
 from clients.exchange import Order
+from ilp.journal.entries import ActEntry, StateEntry
 from ilp.trading.machine import State
 
-__all__ = ["PREFIX", "Run"]
+__all__ = ["PREFIX", "REFUSED", "Run", "placed_until"]
 
 PREFIX = "ilp-"  # what every name of ours begins with, of whichever run
+REFUSED = "start refused"  # the act of a run that found orders of somebody else, and placed none
 _USING = frozenset({State.READY, State.TRADING, State.STOPPING})  # the account is used, and was looked through before
 
 
@@ -21,11 +24,16 @@ class Run:
 
     :ivar began: when it began (world time); to the microsecond it is part of each name, so that no other run has used it.
     :ivar settled: how long after that no request of an earlier run can reach a venue any more, clocks that differ included.
+    :ivar starting: until it is READY for the first time; till then it has placed nothing.
+    :ivar earlier: until when earlier runs of this journal may have placed orders; None: whatever rests may be theirs.
     """
 
     began: datetime
     settled: timedelta
     prefix: str = field(init=False)
+    starting: bool = True
+    earlier: datetime | None = None
+    _runs: frozenset[str] = frozenset()  # what names of earlier runs that the journal knows begin with
     _count: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -35,6 +43,25 @@ class Run:
         """A name that nobody has used."""
         self._count += 1
         return f"{self.prefix}{self._count}"
+
+    def follows(self, names: Iterable[str], until: datetime | None) -> None:
+        """Earlier runs of this journal gave those *names*, and may have placed orders *until* then."""
+        self._runs = frozenset(name.rpartition("-")[0] for name in names) - {""}
+        self.earlier = until
+
+    def is_foreign(self, record: Order) -> bool:
+        """Whether, at the start, a venue's order cannot be one that an earlier run of this journal has left there.
+
+        One that may be goes off the book at once; another one is somebody's who may be alive.
+        """
+        return self.starting and self.is_nobodys(record)
+
+    def is_nobodys(self, record: Order) -> bool:
+        """Whether neither this run nor an earlier one of this journal can have placed an order that is not known here."""
+        name = record.get("client_id") or ""
+        if self.earlier is None or name.startswith(self.prefix):
+            return False
+        return record["timestamp"] > self.earlier and name.rpartition("-")[0] not in self._runs
 
     def is_later(self, record: Order) -> bool:
         """Whether a venue's order was placed while this run was under way: what an earlier one left was placed before."""
@@ -57,3 +84,24 @@ class Run:
         if state in _USING or (state is State.INITIALIZING and self.is_later(record)):
             return "was not placed here; the account must be ours alone"
         return ""
+
+
+def placed_until(states: Iterable[StateEntry], acts: Iterable[ActEntry], seen: datetime) -> datetime:
+    """Until when the runs that a journal tells of may have placed orders; the beginning of time when none can have.
+
+    A run that crashed may have gone on until *seen*, the journal's last entry.  One that was refused placed nothing.
+    """
+    never = datetime.min.replace(tzinfo=UTC)
+    until = before = never
+    active = False
+    refusals = ((act.at, 1, "") for act in acts if act.what == REFUSED)
+    for at, _, state in sorted([*((entry.at, 0, entry.state) for entry in states), *refusals]):
+        if not state:
+            until, active = before, False
+            continue
+        if state == State.INITIALIZING and not active:
+            before = until
+        if active or state in (State.INITIALIZING, *_USING):
+            until = at
+        active = state in (State.INITIALIZING, *_USING) or (active and state == State.DISCONNECTED)
+    return seen if active else until

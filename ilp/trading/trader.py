@@ -58,7 +58,6 @@ from ilp.trading.variances import Variances
 
 __all__ = ["Refusal", "Trader"]
 
-UNWRITTEN = timedelta(seconds=60)  # of the reactor: how much of a run's end its journal may have missed
 UNHEARD = timedelta(seconds=15)  # of the reactor: how long after the end of a run its last request may still arrive
 TICK = 0.001  # an input is too old only *after* its limit
 SOON = 0.01  # the least wait for something that is due already
@@ -153,7 +152,7 @@ class Trader:
         self.gate.sent = self.pace.order_sent
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
         self.market.own = self._own_orders
-        self.audit = Audit(self.desk)
+        self.audit = Audit(self.desk, foreign=self._run.is_foreign, nobodys=self._run.is_nobodys)
         self.transfers = Transfers(
             venues={name: self._readers[name] for name in traded},  # type: ignore[misc]  # withdrawing is the gate's alone
             journal=journal,
@@ -249,10 +248,7 @@ class Trader:
         self.fills.recover(fills, links)
         for fill in fills:
             self.desk.settled.add((fill.venue, fill.order_id))
-        if recovered.seen is not None and recovered.began is not None:
-            # What was written last may not have become durable before the process ended; a venue's clock may be behind ours.
-            began = recovered.began - timedelta(seconds=self.settings.ages.clock_skew)
-            self.duties.lost_since = max(began, recovered.seen - UNWRITTEN * self.clock.speed)
+        await self.duties.recover(self._journal, recovered, self._run, fills)
         for entry in self.transfers.entries:
             if entry.departed is not None:
                 self.gate.departed((entry.asset, entry.from_venue, entry.to_venue), entry.departed)
@@ -358,11 +354,12 @@ class Trader:
     ) -> int:
         """Cancel one order, one side, or every own order at a venue, of one pair or of all; returns how many."""
         found = [order for order in self.desk.live(venue, ticker, side) if id in (None, order.order_id, order.key)]
-        if id is not None and not found:
+        others = self.audit.take_off(venue, id) if side is None and ticker is None and not (id and found) else 0
+        if id is not None and not found and not others:
             raise Refusal(f"{venue} has no live order {id} of ours")
         for order in found:
             self.desk.cancel(order, f"cancelled by {by}")
-        return len(found)
+        return len(found) + others
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call *changed* after each turn; returns how to stop that."""
@@ -399,7 +396,7 @@ class Trader:
         elif previous is State.HALTED and new is State.DISCONNECTED:
             self.halted = None
         if new is State.READY:
-            self._starting = False
+            self._starting = self._run.starting = False
             self._notify()  # a trader that resumes is READY for this one instant, in which the ledger opens
         self.wake()
 

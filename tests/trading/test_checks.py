@@ -27,6 +27,7 @@ class CheckCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.state, self.problems = State.READY, {"HUF": "its history has 3 bars"}
         self.uncertain: list[TransferEntry] = []
+        self.intruders = ""
         self.floor: Any = SimpleNamespace(
             layout=Layout(Pair("source", "BTC/USD"), Pair("target", "BTC/HUF")),
             parameters=evolve(PARAMETERS, quote_size=D("0.1"), edge_to_leave=D(2000)),
@@ -41,6 +42,7 @@ class CheckCase(SynchronousTestCase):
             rules=lambda pair: RULES,
             desk=SimpleNamespace(live=list),
             uncounted="",
+            audit=SimpleNamespace(intruders=lambda: self.intruders),
         )
 
     def rate(self, **more: Any) -> Any:
@@ -61,6 +63,10 @@ class CheckCase(SynchronousTestCase):
 
 
 class ConditionTests(CheckCase):
+    def test_orders_of_somebody_else_are_named(self) -> None:
+        self.intruders = "target: order 7"
+        self.fails("account", "target: order 7; end the daemon that placed it, or cancel it")
+
     def test_fees_that_nobody_can_value_are_named(self) -> None:
         self.floor.uncounted = "fees of 1 BNB"
         self.fails("fees", "fees of 1 BNB")

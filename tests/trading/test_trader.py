@@ -723,8 +723,11 @@ class ExclusiveAccountTests(TraderCase):
         self.assertEqual(world.truth("source", "BTC") + world.truth("target", "BTC"), D(12))
 
     def test_orders_left_from_before_are_cancelled_before_ready(self) -> None:
-        world = self.world()
+        world = self.world().ready()
+        world.end()
         world.target_core.place("pool", "BTC/HUF", Side.BUY, 5_000_000, 1_000_000)
+        world.source, world.target, world.rates = world.clients()
+        world.trader = world.new_trader()
         world.ready()
         self.assertEqual(world.open_orders(), [])
 

@@ -74,7 +74,7 @@ const ORDERS = [
   { name: "Of", help: "The whole order.", right: true, cell: (o) => amount(o.quantity, baseOf(o.contract)), raw: (o) => o.quantity },
   { name: "Age", cell: (o) => h("span", { title: o.timestamp }, age(Math.max(0, Math.floor(between(o.timestamp, app.doc.time))))), raw: (o) => o.timestamp },
   { name: "State", help: "Where the order stands; a difference between our records and the venue’s is marked.", wide: true, cell: (o) => (o.flag ? h("span", { class: "tag warn" }, icon("warn"), o.flag) : ORDER_STATES[o.state ?? "open"] ?? o.state), raw: (o) => o.flag ?? o.state ?? "open" },
-  { name: "Acts", cell: (o) => (o.state === "foreign" ? "" : button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() })) },
+  { name: "Acts", cell: (o) => button("Cancel…", () => cancel(o.venue, [o], { id: o.id }), { disabled: !canAct() }) },
 ];
 
 /** The tab Orders. */
