@@ -45,7 +45,7 @@ class Audit:
     """Reads the venues' records on behalf of a desk; one reading a venue at a time.
 
     :ivar compared: by venue, the last comparison.
-    :ivar foreign: whether an order is not ours to cancel, at the start, although it looks like one of ours.
+    :ivar foreign: whether an order is not ours to cancel although it looks like one of ours.
     :ivar nobodys: whether an order with a name like ours is of no run that the journal knows.
     :ivar others: by venue, what rested there of such orders when it was looked for last.
     """

@@ -50,11 +50,11 @@ class Run:
         self.earlier = until
 
     def is_foreign(self, record: Order) -> bool:
-        """Whether, at the start, a venue's order cannot be one that an earlier run of this journal has left there.
+        """Whether a venue's order is somebody's who may be alive, and not ours to cancel.
 
-        One that may be goes off the book at once; another one is somebody's who may be alive.
+        At the start that is one that no earlier run of this journal can have left; later one with the name of another run.
         """
-        return self.starting and self.is_nobodys(record)
+        return (self.starting and self.is_nobodys(record)) or self.is_of_another_daemon(record)
 
     def is_nobodys(self, record: Order) -> bool:
         """Whether neither this run nor an earlier one of this journal can have placed an order that is not known here."""

@@ -193,5 +193,15 @@ class NameTests(SynchronousTestCase):
         run.follows(["ilp-aa-1", "ilp-aa-7"], NEVER)
         told = {name: run.is_foreign({"client_id": name, "timestamp": NOON}) for name in ("ilp-aa-9", "ilp-bb-1", None)}
         self.assertEqual(told, {"ilp-aa-9": False, "ilp-bb-1": True, None: True})
-        run.starting = False
-        self.assertFalse(run.is_foreign({"client_id": "ilp-bb-1", "timestamp": NOON}))
+
+    def test_once_it_has_started_only_a_later_name_of_another_run_is_foreign(self) -> None:
+        run = Run(NOON, timedelta(seconds=20), starting=False)
+        run.follows([], NEVER)
+        later = NOON + timedelta(seconds=21)
+        for name, at, foreign in (
+            ("ilp-bb-1", later, True),
+            ("ilp-bb-1", NOON, False),  # an earlier run may have asked for it
+            (run.next_name(), later, False),
+            (None, later, False),
+        ):
+            self.assertEqual(run.is_foreign({"client_id": name, "timestamp": at}), foreign, (name, at))
