@@ -420,7 +420,8 @@ class Market:
         watch, at = self._watches[RATE, ""], self._world(self.now())
         if trouble := watch.trouble(at):
             return trouble
-        assert self.rate is not None  # a watch without trouble has seen one
+        if self.rate is None:
+            return f"{watch.name}: nothing received yet"
         if self.rate.fixing is not None and self.now() - self.rate.fixing > timedelta(seconds=self.ages.fixing):
             return f"rate: fixed on {self.rate.fixing:%Y-%m-%d}, allowed {self.ages.fixing / 86400:g} days"
         return self._cross.trouble(at)
