@@ -19,8 +19,8 @@ from decimal import Decimal
 from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped]
-from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 __all__ = ["BadRates", "Fixings", "parse_csv", "parse_frankfurter", "parse_pairs", "parse_xml", "unzip"]
 
