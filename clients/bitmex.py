@@ -31,7 +31,7 @@ from clients.bitmex_rest import Rest
 from clients.bitmex_session import Session
 from clients.bitmex_tables import Storage
 from clients.budget import Budget, Priority
-from clients.calls import deferring
+from clients.calls import deferring, in_parts
 from clients.exchange import (
     OHLCV,
     Book,
@@ -500,7 +500,8 @@ class BitMEX(VenueClient[Live]):
             "symbol": self._market(ticker, doing).symbol, "startTime": wire_time(start), "endTime": wire_time(end),
         }  # fmt: skip
         rows = await live.pages(doing, "/trade", query, Priority.BULK, _MOST_BARS)
-        return [trade for row in rows if (trade := live.trade_record(row)) is not None]
+        made = await in_parts((live.trade_record(row) for row in rows), self._reactor)
+        return [trade for trade in made if trade is not None]
 
     @deferring
     async def getOHLCVHistory(
@@ -521,7 +522,8 @@ class BitMEX(VenueClient[Live]):
             "endTime": wire_time(min(first_bin_end(period, end), first_bin_end(period, self._now()) + LENGTHS[period])),
         }
         rows = await live.pages(doing, "/trade/bucketed", query, Priority.BULK, _MOST_BARS)
-        bars = [bar for row in rows if (bar := bar_of(instrument, period, row)) is not None]
+        made = await in_parts((bar_of(instrument, period, row) for row in rows), self._reactor)
+        bars = [bar for bar in made if bar is not None]
         return {bar["open_timestamp"]: bar for bar in sorted(bars, key=lambda bar: bar["open_timestamp"])}
 
     # ------------------------------------------------------------------------------------------------ markets

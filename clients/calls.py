@@ -7,18 +7,21 @@ connection, and an order that was sent stays sent, so only the waiting ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-__all__ = ["bounded", "deferring", "reported", "together"]
+__all__ = ["bounded", "deferring", "in_parts", "reported", "together"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+PART = 200  # records of a history that are made without a pause: three milliseconds
 
 
 def deferring(method: Callable[P, Coroutine[Deferred[Any], Any, T]]) -> Callable[P, Deferred[T]]:
@@ -68,6 +71,19 @@ async def together(*calls: Coroutine[Deferred[Any], Any, T] | Deferred[T]) -> li
         for call in running:
             call.cancel()
         raise _exception(first.subFailure) from None
+
+
+async def in_parts(made: Iterable[T], clock: IReactorTime) -> list[T]:
+    """All of *made*, which is made while it is gone through: after each part whatever else is due has its turn.
+
+    A quarter of hourly bars takes 30 ms to make, a month of minutes half a second; no quote may wait for that.
+    """
+    found: list[T] = []
+    for one in made:
+        found.append(one)
+        if len(found) % PART == 0:
+            await deferLater(clock, 0.0)
+    return found
 
 
 def reported(work: Deferred[Any], report: Callable[[Exception], None]) -> None:

@@ -123,7 +123,7 @@ class Exchange(VenueClient[Live]):
         self._account = Account()
         self._markets: dict[str, Market] = {}
         self._currencies: dict[str, Decimal] = {}
-        self._histories = Histories(self._ask, self._quirk)
+        self._histories = Histories(self._ask, self._quirk, reactor)
         self._wallet = Wallet(self.name, self._ask, self._quirk, choices.network)
         self._since = now()
         self._last_nonce = 0

@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
 
 from clients.budget import Priority
+from clients.calls import in_parts
 from clients.ccxt_calls import Ask
 from clients.ccxt_pages import BARS, ROWS, Shape, read_pages
 from clients.ccxt_quirks import Quirk
@@ -26,6 +28,7 @@ class Histories:
 
     ask: Ask
     quirk: Quirk
+    clock: IReactorTime
 
     async def fills(self, start: datetime, end: datetime) -> list[Fill]:
         """Own trades."""
@@ -58,14 +61,14 @@ class Histories:
         """Trades of a market."""
         doing = f"reading trades of {ticker}"
         rows = await self._of_market(doing, "fetchTrades", millis(start), millis(end), ROWS, ticker)
-        trades = [trade_of(row) for row in rows]
+        trades = await in_parts((trade_of(row) for row in rows), self.clock)
         return [trade for trade in trades if start <= trade["timestamp"] <= end]
 
     async def bars(self, ticker: str, period: Period, start: datetime, end: datetime) -> dict[datetime, OHLCV]:
         """Bars that overlap the interval, by the time they open."""
         doing, frame = f"reading {period} bars of {ticker}", TIMEFRAMES[period]
         rows = await self._of_market(doing, "fetchOHLCV", millis(start), millis(end), BARS, ticker, frame)
-        bars = [bar_of(ticker, period, row) for row in rows]
+        bars = await in_parts((bar_of(ticker, period, row) for row in rows), self.clock)
         wanted = [bar for bar in bars if bar["close_timestamp"] >= start and bar["open_timestamp"] <= end]
         return {bar["open_timestamp"]: bar for bar in wanted}
 

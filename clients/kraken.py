@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clients.budget import Budget, Priority
-from clients.calls import deferring
+from clients.calls import deferring, in_parts
 from clients.exchange import (
     OHLCV,
     Book,
@@ -548,7 +548,7 @@ class Kraken(VenueClient[Live]):
         query = {"pair": pair.altname, "interval": INTERVALS[period]}
         result = await live.rest.public(doing, "OHLC", query, Priority.BULK)
         rows: list[Any] = next((value for key, value in result.items() if key != "last"), [])
-        bars = [bar_of(pair, period, row) for row in rows]
+        bars = await in_parts((bar_of(pair, period, row) for row in rows), self._reactor)
         # One bar more or less: it depends on whether the venue counts the running one.
         if len(bars) >= MOST_BARS and bars[0]["open_timestamp"] > start + 2 * LENGTHS[period]:
             oldest = bars[0]["open_timestamp"].isoformat()

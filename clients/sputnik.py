@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clients.budget import Priority
-from clients.calls import deferring
+from clients.calls import deferring, in_parts
 from clients.exchange import (
     OHLCV,
     Book,
@@ -45,7 +45,6 @@ from clients.sputnik_live import Live
 from clients.sputnik_wire import (
     OhlcvMessage,
     TradeMessage,
-    from_wire_time,
     parse_ohlcv,
     parse_trade,
     parse_transaction,
@@ -308,7 +307,8 @@ class Sputnik(SputnikCalls):
         """See `IExchange`."""
         live = self._ready("reading the transaction history", private=True)
         rows = await live.history(to_wire_time(start), to_wire_time(end))
-        return [parse_transaction(self._account.contracts, row) for row in rows]
+        contracts = self._account.contracts
+        return await in_parts((parse_transaction(contracts, row) for row in rows), self._reactor)
 
     @deferring
     async def getOrderBook(self, ticker: str) -> Book:
@@ -322,7 +322,8 @@ class Sputnik(SputnikCalls):
         """See `IExchange`."""
         doing = f"reading trades of {ticker}"
         rows = await self._market_history(doing, "get_trade_history", ticker, start, end, result=list[TradeMessage])
-        return [parse_trade(self._account.contracts, row) for row in sorted(rows, key=lambda row: row.timestamp)]
+        contracts, rows = self._account.contracts, sorted(rows, key=lambda row: row.timestamp)
+        return await in_parts((parse_trade(contracts, row) for row in rows), self._reactor)
 
     @deferring
     async def getOHLCVHistory(
@@ -335,8 +336,9 @@ class Sputnik(SputnikCalls):
         rows = await self._market_history(
             doing, "get_ohlcv_history", ticker, start, end, period, result=dict[str, OhlcvMessage]
         )
-        bars = sorted(rows.values(), key=lambda bar: bar.open_timestamp)
-        return {from_wire_time(bar.open_timestamp): parse_ohlcv(self._account.contracts, bar) for bar in bars}
+        contracts, ordered = self._account.contracts, sorted(rows.values(), key=lambda bar: bar.open_timestamp)
+        bars = await in_parts((parse_ohlcv(contracts, bar) for bar in ordered), self._reactor)
+        return {bar["open_timestamp"]: bar for bar in bars}
 
     async def _market_history(
         self, doing: str, procedure: str, ticker: str, start: datetime, end: datetime, *more: str, result: type[T]

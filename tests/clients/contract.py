@@ -11,8 +11,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from twisted.internet.task import deferLater
 from zope.interface.verify import verifyObject
 
+from clients import calls
 from clients.exchange import (
     IExchange,
     InsufficientFunds,
@@ -34,7 +36,12 @@ ORDER_KEYS = {"id", "contract", "price", "quantity", "quantity_left", "side", "t
 
 
 class ExchangeContract(ContractCase):
-    """Methods, events and errors of the uniform interface."""
+    """Methods, events and errors of the uniform interface.
+
+    :cvar pauses: whether other things have their turn while a long history of bars is made of what the venue told.
+    """
+
+    pauses = True
 
     # ------------------------------------------------------------------------------------------------ connection
 
@@ -394,6 +401,25 @@ class ExchangeContract(ContractCase):
         assert bar["close_timestamp"] - opened == LENGTHS[bench.period] - timedelta(microseconds=1)
         assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (bench.high,) * 4
         assert (bar["volume"], bar["period"], bar["contract"]) == (2 * bench.lot, bench.period, bench.pair)
+
+    @asynchronous
+    async def test_other_things_have_their_turn_while_a_long_history_is_made(self) -> None:
+        client, recorder = await self.connected()
+        bench = self.bench
+        bench.trade(Side.SELL, 2 * bench.lot, bench.high)
+        bench.trade(Side.BUY, 2 * bench.lot, bench.high)
+        await recorder.until("trade")
+        paused: list[float] = []
+
+        def later(clock: Any, seconds: float) -> Any:
+            paused.append(seconds)
+            return deferLater(clock, seconds)
+
+        self.patch(calls, "PART", 1)
+        self.patch(calls, "deferLater", later)
+        bars = await client.getOHLCVHistory(bench.pair, bench.period, bench.now() - DAY, bench.now() + DAY)
+        assert len(bars) == 1
+        assert paused == [0.0] * self.pauses
 
     @asynchronous
     async def test_times_without_a_zone_are_refused(self) -> None:

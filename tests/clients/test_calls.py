@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from clients.calls import bounded, deferring, reported, together
+from clients.calls import PART, bounded, deferring, in_parts, reported, together
 
 
 class Late(Exception):
@@ -116,6 +117,37 @@ class TogetherTests(SynchronousTestCase):
 
     def test_nothing_gives_nothing(self) -> None:
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(together())), [])
+
+
+class InPartsTests(SynchronousTestCase):
+    """`in_parts`"""
+
+    def setUp(self) -> None:
+        self.clock, self.made = Clock(), list[int]()
+
+    def make(self, count: int) -> Iterator[int]:
+        for number in range(count):
+            self.made.append(number)
+            yield number
+
+    def test_a_few_are_made_at_once(self) -> None:
+        making = Deferred.fromCoroutine(in_parts(self.make(PART - 1), self.clock))
+        self.assertEqual(self.successResultOf(making), list(range(PART - 1)))
+
+    def test_after_each_part_whatever_else_is_due_has_its_turn(self) -> None:
+        seen: list[int] = []
+        making = Deferred.fromCoroutine(in_parts(self.make(2 * PART + 1), self.clock))
+        seen.append(len(self.made))
+        self.clock.callLater(0, lambda: seen.append(len(self.made)))
+        self.clock.advance(0)
+        self.assertEqual(seen, [PART, 2 * PART])
+        self.assertEqual(self.successResultOf(making), list(range(2 * PART + 1)))
+
+    def test_given_up_it_makes_no_more_and_leaves_no_timer(self) -> None:
+        making = Deferred.fromCoroutine(in_parts(self.make(2 * PART), self.clock))
+        making.cancel()
+        self.failureResultOf(making, CancelledError)
+        self.assertEqual((len(self.made), self.clock.getDelayedCalls()), (PART, []))
 
 
 class ReportedTests(SynchronousTestCase):

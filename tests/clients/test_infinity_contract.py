@@ -156,6 +156,8 @@ class InfinityBench(Bench):
 class InfinityContract(ExchangeContract, TestCase):
     """Methods, events, errors."""
 
+    pauses = False  # the venue tells so few at a time
+
     async def start_bench(self) -> Bench:
         return InfinityBench(await make_world(reactor, quotes=False))
 

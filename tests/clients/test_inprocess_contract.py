@@ -128,12 +128,16 @@ class InProcessBench(Bench):
 class InProcessContract(ExchangeContract, TestCase):
     """With every feature."""
 
+    pauses = False  # nothing comes over a wire
+
     async def start_bench(self) -> Bench:
         return InProcessBench(EVERYTHING)
 
 
 class InProcessLikeSputnikContract(ExchangeContract, TestCase):
     """With what Sputnik has."""
+
+    pauses = False  # nothing comes over a wire
 
     async def start_bench(self) -> Bench:
         return InProcessBench(SPUTNIK)
