@@ -9,7 +9,7 @@ RUN    := $(VENV)/bin/python
 .PHONY: help demo demo-sputnik demo-bitmex demo-bitmex-spot demo-kraken demo-infinity test check accept cover faults mutate-config kill conformance-bitmex conformance-infinity lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
 
 $(VENV)/.run: requirements/run.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
