@@ -359,17 +359,25 @@ class _Search:
                 return ()
             flows = (found.flows / self.worths).tolist()
             others = [0.0 if n in network.inside else flow for n, flow in enumerate(flows)]
-            number = self._doubtful(others, node, found, network.missed(found.flows))
+            missed = network.missed(found.flows)
+            number = self._doubtful(others, node, found, missed)
         if number is None:
             if self.threshold - node.loss <= _CLOSED * (1 + self.best.magnitude):
+                if not self.spent:
+                    self._try(node.status, self.best.moves)  # its amounts may be off by what is left
                 return ()  # what tolerances leave after all that is no reason to divide
             return (node,) if self.spent else None
         node.joined = node.joined.needed(self.threshold)
-        self._written -= size
-        on = self._with(node.status, number)
-        children = self._part(node, on), self._part(node, node.status.changed({number: Status.OFF}))
-        node.children = (((self.lanes[number].move, self.lanes[number].direction),), *children)
-        return children
+        assert found is not None
+        while True:
+            self._written -= size
+            without = node.status.changed({number: _OFF})
+            on, off = self._part(node, self._with(node.status, number)), self._part(node, without)
+            node.children = (((self.lanes[number].move, self.lanes[number].direction),), on, off)
+            number = self._doubtful(others, on, found, missed)
+            if number is None or not on.loss < self.threshold <= off.loss:
+                return on, off
+            node, size = on, on.joined.size if on.joined else 0  # it is on for sure, nothing is to be solved
 
     def _part(self, node: _Node, status: Branch) -> _Node:
         """A part of a branch of which it is not decided yet which lanes join the network."""

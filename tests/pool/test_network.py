@@ -20,6 +20,7 @@ from ilp.pool.document import Pool, Trade, parse_pool
 from ilp.pool.feasible import feasible
 from ilp.pool.network import Joined, Network
 from ilp.pool.optimizer import answer_document, solve
+from ilp.pool.proof import Proof, Split
 from ilp.pool.relaxation import Relaxation
 from ilp.pool.valuation import column
 from tests.pool.cases import NumberTestCase
@@ -240,6 +241,16 @@ class SearchTests(NumberTestCase):
             self.assertFalse(solution.exhausted, f"seed {seed}")
             self.assertLess(solution.branches, 150, f"seed {seed}")
 
+    def test_lanes_that_are_on_for_sure_are_decided_without_solving_in_between(self) -> None:
+        solution = solve(parse_pool(market(Random(3), 8, 5, True)))
+        self.assertFalse(solution.exhausted)
+        self.assertLess(solution.branches, splits(solution.proof))
+
+    def test_amounts_are_made_exact_where_only_tolerances_are_left(self) -> None:
+        solution = solve(parse_pool(market(Random(1000147), 8, 20, True)))
+        gap = solution.bound - solution.optimized.value
+        self.assertLess(gap, 1e-11 * (1 + solution.optimized.magnitude))
+
     def test_it_finds_what_the_search_over_lanes_finds(self) -> None:
         compared = 0
         for seed in range(20, 40):
@@ -267,6 +278,11 @@ class SearchTests(NumberTestCase):
                 verify(document, answer_document(pool, cut))
                 told += cut.exhausted
         self.assertGreater(told, 3)
+
+
+def splits(proof: Proof) -> int:
+    """How often a proof divides."""
+    return 1 + splits(proof.on) + splits(proof.off) if isinstance(proof, Split) else 0
 
 
 def networks(node: Answer) -> list[Answer]:
