@@ -557,6 +557,16 @@ def needs(trader: Trader) -> list[dict[str, str]]:
     if trader.life.state is State.HALTED:
         text = f"HALTED: {trader.reason}. Acknowledge with RESET and a note."
         found.append({"level": "bad", "text": text, "tab": "trader"})
+    doubts = ((venue, trader.market.plausible.doubt(venue)) for venue in trader.layout.venues)
+    found += [
+        {"level": level, "text": text, "tab": tab}
+        for level, text, tab in (
+            ("bad", trader.audit.intruders(), "orders"),
+            *(("warn", f"{venue}: {why}" if why else "", "state") for venue, why in doubts),
+            ("warn", trader.floor.uncounted, "trader"),
+        )
+        if text
+    ]
     for entry in trader.transfers.open:
         what = f"{amount(entry.amount)} {entry.asset} from {entry.from_venue} to {entry.to_venue or 'the bank'}"
         if entry.state is TransferState.UNCERTAIN:

@@ -15,7 +15,7 @@ from ilp.accounts.units import amount_of
 from ilp.alarms.conditions import conditions
 from ilp.journal.entries import BookingEntry, FillEntry, FlowEntry, TransferEntry
 from ilp.settings_file import ConfigurationError, load
-from ilp.snapshot import pnl
+from ilp.snapshot import needs, pnl
 from ilp.trading.machine import State
 from ilp.trading.trader import Refusal
 from tests.accounts.test_keeper import KeptWorld
@@ -59,6 +59,7 @@ class UnvaluedFeeTests(SynchronousTestCase):
             self.assertIn("fees of 0.25 BNB today are in no limit", quote.reason)
             self.assertIn("[limits] fee_values", quote.reason)
         self.assertEqual(self.kinds(world), {"unvalued fees"})
+        self.assertIn("fees of 0.25 BNB today", needs(world.trader)[0]["text"])
         self.assertIs(world.trader.life.state, State.TRADING)
 
     def test_what_is_open_is_hedged_all_the_same(self) -> None:

@@ -14,6 +14,7 @@ from ilp.accounts.units import amount_of
 from ilp.alarms.conditions import conditions
 from ilp.journal.entries import FlowEntry, PlanEntry, TransferEntry
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
+from ilp.snapshot import needs
 from ilp.trading.machine import State
 from ilp.trading.plausibility import PATIENCE, Plausibility
 from ilp.trading.trader import Refusal
@@ -101,6 +102,7 @@ class DoubtTests(SynchronousTestCase):
             self.assertIn("doubted balance", self.world.told())
             (reason,) = {quote.reason for quote in self.world.trader.status().quotes}
             self.assertIn(f"it reports {figure}", reason)
+            self.assertIn(f"{venue}: {asset}: it reports {figure}", needs(self.world.trader)[0]["text"])
             self.world.lie(venue, asset, "")
             self.assertTrue(self.world.until(lambda: len(self.world.open_orders()) == 2))
         self.assertEqual(self.world.flows(), [])

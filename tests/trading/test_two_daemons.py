@@ -8,9 +8,11 @@ from decimal import Decimal
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
+from ilp.alarms.conditions import conditions
 from ilp.journal.entries import ActEntry, StateEntry
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK
 from ilp.simulation.records import Order
+from ilp.snapshot import needs
 from ilp.trading.machine import State
 from ilp.trading.runs import REFUSED, Run, placed_until
 from ilp.trading.trader import Refusal, Trader
@@ -60,6 +62,8 @@ class SecondTests(SynchronousTestCase):
                 f"account: target: order {order.id} (", str(refusal.exception).replace("; target", "; account: target")
             )
         self.assertIn("is of no run that this journal knows", str(refusal.exception))
+        self.assertEqual((needs(trader)[0]["level"], needs(trader)[0]["tab"]), ("bad", "orders"))
+        self.assertIn("foreign orders", [one.kind for one in conditions(trader, None, D(0))])
 
     def test_it_is_refused_with_the_orders_and_the_first_one_notices_nothing(self) -> None:
         before = self.quotes()
