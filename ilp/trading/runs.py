@@ -91,17 +91,20 @@ def placed_until(states: Iterable[StateEntry], acts: Iterable[ActEntry], seen: d
 
     A run that crashed may have gone on until *seen*, the journal's last entry.  One that was refused placed nothing.
     """
-    never = datetime.min.replace(tzinfo=UTC)
-    until = before = never
-    active = False
-    refusals = ((act.at, 1, "") for act in acts if act.what == REFUSED)
-    for at, _, state in sorted([*((entry.at, 0, entry.state) for entry in states), *refusals]):
-        if not state:
-            until, active = before, False
+    until = before = datetime.min.replace(tzinfo=UTC)
+    last, placing, possible = "", False, False  # possible: it has not ended in order, and entries of it may be missing
+    refusals = ((act.at, 1, "", "") for act in acts if act.what == REFUSED)
+    for at, refused, state, previous in sorted([*((e.at, 0, e.state, e.previous) for e in states), *refusals]):
+        if refused:
+            until, placing, possible = before, False, False
             continue
-        if state == State.INITIALIZING and not active:
-            before = until
-        if active or state in (State.INITIALIZING, *_USING):
+        if placing or (possible and previous != last):
             until = at
-        active = state in (State.INITIALIZING, *_USING) or (active and state == State.DISCONNECTED)
-    return seen if active else until
+        if state == State.INITIALIZING and not possible:
+            before = until
+        if state == State.TRADING:
+            until = at
+        placing = state in (State.TRADING, State.STOPPING) or (placing and state == State.DISCONNECTED)
+        possible = state in (State.INITIALIZING, *_USING) or (possible and state == State.DISCONNECTED)
+        last = state
+    return seen if possible else until

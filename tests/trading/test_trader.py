@@ -723,7 +723,7 @@ class ExclusiveAccountTests(TraderCase):
         self.assertEqual(world.truth("source", "BTC") + world.truth("target", "BTC"), D(12))
 
     def test_orders_left_from_before_are_cancelled_before_ready(self) -> None:
-        world = self.world().ready()
+        world = self.world().trading()
         world.end()
         world.target_core.place("pool", "BTC/HUF", Side.BUY, 5_000_000, 1_000_000)
         world.source, world.target, world.rates = world.clients()

@@ -155,9 +155,12 @@ class PlainSecondTests(SecondTests):
 
 class PlacedUntilTests(SynchronousTestCase):
     def until(self, text: str, *refusals: int, seen: int = 100) -> int | None:
-        """Minutes of the last moment, from changes of state a minute apart."""
+        """Minutes of the last moment, from changes of state a minute apart; a bar is where the process ended."""
         states, before = [], "DISCONNECTED"
         for minute, state in enumerate(text.split()):
+            if state == "|":
+                before = "DISCONNECTED"
+                continue
             states.append(StateEntry(state, before, "", "", NOON + timedelta(minutes=minute)))
             before = state
         acts = [ActEntry(REFUSED, "", "", "", "", "machine", NOON + timedelta(minutes=at)) for at in refusals]
@@ -169,9 +172,20 @@ class PlacedUntilTests(SynchronousTestCase):
         self.assertIsNone(self.until("DISCONNECTED SHUTDOWN HALTED"))
 
     def test_a_run_that_ended_in_order_places_nothing_afterwards(self) -> None:
-        self.assertEqual(self.until("INITIALIZING READY TRADING STOPPING READY SHUTDOWN"), 5)
+        self.assertEqual(self.until("INITIALIZING READY TRADING STOPPING READY SHUTDOWN"), 4)
         self.assertEqual(self.until("INITIALIZING READY TRADING DISCONNECTED SHUTDOWN"), 4)
         self.assertEqual(self.until("INITIALIZING READY TRADING HALTED"), 3)
+        self.assertEqual(self.until("INITIALIZING READY TRADING HALTED | HALTED SHUTDOWN | HALTED"), 3)
+
+    def test_a_run_that_never_traded_and_ended_in_order_placed_nothing(self) -> None:
+        self.assertIsNone(self.until("INITIALIZING READY SHUTDOWN"))
+        self.assertIsNone(
+            self.until("INITIALIZING READY DISCONNECTED INITIALIZING READY SHUTDOWN | INITIALIZING SHUTDOWN")
+        )
+
+    def test_a_run_that_crashed_has_ended_when_the_next_one_began(self) -> None:
+        self.assertEqual(self.until("INITIALIZING READY | INITIALIZING READY SHUTDOWN"), 3)
+        self.assertEqual(self.until("INITIALIZING READY TRADING | INITIALIZING SHUTDOWN"), 4)
 
     def test_a_run_that_crashed_may_have_gone_on(self) -> None:
         for text in (
@@ -186,6 +200,7 @@ class PlacedUntilTests(SynchronousTestCase):
         self.assertIsNone(self.until("INITIALIZING", 1))
         self.assertIsNone(self.until("INITIALIZING DISCONNECTED INITIALIZING", 1, 3))
         self.assertEqual(self.until("INITIALIZING READY TRADING HALTED DISCONNECTED INITIALIZING", 6), 3)
+        self.assertEqual(self.until("INITIALIZING READY TRADING STOPPING READY SHUTDOWN | INITIALIZING", 8), 4)
 
     def test_a_run_that_was_refused_at_first_may_have_begun_later(self) -> None:
         self.assertEqual(self.until("INITIALIZING X X READY", 1), 100)
