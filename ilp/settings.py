@@ -130,7 +130,7 @@ class Ages:
     implied_cross: Decimal  # fraction between the rate and what the two books imply
     clock_skew: float = 5.0  # world seconds between a venue's clock and ours
     balance_jump: Decimal = Decimal("0.25")  # fraction between a balance that is reported and what is expected
-    balance_settle: float = 60.0  # how long a larger difference has to stand before it counts
+    balance_settle: float = 120.0  # how long a larger difference has to stand before it counts
 
 
 @frozen

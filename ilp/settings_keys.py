@@ -250,7 +250,7 @@ KEYS: tuple[Key, ...] = (
         "ages",
         "balance_settle",
         kinds.seconds(1, 86400),
-        "60",
+        "120",
         "s",
         "How long a larger one has to stand before it counts, as an external flow.",
     ),

@@ -23,7 +23,7 @@ from tests.trading.test_trader import CALM
 from tests.trading.world import LIMITS, PARAMETERS, USD, settings
 
 D = Decimal
-SETTLE = 60.0  # by default
+SETTLE = 120.0  # by default
 
 
 class Liar(SimulatedExchange):
@@ -181,7 +181,7 @@ class DoubtTests(SynchronousTestCase):
         )
         core = world.source_core
         core.deposit("USD", USD.units(6000), core.current_address("pool", "USD"))
-        self.assertTrue(world.until(world.flows, 90))
+        self.assertTrue(world.until(world.flows, SETTLE + 10))
         (found,) = world.flows()
         world.trader.transfers.classify("operator", found.key, "from my own pocket")
         world.source.getTransfers = real  # type: ignore[method-assign]
