@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,12 +26,13 @@ _KEPT: dict[type, int] = {
 class RecentJournal:
     """Passes everything on to a journal; what was recorded, or loaded at the start, can be asked for at once.
 
-    An entry is shown as soon as it was handed in: whether it is durable is the business of who recorded it.
+    An entry is shown as soon as it was handed in: whether it is durable is the business of who recorded it.  One that could
+    not be written and is handed in again is the same one, and shown once.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._kept: dict[type, deque[Any]] = {kind: deque(maxlen=most) for kind, most in _KEPT.items()}
+        self._kept: dict[type, dict[int, Any]] = {kind: {} for kind in _KEPT}  # by the entry's identity, oldest first
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
@@ -52,30 +52,33 @@ class RecentJournal:
 
     def _keep(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            kept = self._kept.get(type(entry))
+            kind = type(entry)
+            kept = self._kept.get(kind)
             if kept is not None:
-                kept.append(entry)
+                kept[id(entry)] = entry
+                if len(kept) > _KEPT[kind]:
+                    del kept[next(iter(kept))]
 
     def fills_kept(self) -> tuple[FillEntry, ...]:
         """The newest fills, oldest first."""
-        return tuple(self._kept[FillEntry])
+        return tuple(self._kept[FillEntry].values())
 
     def hedges_kept(self) -> tuple[HedgeEntry, ...]:
         """The newest links between fills and what closed them, oldest first."""
-        return tuple(self._kept[HedgeEntry])
+        return tuple(self._kept[HedgeEntry].values())
 
     def plans_kept(self) -> tuple[PlanEntry, ...]:
         """The newest plans, oldest first; those that only kept an exposure have no rounded moves."""
-        return tuple(self._kept[PlanEntry])
+        return tuple(self._kept[PlanEntry].values())
 
     def states_kept(self) -> tuple[StateEntry, ...]:
         """The newest changes of state, oldest first."""
-        return tuple(self._kept[StateEntry])
+        return tuple(self._kept[StateEntry].values())
 
     def acts_kept(self) -> tuple[ActEntry, ...]:
         """What people did of late, oldest first."""
-        return tuple(self._kept[ActEntry])
+        return tuple(self._kept[ActEntry].values())
 
     def edits_kept(self) -> tuple[ParameterEntry, ...]:
         """The newest edits of parameters, oldest first."""
-        return tuple(self._kept[ParameterEntry])
+        return tuple(self._kept[ParameterEntry].values())
