@@ -95,6 +95,16 @@ class KeeperTests(CalmCase):
         self.assertIsNotNone(self.books.books.opened)
         self.agree()
 
+    def test_it_is_open_when_trading_begins_however_short_the_pool_was_ready(self) -> None:
+        """Without a ledger nothing is lost, whatever is: the limits of a day would contain nothing."""
+        recorder = self.world.trader.recorder
+        recorder.failing = "no space left"
+        self.world.ready().advance(1)
+        self.assertIsNone(self.books.books.opened)
+        recorder.failing = ""
+        self.world.trader.start("operator")
+        self.assertIsNotNone(self.books.books.opened)
+
     def test_fills_and_hedges_are_booked_as_the_venues_booked_them(self) -> None:
         self.world.trading()
         for side in (Side.BUY, Side.SELL, Side.SELL):
