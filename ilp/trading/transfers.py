@@ -145,9 +145,11 @@ class Transfers:
 
     def obstacle(self, lane: Lane) -> str:
         """Why no transfer may begin on *lane* (asset, from, to) now; empty when one may, or may be revised."""
-        entries = self._book.on(lane)
+        rules = self.rules
+        # Asked for every lane with every turn: what was over before the longest interval hinders nothing.
+        entries = self._book.on(lane, timedelta(seconds=max(rules.coin_interval, rules.fiat_interval, 86_400)))
         if not entries and self.per_day:
-            return ""  # asked for every lane with every turn
+            return ""
         lanes = self._lanes(entries)
         return "" if lanes.revisable(lane) else lanes.obstacle(lane)
 

@@ -14,7 +14,7 @@ from attrs import evolve
 from twisted.logger import Logger
 
 from clients.exchange import Position
-from ilp.journal.entries import FlowEntry, TransferEntry, TransferState
+from ilp.journal.entries import FINAL_TRANSFER_STATES, FlowEntry, TransferEntry, TransferState
 from ilp.trading.arrivals import (
     Ambiguous,
     Cleared,
@@ -199,11 +199,14 @@ class TransferBook:
             self._ordered = tuple(sorted(self.entries.values(), key=lambda e: (e.created, e.id)))
         return self._ordered
 
-    def on(self, lane: Lane) -> tuple[TransferEntry, ...]:
-        """The transfers of one lane, oldest first."""
+    def on(self, lane: Lane, horizon: timedelta) -> tuple[TransferEntry, ...]:
+        """The transfers of one lane, oldest first, without those that were over before the *horizon*, always the same."""
         if self._lanes is None:
             lanes: dict[Lane, list[TransferEntry]] = {}
+            oldest = self.now() - horizon
             for entry in self.ordered:
+                if entry.state in FINAL_TRANSFER_STATES and entry.since < oldest:
+                    continue
                 lanes.setdefault(lane_of(entry), []).append(entry)
             self._lanes = {found: tuple(entries) for found, entries in lanes.items()}
         return self._lanes.get(lane, ())

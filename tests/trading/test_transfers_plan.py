@@ -7,9 +7,12 @@ from decimal import Decimal as D
 from typing import Any
 
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from ilp.journal.entries import TransferEntry, TransferState
+from ilp.journal.entries import FINAL_TRANSFER_STATES, TransferEntry, TransferState
+from ilp.trading.transfers_book import TransferBook
 from ilp.trading.transfers_plan import (
     Lanes,
     Opening,
@@ -267,3 +270,36 @@ class RevisionTests(Deciding):
     def test_a_proposal_does_not_pass_an_uncertain_one(self) -> None:
         found = self.decided(coins("0.1"), entries=(self.proposal, entry(S.UNCERTAIN, id="t2")))
         self.assertEqual(found, ())
+
+
+class LongAgoTests(SynchronousTestCase):
+    """What the book leaves out of a lane when it is asked with every turn."""
+
+    def book(self, *entries: TransferEntry) -> TransferBook:
+        book = TransferBook(lambda: NOON)
+        for one in entries:
+            book.put(one)
+        return book
+
+    def test_what_was_over_before_the_horizon_is_left_out_and_what_is_not_over_stays(self) -> None:
+        old = [entry(state, hours_ago=30, id=state) for state in S]
+        found = self.book(entry(S.ARRIVED, hours_ago=1), *old).on(BITCOIN, timedelta(hours=24))
+        self.assertEqual({one.id for one in found}, {"t1", *(set(S) - FINAL_TRANSFER_STATES)})
+
+    @given(
+        st.lists(st.tuples(st.sampled_from(S), st.integers(0, 60), st.booleans()), max_size=8),
+        st.sampled_from((1, 24, 48)),
+        st.integers(1, 3),
+    )
+    def test_it_hinders_nothing(self, told: list[tuple[TransferState, int, bool]], interval: int, per_day: int) -> None:
+        entries = [
+            entry(state, hours, id=f"t{number}", by="operator" if by_hand else "machine")
+            for number, (state, hours, by_hand) in enumerate(told)
+        ]
+        limits = evolve(rules(), coin_interval=interval * 3600.0)
+        left = self.book(*entries).on(BITCOIN, timedelta(hours=max(interval, 24)))
+        whole, rest = (Lanes(some, limits, frozenset({"BTC"}), per_day, NOON) for some in (entries, left))
+        # What stands on the lane is named by its oldest, in the order of the book.
+        whole = evolve(whole, entries=sorted(entries, key=lambda one: (one.created, one.id)))
+        self.assertEqual(rest.obstacle(BITCOIN), whole.obstacle(BITCOIN))
+        self.assertEqual(rest.revisable(BITCOIN), whole.revisable(BITCOIN))
