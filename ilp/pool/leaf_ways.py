@@ -20,6 +20,18 @@ def _ways(count: int) -> Any:
     return np.array(ways, int).reshape(len(ways), count)
 
 
+def as_arrays(held: Any, valued: Any, lanes: Any) -> Any:
+    """What is known of holdings, their value and the lanes, as `by_way` takes it: lanes with their effect on holdings."""
+    (y0, m, room, t), (penalty, members, sigma) = map(np.array, held), valued
+    member = np.array([[h in of for h in range(len(m))] for of in members], float).reshape(-1, len(m))
+    effects = np.zeros((len(lanes), len(m) + 1))  # the last one is outside
+    for effect, (_, start, end, unit, *_) in zip(effects, lanes, strict=True):
+        effect[[start, end]] = -unit, unit
+    knots, at_knots = np.outer((0.25, 0.75, 1.25, 5), t), np.outer((1.5, 0, 0, 3.75), t * m * penalty)
+    valued = penalty, knots, at_knots, member, np.array(sigma).reshape(len(member), len(member))
+    return (y0, m, room), valued, [(lane[1], e[:-1] / m, *lane[4:]) for e, lane in zip(effects, lanes, strict=True)]
+
+
 def by_way(duals: Any, network: Any, held: Any, valued: Any, lanes: Any, moves: Any, must: Any) -> Any:
     """What is lost at least by way to join the territories of *network*: holdings, of which the first has a premium, that
     it pays as a rent too where it gives.  Any prices, premiums and slopes give a bound."""
