@@ -47,7 +47,7 @@ class Duties:
     report: Callable[[str], None]
     lost_since: datetime | None = None
     _era: int = 0
-    _told: str = ""  # of whose orders keep this run from starting
+    _told: bool = False  # that orders of somebody else keep this run from starting
 
     async def recover(self, journal: Journal, recovered: Recovered, run: Run, fills: Iterable[FillEntry]) -> None:
         """Find out what earlier runs may have left at the venues that their journal does not tell of."""
@@ -78,7 +78,7 @@ class Duties:
 
         What rests goes first, at all venues at the same time: until then customers trade with quotes that nobody minds.
         """
-        era, self._told = self._era, ""
+        era, self._told = self._era, False
         layout = self.floor.layout
         while True:
             try:
@@ -141,10 +141,10 @@ class Duties:
         They are let be and named: whoever placed them minds them.  The journal keeps that this run has placed nothing.
         """
         others = self.floor.audit.occupied()
-        if others and others != self._told:
+        if others and not self._told:
+            self._told = True
             self.floor.recorder.record(ActEntry(REFUSED, "", "", "", others, "machine", self.floor.now()))
             self.report(f"it does not start: {others}")
-        self._told = others
         return bool(others)
 
     async def _prepare(self, venue: str) -> None:

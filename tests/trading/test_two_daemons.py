@@ -76,6 +76,16 @@ class SecondTests(SynchronousTestCase):
         self.assertEqual(len(self.world.open_orders()), 2)
         self.assertEqual(self.world.most_resting, D("0.1"))
 
+    def test_it_says_so_once_however_often_the_first_one_quotes_anew(self) -> None:
+        journal = MemoryJournal(self.world.reactor)
+        self.second(journal)
+        for step in range(4):
+            self.world.show_source(D(250) + 3 * step, D("250.2") + 3 * step)
+            self.world.advance(1.2)
+        (act,) = journal.of(ActEntry)
+        self.assertEqual((act.what, act.by), (REFUSED, "machine"))
+        self.assertIn("is of no run that this journal knows", act.note)
+
     def test_a_shutdown_of_the_second_leaves_the_orders_of_the_first(self) -> None:
         before = self.quotes()
         second = self.second()
