@@ -23,7 +23,7 @@ from ilp.pool.feasible import feasible
 from ilp.pool.known import Known
 from ilp.pool.network import Joined, Network
 from ilp.pool.proof import Closed, Divided, Proof, Split, proof_document
-from ilp.pool.relaxation import Precision, Relaxation, Relaxed
+from ilp.pool.relaxation import Precision, Relaxation, Relaxed, touching
 from ilp.pool.valuation import Column, PlannedMove, column
 
 if TYPE_CHECKING:
@@ -479,7 +479,7 @@ class _Search:
         share = None if relaxed.shares is None else relaxed.shares.get(number)
         if share is not None:
             return share
-        whole = self.lanes[number].grid[self.relaxation.touch[number]] * self.worths[number]
+        whole = self.lanes[number].grid[touching(self.lanes[number])] * self.worths[number]
         return min(1.0, float(relaxed.flows[number]) / whole) if whole else 0.0
 
     def _doubtful(
@@ -494,7 +494,7 @@ class _Search:
         for number, amount in enumerate(amounts):
             if amount <= 0 or node.status[number] != _FREE:
                 continue
-            lane, touch = self.lanes[number], self.relaxation.touch[number]
+            lane, touch = self.lanes[number], touching(self.lanes[number])
             opposed = any(amounts[other] > 0 for other in self.bounds.groups[lane.move] if other != number)
             highest = lane.grid[touch]
             share = None if relaxed.shares is None else relaxed.shares.get(number)

@@ -25,7 +25,7 @@ from ilp.pool.document import Pool
 from ilp.pool.face import newton, on_face
 from ilp.pool.valuation import KNOTS, SLOPES
 
-__all__ = ["Precision", "Relaxation", "Relaxed"]
+__all__ = ["Precision", "Relaxation", "Relaxed", "touching"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _Indices = np.ndarray[Any, np.dtype[np.intp]]
@@ -76,6 +76,18 @@ class Precision(IntEnum):
     ROUGH = 0
     CONVERGED = 1
     EXACT = 2
+
+
+def touching(lane: Lane) -> int:
+    """Index into the grid where the chord from off touches the curve."""
+    grid, costs = lane.grid, lane.costs
+    if len(grid) < 2 or (lane.fixed == 0 and lane.low == 0):
+        return 0
+    if len(grid) == 2 and grid[0] > 0:
+        return int(costs[1] * grid[0] < costs[0] * grid[1])
+    begin = 0 if grid[0] > 0 else 1
+    shares = [cost / amount for cost, amount in zip(costs[begin:], grid[begin:], strict=True)]
+    return begin + shares.index(min(shares))
 
 
 def _first_knots(length: int, touch: int) -> list[int]:
@@ -129,7 +141,7 @@ class Relaxation:
         self._count = len(pool.holdings)
         self._units = bounds.marks.tolist()
         self._plain = [lane.fixed == 0 and lane.use_fixed == 0 and lane.low == 0 for lane in lanes]
-        self.touch = [self._touching(lane) for lane in lanes]
+        self.touch = [touching(lane) for lane in lanes]
         #: By lane whose cost bends, indices into its grid: all of a short one.
         self._knots = {
             number: list(range(length)) if length <= _ALL_KNOTS else _first_knots(length, self.touch[number])
@@ -152,18 +164,6 @@ class Relaxation:
         self._focus(4 * (sum(map(abs, bounds.start.tolist())) + 5 * sum(worths)))
         self._active = self._first_active()
         self._build()
-
-    @staticmethod
-    def _touching(lane: Lane) -> int:
-        """Index into the grid where the chord from off touches the curve."""
-        grid, costs = lane.grid, lane.costs
-        if len(grid) < 2 or (lane.fixed == 0 and lane.low == 0):
-            return 0
-        if len(grid) == 2 and grid[0] > 0:
-            return int(costs[1] * grid[0] < costs[0] * grid[1])
-        begin = 0 if grid[0] > 0 else 1
-        shares = [cost / amount for cost, amount in zip(costs[begin:], grid[begin:], strict=True)]
-        return begin + shares.index(min(shares))
 
     def _risk_factors(self, diagonal: bool) -> Array:
         """F with risk = |F y|², y the totals of the assets."""
