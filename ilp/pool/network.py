@@ -29,6 +29,10 @@ _Ways = np.ndarray[Any, np.dtype[np.intp]]
 _FEWEST = 5  # holdings that are worth it
 _MOST = 8  # holdings: there are 4140 ways to join eight, 115975 to join ten
 _TURNS = 8  # orders in which lanes are looked for
+_ENOUGH = 2  # plans whose lanes all move enough
+
+
+_OFF = int(Status.OFF)
 
 
 @lru_cache(maxsize=_MOST)
@@ -54,6 +58,7 @@ class Trial:
     :ivar best: by territory and price: what it amounts to there.
     :ivar priced: the duals without what they say of the territories, evaluated.
     :ivar status: the branch.
+    :ivar joining: what moves between territories earn at most in all, and by territory what joining it to another one costs.
     """
 
     duals: Duals
@@ -64,6 +69,7 @@ class Trial:
     best: Array
     priced: Priced
     status: Branch
+    joining: tuple[float, Array]
 
     @property
     def grid(self) -> tuple[Array, Array, Array]:
@@ -147,7 +153,6 @@ class Network:
         self._worths = [np.array(lane.grid) * lane.worth for lane in lanes]
         widths = np.diff(bounds.amounts)
         self._widths = np.where(widths > 0, widths, np.inf)  # what lies between two lanes is no width
-        self._uses = [np.array(lane.uses) * bounds.marks[lane.leaves] for lane in lanes]
         self._sort_moves()
 
     @staticmethod
@@ -208,10 +213,19 @@ class Network:
         #: Tips: holdings outside the territories that one move alone leads to; and its lanes.
         self._tips = {p: of[0] for p, of in reached.items() if p >= 0 and len(of) == 1 and of[0] in self._others}
         self._tip_of = {number: place for place, members in self._tips.items() for number in members}
+        #: What lanes from a territory's holding use beyond what they move, where that is something.
+        self._spare: dict[int, Array] = {}
+        for number in (number for moves in self._own for members in moves for number in members):
+            lane, worths = self._lanes[number], self._worths[number]
+            if lane.grid and lane.leaves in self._index:
+                spare = np.array(lane.uses) * self._bounds.marks[lane.leaves] - worths
+                if np.abs(spare).max() > 1e-12 * worths.max():
+                    self._spare[number] = spare
         most = max((len(members) for members, _ in self._edges), default=0)
         #: Lanes between territories by move, filled up with one that is always off, and the two that each move joins.
         self._joining = np.array([[*m, *[len(self._lanes)] * (most - len(m))] for m, _ in self._edges], dtype=np.intp)
         self._ends = np.array([ends for _, ends in self._edges], dtype=np.intp).T
+        self._between_territories = {number for members, _ in self._edges for number in members}
 
     def _reduced(self, priced: Priced, number: int) -> Array:
         first = self._bounds.first[number]
@@ -251,9 +265,8 @@ class Network:
         priced = self._priced(duals)
         bends = self._bends(priced)
         grid = self._grid(duals, priced, bends)
-        return self._trial(
-            duals, status, priced, grid[0], self._best(priced, status, grid, range(len(self._own)), bends)
-        )
+        best = self._best(priced, status, grid, range(len(self._own)), bends)
+        return self._trial(duals, status, priced, grid[0], best, self._joined(priced, status))
 
     def _known(self, trial: Trial, status: Branch) -> Trial:
         """What *trial* says of a part of its branch, from what it chose from there: mostly one territory is another one, or
@@ -269,7 +282,9 @@ class Network:
         if tips:
             duals = self._settled(duals, priced, status, tips)
             priced = self._priced(duals)
-        return self._trial(duals, status, priced, trial.prices, (best, own, beside))
+        apart = self._between_territories.isdisjoint(changed)
+        joining = trial.joining if apart else self._joined(priced, status)
+        return self._trial(duals, status, priced, trial.prices, (best, own, beside), joining)
 
     def _settled(self, duals: Duals, priced: Priced, status: Branch, tips: Iterable[int]) -> Duals:
         """*duals* with the slopes of some tips that bound most in a branch: but for one move nothing depends on them."""
@@ -295,25 +310,37 @@ class Network:
         return evolve(duals, slopes=slopes)
 
     def _trial(
-        self, duals: Duals, status: Branch, priced: Priced, shared: Array, found: tuple[Array, Array, Array]
+        self,
+        duals: Duals,
+        status: Branch,
+        priced: Priced,
+        shared: Array,
+        found: tuple[Array, Array, Array],
+        joining: tuple[float, Array],
     ) -> Trial:
         """The bounds of the ways from the best of each territory at *shared* prices, with the slopes that give it."""
         best, own, beside = found
-        constant, charges = priced.loss(status) - self._least_support, np.full(len(self.territories), np.inf)
-        if self._edges:
-            each = np.where(np.array([*status, Status.OFF]) != Status.OFF, [*priced.best, np.inf], np.inf)
-            least = each[self._joining].min(axis=1)
-            constant += float(np.minimum(0.0, least).sum())
-            for ends in self._ends:  # of each territory: what joining it to any other costs
-                np.minimum.at(charges, ends, np.maximum(0.0, least))
-        charges[np.isinf(charges)] = 0.0
+        earned, charges = joining
         by_price = self._sets @ best
         asked = by_price.argmax(axis=1)
         by_set = by_price[self._every, asked] + self._sets @ charges - (self._sets * charges).max(axis=1)
-        used = np.unique(asked[1:])
-        losses = constant + by_set.take(self._ways).sum(axis=0)
+        used = sorted({*asked[1:].tolist()})
+        losses = priced.loss(status) - self._least_support + earned + by_set.take(self._ways).sum(axis=0)
         prices = shared[used]
-        return Trial(duals, losses, prices, own[:, used] - prices, beside[:, used], best[:, used], priced, status)
+        premiums = own[:, used] - prices
+        return Trial(duals, losses, prices, premiums, beside[:, used], best[:, used], priced, status, joining)
+
+    def _joined(self, priced: Priced, status: Branch) -> tuple[float, Array]:
+        """See `Trial.joining`."""
+        charges = np.full(len(self.territories), np.inf)
+        if not self._edges:
+            return 0.0, np.zeros(len(charges))
+        each = np.where(np.array([*status, _OFF]) != _OFF, [*priced.best, np.inf], np.inf)
+        least = each[self._joining].min(axis=1)
+        for ends in self._ends:  # of each territory: what joining it to any other costs
+            np.minimum.at(charges, ends, np.maximum(0.0, least))
+        charges[np.isinf(charges)] = 0.0
+        return float(np.minimum(0.0, least).sum()), charges
 
     def _bends(self, priced: Priced) -> Array:
         """What the points of each lane cost more than the one before, per numeraire."""
@@ -398,8 +425,8 @@ class Network:
                 found = np.where(higher[:, :, None], at_single, at_shared[:, None])
             elif lane.leaves == place:
                 found = _least(*points, pull - shared[:, None])[:, None]
-                spare = self._uses[number] - worths
-                if np.abs(spare).max() > 1e-12 * worths.max():  # it pays the premium for more than it moves
+                spare = self._spare.get(number)
+                if spare is not None:  # it pays the premium for more than it moves
                     moved = reduced[:, None, None] + worths[:, None, None] * (pull - shared[:, None])
                     paid = spare[:, None, None] * (slopes - shared[:, None])
                     found = (moved[:, :, None] + paid[..., None]).min(axis=0)
@@ -491,6 +518,8 @@ class Network:
                         short += max(0.0, self._lanes[lane].low * self._lanes[lane].worth - amount)
                         plan[lane] = amount
             found.append((plan, short))
+            if sum(lacks == 0 for _, lacks in found) == _ENOUGH:
+                break
         return sorted(found, key=lambda each: (each[1] > 0, len(each[0]), each[1]))
 
     @cached_property
