@@ -46,11 +46,7 @@ class Known:
                 return relaxed
             if loss > most:
                 most, nearest = loss, relaxed
-        if nearest is None or not self._hope:
-            return None
-        parted = self._parted(status, nearest, threshold, threshold - most)
-        self._hope += -1 if parted is None else 1
-        return parted
+        return None if nearest is None else self._parted(status, nearest, threshold, threshold - most)
 
     def _parted(self, status: Branch, relaxed: Relaxed, threshold: float, missing: float) -> Relaxed | None:
         """The duals of *relaxed* with the price at one end of a lane that is off moved so far that it would be missed.
@@ -59,7 +55,7 @@ class Known:
         worth no more without it.
         """
         for number, flow in enumerate(relaxed.flows.tolist()):
-            if flow <= 0 or status[number] != _OFF:
+            if flow <= 0 or status[number] != _OFF or not self._hope:
                 continue
             lane, step = self._lanes[number], _APART * missing / flow
             for place, change in ((lane.arrives, -step), (lane.leaves, step)):
@@ -70,5 +66,7 @@ class Known:
                 duals = Duals(slopes, relaxed.duals.rents, relaxed.duals.totals)
                 priced = self._bounds.price(duals)
                 if priced.loss(status) >= threshold:
+                    self._hope += 1
                     return Relaxed(relaxed.flows, duals, priced)
+            self._hope -= 1
         return None
