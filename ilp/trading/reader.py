@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 
 from clients.exchange import Fill, IExchange, Market, Order, Position, Transaction, Transfer
 
-__all__ = ["Reader", "VenueReader"]
+__all__ = ["MoneyReader", "Reader", "VenueReader"]
 
 
 class Reader(Protocol):
@@ -24,6 +24,17 @@ class Reader(Protocol):
     def getOpenOrders(self) -> Deferred[dict[str, Order]]: ...
     def getOrder(self, id: str | None = None, client_id: str | None = None) -> Deferred[Order]: ...
     def getFills(self, start: datetime, end: datetime) -> Deferred[list[Fill]]: ...
+
+
+class MoneyReader(Protocol):
+    """Reads what transfers change and where they may go; the methods are those of `IExchange`."""
+
+    @property
+    def features(self) -> frozenset[str]: ...
+    def getPositions(self) -> Deferred[dict[str, Position]]: ...
+    def getTransfers(self, start: datetime, end: datetime) -> Deferred[list[Transfer]]: ...
+    def getTransactionHistory(self, start: datetime, end: datetime) -> Deferred[list[Transaction]]: ...
+    def getCurrentAddress(self, ticker: str) -> Deferred[str]: ...
 
 
 @define

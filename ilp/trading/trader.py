@@ -154,7 +154,7 @@ class Trader:
         self.market.own = self._own_orders
         self.audit = Audit(self.desk, foreign=self._run.is_foreign, nobodys=self._run.is_nobodys)
         self.transfers = Transfers(
-            venues={name: self._readers[name] for name in traded},  # type: ignore[misc]  # withdrawing is the gate's alone
+            venues={name: self._readers[name] for name in traded},
             journal=journal,
             rules=settings.transfers,
             coins={self.layout.base},

@@ -17,10 +17,11 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, Defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clients.exchange import IExchange, Position
+from clients.exchange import Position
 from ilp.journal.entries import FINAL_TRANSFER_STATES, FlowEntry, TransferEntry, TransferState
 from ilp.journal.interface import Journal, JournalError, Recovered
 from ilp.settings import TransferRules
+from ilp.trading.reader import MoneyReader
 from ilp.trading.transfers_account import Outstanding, unsettled
 from ilp.trading.transfers_book import RETURNED, Change, TransferBook
 from ilp.trading.transfers_calls import Calls
@@ -51,7 +52,7 @@ _AHEAD = timedelta(hours=1)
 class Transfers:
     """The transfers of a pool.
 
-    :param venues: clients by the name that settings and journal use.
+    :param venues: by the name that settings and journal use; what withdraws is not among their methods.
     :param coins: assets that travel on a chain: their intervals and delays differ from those of fiat money.
     :param per_day: how many transfers may leave on one lane in 24 hours of the world.
     :param now: the world's time.
@@ -67,14 +68,14 @@ class Transfers:
     def __init__(
         self,
         *,
-        venues: Mapping[str, IExchange],
+        venues: Mapping[str, MoneyReader],
         journal: Journal,
         rules: TransferRules,
         coins: Collection[str],
         per_day: int,
         now: Callable[[], datetime],
         ids: Callable[[], str],
-        withdraw: Callable[[TransferEntry], Deferred[str]] | None = None,
+        withdraw: Callable[[TransferEntry], Deferred[str]],
         changed: Callable[[], None] = lambda: None,
         broken: Callable[[JournalError], None] = lambda error: None,
         log: Logger | None = None,

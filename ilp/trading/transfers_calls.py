@@ -11,10 +11,11 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from clients.exchange import ExchangeError, IExchange, OutcomeUnknown, Refused, Unreachable
+from clients.exchange import ExchangeError, OutcomeUnknown, Refused, Unreachable
 from ilp.journal.entries import TransferEntry
 from ilp.settings import TransferRules
 from ilp.trading.gate import Forbidden, TurnedAway
+from ilp.trading.reader import MoneyReader
 from ilp.trading.transfers_machine import Event
 from ilp.trading.transfers_plan import Lane, lane_of
 
@@ -32,10 +33,10 @@ class Calls:
     """
 
     def __init__(
-        self, venues: Mapping[str, IExchange], withdraw: Callable[[TransferEntry], Deferred[str]] | None, log: Logger
+        self, venues: Mapping[str, MoneyReader], withdraw: Callable[[TransferEntry], Deferred[str]], log: Logger
     ) -> None:
         self._venues = venues
-        self._withdraw = withdraw or self._ask_venue
+        self._withdraw = withdraw
         self._log = log
         self.by_hand: set[Lane] = set()
 
@@ -78,6 +79,3 @@ class Calls:
         known = "withdrawal_id" in self._venues[entry.from_venue].features
         identity = {"withdrawal_id": answer} if known else {}
         return Event.ACCEPTED, f"accepted by {entry.from_venue} as {answer}", {**identity, **sent}
-
-    def _ask_venue(self, entry: TransferEntry) -> Deferred[str]:
-        return self._venues[entry.from_venue].requestWithdrawal(entry.asset, entry.amount, entry.address)

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from attrs import frozen
 
-from clients.exchange import IExchange, Position, Unreachable
+from clients.exchange import Position, Unreachable
 from ilp.trading.arrivals import Record, interest_of, records_from_ledger, records_of
+from ilp.trading.reader import MoneyReader
 
 __all__ = ["Observation", "read"]
 
@@ -33,7 +34,7 @@ class Observation:
     began: int
 
 
-async def read(name: str, client: IExchange, start: datetime, end: datetime, began: int) -> Observation:
+async def read(name: str, client: MoneyReader, start: datetime, end: datetime, began: int) -> Observation:
     """Observe the venue called *name*, records from *start* to *end*; fails like the client does."""
     before = await _records(name, client, start, end)
     for _ in range(_TRIES):
@@ -45,7 +46,7 @@ async def read(name: str, client: IExchange, start: datetime, end: datetime, beg
     raise Unreachable(name, "reading balances", f"its transfers changed during each of {_TRIES} readings")
 
 
-async def _records(name: str, client: IExchange, start: datetime, end: datetime) -> tuple[Record, ...] | None:
+async def _records(name: str, client: MoneyReader, start: datetime, end: datetime) -> tuple[Record, ...] | None:
     moved = await _moved(name, client, start, end)
     if "interest" not in client.features:
         return moved
@@ -54,7 +55,7 @@ async def _records(name: str, client: IExchange, start: datetime, end: datetime)
     return (*(moved or ()), *interest_of(name, await client.getTransactionHistory(start, end)))
 
 
-async def _moved(name: str, client: IExchange, start: datetime, end: datetime) -> tuple[Record, ...] | None:
+async def _moved(name: str, client: MoneyReader, start: datetime, end: datetime) -> tuple[Record, ...] | None:
     try:
         return records_of(name, await client.getTransfers(start, end))
     except NotImplementedError:

@@ -18,7 +18,7 @@ from clients.exchange import (
     Refused,
     Unreachable,
 )
-from ilp.journal.entries import TransferState
+from ilp.journal.entries import TransferEntry, TransferState
 from ilp.trading.gate import Breach, Forbidden
 from ilp.trading.reader import VenueReader
 from ilp.trading.transfers_calls import Calls
@@ -31,7 +31,7 @@ UNCALLED = {"called": False, "departed": None}
 
 
 class Venue:
-    """Gives one answer to every call."""
+    """Gives one answer to every call; so does the gate before it."""
 
     def __init__(self, answer: Any = "w-1", features: frozenset[str] = frozenset()) -> None:
         self.answer, self.features, self.name = answer, features, "target"
@@ -41,8 +41,8 @@ class Venue:
         self.asked.append(asked)
         return fail(self.answer) if isinstance(self.answer, BaseException) else succeed(self.answer)
 
-    def requestWithdrawal(self, *args: Any) -> Deferred[Any]:
-        return self._reply("withdraw", *args)
+    def withdraw(self, entry: TransferEntry) -> Deferred[Any]:
+        return self._reply("withdraw", entry)
 
     def getCurrentAddress(self, ticker: str) -> Deferred[Any]:
         return self._reply("address", ticker)
@@ -56,16 +56,17 @@ class WithdrawalTests(SynchronousTestCase):
 
     def ask(self, answer: Any, features: frozenset[str] = frozenset()) -> tuple[Event, str, dict[str, Any]]:
         self.venue = Venue(answer, features)
-        self.calls = Calls({self.ENTRY.from_venue: self.venue}, None, Logger(observer=lambda event: None))
+        self.calls = Calls(
+            {self.ENTRY.from_venue: self.venue}, self.venue.withdraw, Logger(observer=lambda event: None)
+        )
         found: tuple[Event, str, dict[str, Any]] = self.successResultOf(
             Deferred.fromCoroutine(self.calls.withdraw(self.ENTRY, SENT))
         )
         return found
 
-    def test_it_is_asked_for_once_with_amount_and_address(self) -> None:
+    def test_the_gate_is_asked_for_it_once_and_the_venue_never(self) -> None:
         self.ask("w-1")
-        entry = self.ENTRY
-        self.assertEqual(self.venue.asked, [("withdraw", entry.asset, entry.amount, entry.address)])
+        self.assertEqual(self.venue.asked, [("withdraw", self.ENTRY)])
 
     def test_an_answer_accepts_it(self) -> None:
         event, words, changes = self.ask("w-1")
@@ -109,14 +110,9 @@ class WithdrawalTests(SynchronousTestCase):
         self.assertEqual(self.calls.by_hand, {(entry.asset, entry.from_venue, entry.to_venue)})
 
     def test_a_daemon_that_is_told_to_end_answers_nothing(self) -> None:
-        calls = Calls({self.ENTRY.from_venue: Venue(CancelledError())}, None, Logger())
+        venue = Venue(CancelledError())
+        calls = Calls({self.ENTRY.from_venue: venue}, venue.withdraw, Logger())
         self.failureResultOf(Deferred.fromCoroutine(calls.withdraw(self.ENTRY, SENT)), CancelledError)
-
-    def test_the_way_through_the_gate_is_taken_where_there_is_one(self) -> None:
-        venue, gate = Venue(), Venue("g-1")
-        calls = Calls({self.ENTRY.from_venue: venue}, gate._reply, Logger())
-        event, _, _ = self.successResultOf(Deferred.fromCoroutine(calls.withdraw(self.ENTRY, SENT)))
-        self.assertEqual((event, venue.asked, gate.asked), (Event.ACCEPTED, [], [(self.ENTRY,)]))
 
 
 class AddressTests(SynchronousTestCase):
@@ -124,7 +120,7 @@ class AddressTests(SynchronousTestCase):
 
     def ask(self, answer: Any, venue: str = "target", **more: Any) -> Any:
         self.venue = Venue(answer)
-        calls = Calls({"target": self.venue}, None, Logger(observer=lambda event: None))
+        calls = Calls({"target": self.venue}, self.venue.withdraw, Logger(observer=lambda event: None))
         given = evolve(self.LISTED, **more)
         return self.successResultOf(Deferred.fromCoroutine(calls.address(given, venue, "BTC")))
 
