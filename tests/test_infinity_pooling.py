@@ -148,13 +148,22 @@ class RatesTests(WithInfinity):
         return profit if profit["differences"] == [] else None
 
     @asynchronous
-    async def test_orders_of_an_earlier_run_are_known_by_their_short_ids_and_cancelled(self) -> None:
+    async def test_orders_of_another_run_are_known_by_their_short_ids_and_cancelled_when_an_operator_says_so(
+        self,
+    ) -> None:
         text = self.text()
         earlier = Infinity(secret=KEY, endpoint=self.world.venue.rest, reactor=reactor, tickers=self.far)
         await earlier.connect()
-        await earlier.placeOrder(self.far, D(1), D("0.0310"), "BUY", client_id="ilp-60d1a2b3c4d5e-7")
+        ours = await earlier.placeOrder(self.far, D(1), D("0.0310"), "BUY", client_id="ilp-60d1a2b3c4d5e-7")
         by_hand = await earlier.placeOrder(self.far, D(1), D("0.0320"), "BUY", client_id="hand0001")
-        await self.ready(text)
+        daemon = self.daemon(text)
+        await daemon.begin()
+        assert daemon.trader is not None
+        trader, venue = daemon.trader, daemon.trader.layout.target.venue
+        await self.until(trader.audit.occupied, "refused")
+        self.assertEqual([record["id"] for record in trader.audit.others[venue]], [ours])
+        trader.cancel(venue, "operator")
+        await self.until(lambda: trader.life.state == "READY", "READY")
         self.assertEqual(list(await earlier.getOpenOrders()), [by_hand])
         await earlier.disconnect()
 
