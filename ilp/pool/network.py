@@ -265,18 +265,26 @@ class Network:
         priced = self._priced(duals)
         bends = self._bends(priced)
         grid = self._grid(duals, priced, bends)
-        best = self._best(priced, status, grid, range(len(self._own)), bends)
-        return self._trial(duals, status, priced, grid[0], best, self._joined(priced, status))
+        best, own, beside = self._best(priced, status, grid, range(len(self._own)), bends)
+        joining = self._joined(priced, status)
+        by_price = self._sets @ best
+        asked = by_price.argmax(axis=1)
+        by_set = by_price[self._every, asked] + self._paid(joining[1])
+        losses = self._lost(priced, status, joining) + by_set.take(self._ways).sum(axis=0)
+        used = sorted({*asked[1:].tolist()})
+        prices, best, beside = grid[0][used], best[:, used], beside[:, used]
+        return Trial(duals, losses, prices, own[:, used] - prices, beside, best, priced, status, joining)
 
-    def _known(self, trial: Trial, status: Branch) -> Trial:
-        """What *trial* says of a part of its branch, from what it chose from there: mostly one territory is another one, or
-        the holding at the end of a move, for which another slope may be better."""
+    def _known(self, trial: Trial, status: Branch, ways: _Ways) -> Trial:
+        """What *trial* says of some *ways* in a part of its branch, from what it chose from there: mostly one territory is
+        another one, or the holding at the end of a move, for which another slope may be better."""
         changed = [n for n, state in enumerate(status) if state != trial.status[n]]
-        best, own, beside = trial.best, trial.prices + trial.premiums, trial.beside
+        best, premiums, beside = trial.best, trial.premiums, trial.beside
         rows = sorted({self._owner[n] for n in changed} - {-1})
         if rows:
-            bends, best, own, beside = self._bends(trial.priced), best.copy(), own.copy(), beside.copy()
-            best[rows], own[rows], beside[rows] = self._best(trial.priced, status, trial.grid, rows, bends)
+            bends, best, premiums, beside = self._bends(trial.priced), best.copy(), premiums.copy(), beside.copy()
+            best[rows], own, beside[rows] = self._best(trial.priced, status, trial.grid, rows, bends)
+            premiums[rows] = own - trial.prices
         duals, priced = trial.duals, trial.priced
         tips = {self._tip_of[n] for n in changed if n in self._tip_of}
         if tips:
@@ -284,7 +292,9 @@ class Network:
             priced = self._priced(duals)
         apart = self._between_territories.isdisjoint(changed)
         joining = trial.joining if apart else self._joined(priced, status)
-        return self._trial(duals, status, priced, trial.prices, (best, own, beside), joining)
+        losses, by_set = trial.losses.copy(), (self._sets @ best).max(axis=1) + self._paid(joining[1])
+        losses[ways] = self._lost(priced, status, joining) + by_set.take(self._ways[:, ways]).sum(axis=0)
+        return Trial(duals, losses, trial.prices, premiums, beside, best, priced, status, joining)
 
     def _settled(self, duals: Duals, priced: Priced, status: Branch, tips: Iterable[int]) -> Duals:
         """*duals* with the slopes of some tips that bound most in a branch: but for one move nothing depends on them."""
@@ -309,26 +319,13 @@ class Network:
             slopes[place] = tried[values.argmax()]
         return evolve(duals, slopes=slopes)
 
-    def _trial(
-        self,
-        duals: Duals,
-        status: Branch,
-        priced: Priced,
-        shared: Array,
-        found: tuple[Array, Array, Array],
-        joining: tuple[float, Array],
-    ) -> Trial:
-        """The bounds of the ways from the best of each territory at *shared* prices, with the slopes that give it."""
-        best, own, beside = found
-        earned, charges = joining
-        by_price = self._sets @ best
-        asked = by_price.argmax(axis=1)
-        by_set = by_price[self._every, asked] + self._sets @ charges - (self._sets * charges).max(axis=1)
-        used = sorted({*asked[1:].tolist()})
-        losses = priced.loss(status) - self._least_support + earned + by_set.take(self._ways).sum(axis=0)
-        prices = shared[used]
-        premiums = own[:, used] - prices
-        return Trial(duals, losses, prices, premiums, beside[:, used], best[:, used], priced, status, joining)
+    def _paid(self, charges: Array) -> Array:
+        """What joining each set costs at least."""
+        return np.asarray(self._sets @ charges - (self._sets * charges).max(axis=1))
+
+    def _lost(self, priced: Priced, status: Branch, joining: tuple[float, Array]) -> float:
+        """What all ways lose."""
+        return priced.loss(status) - self._least_support + joining[0]
 
     def _joined(self, priced: Priced, status: Branch) -> tuple[float, Array]:
         """See `Trial.joining`."""
@@ -439,9 +436,13 @@ class Network:
         """What is known of a branch with some duals more."""
         return Joined((*before.trials, self.price(duals, status)))
 
-    def known(self, before: Joined, status: Branch) -> Joined:
-        """What is known of a branch from that of which it is a part."""
-        return Joined(tuple(self._known(trial, status) for trial in before.trials))
+    def known(self, before: Joined, status: Branch, enough: float = np.inf) -> Joined:
+        """What is known of a branch from that of which it is a part.
+
+        :param enough: a loss that closes a way: of such ways nothing more than of the branch.
+        """
+        ways = np.flatnonzero(before.by_way < enough)
+        return Joined(tuple([self._known(trial, status, ways) for trial in before.trials]))
 
     @cached_property
     def _free(self) -> Relaxation:

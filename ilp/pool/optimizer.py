@@ -382,7 +382,7 @@ class _Search:
     def _part(self, node: _Node, status: Branch) -> _Node:
         """A part of a branch of which it is not decided yet which lanes join the network."""
         assert self.network is not None and node.joined is not None and node.relaxed is not None
-        joined = self.network.known(node.joined, status)
+        joined = self.network.known(node.joined, status, self.threshold)
         if joined.loss >= self.threshold:
             joined = joined.needed(self.threshold)
         self._written += joined.size

@@ -136,7 +136,7 @@ class BoundTests(NumberTestCase):
         network, free = network_of(pool), free_branch(pool)
         duals = network.solve(free, 0).duals
         joined = network.tightened(Joined(), free, duals)
-        near, rises = 1e-12 * abs(joined.loss), []
+        near, rises, enough = 1e-12 * abs(joined.loss), [], float(np.median(joined.by_way))
         for number, lane in enumerate(lanes(pool)):
             for state in (Status.ON, Status.OFF) if lane.grid and number not in network.inside else ():
                 part = free.changed({number: state})
@@ -145,6 +145,9 @@ class BoundTests(NumberTestCase):
                 again = network.price(known.trials[0].duals, part).losses
                 self.assertTrue((known.by_way <= again + near).all())
                 rises.append(float((known.by_way - joined.by_way).max()))
+                some = joined.by_way < enough
+                cut = network.known(joined, part, enough).by_way
+                self.assertTrue((cut == np.where(some, known.by_way, joined.by_way)).all())
         self.assertGreater(max(rises), near)
 
     def test_a_part_gets_the_best_slope_of_a_holding_that_only_the_decided_move_leads_to(self) -> None:
