@@ -68,17 +68,19 @@ class Plausibility:
     def judge(self, venue: str, asset: str, told: Decimal) -> None:
         """Take a report of a holding."""
         holding, at = (venue, asset), self.seconds()
-        expected, least = self._expected(holding), self.least(venue, asset)
-        if told < -least and venue not in self.owing:
+        expected = self._expected(holding)
+        if told < 0 and venue not in self.owing and told < -self.least(venue, asset):
             self._hold(holding, told - (expected or ZERO), f"{asset}: it reports {told}, less than nothing")
             return
         if expected is None:
             self._odd.pop(holding, None)
             self._believe(holding, told)
             return
-        off, bar = told - expected, max(least, self.jump * max(abs(told), abs(expected)))
-        taken, brought = self.moving(venue, asset)
-        unexplained = abs(off) - (brought if off > 0 else taken)
+        off, bar = told - expected, self.jump * max(abs(told), abs(expected))
+        unexplained = ZERO
+        if abs(off) > bar:  # which is rare: what may explain it takes longer to find out
+            least, (taken, brought) = self.least(venue, asset), self.moving(venue, asset)
+            unexplained, bar = abs(off) - (brought if off > 0 else taken), max(least, bar)
         if unexplained <= bar:
             self._odd.pop(holding, None)
             self._believe(holding, told)
