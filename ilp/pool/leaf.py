@@ -69,8 +69,8 @@ def _by_move(held: Any, valued: Any, lanes: Any, moves: Any, most: float) -> Cal
 
     @cache
     def priced(slopes: Any, rents: Any, totals: Any) -> Any:
-        slopes = [min(4 * penalty, max(-13 * penalty, slope)) for slope in slopes]
-        rents, price = [max(0.0, rent) for rent in rents], [*slopes, 0.0]  # nothing outside
+        slopes = [min(max(slope, -13 * penalty), 4 * penalty) for slope in slopes]  # in this order a NaN stays one
+        rents, price = [max(rent, 0.0) for rent in rents], [*slopes, 0.0]  # nothing outside
         pull = [2 * sum([a * b for a, b in zip(totals, row, strict=True)]) for row in zip(*sigma, strict=True)]
         loss = sum([support(h, slope) for h, slope in zip(range(len(m)), slopes, strict=True)])
         loss -= sum([rent * each for rent, each in zip(rents, room, strict=True)])
@@ -83,7 +83,7 @@ def _by_move(held: Any, valued: Any, lanes: Any, moves: Any, most: float) -> Cal
     def lost(duals: Any, states: Any, some: Any) -> float:
         loss, best = priced(*(tuple(duals[k]) for k in ("slopes", "rents", "totals")))
         for paid, here in zip(duals["credits"], some, strict=True):
-            credit = min(most, max(0.0, paid))
+            credit = min(max(paid, 0.0), most)
             loss, best = loss + credit, [each - credit * is_in for each, is_in in zip(best, here, strict=True)]
         for of in moves:  # where a lane is on its rivals are off
             on = [best[n] for n in of if states[n]]

@@ -82,6 +82,11 @@ def no_numbers(answer: Answer) -> None:
     leaf(answer["proof"])["slopes"][0] = float("nan")
 
 
+def no_rents(answer: Answer) -> None:
+    for each in leaves(answer["proof"]):
+        each["rents"] = [rent or float("nan") for rent in each["rents"]]
+
+
 def scale_amount(factor: float) -> Callable[[Answer], None]:
     def change(answer: Answer) -> None:
         answer["optimized"]["moves"][0]["amount"] *= factor
@@ -187,6 +192,8 @@ TAMPERED: dict[str, Callable[[Answer], None]] = {
     "totals moved": shift_totals,
     "duals cut short": short_duals,
     "duals that are no numbers": no_numbers,
+    "rents that are no numbers where there is nothing to pay": no_rents,
+    "a rent of no holding": lambda a: leaf(a["proof"])["rents"].append(0.0),
     "no columns": lambda a: a.pop("optimized"),
     "no base": lambda a: a.pop("base"),
 }
