@@ -106,8 +106,6 @@ class Bounds:
 
     :ivar first: by lane, where its grid of amounts starts in the arrays that span all lanes.
     :ivar amounts: at all grid points, in numeraire; the last entry is nothing, which is none of them.
-    :ivar costs: there, in numeraire, fixed charges included.
-    :ivar uses: there, in units of the holding that the lane leaves, fixed charges included.
     :ivar flows: by holding and lane: what the lane's amount adds to the holding, 1 or −1; nothing where it cannot be on.
     """
 
@@ -173,7 +171,7 @@ class Bounds:
         rows[:, -1] = costs
         rows[points, held : held + count] = pull.dot(self.resting.totals)
         rows[points, held + count : -1] = -self.room
-        self.amounts, self.costs, self.uses = amounts[: points + 1], costs[: points + 1], uses[: points + 1]
+        self.amounts = amounts[: points + 1]
         self._rows, self._unusable = rows, [inf] * len(lanes)
         starts = [self.first[number] for number in self._usable]
         self._starts = np.array([*starts, points, *range(points + 1, len(rows), len(KNOTS))], dtype=np.intp)
