@@ -163,6 +163,23 @@ class PlainSecondTests(SecondTests):
     features = SPUTNIK
 
 
+class HandTests(SynchronousTestCase):
+    def test_an_operator_cancels_an_order_that_was_placed_by_hand_and_nobody_else_does(self) -> None:
+        world = World(config=settings(parameters=CALM))
+        self.addCleanup(world.end)
+        world.trading()
+        by_hand = world.target_core.place("pool", "BTC/HUF", Side.BUY, 5_000_000, 1_000_000)
+        world.advance(70)
+        self.assertEqual(world.trader.cancel("target", "operator"), 2)
+        world.advance(2)
+        self.assertFalse(world.target_core.order(by_hand.id).is_cancelled)
+        self.assertEqual(world.trader.cancel("target", "operator", str(by_hand.id)), 1)
+        world.advance(2)
+        self.assertTrue(world.target_core.order(by_hand.id).is_cancelled)
+        with self.assertRaises(Refusal):
+            world.trader.cancel("target", "operator", str(by_hand.id))
+
+
 class PlacedUntilTests(SynchronousTestCase):
     def until(self, text: str, *refusals: int, seen: int = 100) -> int | None:
         """Minutes of the last moment, from changes of state a minute apart; a bar is where the process ended."""
