@@ -33,6 +33,8 @@ _ENOUGH = 2  # plans whose lanes all move enough
 
 
 _OFF = int(Status.OFF)
+_KNOTS = np.array(KNOTS)[:, None]
+_AT_KNOTS = np.array([[deviation(knot, 1.0)] for knot in KNOTS])
 
 
 @lru_cache(maxsize=_MOST)
@@ -58,7 +60,7 @@ class Trial:
     :ivar best: by territory and price: what it amounts to there.
     :ivar priced: the duals without what they say of the territories, evaluated.
     :ivar status: the branch.
-    :ivar joining: what moves between territories earn at most in all, and by territory what joining it to another one costs.
+    :ivar joining: what moves between territories earn at most in all, and by set what joining it costs at least.
     """
 
     duals: Duals
@@ -71,11 +73,11 @@ class Trial:
     status: Branch
     joining: tuple[float, Array]
 
-    @property
-    def grid(self) -> tuple[Array, Array, Array]:
-        """What there is to choose from for a part of the branch: shared prices, and slopes for the holding and beside."""
+    def grid(self, kinks: Array) -> tuple[Array, Array, Array]:
+        """What there is to choose from for a part of the branch: shared prices, slopes for the holding, and for the one
+        beside *kinks* besides, which are better where what leads there is off."""
         single = (self.prices + self.premiums)[self.premiums > 0]
-        return self.prices, np.unique(np.append(single, self.prices[:1])), np.unique(self.beside)
+        return self.prices, _distinct(np.append(single, self.prices[:1])), _distinct(np.append(self.beside, kinks))
 
     @property
     def size(self) -> int:
@@ -186,8 +188,7 @@ class Network:
     def _supports(self, places: Sequence[int]) -> tuple[Array, Array]:
         """By knot and holding: the deviation there, and what the holding has more than there."""
         targets = np.array([self._pool.holdings[place].target for place in places]) * self._bounds.marks[places]
-        at_knots = self._bounds.penalty * np.array([[deviation(knot, 1.0)] for knot in KNOTS]) * targets
-        return at_knots, self._bounds.start[places] - np.array(KNOTS)[:, None] * targets
+        return self._bounds.penalty * _AT_KNOTS * targets, self._bounds.start[places] - _KNOTS * targets
 
     def _sort_moves(self) -> None:
         """Lanes by move: those between territories with what they join, those of one territory, the others."""
@@ -250,8 +251,8 @@ class Network:
                     sign = 1.0 if lane.leaves in others else -1.0
                     beside += [sign * bends, sign * reduced[-1:] / worths[-1:]]
         ends = kinks[0], kinks[-1]
-        first, last = (np.unique(np.concatenate(each).clip(*ends)) for each in (shared, beside))
-        return first, np.unique(np.concatenate([kinks, single]).clip(*ends)), last
+        first, last = (_distinct(np.concatenate(each).clip(*ends)) for each in (shared, beside))
+        return first, _distinct(np.concatenate([kinks, single]).clip(*ends)), last
 
     def _priced(self, duals: Duals) -> Priced:
         """*duals*, evaluated without what they say of the territories."""
@@ -269,7 +270,7 @@ class Network:
         joining = self._joined(priced, status)
         by_price = self._sets @ best
         asked = by_price.argmax(axis=1)
-        by_set = by_price[self._every, asked] + self._paid(joining[1])
+        by_set = by_price[self._every, asked] + joining[1]
         losses = self._lost(priced, status, joining) + by_set.take(self._ways).sum(axis=0)
         used = sorted({*asked[1:].tolist()})
         prices, best, beside = grid[0][used], best[:, used], beside[:, used]
@@ -283,7 +284,7 @@ class Network:
         rows = sorted({self._owner[n] for n in changed} - {-1})
         if rows:
             bends, best, premiums, beside = self._bends(trial.priced), best.copy(), premiums.copy(), beside.copy()
-            best[rows], own, beside[rows] = self._best(trial.priced, status, trial.grid, rows, bends)
+            best[rows], own, beside[rows] = self._best(trial.priced, status, trial.grid(self._kinks), rows, bends)
             premiums[rows] = own - trial.prices
         duals, priced = trial.duals, trial.priced
         tips = {self._tip_of[n] for n in changed if n in self._tip_of}
@@ -292,7 +293,7 @@ class Network:
             priced = self._priced(duals)
         apart = self._between_territories.isdisjoint(changed)
         joining = trial.joining if apart else self._joined(priced, status)
-        losses, by_set = trial.losses.copy(), (self._sets @ best).max(axis=1) + self._paid(joining[1])
+        losses, by_set = trial.losses.copy(), (self._sets @ best).max(axis=1) + joining[1]
         losses[ways] = self._lost(priced, status, joining) + by_set.take(self._ways[:, ways]).sum(axis=0)
         return Trial(duals, losses, trial.prices, premiums, beside, best, priced, status, joining)
 
@@ -319,10 +320,6 @@ class Network:
             slopes[place] = tried[values.argmax()]
         return evolve(duals, slopes=slopes)
 
-    def _paid(self, charges: Array) -> Array:
-        """What joining each set costs at least."""
-        return np.asarray(self._sets @ charges - (self._sets * charges).max(axis=1))
-
     def _lost(self, priced: Priced, status: Branch, joining: tuple[float, Array]) -> float:
         """What all ways lose."""
         return priced.loss(status) - self._least_support + joining[0]
@@ -331,13 +328,13 @@ class Network:
         """See `Trial.joining`."""
         charges = np.full(len(self.territories), np.inf)
         if not self._edges:
-            return 0.0, np.zeros(len(charges))
+            return 0.0, np.zeros(len(self._sets))
         each = np.where(np.array([*status, _OFF]) != _OFF, [*priced.best, np.inf], np.inf)
         least = each[self._joining].min(axis=1)
         for ends in self._ends:  # of each territory: what joining it to any other costs
             np.minimum.at(charges, ends, np.maximum(0.0, least))
         charges[np.isinf(charges)] = 0.0
-        return float(np.minimum(0.0, least).sum()), charges
+        return float(np.minimum(0.0, least).sum()), self._sets @ charges - (self._sets * charges).max(axis=1)
 
     def _bends(self, priced: Priced) -> Array:
         """What the points of each lane cost more than the one before, per numeraire."""
@@ -528,6 +525,15 @@ class Network:
         """The lane from one holding to another."""
         ends = [(self._lanes[n], n) for n in sorted(self.inside, reverse=True) if self._lanes[n].grid]
         return {(lane.leaves, lane.arrives): n for lane, n in ends}
+
+
+def _distinct(values: Array) -> Array:
+    """What is among *values*, once each and ascending (numpy's own takes four times as long)."""
+    ordered = np.sort(values, axis=None)
+    kept = np.empty(len(ordered), dtype=bool)
+    kept[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=kept[1:])
+    return ordered[kept]
 
 
 def _least(reduced: Array, worths: Array, bends: Array, price: Array) -> Array:
