@@ -68,15 +68,16 @@ def _facts(pool: Any, answer: Any, best: Any) -> Iterator[Any]:
     for i, move in enumerate(pool.get("moves", ())):
         for key, start, end, unit, least, x, use, income in _lanes(i, move, marks, within):
             s, e, worth = at[start], -1 if end is None else at[end], marks[unit[1]]
-            cost = [u * m[s] - r for u, r in zip(use, income, strict=True)]
             low = max(least, _at(0, income, x) if income[-1] >= 0 else inf)
             high = _at(room[s], use, x) if room[s] >= use[0] else -1.0
-            k, n = bisect(x, low), bisect_left(x, high)
-            points = ([_at(low, x, f), *f[k:n], _at(high, x, f)] for f in (x, use, cost))
-            lanes.append((key, s, e, worth, *(points if low <= high else ([0.0], [0.0], [inf]))))
+            inner = slice(bisect(x, low), bisect_left(x, high))
+            rows = [(low, _at(low, x, use), _at(low, x, income)), (high, _at(high, x, use), _at(high, x, income))]
+            rows[1:1] = zip(x[inner], use[inner], income[inner], strict=True)
+            points = [(a, u, u * m[s] - r) for a, u, r in rows] if low <= high else [(0.0, 0.0, inf)]
+            lanes.append((key, s, e, worth, points))
             if a := plan.pop(key, 0.0):
                 yield low * (1 - 1e-9) <= a <= high * (1 + 1e-9), f"move {key} cannot be {a}"
-                costs, used[s] = costs + _at(a, x, cost), used[s] + _at(a, x, use)
+                used[s], costs = used[s] + _at(a, x, use), costs + _at(a, x, use) * m[s] - _at(a, x, income)
                 y = [v + a * worth / m[p] * ((p == e) - (p == s)) for p, v in enumerate(y)]
     yield not plan, f"there is no move {[*plan]}"
     yield all(u <= r + 1e-9 * (1 + r) for u, r in zip(used, room, strict=True)), "a holding is overspent"

@@ -35,8 +35,8 @@ def least_loss(proof: Any, held: Any, valued: Any, lanes: Sequence[Any], most: f
 
     :param held: by holding: balances, marks, what is available and targets.
     :param valued: penalty, by asset of the risk the holdings that are in it, and its covariance.
-    :param lanes: move and direction, holdings that it leaves and arrives at (-1 for outside), mark of its unit, and by
-        breakpoint amount, use and cost.
+    :param lanes: move and direction, holdings that it leaves and arrives at (-1 for outside), mark of its unit, and
+        amount, use and cost at its breakpoints.
     :param most: what a set may be credited with.
     """
     keys = [lane[0] for lane in lanes]
@@ -65,7 +65,7 @@ def _by_move(held: Any, valued: Any, lanes: Any, moves: Any, most: float) -> Cal
 
     @cache
     def least(lane: int, net: float, rent: float) -> Any:
-        return min([c + u * rent + a * net for a, u, c in zip(*lanes[lane][4:], strict=True)])
+        return min([c + u * rent + a * net for a, u, c in lanes[lane][4]])
 
     @cache
     def priced(slopes: Any, rents: Any, totals: Any) -> Any:

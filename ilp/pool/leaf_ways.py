@@ -29,7 +29,11 @@ def as_arrays(held: Any, valued: Any, lanes: Any) -> Any:
         effect[[start, end]] = -unit, unit
     knots, at_knots = np.outer((0.25, 0.75, 1.25, 5), t), np.outer((1.5, 0, 0, 3.75), t * m * penalty)
     valued = penalty, knots, at_knots, member, np.array(sigma).reshape(len(member), len(member))
-    return (y0, m, room), valued, [(lane[1], e[:-1] / m, *lane[4:]) for e, lane in zip(effects, lanes, strict=True)]
+    return (
+        (y0, m, room),
+        valued,
+        [(lane[1], e[:-1] / m, *np.array(lane[4]).T) for e, lane in zip(effects, lanes, strict=True)],
+    )
 
 
 def by_way(duals: Any, network: Any, held: Any, valued: Any, lanes: Any, moves: Any, must: Any) -> Any:
