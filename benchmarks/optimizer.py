@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import general_solvers
+from ilp.pool.answer import answer_document
 from ilp.pool.certificate import verify
 from ilp.pool.document import Pool, parse_pool, pool_document
-from ilp.pool.optimizer import Solution, answer_document, solve
+from ilp.pool.optimizer import Solution, solve
 from ilp.pool.prices import quote_prices
 
 CURRENCIES = {"HUF": 0.0035, "MXN": 0.053, "EUR": 1.1, "BRL": 0.19, "JPY": 0.0067, "PLN": 0.25}

@@ -18,8 +18,9 @@ from ilp.journal.database import Database, explained
 from ilp.journal.entries import IntentEntry, ParameterEntry, PlanEntry, StateEntry
 from ilp.journal.interface import JournalError
 from ilp.journal.reads import EVER, since, versions
+from ilp.pool.answer import answer_document
 from ilp.pool.document import PoolError, parse_pool
-from ilp.pool.optimizer import answer_document, solve
+from ilp.pool.optimizer import solve
 from ilp.pool.proof import is_proof_document
 from ilp.trading.strategy import BUDGET
 

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from ilp.pool.answer import answer_document
 from ilp.pool.document import PoolError, parse_pool
-from ilp.pool.optimizer import answer_document, solve
+from ilp.pool.optimizer import solve
 from ilp.pool.prices import quote_prices
 
 __all__ = ["main"]

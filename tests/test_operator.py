@@ -12,8 +12,9 @@ from ilp.figures import amount
 from ilp.journal.interface import JournalError
 from ilp.operator import Operator
 from ilp.parameters import Table
+from ilp.pool.answer import answer_document
 from ilp.pool.document import parse_pool
-from ilp.pool.optimizer import answer_document, solve
+from ilp.pool.optimizer import solve
 from ilp.trading.audit import Compared
 from ilp.trading.machine import State
 from tests.operator_case import GIVEN, TARGETS, OperatorCase

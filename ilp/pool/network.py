@@ -29,7 +29,6 @@ _Ways = np.ndarray[Any, np.dtype[np.intp]]
 _FEWEST = 5  # holdings that are worth it
 _MOST = 8  # holdings: there are 4140 ways to join eight, 115975 to join ten
 _TURNS = 8  # orders in which lanes are looked for
-_ENOUGH = 2  # plans whose lanes all move enough
 
 
 _OFF = int(Status.OFF)
@@ -109,10 +108,11 @@ class Joined:
         """How many characters of JSON it takes, about."""
         return sum(trial.size for trial in self.trials)
 
-    @property
-    def way(self) -> int:
-        """The way that may lose least."""
-        return int(self.by_way.argmin())
+    def way(self, but: Iterable[int] = ()) -> int:
+        """The way that may lose least, of all *but* some."""
+        losses = self.by_way.copy()
+        losses[[*but]] = np.inf
+        return int(losses.argmin())
 
     def needed(self, enough: float) -> Joined:
         """Without trials that are needed neither for the bound nor for ways whose loss is *enough* to be closed."""
@@ -516,8 +516,6 @@ class Network:
                         short += max(0.0, self._lanes[lane].low * self._lanes[lane].worth - amount)
                         plan[lane] = amount
             found.append((plan, short))
-            if sum(lacks == 0 for _, lacks in found) == _ENOUGH:
-                break
         return sorted(found, key=lambda each: (each[1] > 0, len(each[0]), each[1]))
 
     @cached_property

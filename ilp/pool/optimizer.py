@@ -1,16 +1,16 @@
 """The best plan of a pool, with a proof: branch and bound over which lanes are on.
 
-Each branch is a convex problem (`ilp.pool.relaxation`) whose duals bound it (`ilp.pool.bound`).  Owns the search, the
-answer and its document; knows nothing of venues, rounding or time.
+Each branch is a convex problem (`ilp.pool.relaxation`) whose duals bound it (`ilp.pool.bound`).  Owns the search and
+what it found; knows nothing of venues, rounding or time.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from attrs import define, evolve, frozen
@@ -22,19 +22,15 @@ from ilp.pool.document import Pool
 from ilp.pool.feasible import feasible
 from ilp.pool.known import Known
 from ilp.pool.network import Joined, Network
-from ilp.pool.proof import Closed, Divided, Proof, Split, proof_document
+from ilp.pool.proof import Closed, Divided, Proof, Split
 from ilp.pool.relaxation import Precision, Relaxation, Relaxed, touching
 from ilp.pool.valuation import Column, PlannedMove, column
-
-if TYPE_CHECKING:
-    from ilp.pool.prices import QuotePrices
 
 __all__ = [
     "BUDGET",
     "Column",
     "PlannedMove",
     "Solution",
-    "answer_document",
     "solve",
     "solve_with",
 ]
@@ -340,14 +336,21 @@ class _Search:
         size, number, finer = node.joined.size, None, 0
         found: Relaxed | None = None
         ways: set[int] = set()
+        stuck: set[int] = set()  # ways whose bound is as good as it gets, and which no plan was found for
         while number is None and len(ways) < _JOININGS and finer < _FINER and not self.spent:
-            way = node.joined.way
+            way = node.joined.way(stuck)
             finer = finer + 1 if way in ways else 0
             ways.add(way)
             if not finer or found is None:
                 found = network.solve(node.status, way)
-            elif (found := network.finer(node.status, way, found.flows, finer - 1)) is None:
-                break
+            elif (again := network.finer(node.status, way, found.flows, finer - 1)) is not None:
+                found = again
+            else:
+                stuck.add(way)
+                if self._near(node) or node.joined.by_way[node.joined.way(stuck)] >= self.threshold:
+                    break
+                finer = 0  # there may be a plan for another one
+                continue
             self.branches += 1
             node.joined = network.tightened(node.joined, node.status, found.duals)
             node.loss = max(node.loss, node.joined.loss)
@@ -362,7 +365,7 @@ class _Search:
             missed = network.missed(found.flows)
             number = self._doubtful(others, node, found, missed)
         if number is None:
-            if self.threshold - node.loss <= _CLOSED * (1 + self.best.magnitude):
+            if self._near(node):
                 if not self.spent:
                     self._try(node.status, self.best.moves)  # its amounts may be off by what is left
                 return ()  # what tolerances leave after all that is no reason to divide
@@ -378,6 +381,10 @@ class _Search:
             if number is None or not on.loss < self.threshold <= off.loss:
                 return on, off
             node, size = on, on.joined.size if on.joined else 0  # it is on for sure, nothing is to be solved
+
+    def _near(self, node: _Node) -> bool:
+        """Whether what is left of a branch is what tolerances leave."""
+        return self.threshold - node.loss <= _CLOSED * (1 + self.best.magnitude)
 
     def _part(self, node: _Node, status: Branch) -> _Node:
         """A part of a branch of which it is not decided yet which lanes join the network."""
@@ -551,49 +558,3 @@ def solve_with(pool: Pool, move: int, direction: str, budget: int = BUDGET) -> S
     search.required = numbers[0]
     solution = search.run()
     return solution if search.found else None
-
-
-def _column_document(found: Column) -> dict[str, float]:
-    return {
-        "value": found.value,
-        "cash": found.cash,
-        "costs": found.costs,
-        "risk": found.risk,
-        "deviation": found.deviation,
-    }
-
-
-def answer_document(
-    pool: Pool, solution: Solution, prices: Iterable[QuotePrices] = (), solve_ms: float = 0.0
-) -> dict[str, Any]:
-    """The answer as one JSON document (docs/optimizer.md); `prices` in the order of the pool's quotes."""
-    optimized = solution.optimized
-    return {
-        "base": _column_document(solution.base),
-        "optimized": _column_document(optimized)
-        | {
-            "bound": solution.bound,
-            "moves": [{"move": m.move, "direction": m.direction, "amount": m.amount} for m in optimized.moves],
-            "holdings": [
-                {"venue": h.venue, "asset": h.asset, "total": total}
-                for h, total in zip(pool.holdings, optimized.holdings, strict=True)
-            ],
-        },
-        "quotes": [
-            {
-                "venue": quote.venue,
-                "base": quote.base,
-                "quote": quote.quote,
-                "reservation_bid": price.reservation_bid,
-                "reservation_ask": price.reservation_ask,
-                "hedge_bid": price.hedge_bid,
-                "hedge_ask": price.hedge_ask,
-            }
-            for quote, price in zip(pool.quotes, prices, strict=False)
-        ],
-        "solve_ms": solve_ms,
-        "branches": solution.branches,
-        "exhausted": solution.exhausted,
-        "overdrawn": list(solution.overdrawn),
-        "proof": proof_document(solution.proof),
-    }

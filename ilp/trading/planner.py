@@ -15,9 +15,9 @@ from twisted.internet.defer import CancelledError, Deferred, FirstError
 from clients.exchange import ExchangeError
 from ilp.journal.entries import OrderEntry, OrderState, PlanEntry, Purpose, TransferEntry
 from ilp.journal.interface import JournalError
+from ilp.pool.answer import answer_document
 from ilp.pool.certificate import Invalid, verify
 from ilp.pool.document import pool_document
-from ilp.pool.optimizer import answer_document
 from ilp.trading.floor import Floor
 from ilp.trading.gate import OrderRequest
 from ilp.trading.own import OwnOrder

@@ -15,9 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.pool import certificate, leaf_ways
 from ilp.pool import leaf as leaf_of_proof
+from ilp.pool.answer import answer_document
 from ilp.pool.certificate import Invalid, verify
 from ilp.pool.document import parse_pool
-from ilp.pool.optimizer import answer_document, solve
+from ilp.pool.optimizer import solve
 from tests.pool.pools import odd_pool, random_pool
 from tests.pool.test_examples import EXAMPLES, NAMES
 

@@ -13,13 +13,14 @@ from attrs import evolve
 
 from benchmarks.optimizer import market
 from ilp.pool import optimizer
+from ilp.pool.answer import answer_document
 from ilp.pool.bound import Bounds, Branch, Status
 from ilp.pool.certificate import Invalid, verify
 from ilp.pool.curves import lanes
 from ilp.pool.document import Pool, Trade, parse_pool
 from ilp.pool.feasible import feasible
 from ilp.pool.network import Joined, Network
-from ilp.pool.optimizer import answer_document, solve
+from ilp.pool.optimizer import solve
 from ilp.pool.proof import Proof, Split
 from ilp.pool.relaxation import Relaxation
 from ilp.pool.valuation import column
@@ -248,6 +249,11 @@ class SearchTests(NumberTestCase):
         solution = solve(parse_pool(market(Random(3), 8, 5, True)))
         self.assertFalse(solution.exhausted)
         self.assertLess(solution.branches, splits(solution.proof))
+
+    def test_a_way_that_no_plan_was_found_for_is_left_for_others_that_may_lose_as_little(self) -> None:
+        solution = solve(parse_pool(market(Random(1000444), 8, 20, True)))
+        self.assertFalse(solution.exhausted)
+        self.assertLess(solution.branches, 50)
 
     def test_amounts_are_made_exact_where_only_tolerances_are_left(self) -> None:
         solution = solve(parse_pool(market(Random(1000147), 8, 20, True)))

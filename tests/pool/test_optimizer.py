@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from benchmarks.optimizer import market
 from ilp.pool import optimizer
+from ilp.pool.answer import answer_document
 from ilp.pool.curves import lanes
 from ilp.pool.document import Fee, Holding, Pool, PoolError, Trade, Valuation, parse_pool
-from ilp.pool.optimizer import Solution, answer_document, solve, solve_with
+from ilp.pool.optimizer import Solution, solve, solve_with
 from ilp.pool.prices import quote_prices
 from tests.pool.cases import NumberTestCase
 from tests.pool.pools import absurd, odd_pool, random_pool
