@@ -58,7 +58,9 @@ class Pace:
         self._turn = make("ilp_turn_seconds", "Whole turns of the trader, an optimisation included.")
         self._cancel = make("ilp_update_to_cancel_seconds", "Read of a source book to the cancel handed to the socket.")
         self._quote = make("ilp_update_to_quote_seconds", "Read of a source book to the new quote that followed it.")
-        self._replace = make("ilp_stage_replace_seconds", "That cancel, confirmed by the venue, to the new quote sent.")
+        self._replace = make(
+            "ilp_stage_replace_seconds", "A cancel handed to the socket to the quote after its confirmation."
+        )
         self._book_fill = make("ilp_stage_book_fill_seconds", "Read of a fill to its place in the picture.")
         self._fill_wait = make("ilp_stage_fill_wait_seconds", "A fill in the picture to the turn that looks at it.")
         self._close = make("ilp_stage_hedge_seconds", "A turn's beginning to the hedge handed to the socket.")
