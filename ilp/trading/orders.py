@@ -55,6 +55,9 @@ class Listener(Protocol):
     def order_strange(self, venue: str, record: Order) -> None:
         """The venue has an order of this account that nobody here placed."""
 
+    def order_absurd(self, order: OwnOrder, filled: Decimal) -> None:
+        """The venue says that more of an own order was filled than was ever asked for; it is not believed."""
+
     def orders_read(self, venue: str) -> None:
         """The venue's open orders were read again."""
 
@@ -111,6 +114,7 @@ class Desk:
     def amend(self, order: OwnOrder, request: OrderRequest) -> None:
         """Change a resting order in place: to the price of *request*, and so that its quantity is left."""
         order.amending = order.filled + request.quantity
+        order.largest = max(order.largest, order.amending)
         self._touch(order)
         self.run(self._amend(order, request, order.amending))
 
@@ -183,7 +187,7 @@ class Desk:
         if fill["id"] is None:
             if not order.final and order.check_at is None:
                 order.check_at = self.seconds() + SETTLE
-        elif order.add_trade(fill) and order.traded > order.filled:
+        elif order.add_trade(fill) and order.traded > order.filled and self._can_be(order, order.traded):
             growth = order.grow(order.traded, fill["price"], None, order.trade_fees)
             self._grown(order, growth, fill["id"])
 
@@ -461,8 +465,17 @@ class Desk:
 
     def filled(self, order: OwnOrder, filled: Decimal, average: Decimal | None, fees: Mapping[str, Decimal]) -> None:
         """Take a cumulative quantity; one that is not larger than what is known says nothing."""
-        if filled > order.filled:
+        if filled > order.filled and self._can_be(order, filled):
             self._grown(order, order.grow(filled, None, average, fees), None)
+
+    def _can_be(self, order: OwnOrder, filled: Decimal) -> bool:
+        """Whether a cumulative quantity may be believed; what it is hedged by is real money."""
+        if order.may_have_filled(filled):
+            return True
+        if not order.absurd:
+            order.absurd = True
+            self.listener.order_absurd(order, filled)
+        return False
 
     def told(self, order: OwnOrder, quantity: Decimal, average: Decimal, fees: Mapping[str, Decimal]) -> None:
         """Take the sums of an order's fills in the venue's records; what was expected of price and fee is corrected."""

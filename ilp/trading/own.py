@@ -25,7 +25,8 @@ __all__ = [
     "sum_fills",
 ]
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
+SLIGHT = Decimal("1e-6")  # what a client's arithmetic may make of a quantity, as a fraction
 KEPT = 50  # books remembered for a fill that is told late
 
 Best = tuple[datetime, Decimal | None, Decimal | None]
@@ -53,6 +54,7 @@ class OwnOrder:
     :ivar kept: the source's best by which the quote was found where it belongs, the last ones; see `keep`.
     :ivar expected: fees by asset that were booked of what is filled because the venue had told none; `guessed`: the price
         was, too; `asked`: how often its records were asked since what it really cost.
+    :ivar largest: the largest whole quantity that it was to be amended to; `absurd`: the venue said that more was filled.
     :ivar traded, trade_fees: sums over the trades told one by one, each counted once: at least so much has traded.
     """
 
@@ -92,6 +94,12 @@ class OwnOrder:
     slow: bool = False
     since_unknown: float = 0.0
     note: str = ""
+    largest: Decimal = ZERO
+    absurd: bool = False
+
+    def may_have_filled(self, quantity: Decimal) -> bool:
+        """Whether so much can have been filled: more than was ever asked for cannot; of an earlier run nobody knows that."""
+        return self.earlier or quantity <= max(self.quantity, self.largest, self.filled) * (ONE + SLIGHT)
 
     @property
     def final(self) -> bool:

@@ -302,8 +302,7 @@ class Trader:
 
     def start(self, by: str) -> None:
         """Wish to trade; `Refusal` with every check that fails."""
-        failing = [f"{check.name}: {check.message}" for check in self.checks() if not check.ok]
-        if failing:
+        if failing := [f"{check.name}: {check.message}" for check in self.checks() if not check.ok]:
             raise Refusal(*failing)
         self._intend(True, by)
         self._may_resume = self.settings.resume
@@ -328,8 +327,7 @@ class Trader:
 
     def pause(self, what: Pause, on: bool, by: str) -> None:
         """Put something on pause or take it off; it stays so over a restart.  Quotes on pause leave with the next turn."""
-        before = self.facts.pauses
-        self.facts.pauses = before | {what} if on else before - {what}
+        before, self.facts.pauses = self.facts.pauses, self.facts.pauses | {what} if on else self.facts.pauses - {what}
         if self.facts.pauses != before:
             self.log.info("{by}: {what} {how}", by=by, what=what, how="paused" if on else "not paused any more")
             self.recorder.record(IntentEntry(self.wanted, by, self.clock.now(), pauses.write(self.facts.pauses)))
@@ -345,8 +343,7 @@ class Trader:
     def hedge(self, by: str) -> None:
         """Close the open exposure now; `Refusal` with the reason where that is not possible."""
         self.log.info("{by} asks for a hedge now", by=by)
-        reason = self.loop.hedge_now(Leave.OPERATOR)
-        if reason:
+        if reason := self.loop.hedge_now(Leave.OPERATOR):
             raise Refusal(reason)
 
     def cancel(
@@ -497,8 +494,7 @@ class Trader:
         times = [time for time in (self.desk.due(), self.recorder.retry_at) if time is not None]
         times += self.loop.due()
         times += [now + wait + TICK for wait in (self.market.expires(), self.market.ages_at()) if wait is not None]
-        rate = self.market.rate_expires()
-        if rate is not None:
+        if (rate := self.market.rate_expires()) is not None:
             times.append(now + rate / self.clock.speed + TICK)
         times += self.caretaker.due()
         times += [again] if (again := self.floor.clocks.expires()) is not None else []
@@ -554,6 +550,10 @@ class Trader:
         if why := self._run.intrusion(record, self.life.state, exclusive=exclusive):
             what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
             self.halt(f"{venue}: order {record['id']} ({what}) {why}", "machine")
+
+    def order_absurd(self, order: OwnOrder, filled: Decimal) -> None:
+        """The venue says that more of an own order is filled than was ever asked for: nothing is hedged by that."""
+        self.halt(f"{order.venue} says: order {order.order_id} of {order.quantity} is filled by {filled}", "machine")
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill, or a correction of what it cost (quantity 0), to the picture, to exposure and to the journal."""

@@ -62,6 +62,7 @@ class Told:
         self.fills: list[tuple[str, Decimal, Decimal, str | None]] = []
         self.states: list[OrderState] = []
         self.reports: list[str] = []
+        self.absurd: list[tuple[str, Decimal]] = []
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         self.fills.append((order.key, growth.quantity, growth.price, trade_id))
@@ -70,6 +71,9 @@ class Told:
         self.states.append(order.state)
 
     def order_strange(self, venue: str, record: Order) -> None: ...
+
+    def order_absurd(self, order: OwnOrder, filled: Decimal) -> None:
+        self.absurd.append((order.key, filled))
 
     def orders_read(self, venue: str) -> None: ...
 
@@ -127,6 +131,43 @@ class DeskCase(SynchronousTestCase):
             fees={"HUF": D(1)},
             timestamp=at,
         )
+
+
+class AbsurdFillTests(DeskCase):
+    """More than was ever asked for cannot have been filled, and would be hedged with real money."""
+
+    def test_an_event_that_says_so_is_told_once_and_not_believed(self) -> None:
+        order = self.open()
+        for _ in range(3):
+            self.desk.on_order("target", self.record(filled="30"))
+        self.assertEqual((order.filled, self.told.fills), (D(0), []))
+        self.assertEqual(self.told.absurd, [("ilp-1", D(30))])
+
+    def test_trades_that_come_to_more_are_not_believed_from_there_on(self) -> None:
+        order = self.open()
+        for id in ("t1", "t2", "t3"):
+            self.desk.on_fill("target", self.fill(id))
+        self.assertEqual((order.filled, self.told.absurd), (D("0.3"), []))
+        order = self.open("ilp-2", "8")
+        self.desk.on_fill("target", self.fill("u1", "0.4", "8"))
+        self.assertEqual((order.filled, self.told.absurd), (D(0), [("ilp-2", D("0.4"))]))
+
+    def test_the_records_of_the_venue_are_believed_no_more_than_its_events(self) -> None:
+        order = self.open()
+        self.desk.looked_up(order, {"7": (D("0.6"), D(99), {})})
+        self.assertEqual((order.filled, self.told.absurd), (D(0), [("ilp-1", D("0.6"))]))
+
+    def test_what_it_was_to_be_amended_to_may_be_filled_whether_or_not_that_was_answered(self) -> None:
+        order = self.open()
+        self.desk.amend(order, evolve(REQUEST, quantity=D("0.5")))
+        self.venue.amended[0].errback(OrderRejected("target", "amending", "no"))
+        self.desk.on_order("target", self.record(filled="0.5"))
+        self.assertEqual((order.filled, self.told.absurd), (D("0.5"), []))
+
+    def test_the_last_digit_of_a_float_is_no_lie(self) -> None:
+        order = self.open()
+        self.desk.on_order("target", self.record(filled="0.30000000000000004"))
+        self.assertEqual((order.state, self.told.absurd), (STATES.FINAL, []))
 
 
 class PlacingTests(DeskCase):

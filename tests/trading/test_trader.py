@@ -708,6 +708,20 @@ class ExclusiveAccountTests(TraderCase):
         self.assertEqual(world.open_orders("source"), [])
         self.assertEqual(world.truth("source", "BTC"), D("5.9"))
 
+    def test_more_than_was_quoted_cannot_be_filled_and_is_not_hedged(self) -> None:
+        world = self.world().trading()
+        world.advance(1)
+        (quote,) = [order for order in world.trader.desk.live("target") if order.side is Side.BUY]
+        before = world.truth("source", "BTC")
+        told = {"id": quote.order_id, "contract": "BTC/HUF", "price": quote.price, "quantity": quote.quantity}
+        told |= {"quantity_left": D(0), "quantity_filled": D(5), "side": "BUY", "is_cancelled": False}
+        world.target.emit("order", {**told, "timestamp": world.clock.now(), "client_id": quote.key})
+        world.advance(3)
+        self.assertEqual((world.truth("source", "BTC"), world.trader.floor.exposure.net), (before, 0))
+        self.assertIs(world.trader.life.state, State.HALTED)
+        self.assertIn(f"target says: order {quote.order_id} of 0.1 is filled by 5", world.trader.reason)
+        self.assertEqual(world.open_orders(), [])
+
     def test_never_two_hedges_are_open_at_once(self) -> None:
         world = self.world().trading()
         world.source.faults.add(Fault.LOSE_REQUEST, "event:book", times=0)
