@@ -36,7 +36,9 @@ __all__ = ["AccountedJournal", "Instant"]
 ZERO = Decimal(0)
 EVERY = timedelta(hours=1)  # of the world: how far apart bookings of new marks alone are
 APART = 1000  # bookings between two checkpoints
-RECENT = timedelta(days=2)  # of the world: a fill that is older than that at a checkpoint is booked
+# Of the world: a fill that is older than that at a checkpoint is booked.  The others are named in it, and to name those of
+# days takes a busy pool a tenth of a second, in which no quote could leave.
+RECENT = timedelta(hours=2)
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
