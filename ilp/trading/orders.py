@@ -55,8 +55,8 @@ class Listener(Protocol):
     def order_strange(self, venue: str, record: Order) -> None:
         """The venue has an order of this account that nobody here placed."""
 
-    def order_absurd(self, order: OwnOrder, filled: Decimal) -> None:
-        """The venue says that more of an own order was filled than was ever asked for; it is not believed."""
+    def order_absurd(self, order: OwnOrder, what: str) -> None:
+        """The venue says of an own order what cannot be, more filled than was ever asked for say; it is not believed."""
 
     def orders_read(self, venue: str) -> None:
         """The venue's open orders were read again."""
@@ -187,7 +187,11 @@ class Desk:
         if fill["id"] is None:
             if not order.final and order.check_at is None:
                 order.check_at = self.seconds() + SETTLE
-        elif order.add_trade(fill) and order.traded > order.filled and self._can_be(order, order.traded):
+        elif (
+            order.add_trade(fill)
+            and order.traded > order.filled
+            and self._can_be(order, order.traded, order.trade_fees)
+        ):
             growth = order.grow(order.traded, fill["price"], None, order.trade_fees)
             self._grown(order, growth, fill["id"])
 
@@ -465,22 +469,24 @@ class Desk:
 
     def filled(self, order: OwnOrder, filled: Decimal, average: Decimal | None, fees: Mapping[str, Decimal]) -> None:
         """Take a cumulative quantity; one that is not larger than what is known says nothing."""
-        if filled > order.filled and self._can_be(order, filled):
+        if filled > order.filled and self._can_be(order, filled, fees):
             self._grown(order, order.grow(filled, None, average, fees), None)
 
-    def _can_be(self, order: OwnOrder, filled: Decimal) -> bool:
-        """Whether a cumulative quantity may be believed; what it is hedged by is real money."""
-        if order.may_have_filled(filled):
-            return True
-        if not order.absurd:
+    def _can_be(self, order: OwnOrder, filled: Decimal, fees: Mapping[str, Decimal]) -> bool:
+        """Whether a cumulative quantity with its fees may be believed; what is hedged by it is real money."""
+        what = "" if order.may_have_filled(filled) else f"is filled by {filled}"
+        if not what and not order.may_have_cost(filled, fees):
+            what = f"was charged {', '.join(f'{fee} {asset}' for asset, fee in fees.items())} for {filled}"
+        if what and not order.absurd:
             order.absurd = True
-            self.listener.order_absurd(order, filled)
-        return False
+            self.listener.order_absurd(order, what)
+        return not what
 
     def told(self, order: OwnOrder, quantity: Decimal, average: Decimal, fees: Mapping[str, Decimal]) -> None:
         """Take the sums of an order's fills in the venue's records; what was expected of price and fee is corrected."""
         self.filled(order, quantity, average, fees)
-        if quantity == order.filled and (order.guessed or order.expected) and fees:
+        owed = quantity == order.filled and (order.guessed or order.expected)
+        if owed and fees and self._can_be(order, quantity, fees):
             correction = order.cost(average, fees)
             if correction is not None:
                 self.listener.order_filled(order, correction, None)

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 ZERO, ONE = Decimal(0), Decimal(1)
+DEAREST = Decimal("0.1")  # no venue takes more of what was traded as its fee, as a fraction
 SLIGHT = Decimal("1e-6")  # what a client's arithmetic may make of a quantity, as a fraction
 KEPT = 50  # books remembered for a fill that is told late
 
@@ -76,7 +77,7 @@ class OwnOrder:
     traded: Decimal = ZERO
     trade_fees: dict[str, Decimal] = field(factory=dict)
     happened: datetime | None = None
-    kept: list[Best] = field(factory=list)
+    kept: tuple[Best, ...] = ()
     expected: dict[str, Decimal] = field(factory=dict)
     guessed: bool = False
     asked: int = 0
@@ -100,6 +101,10 @@ class OwnOrder:
     def may_have_filled(self, quantity: Decimal) -> bool:
         """Whether so much can have been filled: more than was ever asked for cannot; of an earlier run nobody knows that."""
         return self.earlier or quantity <= max(self.quantity, self.largest, self.filled) * (ONE + SLIGHT)
+
+    def may_have_cost(self, quantity: Decimal, fees: Mapping[str, Decimal]) -> bool:
+        """Whether so much of its base can have been charged for filling *quantity*: what is left of that is hedged."""
+        return abs(fees.get(parts(self.ticker)[0], ZERO)) <= quantity * DEAREST
 
     @property
     def final(self) -> bool:
@@ -166,7 +171,7 @@ class OwnOrder:
     def keep(self, best: Best | None) -> None:
         """By the source's *best* of now the quote is where it belongs."""
         if best is not None and (not self.kept or self.kept[-1] != best):
-            self.kept = [*self.kept[-KEPT + 1 :], best]
+            self.kept = (*self.kept[-KEPT + 1 :], best)
 
     def kept_by(self, at: datetime) -> Best | None:
         """The last of these that was received by then; of a fill we may hear late, and have judged its quote again since."""

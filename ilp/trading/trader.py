@@ -551,9 +551,9 @@ class Trader:
             what = f"{record['side']} {record['quantity']} {record['contract']} at {record['price']}"
             self.halt(f"{venue}: order {record['id']} ({what}) {why}", "machine")
 
-    def order_absurd(self, order: OwnOrder, filled: Decimal) -> None:
-        """The venue says that more of an own order is filled than was ever asked for: nothing is hedged by that."""
-        self.halt(f"{order.venue} says: order {order.order_id} of {order.quantity} is filled by {filled}", "machine")
+    def order_absurd(self, order: OwnOrder, what: str) -> None:
+        """The venue says of an own order what cannot be: nothing is hedged by that."""
+        self.halt(f"{order.venue} says: order {order.order_id} of {order.quantity} {what}", "machine")
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         """Apply a fill, or a correction of what it cost (quantity 0), to the picture, to exposure and to the journal."""

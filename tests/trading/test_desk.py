@@ -62,7 +62,7 @@ class Told:
         self.fills: list[tuple[str, Decimal, Decimal, str | None]] = []
         self.states: list[OrderState] = []
         self.reports: list[str] = []
-        self.absurd: list[tuple[str, Decimal]] = []
+        self.absurd: list[tuple[str, str]] = []
 
     def order_filled(self, order: OwnOrder, growth: Growth, trade_id: str | None) -> None:
         self.fills.append((order.key, growth.quantity, growth.price, trade_id))
@@ -72,8 +72,8 @@ class Told:
 
     def order_strange(self, venue: str, record: Order) -> None: ...
 
-    def order_absurd(self, order: OwnOrder, filled: Decimal) -> None:
-        self.absurd.append((order.key, filled))
+    def order_absurd(self, order: OwnOrder, what: str) -> None:
+        self.absurd.append((order.key, what))
 
     def orders_read(self, venue: str) -> None: ...
 
@@ -141,7 +141,7 @@ class AbsurdFillTests(DeskCase):
         for _ in range(3):
             self.desk.on_order("target", self.record(filled="30"))
         self.assertEqual((order.filled, self.told.fills), (D(0), []))
-        self.assertEqual(self.told.absurd, [("ilp-1", D(30))])
+        self.assertEqual(self.told.absurd, [("ilp-1", "is filled by 30.0")])
 
     def test_trades_that_come_to_more_are_not_believed_from_there_on(self) -> None:
         order = self.open()
@@ -150,12 +150,12 @@ class AbsurdFillTests(DeskCase):
         self.assertEqual((order.filled, self.told.absurd), (D("0.3"), []))
         order = self.open("ilp-2", "8")
         self.desk.on_fill("target", self.fill("u1", "0.4", "8"))
-        self.assertEqual((order.filled, self.told.absurd), (D(0), [("ilp-2", D("0.4"))]))
+        self.assertEqual((order.filled, self.told.absurd), (D(0), [("ilp-2", "is filled by 0.4")]))
 
     def test_the_records_of_the_venue_are_believed_no_more_than_its_events(self) -> None:
         order = self.open()
         self.desk.looked_up(order, {"7": (D("0.6"), D(99), {})})
-        self.assertEqual((order.filled, self.told.absurd), (D(0), [("ilp-1", D("0.6"))]))
+        self.assertEqual((order.filled, self.told.absurd), (D(0), [("ilp-1", "is filled by 0.6")]))
 
     def test_what_it_was_to_be_amended_to_may_be_filled_whether_or_not_that_was_answered(self) -> None:
         order = self.open()
@@ -163,6 +163,20 @@ class AbsurdFillTests(DeskCase):
         self.venue.amended[0].errback(OrderRejected("target", "amending", "no"))
         self.desk.on_order("target", self.record(filled="0.5"))
         self.assertEqual((order.filled, self.told.absurd), (D("0.5"), []))
+
+    def test_a_fee_that_takes_more_than_a_tenth_of_what_was_bought_is_not_believed(self) -> None:
+        """It would be hedged as if it had been sold."""
+        order = self.open()
+        self.desk.filled(order, D("0.3"), D(99), {"BTC": D(5)})
+        self.assertEqual((order.filled, self.told.absurd), (D(0), [("ilp-1", "was charged 5 BTC for 0.3")]))
+        order = self.open("ilp-2", "8")
+        self.desk.filled(order, D("0.3"), None, {})
+        order.expected = {"HUF": D(1)}
+        self.desk.told(order, D("0.3"), D(99), {"BTC": D(5)})
+        self.assertEqual((len(self.told.fills), self.told.absurd[1:]), (1, [("ilp-2", "was charged 5 BTC for 0.3")]))
+        order = self.open("ilp-3", "9")
+        self.desk.filled(order, D("0.3"), D(99), {"BTC": D("0.03")})
+        self.assertEqual((order.filled, len(self.told.absurd)), (D("0.3"), 2))
 
     def test_the_last_digit_of_a_float_is_no_lie(self) -> None:
         order = self.open()

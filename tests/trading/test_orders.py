@@ -47,8 +47,8 @@ class Told:
     def order_strange(self, venue: str, record: Order) -> None:
         self.strange.append(record["id"])
 
-    def order_absurd(self, order: OwnOrder, filled: Decimal) -> None:
-        raise AssertionError(f"{order.key} of {order.quantity} filled by {filled}")
+    def order_absurd(self, order: OwnOrder, what: str) -> None:
+        raise AssertionError(f"{order.key} of {order.quantity} {what}")
 
     def orders_read(self, venue: str) -> None:
         self.readings += 1
