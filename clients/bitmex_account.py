@@ -15,13 +15,12 @@ from clients.bitmex_contracts import Contracts, Instrument, Kind, exposure, read
 from clients.bitmex_tables import TERMINAL
 from clients.exchange import Fill, Order, Position, Side
 from clients.provisional import Provisional
-from clients.remembered import Remembered
+from clients.remembered import REMEMBERED, Remembered
 
 __all__ = ["Account", "Provisional", "Tracked", "fill_of"]
 
 Row = Mapping[str, Any]
 
-REMEMBERED = 2000  # final orders, so that `getOrder` can answer and late events are recognised; the oldest go first
 _GONE = frozenset({"Canceled", "Rejected", "Expired"})
 _SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
 

@@ -9,11 +9,10 @@ from attrs import define, field
 
 from clients.exchange import Fill, Order
 from clients.provisional import Provisional
-from clients.remembered import Remembered
+from clients.remembered import REMEMBERED, Remembered
 
 __all__ = ["Account"]
 
-REMEMBERED = 2000
 _ENOUGH_FILLS = 5000
 
 

@@ -20,11 +20,10 @@ from clients.infinity_private_records import AccountPosition, MyOrder, OrderFill
 from clients.infinity_records import moment
 from clients.infinity_terms import AccountType, Instrument, OrderSide, OrderStatus, Quantity, Rate
 from clients.provisional import Provisional
-from clients.remembered import Remembered
+from clients.remembered import REMEMBERED, Remembered
 
 __all__ = ["Account", "Holding", "Tracked", "fill_of_event", "fill_of_trade", "side_of", "way_of"]
 
-REMEMBERED = 5000  # orders; final ones beyond are forgotten, the oldest first
 ZERO = Decimal(0)
 _ASKED_AT_MOST = 3  # for the rates of an order's fills: a venue that has forgotten them will not remember
 

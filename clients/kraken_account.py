@@ -16,13 +16,12 @@ from clients.exchange import Fill, Order, Position, Side
 from clients.kraken_client_ids import from_wire
 from clients.kraken_markets import Markets
 from clients.provisional import Provisional
-from clients.remembered import Remembered
+from clients.remembered import REMEMBERED, Remembered
 
 __all__ = ["Account", "Provisional", "Tracked", "Update", "fill_of_execution", "of_execution", "of_order", "read_time"]
 
 Row = Mapping[str, Any]
 
-REMEMBERED = 2000  # final orders, so that `getOrder` can answer and late events are recognised; the oldest go first
 _GONE = frozenset({"canceled", "expired"})
 _FINAL = frozenset({"filled", *_GONE})
 _OF_REST = {"pending": "pending_new", "open": "new", "closed": "filled", "canceled": "canceled", "expired": "expired"}

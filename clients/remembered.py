@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Remembered"]
+__all__ = ["REMEMBERED", "Remembered"]
+
+# Final orders, so that `getOrder` can answer and late events are recognised; the oldest go first.  As many as the trader
+# remembers, and few enough for the garbage collector.
+REMEMBERED = 1000
 
 K = TypeVar("K")
 T = TypeVar("T")

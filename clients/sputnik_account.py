@@ -13,7 +13,7 @@ import msgspec
 from attrs import define, field
 
 from clients.exchange import Fill, Order, Position, Side
-from clients.remembered import Remembered
+from clients.remembered import REMEMBERED, Remembered
 from clients.sputnik_history import HistoryFill
 from clients.sputnik_margin import MARGIN_CURRENCY, Resting, margin
 from clients.sputnik_wire import (
@@ -27,8 +27,6 @@ from clients.sputnik_wire import (
 
 __all__ = ["Account", "Provisional", "Tracked"]
 
-# Final orders are kept so that `getOrder` can answer and late events are recognised; this many, the oldest go first.
-REMEMBERED = 2000
 PPM = 10**6
 
 

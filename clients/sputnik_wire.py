@@ -111,8 +111,8 @@ class OhlcvMessage(msgspec.Struct, frozen=True):
     close_timestamp: int
 
 
-class OrderMessage(msgspec.Struct, frozen=True):
-    """4.5 order: always the full state."""
+class OrderMessage(msgspec.Struct, frozen=True, gc=False):
+    """4.5 order: always the full state.  Kept by the thousand, and refers to nothing that could refer to it."""
 
     id: int
     contract: str

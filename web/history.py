@@ -10,6 +10,7 @@ import sqlite3
 from collections import deque
 from typing import Any
 
+import msgspec
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -92,7 +93,8 @@ class History:
     clock: IReactorTime
     archive: Archive = field(factory=Archive)
     in_worker: InWorker = maybeDeferred
-    _samples: deque[Document] = field(factory=lambda: deque(maxlen=KEPT), init=False, repr=False)
+    _samples: deque[bytes] = field(factory=lambda: deque(maxlen=KEPT), init=False, repr=False)
+    _newest: str = field(default="", init=False)
     _loop: LoopingCall | None = field(default=None, init=False)
     _minute: str = field(default="", init=False)
     _keeping: Deferred[None] | None = field(default=None, init=False)
@@ -116,20 +118,25 @@ class History:
             await ended
         self.archive.close()
 
+    def put(self, taken: Document) -> None:
+        """Add the newest sample."""
+        # As JSON: thousands of small lists and dicts would be gone through by every collection of garbage.
+        self._newest = taken["at"]
+        self._samples.append(msgspec.json.encode(taken))
+
     def latest(self) -> Document:
-        """`{"every": seconds, "samples": [...]}` of the last half hour, oldest first."""
-        return {"every": EVERY, "samples": list(self._samples)}
+        """`{"every": seconds, "samples": [...]}` of the last half hour, oldest first; samples as JSON."""
+        return {"every": EVERY, "samples": [msgspec.Raw(body) for body in self._samples]}
 
     async def past(self, span: float) -> Document:
         """The same of the last *span* seconds of the world, fewer and further apart; `every` is in seconds of the world."""
         samples: list[Any] = []
         if self._samples:
-            now = self._samples[-1]["at"]
             try:
-                samples = await self.in_worker(self.archive.samples, now, span)
+                samples = await self.in_worker(self.archive.samples, self._newest, span)
             except (sqlite3.Error, OSError) as error:
                 self._cannot(error)
-            samples = [*samples, self._samples[-1]]
+            samples = [*samples, msgspec.Raw(self._samples[-1])]
         return {"every": span / KEPT, "samples": samples}
 
     def _take(self) -> None:
@@ -137,7 +144,7 @@ class History:
         if document is None:
             return
         taken = sample(document)
-        self._samples.append(taken)
+        self.put(taken)
         minute = taken["at"][:16]
         if minute != self._minute and self._keeping is None:
             self._minute = minute

@@ -202,7 +202,7 @@ class Quoter:
             return False
         if not self.floor.permit(Act.QUOTE, target.venue, Leave.MACHINE):
             return False
-        order.kept = []  # until it is known at which of both prices it rests
+        order.kept = ()  # until it is known at which of both prices it rests
         self.floor.desk.amend(order, self._request(order.key, side, price, size))
         return True
 

@@ -16,9 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 import clients
 from clients.exchange import Refused, Unreachable
 from clients.infinity import Infinity
-from clients.infinity_account import REMEMBERED, Account
+from clients.infinity_account import Account
 from clients.infinity_private_records import MyOrder
 from clients.infinity_terms import Channel, OrderStatus, Quantity
+from clients.remembered import REMEMBERED
 
 LOGIN = "test_infinity_login"
 CALLS = "test_infinity_calls"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
-from clients.sputnik_account import REMEMBERED, Account
+from clients.remembered import REMEMBERED
+from clients.sputnik_account import Account
 from clients.sputnik_history import HistoryFill
 from clients.sputnik_wire import Contracts, FillMessage, OrderMessage, TransactionMessage
 from tests.clients.sputnik_contracts import CONTRACTS

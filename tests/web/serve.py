@@ -68,7 +68,7 @@ def lived(console: FakeConsole, history: History, chance: random.Random, moments
     for n in range(moments):
         live(past, chance)
         document["time"] = (now - timedelta(seconds=2 * (moments - n))).isoformat().replace("+00:00", "Z")
-        history._samples.append(copy.deepcopy(sample(document)))
+        history.put(sample(document))
     for key in ("trader", "state", "pnl"):
         console.document[key] = document[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from tests.web.fake_console import FakeConsole
 from tests.web.scenes import SCENES, scene
 from web.archive import Archive
 from web.history import EVERY, KEPT, History, sample
+
+
+def decoded(document: dict[str, Any]) -> list[Any]:
+    """The samples of an answer as a page reads them."""
+    return list(msgspec.json.decode(msgspec.json.encode(document["samples"])))
 
 
 class SampleTests(SynchronousTestCase):
@@ -64,12 +70,16 @@ class HistoryTests(SynchronousTestCase):
         for n in range(3):
             self.console.document["time"] = f"2026-03-02T12:00:0{n}Z"
             self.clock.advance(EVERY)
-        self.assertEqual([s["at"][-2] for s in self.history.latest()["samples"]], ["0", "1", "2"])
+        self.assertEqual([s["at"][-2] for s in decoded(self.history.latest())], ["0", "1", "2"])
 
     def test_no_more_than_half_an_hour_is_kept(self) -> None:
         for _ in range(KEPT + 10):
             self.clock.advance(EVERY)
         self.assertEqual(len(self.history.latest()["samples"]), KEPT)
+
+    def test_what_is_kept_gives_the_garbage_collector_nothing_to_go_through(self) -> None:
+        self.clock.advance(EVERY)
+        self.assertFalse(any(gc.is_tracked(body) for body in self.history._samples))
 
     def test_a_snapshot_that_fails_is_logged_and_the_next_is_taken(self) -> None:
         good = self.console.snapshot
@@ -86,7 +96,7 @@ class HistoryTests(SynchronousTestCase):
     def past(self, span: float) -> list[Any]:
         """What is answered of so long ago, decoded."""
         document = self.successResultOf(Deferred.fromCoroutine(self.history.past(span)))
-        return list(msgspec.json.decode(msgspec.json.encode(document["samples"])))
+        return decoded(document)
 
     def test_stopping_twice_is_harmless(self) -> None:
         self.stop()

@@ -39,7 +39,8 @@ class PictureTests(PageCase):
         """Signed in, with a past of *number* samples drawn."""
         browser = await self.open(scene)
         self.service.history._samples.clear()  # of a browser that was slow to start there may be some already
-        self.service.history._samples.extend(samples(self.console.document, number))
+        for taken in samples(self.console.document, number):
+            self.service.history.put(taken)
         await browser.go(self.url + "/?again")
         await browser.until(DRAWN)
         return browser
@@ -110,7 +111,8 @@ class PictureTests(PageCase):
         browser = await self.open("trading")
         await browser.zone("Europe/Budapest")
         self.service.history._samples.clear()
-        self.service.history._samples.extend(samples(self.console.document, 40))
+        for taken in samples(self.console.document, 40):
+            self.service.history.put(taken)
         await browser.go(self.url + "/?again")
         await browser.until(DRAWN)
         box = await self.box(browser)

@@ -221,7 +221,7 @@ class ActTests(SiteTestCase):
 
     def test_pictures_of_a_longer_time_can_be_asked_for(self) -> None:
         self.harness.service.history.archive.add(sample(self.console.document))
-        self.harness.service.history._samples.append(sample(self.console.document))
+        self.harness.service.history.put(sample(self.console.document))
         self.assertEqual(len(self.anna.get("/api/history?span=86400").json()["samples"]), 2)
 
     def test_a_time_that_is_none_is_refused_with_what_is_allowed(self) -> None:
@@ -231,7 +231,8 @@ class ActTests(SiteTestCase):
             self.assertIn("must be a number of seconds from 60 to", answer.json()["errors"][0]["message"])
 
     def test_long_answers_are_compressed_for_who_can_read_that(self) -> None:
-        self.harness.service.history._samples.extend(sample(self.console.document) for _ in range(40))
+        for _ in range(40):
+            self.harness.service.history.put(sample(self.console.document))
         answer = self.anna.get("/api/history", Accept_Encoding="gzip")
         self.assertEqual(answer.headers["content-encoding"], "gzip")
         self.assertEqual(json.loads(gzip.decompress(answer.body)), self.anna.get("/api/history").json())
