@@ -347,7 +347,10 @@ class _Search:
                 found = again
             else:
                 stuck.add(way)
-                if self._near(node) or node.joined.by_way[node.joined.way(stuck)] >= self.threshold:
+                if self._near(node):
+                    break
+                self._plan(network.plan(found.flows, way), True)
+                if node.joined.by_way[node.joined.way(stuck)] >= self.threshold:
                     break
                 finer = 0  # there may be a plan for another one
                 continue
@@ -396,12 +399,12 @@ class _Search:
         loss = max(joined.loss, node.relaxed.priced.loss(status))
         return _Node(status, node.relaxed, loss, node.probes, joined, node.network)
 
-    def _plan(self, plans: Sequence[tuple[dict[int, float], float]]) -> None:
-        """Consider plans, and the best with the lanes of the first where that is short of a minimum."""
+    def _plan(self, plans: Sequence[tuple[dict[int, float], float]], stuck: bool = False) -> None:
+        """Consider plans, and the best with the lanes of the first where that is short of a minimum, or all is *stuck*."""
         for flows, _ in plans[:2]:
             self._consider([flows.get(n, 0.0) / worth for n, worth in enumerate(self.worths.tolist())])
         lanes, short = frozenset(plans[0][0]), plans[0][1]
-        if short > 0 and lanes not in self._tried and not self.spent:
+        if (stuck or short > 0) and lanes not in self._tried and not self.spent:
             self._tried.add(lanes)
             self.branches += 1
             pattern = Branch(Status.ON if n in lanes else Status.OFF for n in range(len(self.lanes)))
