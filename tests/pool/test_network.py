@@ -255,6 +255,11 @@ class SearchTests(NumberTestCase):
         self.assertFalse(solution.exhausted)
         self.assertLess(solution.branches, 50)
 
+    def test_a_holding_that_sells_all_it_has_passes_nothing_on(self) -> None:
+        solution = solve(parse_pool(market(Random(2000126), 8, 20, True)))
+        self.assertFalse(solution.exhausted)
+        self.assertLess(solution.branches, 50)
+
     def test_amounts_are_made_exact_where_only_tolerances_are_left(self) -> None:
         solution = solve(parse_pool(market(Random(1000147), 8, 20, True)))
         gap = solution.bound - solution.optimized.value
