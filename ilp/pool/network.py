@@ -503,9 +503,9 @@ class Network:
             net[self._lanes[number].arrives] -= flow
         part, room = self._parts(way), dict(zip(self._holdings, self._room.tolist(), strict=True))
         others = {n: flow for n, flow in enumerate(flows.tolist()) if flow > 0 and n not in self.inside}
-        for lane, flow in ((self._lanes[n], flow) for n, flow in others.items()):
-            if lane.leaves in room:  # what leaves it otherwise cannot be passed on
-                room[lane.leaves] -= lane.use_of(flow / lane.worth) * float(self._bounds.marks[lane.leaves])
+        for other, flow in ((self._lanes[n], flow) for n, flow in others.items()):
+            if other.leaves in room:  # what leaves it otherwise cannot be passed on
+                room[other.leaves] -= other.use_of(flow / other.worth) * float(self._bounds.marks[other.leaves])
         found = []
         for turn in range(_TURNS):
             plan, short = dict(others), 0.0
