@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["METHODS"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+PATIENCE = 5.0  # seconds after which a solver that proves its optimum has to answer with the best that it has
 _HINGES = ((0.25, -1.0, 10.0), (0.75, -1.0, 3.0), (1.25, 1.0, 1.0), (5.0, 1.0, 3.0))
 
 
@@ -154,7 +156,7 @@ def cobyla(pool: Pool) -> float:
 
 
 def highs(pool: Pool) -> float:
-    """HiGHS on the mixed-integer linear problem, the risk linearised by tangents until they hold."""
+    """HiGHS on the mixed-integer linear problem, the risk linearised by tangents until they hold, or for `PATIENCE`."""
     problem = textbook(pool)
     n, q = len(problem.cost), len(problem.factors)
     rows = np.hstack([problem.rows, np.zeros((len(problem.rows), q))])
@@ -164,12 +166,22 @@ def highs(pool: Pool) -> float:
     whole = np.concatenate([np.ones(len(problem.lanes)), np.zeros(n + q - len(problem.lanes))])
     x = np.zeros(n)
     best = column(pool, problem.lanes, {}).value
+    began = time.perf_counter()
     for _ in range(12):
+        left = PATIENCE - (time.perf_counter() - began)
+        if left <= 0:
+            break
         at = problem.factors @ x + problem.offsets
         cuts = np.hstack([2 * at[:, None] * problem.factors, -np.eye(q)])
         rows = np.vstack([rows, cuts])
         upper = np.concatenate([upper, at**2 - 2 * at * problem.offsets])
-        found = milp(cost, integrality=whole, bounds=limits, constraints=LinearConstraint(rows, -np.inf, upper))
+        found = milp(
+            cost,
+            integrality=whole,
+            bounds=limits,
+            constraints=LinearConstraint(rows, -np.inf, upper),
+            options={"time_limit": left},
+        )
         if found.x is None:
             return best
         x = found.x[:n]
@@ -193,20 +205,20 @@ def daqp_miqp(pool: Pool) -> float:
     sense[: len(problem.lanes)] = 16
     model = daqp.Model()
     model.setup(hessian / size + 1e-7 * np.eye(n), linear / size, problem.rows, upper, lower, sense)
-    model.settings = {"time_limit": 5.0, "primal_tol": 1e-9}
+    model.settings = {"time_limit": PATIENCE, "primal_tol": 1e-9}
     x, _, flag, _ = model.solve()
     base = column(pool, problem.lanes, {}).value
     return max(base, _value(pool, problem, x)) if flag > 0 else base
 
 
 def scip(pool: Pool) -> float:
-    """SCIP on the mixed-integer problem with the risk as a quadratic constraint."""
+    """SCIP on the mixed-integer problem with the risk as a quadratic constraint, for `PATIENCE` at most."""
     from pyscipopt import Model, quicksum
 
     problem = textbook(pool)
     model = Model()
     model.hideOutput()
-    model.setParam("limits/time", 10.0)
+    model.setParam("limits/time", PATIENCE)
     whole = len(problem.lanes)
     x = [
         model.addVar(vtype="B" if i < whole else "C", ub=None if np.isinf(high) else float(high))
