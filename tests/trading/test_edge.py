@@ -60,7 +60,7 @@ class EdgeTests(SynchronousTestCase):
         before, after = (noon, D(1), D(2)), (noon + timedelta(seconds=9), D(1), D(2))
         for best in (before, before, after):
             order.keep(best)
-        self.assertEqual(order.kept, [before, after])
+        self.assertEqual(order.kept, (before, after))
         self.assertEqual(order.kept_by(noon + timedelta(seconds=8)), before)
         self.assertEqual(order.kept_by(noon + timedelta(seconds=9)), after)
         self.assertIsNone(order.kept_by(noon - timedelta(seconds=1)))
