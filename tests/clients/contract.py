@@ -386,13 +386,17 @@ class ExchangeContract(ContractCase):
             assert order["quantity_left"] == bench.lot
             assert tells(order, final=True, quantity_filled=bench.lot, average_price=bench.low)
 
+    async def after_a_trade(self) -> IExchange:
+        """A client that was told that others have traded."""
+        client, recorder = await self.connected()
+        self.bench.trade(Side.SELL, 2 * self.bench.lot, self.bench.high)
+        self.bench.trade(Side.BUY, 2 * self.bench.lot, self.bench.high)
+        await recorder.until("trade")
+        return client
+
     @asynchronous
     async def test_trades_and_bars_of_the_market_are_told(self) -> None:
-        client, recorder = await self.connected()
-        bench = self.bench
-        bench.trade(Side.SELL, 2 * bench.lot, bench.high)
-        bench.trade(Side.BUY, 2 * bench.lot, bench.high)
-        await recorder.until("trade")
+        client, bench = await self.after_a_trade(), self.bench
         trades = await client.getTradeHistory(bench.pair, bench.now() - DAY, bench.now() + DAY)
         assert [(trade["price"], trade["quantity"]) for trade in trades] == [(bench.high, 2 * bench.lot)]
         bars = await client.getOHLCVHistory(bench.pair, bench.period, bench.now() - DAY, bench.now() + DAY)
@@ -404,11 +408,7 @@ class ExchangeContract(ContractCase):
 
     @asynchronous
     async def test_other_things_have_their_turn_while_a_long_history_is_made(self) -> None:
-        client, recorder = await self.connected()
-        bench = self.bench
-        bench.trade(Side.SELL, 2 * bench.lot, bench.high)
-        bench.trade(Side.BUY, 2 * bench.lot, bench.high)
-        await recorder.until("trade")
+        client, bench = await self.after_a_trade(), self.bench
         paused: list[float] = []
 
         def later(clock: Any, seconds: float) -> Any:

@@ -14,6 +14,7 @@ from ilp.accounts.units import amount_of
 from ilp.alarms.conditions import conditions
 from ilp.journal.entries import FlowEntry, PlanEntry, TransferEntry
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
+from ilp.simulation.inprocess_rates import SimulatedRates
 from ilp.snapshot import needs
 from ilp.trading.machine import State
 from ilp.trading.plausibility import PATIENCE, Plausibility
@@ -49,7 +50,7 @@ class Liar(SimulatedExchange):
 class LyingWorld(KeptWorld):
     """A world whose trader keeps books, on venues that lie."""
 
-    def clients(self):  # type: ignore[no-untyped-def]
+    def clients(self) -> tuple[SimulatedExchange, SimulatedExchange, SimulatedRates]:
         found = super().clients()
         for client in found[:2]:
             client.__class__ = Liar
@@ -108,8 +109,8 @@ class DoubtTests(SynchronousTestCase):
         self.assertEqual(self.world.flows(), [])
 
     def test_a_reading_without_the_asset_says_that_nothing_is_left(self) -> None:
-        positions = {"BTC": {"contract": "BTC", "position": D(6), "available": D(6)}}
-        self.world.trader.market.on_positions("source", positions)  # type: ignore[arg-type]
+        bitcoin = Position(contract="BTC", position=D(6), available=D(6))
+        self.world.trader.market.on_positions("source", {"BTC": bitcoin})
         self.assertIn("USD: it reports 0, 6000", self.world.trouble())
 
     def test_start_is_refused_while_it_is_doubted(self) -> None:
@@ -175,16 +176,15 @@ class DoubtTests(SynchronousTestCase):
 
     def test_a_record_that_comes_after_all_is_the_same_money(self) -> None:
         world = self.world
-        real, world.source.getTransfers = (  # type: ignore[method-assign]
-            world.source.getTransfers,
-            lambda start, end: real(end + timedelta(days=1), end + timedelta(days=1)),
-        )
+        real = world.source.getTransfers
+        later = timedelta(days=1)
+        unlisted = self.patch(world.source, "getTransfers", lambda start, end: real(end + later, end + later))
         core = world.source_core
         core.deposit("USD", USD.units(6000), core.current_address("pool", "USD"))
         self.assertTrue(world.until(world.flows, SETTLE + 10))
         (found,) = world.flows()
         world.trader.transfers.classify("operator", found.key, "from my own pocket")
-        world.source.getTransfers = real  # type: ignore[method-assign]
+        unlisted.restore()
         world.advance(65)
         (listed,) = world.flows()
         self.assertNotEqual(listed.key, found.key)
@@ -228,7 +228,8 @@ class RestartTests(SynchronousTestCase):
         world.trading().advance(1)
         world.end()
         world.source, world.target, world.rates = world.clients()
-        world.target.lies = {"BTC": D("0.5")}  # type: ignore[attr-defined]
+        assert isinstance(world.target, Liar)
+        world.target.lies = {"BTC": D("0.5")}
         world.trader = world.new_trader()
         world.ready().advance(2)
         self.assertIn("target balances: BTC: it reports 0.5, 6", world.trouble())
