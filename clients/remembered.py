@@ -1,7 +1,7 @@
 """Own orders by the venue's id: those that may still trade are at hand, however many of the others are remembered.
 
 An order's event is on the way from a fill to its hedge, and what orders hold of a balance is summed up with each; a client
-that has run for a day remembers thousands that are over.  Knows no venue.
+that has run for a day remembers hundreds that are over.  Knows no venue.
 """
 
 from __future__ import annotations
