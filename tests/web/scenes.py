@@ -669,7 +669,8 @@ def uncertain() -> Document:
         "contract": "BTC/USD",
         "price": "67000",
         "purpose": "",
-        "flag": "only at the venue",
+        "state": "foreign",
+        "flag": "only at the venue: it was not placed here",
     }
     d["needs_you"].append({"level": "warn", "text": "source: order 77 is not in our records", "tab": "orders"})
     return d

@@ -303,6 +303,12 @@ class PageTests(PageCase):
         self.assertIn("it quotes again", words)
         self.assertEqual(self.console.calls, [("cancel", "anna", "target", "401", None)])
 
+    async def test_to_cancel_all_at_a_venue_names_orders_too_that_are_not_ours(self) -> None:
+        browser = await self.open("uncertain")
+        await browser.click("#p-control .acts2 .danger")
+        await self.dialog("1 order: buy 0.1 BTC/USD at 67,000 on source")
+        self.assertEqual(self.console.calls, [("cancel", "anna", "source", None, None)])
+
     async def test_quotes_are_paused_after_their_consequences_are_said_and_go_on_again(self) -> None:
         browser = await self.open("trading")
         await browser.click("#p-control .pauses li:first-child button")

@@ -1,6 +1,6 @@
 /* Trader: exposure, the quotes with one reason each, what needs a person, acts, fills, limits, parameters. */
 import { app, canAct, redraw } from "./app.js";
-import { cancel, check, hedge, openOrders, pause, testAlarms } from "./acts.js";
+import { allOrders, cancel, check, hedge, pause, testAlarms } from "./acts.js";
 import { chart } from "./chart.js";
 import { h, icon } from "./dom.js";
 import { revert } from "./edits.js";
@@ -141,7 +141,7 @@ const control = () => {
   const { checks } = app.doc.trader;
   const failed = checks.filter((c) => !c.ok);
   const starting = !["TRADING", "STOPPING", "SHUTDOWN", "HALTED"].includes(app.doc.trader.state);
-  const orders = openOrders();
+  const orders = allOrders();
   const venues = [...new Set(orders.map((o) => o.venue))];
   return panel("p-control", "Control", 3, [
     app.doc.trader.state === "TRADING" ? h("p", { class: "d" }, app.doc.trader.plan_reason ? `Plan: ${app.doc.trader.plan_reason}.` : "Plan: acted on as soon as it gains enough.") : null,
