@@ -20,6 +20,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,6 +34,7 @@ from ilp.pool.document import Pool, parse_pool, pool_document
 from ilp.pool.optimizer import Solution, solve
 from ilp.pool.prices import quote_prices
 
+BLOCK = 50  # pools that are made before they are solved
 CURRENCIES = {"HUF": 0.0035, "MXN": 0.053, "EUR": 1.1, "BRL": 0.19, "JPY": 0.0067, "PLN": 0.25}
 
 
@@ -167,28 +169,33 @@ HEAD = (
 
 
 def measure(row: Row, seed: int, count: int, compare: int, budget: float) -> None:
-    """Fill *row*: at most *budget* seconds of solving."""
-    spent = 0.0
+    """Fill *row*: at most *budget* seconds of solving.
+
+    Each thing has a pass of its own over some pools: what runs just before leaves its own data in the processor's caches.
+    """
+    spent, every = 0.0, pools(seed, count, row.shape)
     compared: list[tuple[Pool, float, Solution]] = []
-    for number, (each, pool) in enumerate(pools(seed, count, row.shape)):
-        ms, solution = timed(lambda pool=pool: solve(pool))
-        row.add(each, ms, solution)
-        spent += ms / 1000
-        if number < max(compare, 20) and pool.quotes and not solution.exhausted:
-            ms_prices, _ = timed(partial(quote_prices, pool, solution))
-            row.prices.append(ms_prices / len(pool.quotes))
-            spent += ms_prices / 1000
-        if number < max(compare, 50):
+    while spent <= budget and (block := list(islice(every, BLOCK))):
+        begun, solved = len(row.times), []
+        for each, pool in block:
+            ms, solution = timed(partial(solve, pool))
+            row.add(each, ms, solution)
+            solved.append((pool, ms, solution))
+            spent += ms / 1000
+            if spent > budget:
+                break
+        for pool, _, solution in solved[: max(0, max(compare, 20) - begun)]:
+            if pool.quotes and not solution.exhausted:
+                ms_prices, _ = timed(partial(quote_prices, pool, solution))
+                row.prices.append(ms_prices / len(pool.quotes))
+                spent += ms_prices / 1000
+        for pool, ms, solution in solved[: max(0, max(compare, 50) - begun)]:
             document, answer = pool_document(pool), answer_document(pool, solution)
             ms_check, _ = timed(partial(verify, document, answer))
             row.checks.append(ms_check)
             row.slower_checks += ms_check > ms
-        if number < compare:
-            compared.append((pool, ms, solution))
-        if spent > budget:
-            break
+        compared += solved[: max(0, compare - begun)]
     for name, method in general_solvers.METHODS.items():
-        # Each in a pass of its own: what ran just before leaves its own data in the processor's caches.
         for pool, ms, solution in compared:
             _compare(row, name, method, pool, ms, solution)
 

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import define
 
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
@@ -24,7 +24,6 @@ __all__ = ["Bounds", "Branch", "Duals", "Priced", "Status"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 _AT_KNOTS = [deviation(knot, 1.0) for knot in KNOTS]
-_UNIT = np.ones(1)
 
 
 class Status(IntEnum):
@@ -55,7 +54,7 @@ class Branch(list[int]):
         return found
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Duals:
     """What a bound is computed from; any values give a valid one.
 
@@ -71,7 +70,7 @@ class Duals:
     credits: tuple[float, ...] = ()
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Priced:
     """Duals, evaluated: the bound of any branch is a sum of what each move can do at best at their prices.
 
@@ -127,18 +126,18 @@ class Bounds:
         steep = [self.penalty * SLOPES[sum([k * h.target < h.total for k in KNOTS])] for h in holdings]
         #: Duals of the pool as it stands: they bound every plan, and close the search where nothing is worth doing.
         self.resting = Duals(np.array(steep), np.zeros(len(marks)), self.member.dot(self.start))
-        self._set_rows(lanes, start, targets)
+        self._set_terms(lanes, start, targets)
         groups: dict[int, list[int]] = {}
         for number, lane in enumerate(lanes):
             groups.setdefault(lane.move, []).append(number)
         self.groups = {move: tuple(members) for move, members in groups.items()}
         self._members = tuple(self.groups.values())
 
-    def _set_rows(self, lanes: Sequence[Lane], start: Sequence[float], targets: Sequence[float]) -> None:
-        """All that a bound is made of, as one matrix over (slopes, totals, rents, 1).
+    def _set_terms(self, lanes: Sequence[Lane], start: Sequence[float], targets: Sequence[float]) -> None:
+        """All that a bound is made of, as one matrix: prices of (slopes, totals, rents, 1) times it.
 
-        Rows: the reduced cost at each grid point of each lane, what is linear besides, and the support of each holding at
-        each knot.  A bound takes the least of each lane's and each holding's rows.
+        Columns: the reduced cost at each grid point of each lane, what is linear besides, and the support of each holding
+        at each knot.  A bound takes the least of each lane's and each holding's columns.
         """
         held, count = len(targets), len(self.covariance)
         lengths = [len(lane.grid) for lane in lanes]
@@ -146,36 +145,39 @@ class Bounds:
         points = self.first.pop()
         each = np.array([*lengths, 1, *[len(KNOTS)] * held], dtype=np.intp)
         # What a unit of each lane does, then nothing, then a unit of each holding.
-        effects, pull = np.zeros((len(each), 2 * held + count + 1)), 2 * self.covariance
+        effects, pull = np.zeros((2 * held + count + 1, len(each))), 2 * self.covariance
         self._usable = [number for number, length in enumerate(lengths) if length]
         for number in self._usable:
             lane = lanes[number]
-            effects[number, lane.leaves] = -1.0
-            effects[number, held + count + lane.leaves] = 1.0
+            effects[lane.leaves, number] = -1.0
+            effects[held + count + lane.leaves, number] = 1.0
             if lane.arrives >= 0:
-                effects[number, lane.arrives] = 1.0
-        effects[len(lanes) + 1 :, :held].flat[:: held + 1] = 1.0
-        self.flows = effects[: len(lanes), :held].T
+                effects[lane.arrives, number] = 1.0
+        for place in range(held):
+            effects[place, len(lanes) + 1 + place] = 1.0
+        self.flows = effects[:held, : len(lanes)]
         #: By asset of the valuation and lane, in units of the asset: what the lane's amount adds to the total.
         self.asset_flows = self.member.dot(self.flows)
-        effects[: len(lanes), held : held + count] = pull.dot(self.asset_flows).T
+        effects[held : held + count, : len(lanes)] = pull.dot(self.asset_flows)
         worths = np.array([*[lane.worth for lane in lanes], *[1.0] * (held + 1)])
         knots = [here - target * knot for here, target in zip(start, targets, strict=True) for knot in KNOTS]
         amounts = np.array([*chain.from_iterable([lane.grid for lane in lanes]), 0.0, *knots]) * worths.repeat(each)
         apart = [self.penalty * target * at for target in targets for at in _AT_KNOTS]
         costs = np.array([*chain.from_iterable([lane.costs for lane in lanes]), 0.0, *apart])
         uses = np.array([*chain.from_iterable([lane.uses for lane in lanes]), *[0.0] * (len(KNOTS) * held + 1)])
-        rows = effects.repeat(each, axis=0)
-        rows[:, : held + count] *= amounts[:, None]
-        rows[:, held + count : -1] *= uses[:, None]
-        rows[:, -1] = costs
-        rows[points, held : held + count] = pull.dot(self.resting.totals)
-        rows[points, held + count : -1] = -self.room
+        terms = effects.repeat(each, axis=1)
+        terms[: held + count] *= amounts
+        terms[held + count : -1] *= uses
+        terms[-1] = costs
+        terms[held : held + count, points] = pull.dot(self.resting.totals)
+        terms[held + count : -1, points] = -self.room
         self.amounts = amounts[: points + 1]
-        self._rows, self._unusable = rows, [inf] * len(lanes)
+        self._terms, self._unusable = terms, [inf] * len(lanes)
         starts = [self.first[number] for number in self._usable]
-        self._starts = np.array([*starts, points, *range(points + 1, len(rows), len(KNOTS))], dtype=np.intp)
+        self._starts = np.array([*starts, points, *range(points + 1, len(amounts), len(KNOTS))], dtype=np.intp)
         free, steep = [inf] * (count + held + 1), (self.penalty * SLOPES[0], self.penalty * SLOPES[-1])
+        self._nothing = np.zeros(len(terms))
+        self._nothing[-1] = 1.0
         self._low = np.array([steep[0]] * held + [-inf] * count + [0.0] * (held + 1))
         self._high = np.array([steep[1]] * held + free)
 
@@ -189,9 +191,11 @@ class Bounds:
 
         :param some: sets of lanes of which one at least is on: it pays for what all of them are credited with.
         """
-        prices = np.concatenate((duals.slopes, duals.totals, duals.rents, _UNIT))
+        held = len(self.room)
+        prices = self._nothing.copy()
+        prices[:held], prices[held : -1 - held], prices[-1 - held : -1] = duals.slopes, duals.totals, duals.rents
         np.maximum(prices, self._low, out=prices)
-        values = self._rows.dot(np.minimum(prices, self._high, out=prices))
+        values = np.minimum(prices, self._high, out=prices).dot(self._terms)
         least: list[float] = np.minimum.reduceat(values, self._starts).tolist()
         lanes = len(self._usable)
         best = least[:lanes]

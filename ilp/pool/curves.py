@@ -12,22 +12,24 @@ from itertools import accumulate
 from math import inf
 from operator import lt
 
-from attrs import field, frozen
+from attrs import define, field
 
 from ilp.pool.document import Levels, Move, Payout, Pool, Trade, Transfer
 
 __all__ = ["Curve", "Lane", "lanes"]
 
 
-@frozen(eq=False)
+# Values, never changed, though not frozen: a frozen class of eleven fields takes five times as long to make, and every solution
+# of a pool begins with making all of them.
+@define(eq=False)
 class Curve:
     """A continuous piecewise-linear function that is 0 at 0, given at its breakpoints `x` (ascending, from 0).
 
     :ivar y: values at `x`; beyond the last breakpoint the last slope goes on.
     """
 
-    x: tuple[float, ...]
-    y: tuple[float, ...]
+    x: Sequence[float]
+    y: Sequence[float]
 
     def __call__(self, u: float) -> float:
         """The value at *u* ≥ 0."""
@@ -58,7 +60,7 @@ class Curve:
         return self.x[k - 1] + (self.x[k] - self.x[k - 1]) * ((value - self.y[k - 1]) / rise)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Lane:
     """One direction of one move, with directed amount u ≥ 0.
 
@@ -95,9 +97,9 @@ class Lane:
     def __attrs_post_init__(self) -> None:
         grid = self._bends()
         costs, uses = self.cost.along(grid), self.use.along(grid)
-        object.__setattr__(self, "grid", grid)
-        object.__setattr__(self, "costs", [y + self.fixed for y in costs] if self.fixed else costs)
-        object.__setattr__(self, "uses", [y + self.use_fixed for y in uses] if self.use_fixed else uses)
+        self.grid = grid
+        self.costs = [y + self.fixed for y in costs] if self.fixed else costs
+        self.uses = [y + self.use_fixed for y in uses] if self.use_fixed else uses
 
     def _bends(self) -> list[float]:
         if self.high < self.low or self.high <= 0:
@@ -126,14 +128,14 @@ def _line(slope: float) -> Curve:
     return Curve((0.0, 1.0), (0.0, slope))
 
 
-def _walk(levels: Levels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _walk(levels: Levels) -> tuple[list[float], list[float]]:
     """Cumulated sizes and cumulated quote amounts of a book's side, best first, both starting with 0."""
-    sizes = tuple(accumulate([size for _, size in levels], initial=0.0))
-    amounts = tuple(accumulate([price * size for price, size in levels], initial=0.0))
+    sizes = list(accumulate([size for _, size in levels], initial=0.0))
+    amounts = list(accumulate([price * size for price, size in levels], initial=0.0))
     if all(map(lt, sizes, sizes[1:])):
         return sizes, amounts
     kept = [0, *(k for k in range(1, len(sizes)) if sizes[k] > sizes[k - 1])]  # without levels too small for floats
-    return tuple(sizes[k] for k in kept), tuple(amounts[k] for k in kept)
+    return [sizes[k] for k in kept], [amounts[k] for k in kept]
 
 
 def _affordable(use: Curve, use_fixed: float, available: float) -> float:
@@ -149,14 +151,14 @@ def _trade_lanes(pool: Pool, places: _Places, index: int, move: Trade) -> list[L
     found = []
     if move.asks:
         sizes, amounts = _walk(move.asks)
-        use = Curve(sizes, tuple([a * (1 + f1) for a in amounts]))
-        cost = Curve(sizes, tuple([a * mq - s * mb for s, a in zip(sizes, use.y, strict=True)]))
+        use = Curve(sizes, [a * (1 + f1) for a in amounts])
+        cost = Curve(sizes, [a * mq - s * mb for s, a in zip(sizes, use.y, strict=True)])
         high = min(sizes[-1], _affordable(use, f0, pool.holdings[quote].available))
         found.append(Lane(index, "buy", quote, base, mb, cost, f0 * mq, use, f0, move.min, high))
     if move.bids:
         sizes, amounts = _walk(move.bids)
-        earned = Curve(sizes, tuple([a * (1 - f1) for a in amounts]))
-        cost = Curve(sizes, tuple([s * mb - a * mq for s, a in zip(sizes, earned.y, strict=True)]))
+        earned = Curve(sizes, [a * (1 - f1) for a in amounts])
+        cost = Curve(sizes, [s * mb - a * mq for s, a in zip(sizes, earned.y, strict=True)])
         high = min(sizes[-1], max(0.0, pool.holdings[base].available))
         low = max(move.min, earned.inverse(f0))
         found.append(Lane(index, "sell", base, quote, mb, cost, f0 * mq, _ONE, 0.0, low, high))

@@ -31,16 +31,20 @@ def feasible(pool: Pool, lanes: Sequence[Lane], amounts: Mapping[int, float]) ->
             del plan[rival]
         by_move[lane.move] = number
         plan[number] = amount
-    for place in {lanes[number].leaves for number in plan}:
-        _cut_back(lanes, plan, place, max(0.0, pool.holdings[place].available))
+    used: dict[int, float] = {}
+    for number, amount in plan.items():
+        lane = lanes[number]
+        used[lane.leaves] = used.get(lane.leaves, 0.0) + lane.use_of(amount)
+    for place, spent in used.items():
+        room = max(0.0, pool.holdings[place].available)
+        if spent > room:
+            _cut_back(lanes, plan, place, spent - room)
     return plan
 
 
-def _cut_back(lanes: Sequence[Lane], plan: dict[int, float], place: int, room: float) -> None:
-    """Reduce what leaves one holding to *room*, the last lanes first."""
-    users = [number for number in plan if lanes[number].leaves == place]
-    excess = sum(lanes[number].use_of(plan[number]) for number in users) - room
-    for number in reversed(users):
+def _cut_back(lanes: Sequence[Lane], plan: dict[int, float], place: int, excess: float) -> None:
+    """Reduce what leaves one holding by *excess*, the last lanes first."""
+    for number in reversed([number for number in plan if lanes[number].leaves == place]):
         if excess <= 0:
             return
         lane = lanes[number]

@@ -23,7 +23,7 @@ from ilp.pool.feasible import feasible
 from ilp.pool.known import Known
 from ilp.pool.network import Joined, Network
 from ilp.pool.proof import Closed, Divided, Proof, Split
-from ilp.pool.relaxation import Precision, Relaxation, Relaxed, touching
+from ilp.pool.relaxation import Precision, Relaxation, Relaxed
 from ilp.pool.valuation import Column, PlannedMove, column
 
 __all__ = [
@@ -133,16 +133,19 @@ class _Search:
         self._threshold = inf
         self.branches = 0
         self.thorough = len(self.lanes) > _MANY_LANES
+        self.required: int | None = None  # a lane that has to be on
+        self._tried: set[frozenset[int]] = set()
+        self.known = Known(self.lanes, self.bounds)
+
+    @cached_property
+    def sides(self) -> dict[tuple[int, bool], tuple[int, ...]]:
+        """Lanes that charge something, by holding and whether they arrive there."""
         charged: dict[tuple[int, bool], list[int]] = {}
         for number, lane in enumerate(self.lanes):
             if lane.grid and (lane.fixed > 0 or lane.low > 0):
                 charged.setdefault((lane.leaves, False), []).append(number)
                 charged.setdefault((lane.arrives, True), []).append(number)
-        #: Lanes that charge something by holding and whether they arrive there.
-        self.sides = {side: tuple(numbers) for side, numbers in charged.items() if side[0] >= 0}
-        self.required: int | None = None  # a lane that has to be on
-        self._tried: set[frozenset[int]] = set()
-        self.known = Known(self.lanes, self.bounds)
+        return {side: tuple(numbers) for side, numbers in charged.items() if side[0] >= 0}
 
     @cached_property
     def relaxation(self) -> Relaxation:
@@ -489,7 +492,7 @@ class _Search:
         share = None if relaxed.shares is None else relaxed.shares.get(number)
         if share is not None:
             return share
-        whole = self.lanes[number].grid[touching(self.lanes[number])] * self.worths[number]
+        whole = self.lanes[number].grid[self.relaxation.touch[number]] * self.worths[number]
         return min(1.0, float(relaxed.flows[number]) / whole) if whole else 0.0
 
     def _doubtful(
@@ -504,7 +507,7 @@ class _Search:
         for number, amount in enumerate(amounts):
             if amount <= 0 or node.status[number] != _FREE:
                 continue
-            lane, touch = self.lanes[number], touching(self.lanes[number])
+            lane, touch = self.lanes[number], self.relaxation.touch[number]
             opposed = any(amounts[other] > 0 for other in self.bounds.groups[lane.move] if other != number)
             highest = lane.grid[touch]
             share = None if relaxed.shares is None else relaxed.shares.get(number)

@@ -17,7 +17,7 @@ from typing import Any
 
 import daqp
 import numpy as np
-from attrs import frozen
+from attrs import define
 
 from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane
@@ -46,7 +46,7 @@ _ROUGHLY, _TIGHTLY = 1e-9, 1e-13  # of the scales: what is worth less does not e
 _OFF, _ON = int(Status.OFF), int(Status.ON)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Relaxed:
     """Solution of one branch's program.
 
@@ -99,7 +99,7 @@ def _first_knots(length: int, touch: int) -> list[int]:
     return sorted({*knots, length - 1, touch})
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Curved:
     """A lane whose cost bends: its number, its column and its rows; up to `early` the pieces before the hull touches, which
     count when it is on, and, where it charges something, the chord from off to there last; their slopes are in units of the
@@ -112,7 +112,7 @@ class _Curved:
     steepest: float
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Levels:
     """The pieces of a holding's deviation within reach: slopes, and how far each lies above what the deviation is now, both
     in units of the *steepest* of them."""
@@ -123,7 +123,7 @@ class _Levels:
     above: list[float]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Program:
     """What one branch makes of the program; `changed` where its rows are others than before."""
 
@@ -375,11 +375,14 @@ class Relaxation:
             rows[g + row, column] = use * (gradient[column] if column >= k else 1.0)
         if q:
             rows[g + t :, :k] = self._factor_flows * -(self.scale**0.5)
-            rows[g + t :, n:].flat[:: q + 1] = 1.0
+        for row in range(q):
+            rows[g + t + row, n + row] = 1.0
         self._upper = np.array(upper + [0.0] * q)
-        self._lower = np.array([0.0] * k + [-_FREE] * (wide - k + g + t) + [0.0] * q)
+        self._lower = np.zeros(len(self._upper))
+        self._lower[k : wide + g + t] = -_FREE
         self._gradient = np.array(gradient) / self._size
-        self._prices = np.concatenate((self._straight, np.zeros(self._count)))
+        self._prices, self._none = np.zeros(2 * self._count), np.zeros(self._count)
+        self._prices[: self._count] = self._straight
         self._priced_by = priced_by * self._size
         self._rows = rows
         self._spending: tuple[int, ...] = ()
@@ -550,12 +553,16 @@ class Relaxation:
     def _answer(self, x: Array, multipliers: Array) -> tuple[Array, Duals]:
         """Amounts and duals in their own units."""
         k, _, f, g, t = self._sizes
-        wide, amounts = len(x), x[:k] * self.scale
-        flows = np.zeros(len(self._lanes))
-        flows[self._indices] = amounts * (amounts > _DUST * self.scale)
+        wide, scale = len(x), self.scale
+        flows = np.array([amount * scale if amount > _DUST else 0.0 for amount in x[:k].tolist()])
+        if k < len(self._lanes):
+            amounts, flows = flows, np.zeros(len(self._lanes))
+            flows[self._indices] = amounts
         prices = self._prices + self._priced_by.dot(multipliers[wide + f : wide + g + t])
         totals = self._bounds.resting.totals + self._bounds.asset_flows.dot(flows)
-        return flows, Duals(prices[: self._count], np.maximum(0.0, prices[self._count :]), totals)
+        rents = prices[self._count :]
+        np.maximum(rents, self._none, out=rents)
+        return flows, Duals(prices[: self._count], rents, totals)
 
     def impossible(self, status: Sequence[int], place: int) -> Relaxed:
         """Duals that prove a branch empty: a rent on the overspent holding so high that nothing pays for it."""

@@ -11,7 +11,7 @@ import numpy as np
 from attrs import frozen
 
 from ilp.pool.curves import Lane
-from ilp.pool.document import Pool
+from ilp.pool.document import Pool, Valuation
 
 __all__ = ["KNOTS", "SLOPES", "Column", "PlannedMove", "column", "deviation"]
 
@@ -55,42 +55,40 @@ def deviation(total: float, target: float) -> float:
     return over + 3 * max(0.0, total - 5 * target) if over > 0 else 0.0
 
 
-def _risk(pool: Pool, totals: Sequence[float]) -> float:
-    """risk_aversion · Yᵀ Σ Y."""
-    valuation = pool.valuation
-    sums = dict.fromkeys(valuation.assets, 0.0)
-    for holding, total in zip(pool.holdings, totals, strict=True):
-        if holding.asset in sums:
-            sums[holding.asset] += total
+def _risk(valuation: Valuation, sums: Mapping[str, float]) -> float:
+    """risk_aversion · Yᵀ Σ Y, of the total of each asset."""
+    covariance = valuation.covariance
     if valuation.diagonal:
         return valuation.risk_aversion * sum(
-            [valuation.covariance[i][i] * sums[asset] ** 2 for i, asset in enumerate(valuation.assets)]
+            [covariance[i][i] * sums[asset] ** 2 for i, asset in enumerate(valuation.assets)]
         )
-    y = np.array(list(sums.values()))
-    return valuation.risk_aversion * max(0.0, float(y @ np.array(valuation.covariance) @ y))
+    y = np.array([sums[asset] for asset in valuation.assets])
+    return valuation.risk_aversion * max(0.0, float(y @ np.array(covariance) @ y))
 
 
 def column(pool: Pool, lanes: Sequence[Lane], amounts: Mapping[int, float]) -> Column:
     """The value of the plan that gives lane number i the amount `amounts[i]` (in the lane's unit); others are off."""
-    totals = [holding.total for holding in pool.holdings]
-    marks = [pool.marks[holding.asset] for holding in pool.holdings]
+    holdings, marks = pool.holdings, pool.marks
+    totals = [holding.total for holding in holdings]
     moves, costs = [], 0.0
-    for number, amount in sorted(amounts.items()):
+    for number, amount in sorted(amounts.items()) if amounts else ():
         if amount <= 0:
             continue
         lane = lanes[number]
         value = amount * lane.worth
-        totals[lane.leaves] -= value / marks[lane.leaves]
+        totals[lane.leaves] -= value / marks[holdings[lane.leaves].asset]
         if lane.arrives >= 0:
-            totals[lane.arrives] += value / marks[lane.arrives]
+            totals[lane.arrives] += value / marks[holdings[lane.arrives].asset]
         costs += lane.cost_of(amount)
         moves.append(PlannedMove(lane.move, lane.direction, amount))
-    cash = sum([mark * holding.total for mark, holding in zip(marks, pool.holdings, strict=True)])
-    risk = _risk(pool, totals)
-    apart = pool.valuation.deviation_penalty * sum(
-        [
-            mark * deviation(total, holding.target)
-            for mark, total, holding in zip(marks, totals, pool.holdings, strict=True)
-        ]
-    )
+    cash = apart = 0.0
+    sums = dict.fromkeys(marks, 0.0)
+    for holding, total in zip(holdings, totals, strict=True):
+        asset, target = holding.asset, holding.target
+        sums[asset] += total
+        cash += marks[asset] * holding.total
+        if not 0.75 * target <= total <= 1.25 * target:
+            apart += marks[asset] * deviation(total, target)
+    apart *= pool.valuation.deviation_penalty
+    risk = _risk(pool.valuation, sums)
     return Column(cash - costs - risk - apart, cash, costs, risk, apart, tuple(moves), tuple(totals))
