@@ -19,8 +19,8 @@ from ilp.pool.document import Levels, Move, Payout, Pool, Trade, Transfer
 __all__ = ["Curve", "Lane", "lanes"]
 
 
-# Values, never changed, though not frozen: a frozen class of eleven fields takes five times as long to make, and every solution
-# of a pool begins with making all of them.
+# Values, never changed, though not frozen: a frozen class of eleven fields takes five times as long to make, and every
+# solution of a pool begins with making all of them.
 @define(eq=False)
 class Curve:
     """A continuous piecewise-linear function that is 0 at 0, given at its breakpoints `x` (ascending, from 0).
