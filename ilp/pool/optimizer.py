@@ -296,7 +296,8 @@ class _Search:
             return ()
         for attempt in range(_FINER):
             amounts = (relaxed.flows / self.worths).tolist()
-            number = self._doubtful(amounts, node, relaxed) if relaxed.solved else self._any(node)
+            doubts = self._doubts(amounts, node, relaxed) if relaxed.solved else self._any(node)
+            number = doubts[0] if doubts else None
             if number is None or self.thorough:  # else it goes down to a real plan next
                 self._consider(amounts)
                 if node.loss >= self.threshold:
@@ -308,7 +309,7 @@ class _Search:
             if number is None and node.status.some:
                 number = self._asked(node, relaxed)
             if number is not None:
-                return self._divided(node, (number,), relaxed) if self.thorough else self._dived(node, number, relaxed)
+                return self._divided(node, (number,), relaxed) if self.thorough else self._dived(node, doubts, relaxed)
             finer = self.relaxation.finer(node.status, relaxed.flows, attempt - rough)
             if finer is None:
                 return ()
@@ -319,17 +320,15 @@ class _Search:
                 node.loss, node.relaxed = loss, relaxed
         return ()
 
-    def _dived(self, node: _Node, number: int, relaxed: Relaxed) -> tuple[_Node, ...]:
-        """Divide by *number*, the branch where it is on by the next lane in doubt, and so on: the branch with all of them
-        on comes first, and its duals mostly close some of the others."""
-        amounts, others, lane = (relaxed.flows / self.worths).tolist(), [], number
-        while True:
-            node, off = self._divided(node, (lane,), relaxed)
-            others.append(off)
-            doubtful = self._doubtful(amounts, node, relaxed) if relaxed.solved else None
-            if doubtful is None:
-                return (node, *others)
-            lane = doubtful
+    def _dived(self, node: _Node, doubts: Sequence[int], relaxed: Relaxed) -> tuple[_Node, ...]:
+        """Divide by the first lane in doubt, the branch where it is on by the next one, and so on: the branch with all of
+        them on comes first, and its duals mostly close some of the others."""
+        others = []
+        for number in doubts:
+            if node.status[number] == _FREE:  # else its other direction is on
+                node, off = self._divided(node, (number,), relaxed)
+                others.append(off)
+        return (node, *others)
 
     def _join(self, node: _Node) -> tuple[_Node, ...] | None:
         """Bound the ways to join the holdings of the network: close the branch, or divide it by another lane; None where
@@ -369,7 +368,7 @@ class _Search:
             flows = (found.flows / self.worths).tolist()
             others = [0.0 if n in network.inside else flow for n, flow in enumerate(flows)]
             missed = network.missed(found.flows)
-            number = self._doubtful(others, node, found, missed)
+            number = next(iter(self._doubts(others, node, found, missed)), None)
         if number is None:
             if self._near(node):
                 if not self.spent:
@@ -383,7 +382,7 @@ class _Search:
             without = node.status.changed({number: _OFF})
             on, off = self._part(node, self._with(node.status, number)), self._part(node, without)
             node.children = (((self.lanes[number].move, self.lanes[number].direction),), on, off)
-            number = self._doubtful(others, on, found, missed)
+            number = next(iter(self._doubts(others, on, found, missed)), None)
             if number is None or not on.loss < self.threshold <= off.loss:
                 return on, off
             node, size = on, on.joined.size if on.joined else 0  # it is on for sure, nothing is to be solved
@@ -456,12 +455,10 @@ class _Search:
                 sets.append(free)
         return list(dict.fromkeys(sets))
 
-    def _any(self, node: _Node) -> int | None:
+    def _any(self, node: _Node) -> list[int]:
         """A lane to divide by where the convex problem has no answer: the dearest that is open."""
-        open_lanes = [
-            n for n, lane in enumerate(self.lanes) if node.status[n] == Status.FREE and (lane.fixed or lane.low)
-        ]
-        return max(open_lanes, key=lambda n: self.lanes[n].fixed, default=None)
+        open_lanes = [n for n, lane in enumerate(self.lanes) if node.status[n] == _FREE and (lane.fixed or lane.low)]
+        return [max(open_lanes, key=lambda n: self.lanes[n].fixed)] if open_lanes else []
 
     def _divided(self, node: _Node, lanes: tuple[int, ...], relaxed: Relaxed) -> tuple[_Node, _Node]:
         """The branches where some of *lanes* are on, and where none is."""
@@ -495,15 +492,15 @@ class _Search:
         whole = self.lanes[number].grid[self.relaxation.touch[number]] * self.worths[number]
         return min(1.0, float(relaxed.flows[number]) / whole) if whole else 0.0
 
-    def _doubtful(
+    def _doubts(
         self, amounts: Sequence[float], node: _Node, relaxed: Relaxed, missed: Mapping[int, float] | None = None
-    ) -> int | None:
-        """The lane to divide by; None where the relaxed plan is a real one.
+    ) -> list[int]:
+        """Lanes to divide by, the best first; none where the relaxed plan is a real one.
 
         Of the lanes that pay less than they would, the one where flow and what it does not pay are largest together:
         being wrong about it costs most either way; or the one that is *missed* most.
         """
-        worst, found = -1.0, None
+        found = []
         for number, amount in enumerate(amounts):
             if amount <= 0 or node.status[number] != _FREE:
                 continue
@@ -522,9 +519,8 @@ class _Search:
             score = (unpaid + (1.0 if opposed else 0.0)) * amount * lane.worth
             if self.thorough:
                 score = missed[number] if missed else score * self._alone(number, relaxed.flows) ** 2
-            if score > worst:
-                worst, found = score, number
-        return found
+            found.append((-score, number))
+        return [number for score, number in sorted(found) if score < 1.0]
 
     def _consider(self, amounts: Sequence[float]) -> None:
         """Take the relaxed plan, made a real one, where it is the best so far."""

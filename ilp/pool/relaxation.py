@@ -454,6 +454,8 @@ class Relaxation:
 
     def _overspent(self, status: Sequence[int]) -> int | None:
         """A holding that what must be on overspends."""
+        if _ON not in status:
+            return None
         used: dict[int, float] = {}
         for number in self._active:
             if status[number] == _ON:
