@@ -6,7 +6,7 @@ other methods reach on some of the same pools: COBYLA with 100 evaluations (the 
 prove their optimum of the same mixed-integer problem (HiGHS with the risk linearised, SCIP with the risk as a quadratic
 constraint), and DAQP's own mixed-integer search, which proves nothing.  `--chart FILE` draws the growth.
 
-`--memory N` instead solves so many pools, prices included, and prints what the process holds in memory meanwhile.
+`--memory N` instead solves so many pools, those of prices included, and prints what the process holds in memory meanwhile.
 
 SCIP is in `requirements/bench.txt`; the rest comes with the tests.
 """
@@ -20,7 +20,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -259,18 +259,23 @@ def chart(rows: list[Row], path: Path) -> None:
 
 
 def memory(seed: int, count: int) -> None:
-    """Solve *count* pools of two to four venues, with prices and proof, and print the resident memory ten times."""
+    """Solve *count* pools and print the resident memory ten times: pools of two to four venues, and for both prices of each
+    of their quotes the pools that its fills would leave; with proof."""
     documents = [market(Random(seed + number), 2 + number % 3, 20, number % 2 == 0) for number in range(300)]
-    every = max(1, count // 10)
+    solved, told, every = 0, 0, max(1, count // 10)
     print(f"{'solves':>9} {'MB':>8}")
-    for number in range(count + 1):
-        if number % every == 0:
+    for document in cycle(documents):
+        if solved >= told:
             gc.collect()
-            print(f"{number:>9} {resident_mb():>8.1f}", flush=True)
-        pool = parse_pool(documents[number % len(documents)])
+            print(f"{solved:>9} {resident_mb():>8.1f}", flush=True)
+            told += every
+        if solved >= count:
+            break
+        pool = parse_pool(document)
         solution = solve(pool)
         quote_prices(pool, solution)
         answer_document(pool, solution)
+        solved += 1 + 2 * len(pool.quotes)
 
 
 def resident_mb() -> float:

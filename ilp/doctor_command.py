@@ -201,7 +201,7 @@ class Doctor:
         if venue is None or not venue.books:
             return
         historian = None if feeds is None else together(feeds.feeds, clock, settings)
-        variances = Variances(settings.variance, Layout(source, target), venue.looking, historian, clock.now)
+        variances = Variances(settings.variance, Layout(source, target), venue.looking, historian, clock)
         await self.chart.part("variances", self._renewed(variances))
 
     async def _renewed(self, variances: Variances) -> None:

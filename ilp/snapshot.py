@@ -316,12 +316,14 @@ def _variances(trader: Trader) -> dict[str, Any]:
     for asset in layout.assets[1:]:
         estimate = trader.variances.estimates.get(asset)
         age = estimate.age(now) if estimate is not None else None
+        together = trader.variances.correlation(asset, layout.base) if asset != layout.base else None
         found[f"{asset}/{layout.numeraire}"] = {
             "value": figure(estimate.value) if estimate is not None else None,
             "origin": "none: " + trader.variances.problems.get(asset, "not known yet")
             if estimate is None
             else estimate.origin + (", scaled from longer periods" if estimate.scaled else ""),
             "age": None if age is None else round(age.total_seconds(), 1),
+            "correlation": None if together is None else figure(together),
         }
     return found
 

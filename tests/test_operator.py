@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import fail
 
 from clients.exchange import Side
@@ -51,6 +53,16 @@ class SnapshotTests(OperatorCase):
         operator = Operator(world.trader, world.settings, Table.of(GIVEN, dict(TARGETS)), self.journal)
         self.addCleanup(operator.close)
         self.assertEqual(problems(operator.snapshot()), "")
+
+    def test_variances_are_told_with_what_prices_have_in_common(self) -> None:
+        variances = self.world.trader.variances
+        variances.estimates["HUF"] = evolve(
+            variances.estimates["HUF"], newest=self.world.trader.clock.now() - timedelta(minutes=1)
+        )
+        variances.covariance = ((250.0, -1e-4), (-1e-4, 1e-9))
+        shown = self.operator.snapshot()["state"]["variances"]
+        self.assertEqual((shown["BTC/USD"]["correlation"], shown["BTC/USD"]["age"]), (None, None))
+        self.assertEqual((shown["HUF/USD"]["correlation"], shown["HUF/USD"]["age"]), ("-0.2", 60.0))
 
     def test_resting_quotes_are_those_that_rest_at_the_venue(self) -> None:
         self.done(self.operator.start("anna"))

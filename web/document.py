@@ -224,11 +224,12 @@ class Input(TypedDict):
 
 
 class Variance(TypedDict):
-    """The variance of one period's change, in numeraire squared."""
+    """The variance of one period's change, in numeraire squared, and its correlation with that of what is traded."""
 
     value: Money | float | None
     origin: str
     age: float | None
+    correlation: Money | float | None
 
 
 class Order(TypedDict):

@@ -124,13 +124,20 @@ Move = Trade | Transfer | Payout
 
 @frozen
 class Valuation:
-    """Parameters of the value; `covariance` is numeraire² a period, rows and columns as `assets`."""
+    """Parameters of the value; `covariance` is numeraire² a period, rows and columns as `assets`.
+
+    :ivar diagonal: whether no two prices vary together.
+    """
 
     deviation_penalty: float
     risk_aversion: float
     assets: tuple[str, ...] = ()
     covariance: tuple[tuple[float, ...], ...] = ()
-    diagonal: bool = True  # how it was written, and will be again
+    diagonal: bool = field(init=False, eq=False, repr=False)
+
+    @diagonal.default
+    def _is_diagonal(self) -> bool:
+        return not any(any(row[:place]) or any(row[place + 1 :]) for place, row in enumerate(self.covariance))
 
 
 @frozen
@@ -378,12 +385,13 @@ class _Reader:
         path = "valuation.variance"
         if not isinstance(value, Mapping):
             raise PoolError(path, "is not an object")
-        if "covariance" in value or "assets" in value:
+        whole = "covariance" in value or "assets" in value
+        if whole:
             found = self._covariance(_object(value, path, ("assets", "covariance")), path)
         else:
             found = self._variances(value, path)
         for asset in sorted(set(held) - {self.numeraire} - set(found.assets)):
-            raise PoolError(f"{path}.{asset}" if found.diagonal else f"{path}.assets", f"has no variance for {asset}")
+            raise PoolError(f"{path}.assets" if whole else f"{path}.{asset}", f"has no variance for {asset}")
         if self.numeraire in found.assets and any(found.covariance[found.assets.index(self.numeraire)]):
             raise PoolError(path, f"the numeraire {self.numeraire} varies; its own variance is 0")
         return found
@@ -395,7 +403,7 @@ class _Reader:
                 raise PoolError(f"{path}.{asset}", f"{asset} has no mark")
         diagonal = [_not_negative(value[asset], f"{path}.{asset}") for asset in assets]
         covariance = tuple(tuple(v if i == j else 0.0 for j in range(len(assets))) for i, v in enumerate(diagonal))
-        return Valuation(0.0, 0.0, assets, covariance, True)
+        return Valuation(0.0, 0.0, assets, covariance)
 
     def _covariance(self, value: Mapping[str, Any], path: str) -> Valuation:
         assets = tuple(
@@ -409,7 +417,7 @@ class _Reader:
             raise PoolError(where, f"is not {len(assets)} × {len(assets)}")
         matrix = [[_number(cell, f"{where}[{i}][{j}]") for j, cell in enumerate(row)] for i, row in enumerate(rows)]
         _check_covariance(np.array(matrix).reshape(len(assets), len(assets)), where)
-        return Valuation(0.0, 0.0, assets, tuple(map(tuple, matrix)), False)
+        return Valuation(0.0, 0.0, assets, tuple(map(tuple, matrix)))
 
 
 def _check_covariance(matrix: np.ndarray[Any, np.dtype[np.float64]], path: str) -> None:
@@ -464,7 +472,6 @@ def parse_pool(document: Mapping[str, Any]) -> Pool:
         _not_negative(entry["risk_aversion"], "valuation.risk_aversion"),
         variance.assets,
         variance.covariance,
-        variance.diagonal,
     )
     return Pool(numeraire, marks, tuple(holdings), moves, valuation, quotes)
 

@@ -1,6 +1,6 @@
 """How much prices change: variances and covariances a period from histories of closing prices.
 
-Owns the estimator, the names of windows, and what happens with gaps, outliers and too little data.  Knows nothing of
+Owns the estimators, the names of windows, and what happens with gaps, outliers and too little data.  Knows nothing of
 where histories come from or when they are renewed.
 
 - *Gaps*: a change over k periods without a close counts as a change divided by √k (what a random walk makes of it);
@@ -11,11 +11,11 @@ where histories come from or when they are renewed.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -25,17 +25,18 @@ __all__ = [
     "LONGEST_GAP",
     "PERIODS",
     "SHORTEST_WINDOW",
-    "Close",
+    "Closes",
     "Estimate",
+    "Matrix",
     "TooFewCloses",
     "covariance",
-    "inverted",
     "override",
     "variance",
     "window_periods",
 ]
 
-Close = tuple[datetime, Decimal | float]
+Matrix = tuple[tuple[float, ...], ...]
+_Array = np.ndarray[Any, np.dtype[np.float64]]
 
 PERIODS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _WINDOWS = {
@@ -102,71 +103,106 @@ def override(value: Decimal | float, period: str) -> Estimate:
     return Estimate(float(value), period, 0, None, False, "override")
 
 
-def inverted(closes: Iterable[Close]) -> list[Close]:
-    """Closes of B/A out of those of A/B, for feeds that quote the other way round."""
-    return [(when, 1 / float(price)) for when, price in closes if float(price) > 0]
+@frozen(eq=False)
+class Closes:
+    """The good closing prices of a history.
+
+    :ivar times: seconds since the beginning of 1970, UTC, ascending, each once.
+    :ivar prices: at these times, in numeraire, positive.
+    :ivar period: of its bars: `minute`, `hour` or `day`.
+    """
+
+    times: _Array
+    prices: _Array
+    period: str
+
+    @classmethod
+    def of(cls, closes: Iterable[tuple[float, float]], period: str, inverse: bool = False) -> Closes:
+        """From (seconds, closing price) in any order, with gaps; of several at one time the last counts.
+
+        :param inverse: the prices are those of A/B where B/A is wanted, from a feed that quotes the other way round.
+        """
+        table = np.fromiter(chain.from_iterable(closes), np.float64).reshape(-1, 2)[::-1]
+        table = table[np.isfinite(table).all(axis=1) & (table[:, 1] > 0)]
+        times, where = np.unique(table[:, 0], return_index=True)
+        prices = table[where, 1]
+        return cls(times, 1 / prices if inverse else prices, period)
+
+    def within(self, window: int) -> Closes:
+        """Those that are no older than so many periods before the newest."""
+        if not len(self.times):
+            return self
+        recent = self.times >= self.times[-1] - window * self.step
+        return Closes(self.times[recent], self.prices[recent], self.period)
+
+    @property
+    def step(self) -> float:
+        """Seconds of a period."""
+        return PERIODS[self.period].total_seconds()
+
+    def changes(self) -> _Array:
+        """Changes a period, in order of time; those over holes are left out."""
+        gaps = np.diff(self.times) / self.step
+        whole = gaps <= LONGEST_GAP
+        return np.asarray(np.diff(self.prices)[whole] / np.sqrt(np.maximum(1.0, gaps[whole])))
 
 
-def _usable(closes: Iterable[Close], window: int, step: timedelta) -> list[tuple[datetime, float]]:
-    """Good closes in order of time, one a period, no older than the window before the newest."""
-    good = {when: float(price) for when, price in closes if math.isfinite(float(price)) and float(price) > 0}
-    ordered = sorted(good.items())
-    return [item for item in ordered if ordered[-1][0] - item[0] <= window * step]
+def _periods(window: int, period: str, measured: str) -> int:
+    """A window in periods of the closes, where those are longer than the *period* that it is given in."""
+    return max(window * PERIODS[period] // PERIODS[measured], SHORTEST_WINDOW)
 
 
-def _changes(closes: Sequence[tuple[datetime, float]], step: timedelta) -> dict[datetime, float]:
-    """Change a period, by the time of the later close."""
-    found = {}
-    for (before, old), (after, new) in itertools.pairwise(closes):
-        periods = (after - before) / step
-        if 0 < periods <= LONGEST_GAP:
-            found[after] = (new - old) / math.sqrt(max(1.0, periods))
-    return found
-
-
-def variance(
-    closes: Iterable[Close], period: str, window: int, measured: str | None = None, name: str = "the price"
-) -> Estimate:
+def variance(closes: Closes, period: str, window: int, name: str = "the price") -> Estimate:
     """Sample variance of the period-to-period changes of *closes* over the last *window* periods.
 
-    :param closes: (time, closing price in numeraire), in any order, with gaps.
-    :param measured: the period of the closes where it is longer than *period*: a feed that has days only.  The result
-        is scaled down by time and marked so.
+    Where the closes are those of a longer period (a feed that has days only) the result is scaled down by time, and marked.
+
     :raises TooFewCloses: fewer than 10 closes, or fewer than 2 changes between them.
     """
-    measured = measured or period
-    step, wanted = PERIODS[measured], PERIODS[period]
-    usable = _usable(closes, max(window * wanted // step, SHORTEST_WINDOW), step)
-    changes = _changes(usable, step)
-    if len(usable) < FEWEST_CLOSES or len(changes) < 2:
-        raise TooFewCloses(f"{name}: {len(usable)} closes of a {measured}; at least {FEWEST_CLOSES} make an estimate")
-    value = float(np.var(list(changes.values()), ddof=1)) * (wanted / step)
-    return Estimate(value, period, len(usable), usable[-1][0], step != wanted, "history")
+    usable = closes.within(_periods(window, period, closes.period))
+    changes, count = usable.changes(), len(usable.times)
+    if count < FEWEST_CLOSES or len(changes) < 2:
+        raise TooFewCloses(f"{name}: {count} closes of a {closes.period}; at least {FEWEST_CLOSES} make an estimate")
+    value = float(np.var(changes, ddof=1)) * (PERIODS[period].total_seconds() / closes.step)
+    newest = datetime.fromtimestamp(float(usable.times[-1]), UTC)
+    return Estimate(value, period, count, newest, closes.period != period, "history")
 
 
-def covariance(
-    histories: Mapping[str, Iterable[Close]], variances: Mapping[str, Estimate], measured: str, window: int
-) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
-    """(assets, covariance matrix a period) with the given *variances* on the diagonal.
+def _shared(histories: Sequence[Closes]) -> list[Closes]:
+    """The closes of each at the times that all of them have one for."""
+    slowest = max(histories, key=lambda closes: closes.step)
+    times, places = slowest.times, []
+    there = np.ones(len(times), bool)
+    for closes in histories:
+        place = np.searchsorted(closes.times, times, side="right") - 1
+        there &= (place >= 0) & (times - closes.times[place] < closes.step)
+        places.append(place)
+    return [
+        Closes(times[there], closes.prices[place[there]], slowest.period)
+        for closes, place in zip(histories, places, strict=True)
+    ]
 
-    Correlations come from the changes that all histories have in common, so the matrix is positive semidefinite; with
-    fewer than 10 of them, and for assets without a history, they are 0.
+
+def covariance(histories: Mapping[str, Closes], variances: Mapping[str, Estimate], period: str, window: int) -> Matrix:
+    """The covariance matrix a period, by asset in the order of *variances*, which are its diagonal.
+
+    Correlations come from the changes between closes that all histories have, so the matrix is positive semidefinite: at the
+    times of the one with the longest periods, where each other one's last close counts that is younger than its own period.
+    With fewer than 10 such times, and for assets without a history, they are 0.
     """
     assets = tuple(variances)
-    step = PERIODS[measured]
-    changes = {asset: _changes(_usable(histories[asset], window, step), step) for asset in assets if asset in histories}
-    changes = {asset: found for asset, found in changes.items() if len(found) >= FEWEST_CLOSES - 1}
-    common = sorted(set.intersection(*map(set, changes.values()))) if changes else []
+    known = [asset for asset in assets if asset in histories]
     correlation = np.eye(len(assets))
-    if len(common) >= FEWEST_CLOSES - 1 and len(changes) > 1:
-        moving = [asset for asset, found in changes.items() if len({found[when] for when in common}) > 1]
-        places = [assets.index(asset) for asset in moving]
-        table = np.array([[changes[asset][when] for when in common] for asset in moving])
-        if len(moving) > 1:
-            correlation[np.ix_(places, places)] = np.corrcoef(table)
+    if len(known) > 1:
+        shared = _shared([histories[asset] for asset in known])
+        changes = np.array([each.within(_periods(window, period, each.period)).changes() for each in shared])
+        moving = changes.std(axis=1) > 0 if changes.shape[1] >= FEWEST_CLOSES - 1 else np.zeros(len(known), bool)
+        places = [assets.index(asset) for asset, moves in zip(known, moving, strict=True) if moves]
+        if len(places) > 1:
+            correlation[np.ix_(places, places)] = np.corrcoef(changes[moving])
             np.fill_diagonal(correlation, 1.0)
     deviations = np.sqrt([variances[asset].value for asset in assets])
     matrix = correlation * np.outer(deviations, deviations)
     for place, asset in enumerate(assets):
         matrix[place, place] = variances[asset].value
-    return assets, tuple(tuple(float(cell) for cell in row) for row in (matrix + matrix.T) / 2)
+    return tuple(tuple(float(cell) for cell in row) for row in (matrix + matrix.T) / 2)

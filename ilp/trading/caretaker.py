@@ -119,14 +119,14 @@ class Caretaker:
 
     def _renewal(self) -> float:
         """Reactor seconds between two estimates of the variances: one of their periods, less while one is missing."""
-        if not self.floor.variances:
+        if not self.floor.covariance:
             return MISSING_RENEWAL
         period = PERIODS[self.floor.settings.variance.period].total_seconds()
         return max(period / self.floor.clock.speed, SOONEST_RENEWAL)
 
     async def _renew(self) -> None:
         await self.variances.renew()
-        self.floor.variances = self.variances.values()
+        self.floor.covariance = self.variances.covariance
 
     def _set_switches(self, now: float) -> None:
         """Tell venues that have a dead man's switch that we live."""

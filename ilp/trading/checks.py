@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,24 +12,22 @@ from ilp.trading.floor import Floor
 from ilp.trading.machine import State
 from ilp.trading.market import Rate
 from ilp.trading.status import Check
+from ilp.trading.variances import Variances
 from ilp.trading.view import trade_minimum
 
 __all__ = ["checks"]
 
 
-def checks(
-    floor: Floor, state: State, problems: Mapping[str, str], uncertain: Iterable[TransferEntry]
-) -> tuple[Check, ...]:
+def checks(floor: Floor, state: State, variances: Variances, uncertain: Iterable[TransferEntry]) -> tuple[Check, ...]:
     """All conditions of START, fulfilled or not.
 
-    :param problems: why an asset has no variance, by asset.
     :param uncertain: transfers of which nobody knows whether they left.
     """
     return (
         Check("state", state is State.READY, f"{state}, START needs READY"),
         _inputs(floor),
         _journal(floor),
-        *_variances(floor, problems),
+        *_variances(variances),
         _quote_size(floor),
         _limits(floor),
         Check("fees", not floor.uncounted, floor.uncounted or "all have a value"),
@@ -49,10 +47,10 @@ def _journal(floor: Floor) -> Check:
     return Check("journal", not floor.recorder.failing, floor.recorder.failing or "can be written")
 
 
-def _variances(floor: Floor, problems: Mapping[str, str]) -> Iterable[Check]:
-    for asset in floor.layout.assets[1:]:
-        known = asset in floor.variances
-        yield Check(f"variance of {asset}", known, "" if known else problems.get(asset, "not known yet"))
+def _variances(variances: Variances) -> Iterable[Check]:
+    for asset in variances.layout.assets[1:]:
+        known = asset in variances.estimates
+        yield Check(f"variance of {asset}", known, "" if known else variances.problems.get(asset, "not known yet"))
 
 
 def _quote_size(floor: Floor) -> Check:

@@ -91,7 +91,7 @@ class Duties:
                 self.lost_since = None
                 await self.links.read_rate()
                 await self.variances.renew()
-                self.floor.variances = self.variances.values()
+                self.floor.covariance = self.variances.covariance
                 return
             except CancelledError:
                 raise

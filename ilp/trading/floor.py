@@ -15,6 +15,7 @@ from attrs import define, field
 from clients.exchange import Book, Market, Side
 from ilp.clock import WorldClock
 from ilp.journal.entries import Purpose
+from ilp.pool.variance import Matrix
 from ilp.settings import Limits, Parameters, Settings
 from ilp.tickers import parts
 from ilp.trading.audit import Audit
@@ -55,7 +56,7 @@ class Floor:
 
     :ivar permit: whether an act may be sent to a venue now, by whose wish.
     :ivar alarm: tells the operator of something that needs eyes: (what kind, in words).
-    :ivar variances: by asset; empty until they are known.
+    :ivar covariance: of the assets, see `View`; empty until it is known.
     :ivar clocks: how far the venues' clocks are from ours.
     :ivar uncounted: what of today the limits do not contain and why; empty when all is counted.
     :ivar paused: why the operator lets the machine not do an act, empty where it may.
@@ -76,7 +77,7 @@ class Floor:
     ids: Callable[[], str]
     permit: Callable[[Act, str, Leave], bool]
     alarm: Callable[[str, str], None]
-    variances: Mapping[str, float] = field(factory=dict)
+    covariance: Matrix = ()
     clocks: Clocks = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -134,7 +135,7 @@ class Floor:
     def view(self) -> View | None:
         """This instant; None while a mark is missing."""
         marks = self.market.marks()
-        if marks is None or not self.variances:
+        if marks is None or not self.covariance:
             return None
         source = self.layout.source
         books = {self.layout.place(pair): self.others(pair) for pair in self.layout.pairs}
@@ -146,7 +147,7 @@ class Floor:
             tuple(self._stock(venue, asset, held) for venue, asset in self.layout.holdings),
             books,
             self.market.rate,
-            self.variances,
+            self.covariance,
             self.market.rules,
             self.exposure.net,
             self._hedge_prices(books[self.layout.place(source)]),

@@ -227,13 +227,13 @@ class LiquidityPool:
 
 def changed(view: View, optimum: Optimum) -> bool:
     """Whether anything but the source's book is other than when *optimum* was found."""
-    return (view.stocks, view.parameters, view.rate, view.exposure, view.blocked, view.variances) != (
+    return (view.stocks, view.parameters, view.rate, view.exposure, view.blocked, view.covariance) != (
         optimum.view.stocks,
         optimum.view.parameters,
         optimum.view.rate,
         optimum.view.exposure,
         optimum.view.blocked,
-        optimum.view.variances,
+        optimum.view.covariance,
     )
 
 

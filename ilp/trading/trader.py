@@ -213,7 +213,7 @@ class Trader:
         )
         self.links.stamped, self.links.told = self.floor.clocks.stamped, self.floor.clocks.told
         source = self.layout.source.venue
-        self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock.now)
+        self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
         self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner, solved=self.pace.solved)
         self.duties = Duties(self.floor, self.links, self.variances, self.report)
@@ -298,7 +298,7 @@ class Trader:
 
     def checks(self) -> tuple[Check, ...]:
         """What has to hold before START, each with its numbers."""
-        return checks(self.floor, self.life.state, self.variances.problems, self.transfers.uncertain)
+        return checks(self.floor, self.life.state, self.variances, self.transfers.uncertain)
 
     def start(self, by: str) -> None:
         """Wish to trade; `Refusal` with every check that fails."""

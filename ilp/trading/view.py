@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from clients.exchange import Market
 from ilp.pool.document import Fee, Holding, Levels, Move, Payout, Pool, Quote, Trade, Transfer, Valuation
+from ilp.pool.variance import Matrix
 from ilp.settings import Cost, Parameters
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.market import Rate
@@ -51,7 +52,7 @@ class View:
 
     :ivar marks: value of one unit of each asset in the numeraire.
     :ivar books: by place (`Layout.place`).
-    :ivar variances: of one period's change of price, by asset, in numeraire².
+    :ivar covariance: of one period's changes of price, by asset without the numeraire, in numeraire².
     :ivar rules: steps and minima by (venue, contract).
     :ivar exposure: base received on the target and not closed yet; negative when it was given.
     :ivar hedge_prices: the worst price at which an open exposure is closed: (selling, buying); None without a book.
@@ -64,7 +65,7 @@ class View:
     stocks: tuple[Stock, ...]
     books: Mapping[str, Sides]
     rate: Rate | None
-    variances: Mapping[str, float]
+    covariance: Matrix
     rules: Mapping[tuple[str, str], Market] = field(factory=dict)
     exposure: Decimal = ZERO
     hedge_prices: tuple[Decimal, Decimal] | None = None
@@ -141,15 +142,8 @@ def pool_of(view: View, *, quoting: bool = False, sizes: Iterable[Decimal] = ())
         )
         for stock in view.stocks
     )
-    variances = tuple((asset, float(view.variances.get(asset, 0.0))) for asset in layout.assets[1:])
-    covariance = tuple(
-        tuple(value if i == j else 0.0 for j in range(len(variances))) for i, (_, value) in enumerate(variances)
-    )
     valuation = Valuation(
-        float(parameters.deviation_penalty),
-        float(parameters.risk_aversion),
-        tuple(asset for asset, _ in variances),
-        covariance,
+        float(parameters.deviation_penalty), float(parameters.risk_aversion), layout.assets[1:], view.covariance
     )
     target = layout.target
     quotes = tuple(

@@ -36,7 +36,7 @@ SMALL: dict[str, Any] = {
     "quotes": [{"venue": "t", "base": "BTC", "quote": "HUF", "size": 0.1, "fee": [0, 0.005]}],
 }
 
-COVARIANCE = {"assets": ["HUF", "BTC"], "covariance": [[1e-9, 0], [0, 250]]}
+COVARIANCE = {"assets": ["HUF", "BTC"], "covariance": [[1e-9, 1e-6], [1e-6, 250]]}
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ POOL = Pool(
         Holding("t", "USD", 70.0, 70.0, 70.0),
     ),
     (Transfer(("s", "BTC"), ("t", "BTC"), Fee(0.01, 0.1)),),
-    Valuation(3.0, 0.5, ("BTC", "EUR"), ((4.0, 1.0), (1.0, 2.0)), False),
+    Valuation(3.0, 0.5, ("BTC", "EUR"), ((4.0, 1.0), (1.0, 2.0))),
 )
 
 
@@ -68,7 +68,14 @@ class ColumnTests(SynchronousTestCase):
         self.assertEqual([(m.move, m.direction, m.amount) for m in found.moves], [(0, "out", 3.0)])
 
     def test_a_diagonal_covariance_is_the_variances(self) -> None:
-        diagonal = Valuation(3.0, 0.5, ("BTC", "EUR"), ((4.0, 0.0), (0.0, 2.0)), True)
-        for valuation in (diagonal, evolve(diagonal, diagonal=False)):
-            found = column(evolve(POOL, valuation=valuation), lanes(POOL), {})
-            self.assertAlmostEqual(found.risk, 0.5 * (4 * 12**2 + 2 * 50**2))
+        valuation = Valuation(3.0, 0.5, ("BTC", "EUR"), ((4.0, 0.0), (0.0, 2.0)))
+        found = column(evolve(POOL, valuation=valuation), lanes(POOL), {})
+        self.assertTrue(valuation.diagonal)
+        self.assertAlmostEqual(found.risk, 0.5 * (4 * 12**2 + 2 * 50**2))
+
+    def test_prices_that_vary_together_do_so_however_the_valuation_was_made(self) -> None:
+        alone = Valuation(3.0, 0.5, ("BTC", "EUR"), ((4.0, 0.0), (0.0, 2.0)))
+        together = evolve(alone, covariance=((4.0, 1.0), (1.0, 2.0)))
+        found = column(evolve(POOL, valuation=together), lanes(POOL), {})
+        self.assertFalse(together.diagonal)
+        self.assertAlmostEqual(found.risk, 0.5 * (4 * 12**2 + 2 * 12 * 50 + 2 * 50**2))

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from clients.exchange import Side
 from clients.rates_arithmetic import standard_error
 from ilp.journal.entries import OrderState, Purpose, TransferEntry, TransferState
+from ilp.pool.variance import override
 from ilp.trading.checks import checks
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.machine import State
@@ -25,11 +26,17 @@ from tests.trading.world import LIMITS, PARAMETERS, START, D
 
 class CheckCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.state, self.problems = State.READY, {"HUF": "its history has 3 bars"}
+        self.state = State.READY
+        layout = Layout(Pair("source", "BTC/USD"), Pair("target", "BTC/HUF"))
+        self.variances: Any = SimpleNamespace(
+            layout=layout,
+            estimates={asset: override(0.01, "hour") for asset in ("BTC", "HUF")},
+            problems={"HUF": "its history has 3 bars"},
+        )
         self.uncertain: list[TransferEntry] = []
         self.intruders = ""
         self.floor: Any = SimpleNamespace(
-            layout=Layout(Pair("source", "BTC/USD"), Pair("target", "BTC/HUF")),
+            layout=layout,
             parameters=evolve(PARAMETERS, quote_size=D("0.1"), edge_to_leave=D(2000)),
             limits=LIMITS,
             market=SimpleNamespace(
@@ -38,7 +45,6 @@ class CheckCase(SynchronousTestCase):
             clocks=SimpleNamespace(trouble=str),
             clock=SimpleNamespace(now=lambda: START),
             recorder=SimpleNamespace(failing=""),
-            variances={"BTC": 0.01, "HUF": 0.001},
             rules=lambda pair: RULES,
             desk=SimpleNamespace(live=list),
             uncounted="",
@@ -54,7 +60,7 @@ class CheckCase(SynchronousTestCase):
         return found
 
     def all(self) -> tuple[Check, ...]:
-        return checks(self.floor, self.state, self.problems, iter(self.uncertain))
+        return checks(self.floor, self.state, self.variances, iter(self.uncertain))
 
     def fails(self, name: str, words: str) -> None:
         """That check alone fails, and says so."""
@@ -92,9 +98,9 @@ class ConditionTests(CheckCase):
         self.fails("journal", "disk full")
 
     def test_each_assets_variance_but_the_numeraires(self) -> None:
-        self.floor.variances = {"BTC": 0.01}
+        self.variances.estimates = {"BTC": override(0.01, "hour")}
         self.fails("variance of HUF", "its history has 3 bars")
-        self.floor.variances = {"HUF": 0.001}
+        self.variances.estimates = {"HUF": override(0.001, "hour")}
         self.fails("variance of BTC", "not known yet")
 
     def test_a_quote_below_the_targets_minimum(self) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import OHLCV, Side, Unreachable
+from ilp.clock import WorldClock
 from ilp.journal.entries import IntentEntry, OrderState, PlanEntry
 from ilp.journal.interface import JournalError
 from ilp.pool.document import parse_pool
@@ -19,11 +22,13 @@ from ilp.settings import VarianceRules
 from ilp.simulation.faults import Fault
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.recorder import RETRY, Recorder
+from ilp.trading.strategy import changed
 from ilp.trading.trader import Refusal
 from ilp.trading.variances import Variances
+from ilp.trading.view import pool_of
 from tests.trading.memory_journal import MemoryJournal
 from tests.trading.test_trader import CALM, TraderCase
-from tests.trading.world import LIMITS, PARAMETERS, START, D
+from tests.trading.world import LIMITS, PARAMETERS, START, VARIANCE, D
 
 LAYOUT = Layout(Pair("source", "BTC/USD"), Pair("target", "BTC/HUF"))
 
@@ -154,48 +159,101 @@ class VarianceTests(SynchronousTestCase):
     UP_AND_DOWN = ["250", "252"] * 10
 
     def variances(self, source: Bars, feed: Bars | None, overrides: dict[str, Decimal]) -> Variances:
-        found = Variances(VarianceRules("hour", 24, overrides), LAYOUT, source, feed, lambda: START)
+        found = Variances(VarianceRules("hour", 24, overrides), LAYOUT, source, feed, WorldClock(Clock(), START))
         self.successResultOf(Deferred.fromCoroutine(found.renew()))
         return found
 
     def test_an_override_saves_the_download(self) -> None:
         source, feed = Bars([]), Bars([])
         found = self.variances(source, feed, {"BTC/USD": D(250), "HUF/USD": D("1e-9")})
-        self.assertEqual((found.values(), source.asked, feed.asked), ({"BTC": 250.0, "HUF": 1e-9}, [], []))
+        self.assertEqual((found.covariance, source.asked, feed.asked), (((250.0, 0.0), (0.0, 1e-9)), [], []))
 
     def test_an_override_may_name_its_pair_either_way_round(self) -> None:
         found = self.variances(Bars([]), Bars([]), {"USD/BTC": D(250), "USD/HUF": D("1e-9")})
-        self.assertEqual(found.values(), {"BTC": 250.0, "HUF": 1e-9})
+        self.assertEqual(found.covariance, ((250.0, 0.0), (0.0, 1e-9)))
 
     def test_histories_are_asked_of_the_source_and_of_the_feed(self) -> None:
         source, feed = Bars(self.UP_AND_DOWN), Bars(["270", "271"] * 10)
         found = self.variances(source, feed, {})
         self.assertEqual((source.asked, feed.asked), ([("BTC/USD", "hour")], [("USD/HUF", "hour")]))
-        self.assertAlmostEqual(found.values()["BTC"], 4.21, 1)
-        self.assertAlmostEqual(found.values()["HUF"], (1 / 270 - 1 / 271) ** 2, 10)
+        self.assertAlmostEqual(found.covariance[0][0], 4.21, 1)
+        self.assertAlmostEqual(found.covariance[1][1], (1 / 270 - 1 / 271) ** 2, 10)
 
     def test_a_feed_that_has_days_only_is_scaled_and_marked(self) -> None:
         found = self.variances(Bars(self.UP_AND_DOWN), Bars(["270", "271"] * 10, ("day",)), {})
         self.assertTrue(found.estimates["HUF"].scaled)
         self.assertFalse(found.estimates["BTC"].scaled)
 
+    def test_what_the_prices_have_in_common_is_measured(self) -> None:
+        found = self.variances(Bars(self.UP_AND_DOWN), Bars(["271", "270"] * 10), {})
+        self.assertAlmostEqual(found.correlation("BTC", "HUF") or 0.0, 1.0)
+        expected = (found.covariance[0][0] * found.covariance[1][1]) ** 0.5
+        self.assertAlmostEqual(found.covariance[0][1] / expected, 1.0)
+
+    def test_the_rate_is_turned_round_before_it_is_compared(self) -> None:
+        found = self.variances(Bars(self.UP_AND_DOWN), Bars(["270", "271"] * 10), {})
+        self.assertAlmostEqual(found.correlation("BTC", "HUF") or 0.0, -1.0)
+
+    def test_an_override_correlates_with_nothing_whatever_was_read_before(self) -> None:
+        found = self.variances(Bars(self.UP_AND_DOWN), Bars(["270", "271"] * 10), {})
+        found.rules = VarianceRules("hour", 24, {"HUF/USD": D("1e-9")})
+        self.successResultOf(Deferred.fromCoroutine(found.renew()))
+        self.assertEqual(found.correlation("BTC", "HUF"), 0.0)
+
+    def test_there_is_no_correlation_with_what_does_not_move_or_is_not_known(self) -> None:
+        still = self.variances(Bars(self.UP_AND_DOWN), Bars(["270"] * 20), {})
+        unknown = self.variances(Bars(self.UP_AND_DOWN), None, {})
+        self.assertEqual((still.correlation("BTC", "HUF"), unknown.correlation("BTC", "HUF")), (None, None))
+
+    def test_a_long_history_is_read_in_parts(self) -> None:
+        clock = Clock()
+        source = Bars(["250", "252"] * 500)
+        found = Variances(
+            VarianceRules("hour", 1000, {"HUF/USD": D(1)}), LAYOUT, source, None, WorldClock(clock, START)
+        )
+        renewing = Deferred.fromCoroutine(found.renew())
+        self.assertNoResult(renewing)
+        clock.pump([0.0] * 10)
+        self.successResultOf(renewing)
+        self.assertEqual(found.estimates["BTC"].closes, 1000)
+
     def test_too_little_data_leaves_no_estimate_and_says_so(self) -> None:
         found = self.variances(Bars(["250"] * 3), Bars(["270", "271"] * 10), {})
-        self.assertEqual(found.values(), {})
+        self.assertEqual(found.covariance, ())
         self.assertIn("3 closes", found.problems["BTC"])
 
     def test_an_estimate_stays_when_its_renewal_fails(self) -> None:
         source = Bars(self.UP_AND_DOWN)
         found = self.variances(source, None, {"HUF/USD": D(1)})
-        before = found.values()
+        before = found.covariance
         source.error = Unreachable("source", "history", "gone")
         self.successResultOf(Deferred.fromCoroutine(found.renew()))
-        self.assertEqual(found.values(), before)
+        self.assertEqual(found.covariance, before)
         self.assertIn("gone", found.problems["BTC"])
 
     def test_without_a_feed_only_an_override_helps(self) -> None:
         found = self.variances(Bars(self.UP_AND_DOWN), None, {})
         self.assertIn("no rate feed", found.problems["HUF"])
+
+
+class RiskTests(TraderCase):
+    def test_the_optimizer_gets_what_the_prices_have_in_common(self) -> None:
+        world = self.world(variance=evolve(VARIANCE, overrides={}))
+        world.trader.variances.source = Bars(["250", "252"] * 10)
+        world.trader.variances.feed = Bars(["270", "271"] * 10)
+        view = world.ready().trader.floor.view()
+        assert view is not None
+        (btc, both), (same, huf) = pool_of(view).valuation.covariance
+        self.assertEqual(both, same)
+        self.assertAlmostEqual(both / (btc * huf) ** 0.5, -1.0)
+
+    def test_another_covariance_asks_for_a_new_optimum(self) -> None:
+        world = self.world().ready()
+        before = world.trader.floor.view()
+        assert before is not None
+        optimum: Any = SimpleNamespace(view=before)
+        self.assertFalse(changed(before, optimum))
+        self.assertTrue(changed(evolve(before, covariance=((250.0, 1e-4), (1e-4, 1e-9))), optimum))
 
 
 class CheckTests(TraderCase):

@@ -52,7 +52,7 @@ def view(size: str = "1", held: str = "100", book: Sides = BOOK, layout: Layout 
         (stock,),
         {layout.place(layout.source): book},
         None,
-        {"ETH": 1e-6},
+        ((1e-6,),),
         {("account", ticker): rules(ticker) for ticker in (NEAR, FAR)},
     )
 
@@ -130,7 +130,7 @@ class TheOptimizer(SynchronousTestCase):
             view(layout=pool),
             marks={"USD": D(1), "ETH": D(2000), "HUF": D("0.0037")},
             stocks=tuple(Stock(venue, asset, D(1), D(1), D(1), D(1), D(0), D(1)) for venue, asset in pool.holdings),
-            variances={"ETH": 1.0, "HUF": 1e-8},
+            covariance=((1.0, 0.0), (0.0, 1e-8)),
         )
         trades = [move for move in pool_of(priced).moves if isinstance(move, Trade)]
         self.assertEqual(len(trades), 1)

@@ -55,7 +55,7 @@ def sample(**changes: object) -> View:
         ),
         {"source": Sides(((D("249.9"), D("1.5")),), ((D("250.1"), D("2.0")),)), "target": Sides()},
         Rate(D("0.00369"), D("0.00371"), None, START),
-        {"BTC": 250.0, "HUF": 1e-9},
+        ((250.0, 0.0), (0.0, 1e-9)),
         hedge_prices=(D("248.65"), D("251.35")),
         payouts=False,
     )
@@ -156,12 +156,18 @@ class DocumentTests(SynchronousTestCase):
             rate=None,
             stocks=stocks,
             marks={"USD": D(1), "BTC": D(250)},
+            covariance=((250.0,),),
             parameters=evolve(PARAMETERS, targets=targets),
         )
         fiat = pool_of(view).moves[2]
         assert isinstance(fiat, Transfer)
         self.assertEqual((fiat.source, fiat.target, fiat.bid), (("source", "USD"), ("target", "USD"), None))
         solve(pool_of(view))
+
+    def test_what_prices_have_in_common_is_in_it(self) -> None:
+        covariance = ((250.0, -1e-4), (-1e-4, 1e-9))
+        document = pool_document(pool_of(sample(covariance=covariance)))
+        self.assertEqual(parse_pool(document).valuation.covariance, covariance)
 
 
 class ProFormaTests(SynchronousTestCase):

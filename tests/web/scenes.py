@@ -165,8 +165,13 @@ def market() -> Document:
         },
         "marks": {"USD": "1", "BTC": "67776.5", "HUF": "0.002745"},
         "variances": {
-            "BTC/USD": {"value": "91204.11", "origin": "168 hours of source", "age": 610.0},
-            "USD/HUF": {"value": "1.2e-10", "origin": "90 days of ECB, scaled to the hour", "age": 610.0},
+            "BTC/USD": {"value": "91204.11", "origin": "history", "age": 610.0, "correlation": None},
+            "USD/HUF": {
+                "value": "1.2e-10",
+                "origin": "history, scaled from longer periods",
+                "age": 40210.0,
+                "correlation": "0.182",
+            },
         },
         "inputs": inputs,
     }

@@ -2,7 +2,7 @@
 import { app } from "./app.js";
 import { chart } from "./chart.js";
 import { h, hiddenText, icon } from "./dom.js";
-import { amount, computed, group, isNonZero, minus, rounded, when } from "./format.js";
+import { age, amount, computed, group, isNonZero, minus, rounded, when } from "./format.js";
 import { bar, empty, list, panel, table, term } from "./parts.js";
 import { parameterPanel } from "./parameters.js";
 import { overTime, spans } from "./history.js";
@@ -87,7 +87,10 @@ const marks = () => table("marks", `Value of one unit in ${numeraire()}, from mi
 ], Object.entries(app.doc.state.marks), { key: ([a]) => a, none: "No marks yet: they come from the books and the rate." });
 
 const variances = () => table("variances", "Variance of one period's change, in the numeraire squared", [
-  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", help: "How strongly the price moves in a period; with risk aversion it makes the term risk.", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value }, { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
+  { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", help: "How strongly the price moves in a period; with risk aversion it makes the term risk.", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value },
+  { name: "Together", help: "How far the price moves together with that of what is traded: 1 always, 0 not at all, −1 always against it. What moves together is a larger risk.", right: true, cell: ([, v]) => computed(v.correlation, "", { significant: 2 }), raw: ([, v]) => v.correlation },
+  { name: "Age", help: "Since the last closing price that it rests on. Each is estimated anew once a period.", right: true, cell: ([, v]) => age(v.age), raw: ([, v]) => v.age },
+  { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
 ], Object.entries(app.doc.state.variances), { key: ([p]) => p, none: "No variances yet: histories are still being loaded." });
 
 /* Now, optimized and rounded side by side: all have the same cash, so what differs is what is taken off it. */
