@@ -15,13 +15,16 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clients.exchange import ExchangeError, IExchange
+from clients.exchange import ExchangeError, IExchange, NotAuthorised
 
 __all__ = ["Guardian", "needed"]
 
 EVERY = 0.5  # reactor seconds
 # Reactor seconds after which a venue that was clear is looked at again: a daemon may live and only not beat.
 LOOK_AGAIN = 5.0
+# Reactor seconds after which a client that gave up (the venue refused us) is told to connect again: while the daemon lives,
+# and when it is dead.
+CONNECT_AGAIN, CONNECT_SOON = 30.0, 5.0
 
 
 def needed(venue: IExchange) -> bool:
@@ -31,9 +34,9 @@ def needed(venue: IExchange) -> bool:
 
 @define(eq=False)
 class Guardian:
-    """Watches a pulse.
+    """Watches a pulse, and keeps its clients connected meanwhile.
 
-    :param venues: connected clients by name.
+    :param venues: clients by name; it connects them, who made them disconnects them.
     :param pulse: what the heartbeat says: changes while the daemon lives; empty when it is not running, or stopped in order.
     :param silence: reactor seconds without a change after which the daemon counts as dead.
     :ivar guarding: whether it takes the daemon for dead now; `clear`: venues that confirmed zero when last asked.
@@ -46,6 +49,8 @@ class Guardian:
     guarding: bool = False
     clear: set[str] = field(factory=set)
     _acted_at: float = 0.0
+    _asked_at: float = float("-inf")
+    _connecting: dict[str, Deferred[None]] = field(factory=dict)
     _last: str = ""
     _changed: float = 0.0
     _busy: Deferred[Any] | None = None
@@ -53,7 +58,7 @@ class Guardian:
     _log: Logger = field(factory=Logger)
 
     def start(self) -> None:
-        """Begin to watch; a heartbeat that is old already gets one silence to show that it is not."""
+        """Connect, and begin to watch; a heartbeat that is old already gets one silence to show that it is not."""
         self._changed = self.reactor.seconds()
         self._loop = LoopingCall(self._look)
         self._loop.clock = self.reactor
@@ -63,11 +68,16 @@ class Guardian:
         """Cease to watch; a call that is on its way goes on."""
         if self._loop is not None and self._loop.running:
             self._loop.stop()
-        if self._busy is not None:
-            self._busy.cancel()
+        for calling in (self._busy, *self._connecting.values()):
+            if calling is not None:
+                calling.cancel()
 
     def _look(self) -> None:
         now, beat = self.reactor.seconds(), self.pulse()
+        if now - self._asked_at >= (CONNECT_SOON if self.guarding else CONNECT_AGAIN):
+            self._asked_at = now
+            for name in set(self.venues) - self._connecting.keys():
+                self._begin_connecting(name)
         if beat != self._last or not beat:
             if self.guarding:
                 self._log.info("the daemon is back" if beat else "the daemon has stopped in order")
@@ -85,6 +95,32 @@ class Guardian:
             self._act(set(self.venues))
         elif self.clear != set(self.venues):
             self._act(set(self.venues) - self.clear)
+
+    def _begin_connecting(self, name: str) -> None:
+        connecting = Deferred.fromCoroutine(self._connect(name))
+        if not connecting.called:
+            self._connecting[name] = connecting
+            connecting.addBoth(self._connected, name)
+
+    def _connected(self, _: object, name: str) -> None:
+        del self._connecting[name]
+
+    async def _connect(self, name: str) -> None:
+        """Connect where that is not so; a client tries on by itself unless the venue refused it, at whatever reconnection.
+
+        It is asked again then, and the process goes on: ending it would leave the other venues alone for one more silence
+        after each start, and what was refused a moment ago (a clock, a nonce, a login service that is down) may pass.
+        """
+        try:
+            await self.venues[name].connect()
+        except CancelledError:
+            raise  # the guardian itself is told to end
+        except NotAuthorised as refusal:
+            self._log.error("{name} refuses us, so nobody guards it: {why}; asking again", name=name, why=refusal)
+        except ExchangeError as error:
+            self._log.error("{name}: {error}", name=name, error=error)
+        except Exception:  # noqa: BLE001  a client's own fault must not end the watch
+            self._log.failure("{name}: connecting failed in an unexpected way", failure=Failure(), name=name)
 
     def _act(self, names: set[str]) -> None:
         if names == set(self.venues):

@@ -9,7 +9,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from clients.exchange import ExchangeError, IExchange
+from clients.exchange import IExchange
 from ilp.clock import WorldClock
 from ilp.guardian import Guardian, needed
 from ilp.heartbeat import pulse
@@ -44,11 +44,6 @@ class _Watch:
         self.guardian.start()
         sys.stdout.write(f"Guarding {' and '.join(sorted(self.venues))}; the heartbeat is {path}\n")
         sys.stdout.flush()
-        for role, venue in self.venues.items():
-            try:
-                await venue.connect()  # the client goes on trying by itself where this fails
-            except ExchangeError as error:
-                self.log.error("{role}: {error}", role=role, error=error)
 
     async def end(self) -> None:
         if self.guardian is not None:

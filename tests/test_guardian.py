@@ -26,8 +26,6 @@ class GuardianTests(SynchronousTestCase):
         self.there = True
         source, target, _ = self.world.clients()
         self.venues = {"source": source, "target": target}
-        for venue in self.venues.values():
-            venue.connect()
         self.guardian = Guardian(self.venues, self.pulse, 10.0, self.world.reactor)
         self.guardian.start()
         self.addCleanup(self.guardian.stop)
@@ -87,6 +85,45 @@ class GuardianTests(SynchronousTestCase):
         self.world.target_core.place("pool", "BTC/HUF", Side.BUY, 100, 10**7)
         self.pass_(6)
         self.assertEqual((self.world.open_orders(), self.guardian.clear), ([], {"source", "target"}))
+
+    def test_a_refusal_at_the_start_does_not_leave_the_venue_alone_for_good(self) -> None:
+        self.guardian.stop()
+        source, target, _ = self.world.clients()
+        target.refuses_login = True
+        self.guardian = Guardian({"source": source, "target": target}, self.pulse, 10.0, self.world.reactor)
+        self.guardian.start()
+        self.addCleanup(self.guardian.stop)
+        self.pass_(1)
+        target.refuses_login = False
+        self.die()
+        self.pass_(16)
+        self.assertEqual((self.world.open_orders(), target.connected), ([], True))
+
+    def test_nor_does_a_refusal_when_the_line_was_lost(self) -> None:
+        self.refused_anew()
+        self.venues["target"].refuses_login = False
+        self.pass_(31)
+        self.assertTrue(self.venues["target"].connected)
+        self.die()
+        self.pass_(12)
+        self.assertEqual(self.world.open_orders(), [])
+
+    def test_a_venue_that_refuses_us_while_the_daemon_is_dead_is_asked_again_soon(self) -> None:
+        self.refused_anew()
+        self.die()
+        self.pass_(40)
+        self.assertEqual((len(self.world.open_orders()), self.guardian.clear), (2, {"source"}))
+        self.venues["target"].refuses_login = False
+        self.pass_(6)
+        self.assertEqual(self.world.open_orders(), [])
+
+    def refused_anew(self) -> None:
+        """The line to the target breaks, and the venue does not let us in again."""
+        target = self.venues["target"]
+        target.refuses_login = True
+        target.drop()
+        self.pass_(5)
+        self.assertFalse(target.connected)
 
     def test_a_daemon_that_stopped_in_order_is_left_alone(self) -> None:
         self.there = False

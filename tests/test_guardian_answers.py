@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, fail
+from collections.abc import Callable
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from clients.exchange import NotAuthorised
 from ilp.guardian import Guardian
 
 
@@ -17,6 +21,8 @@ class Answering:
         self.resting = ["1", "2"]
         self.calls: list[str] = []
         self.waiting: list[tuple[Deferred[object], object]] = []
+        self.logins = 0
+        self.login: Callable[[], Deferred[None]] = lambda: succeed(None)
 
     def _answer(self, call: str, result: object) -> Deferred[object]:
         self.calls.append(call)
@@ -28,6 +34,10 @@ class Answering:
         """Give the oldest answer that is outstanding."""
         deferred, result = self.waiting.pop(0)
         deferred.callback(result)
+
+    def connect(self) -> Deferred[None]:
+        self.logins += 1
+        return self.login()
 
     def cancelAllOrders(self) -> Deferred[object]:
         if not self.at_once:
@@ -114,3 +124,49 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.pass_(5.5)
         self.assertEqual(venue.calls, ["cancel all", "cancel all"])
+
+
+class ConnectingTests(SynchronousTestCase):
+    """How the guardian keeps its clients connected."""
+
+    def setUp(self) -> None:
+        self.clock, self.venue, self.other = Clock(), Answering(), Answering()
+        self.alive = True
+        self.guardian = Guardian({"source": self.other, "target": self.venue}, self.pulse, 10.0, self.clock)
+
+    def pulse(self) -> str:
+        return str(self.clock.seconds()) if self.alive else "dead"
+
+    def start(self, seconds: float = 0) -> None:
+        self.guardian.start()
+        self.clock.pump([0.5] * round(seconds / 0.5))
+
+    def test_while_it_waits_to_be_let_in_it_asks_no_second_time_and_the_others_do_not_wait(self) -> None:
+        self.venue.login = Deferred
+        self.start(29)
+        self.assertEqual((self.venue.logins, self.other.logins), (1, 1))
+        self.clock.pump([0.5] * 3)
+        self.assertEqual((self.venue.logins, self.other.logins), (1, 2))
+
+    def test_a_refusal_is_said_and_asked_about_again(self) -> None:
+        self.venue.login = lambda: fail(NotAuthorised("target", "connecting", "no such user"))
+        with patch.object(self.guardian, "_log") as log:
+            self.start(31)
+        self.assertEqual((self.venue.logins, log.error.call_count), (2, 2))
+        self.assertIn("nobody guards it", log.error.call_args.args[0])
+
+    def test_a_clients_own_fault_in_connecting_does_not_end_the_watch(self) -> None:
+        self.venue.login = lambda: fail(ZeroDivisionError("the client's own"))
+        self.alive = False
+        self.start(10)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((self.venue.calls, self.other.calls), (["cancel all"], ["cancel all"]))
+
+    def test_told_to_end_it_connects_no_more(self) -> None:
+        login: Deferred[None] = Deferred()
+        self.venue.login = lambda: login
+        self.start()
+        self.guardian.stop()
+        self.assertEqual((login.called, self.clock.getDelayedCalls()), (True, []))
+        self.clock.pump([0.5] * 100)
+        self.assertEqual(self.venue.logins, 1)
