@@ -32,6 +32,7 @@ def conditions(trader: Trader, books: AccountedJournal | None, loss_step: Decima
     yield from _transfers(trader)
     yield from _doubts(trader)
     if books is not None:
+        yield from _ledger(books)
         yield from _loss(books, trader, loss_step)
         yield from _day(books, trader)
         yield from _unvalued(books)
@@ -73,10 +74,20 @@ def _transfers(trader: Trader) -> Iterator[Condition]:
             yield Condition(f"overdue {entry.id}", "transfer overdue", W, what)
         elif entry.state is TransferState.PROPOSED:
             yield Condition(f"proposed {entry.id}", "transfer waits", Severity.INFO, f"{what}: {entry.note}")
+    for record, ids in trader.transfers.ambiguous:
+        what = f"{amount(record.change)} {record.asset} at {record.venue} ({record.reference or record.id})"
+        why = f"{what} may be {' or '.join(sorted(ids))}: say which, until then it counts for all of them together"
+        yield Condition(f"ambiguous {record.key}", "ambiguous transfer", W, why, after=FLAP)
     for flow in trader.transfers.flows:
         if not flow.classified:
             what = f"{amount(flow.quantity)} {flow.asset} at {flow.venue} is no transfer of ours"
             yield Condition(f"flow {flow.key}", "unexplained money", W, what)
+
+
+def _ledger(books: AccountedJournal) -> Iterator[Condition]:
+    if fault := books.books.fault():
+        what = f"{fault}: profit, loss and the limits on them cannot be trusted"
+        yield Condition("ledger", "ledger", C, what)
 
 
 def _loss(books: AccountedJournal, trader: Trader, step: Decimal) -> Iterator[Condition]:

@@ -121,10 +121,9 @@ class Watch:
             events = list(self.events())
         except Exception:  # noqa: BLE001 - the watch must outlive whatever it looks at, and say so
             self._log.failure("looking for alarms failed")
-            present = {
-                "watch": Condition("watch", "watch", Severity.CRITICAL, "looking for alarms failed; see the log")
-            }
-            events = []
+            failed = Condition("watch", "watch", Severity.CRITICAL, "looking for alarms failed; see the log")
+            self._began({failed.key: failed})  # nothing has ended: what was there before has only not been seen
+            return
         for kind, severity, text in events:
             self.tell(Notice(f"{kind} {text}", kind, severity, text, self.now(), self.mode))
         self._ended(present)

@@ -21,6 +21,7 @@ from clients.exchange import Position
 from ilp.journal.entries import FINAL_TRANSFER_STATES, FlowEntry, TransferEntry, TransferState
 from ilp.journal.interface import Journal, JournalError, Recovered
 from ilp.settings import TransferRules
+from ilp.trading.arrivals import Record
 from ilp.trading.reader import MoneyReader
 from ilp.trading.transfers_account import Outstanding, unsettled
 from ilp.trading.transfers_book import RETURNED, Change, TransferBook
@@ -91,7 +92,7 @@ class Transfers:
         self._broken = broken
         self._log = log or Logger()
         self._calls = Calls(venues, withdraw, self._log)
-        self._book = TransferBook(now)
+        self._book = TransferBook(now, self._delay)
         self._deciding = DeferredLock()
         self._reading: dict[str, DeferredLock] = {}
         self._overdue: set[str] = set()
@@ -116,6 +117,11 @@ class Transfers:
         return tuple(e for e in self.entries if e.state not in FINAL_TRANSFER_STATES)
 
     @property
+    def ambiguous(self) -> tuple[tuple[Record, tuple[str, ...]], ...]:
+        """Records that belong to one of several transfers, with their ids; the operator has to say to which."""
+        return self._book.ambiguous()
+
+    @property
     def flows(self) -> tuple[FlowEntry, ...]:
         """All external flows, oldest first."""
         return tuple(sorted(self._book.flows.values(), key=lambda f: (f.at, f.key)))
@@ -128,6 +134,10 @@ class Transfers:
     def outstanding(self, venue: str, asset: str) -> Outstanding:
         """What transfers owe that holding, to be applied to the balance of the latest `refresh` of that venue."""
         return self._book.outstanding(venue, asset)
+
+    def leaving(self, venue: str, asset: str, but: str) -> Decimal:
+        """What is on its way out of that balance and may have left it, the transfer with id *but* apart."""
+        return self._book.leaving(venue, asset, but)
 
     def unsettled(self, venue: str, asset: str) -> tuple[Decimal, Decimal]:
         """What transfers may have taken from a holding and brought to it by now without a record that we have seen."""
@@ -230,7 +240,6 @@ class Transfers:
 
     def _keep(self, *changes: Change) -> None:
         """Journal what has happened already; nobody waits for it, but a failure is heard."""
-
         self._record(*changes).addErrback(lambda _: None)
 
     def write_again(self) -> Deferred[None] | None:
@@ -459,9 +468,11 @@ class Transfers:
         await self._record(after)
 
     def _due(self, entry: TransferEntry) -> dict[str, Any]:
+        return {"due": self._now() + self._delay(entry)}
+
+    def _delay(self, entry: TransferEntry) -> timedelta:
         coin = entry.asset in self._coins and entry.asset == entry.to_asset
-        seconds = self.rules.btc_delay if coin else self.rules.fiat_exchange_delay
-        return {"due": self._now() + timedelta(seconds=seconds)}
+        return timedelta(seconds=self.rules.btc_delay if coin else self.rules.fiat_exchange_delay)
 
     # ---------------------------------------------------------------------------------------------------- the operator
 

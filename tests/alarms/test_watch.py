@@ -10,6 +10,8 @@ from unittest.mock import patch
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from ilp.accounts.books import Books
+from ilp.accounts.keeper import AccountedJournal
 from ilp.alarms.channels import Undelivered
 from ilp.alarms.conditions import conditions
 from ilp.alarms.events import Events
@@ -19,9 +21,11 @@ from ilp.alarms.watch import Watch
 from ilp.journal.entries import TransferState
 from ilp.journal.recent import RecentJournal
 from ilp.settings import AlarmRules
+from ilp.trading.arrivals import Record
 from ilp.trading.hedger import Hedger
 from tests.alarms.fakes import NOON, FakeChannel
 from tests.journal import samples
+from tests.trading.memory_journal import MemoryJournal
 from tests.trading.world import D, World
 
 EXPOSED = Condition("exposure", "exposure", Severity.CRITICAL, "0.7 BTC open")
@@ -112,6 +116,21 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.lines(), ["restart", "watch"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
+    def test_a_look_that_fails_does_not_end_what_still_stands(self) -> None:
+        self.watch.start()
+        self.present = [EXPOSED, STALE]
+        self.pass_(5)
+        whole, self.watch.look = self.watch.look, lambda: [1 / 0]
+        self.pass_(3)
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.assertEqual(self.lines(), ["restart", "exposure", "watch"])
+        self.watch.look = whole
+        self.pass_(3)
+        self.assertEqual(self.lines(), ["restart", "exposure", "watch", "ended watch", "stale input"])
+        self.present = []
+        self.pass_(1)
+        self.assertEqual(self.lines()[5:], ["ended exposure", "ended stale input"])
+
     def test_the_test_button_tells_how_each_channel_took_it(self) -> None:
         self.channel.fails = [Undelivered("no such chat", final=True)]
         found = [self.successResultOf(self.watch.test("anna"))["channels"][0]["ok"] for _ in range(2)]
@@ -188,13 +207,35 @@ class ConditionsTests(SynchronousTestCase):
         uncertain = samples.transfer(id="t1", state=TransferState.UNCERTAIN)
         late, waiting = samples.transfer(id="t2"), samples.transfer(id="t3", state=TransferState.PROPOSED)
         flow = samples.flow()
-        told = SimpleNamespace(open=(uncertain, late, waiting), flows=(flow,), overdue=lambda entry: entry is late)
+        told = SimpleNamespace(
+            open=(uncertain, late, waiting), flows=(flow,), ambiguous=(), overdue=lambda entry: entry is late
+        )
         with patch.object(self.world.trader, "transfers", told):
             found = {one.key: str(one.severity) for one in conditions(self.world.trader, None, D(0))}
         self.assertEqual(
             {key: found[key] for key in ("uncertain t1", "overdue t2", "proposed t3", f"flow {flow.key}")},
             {"uncertain t1": "critical", "overdue t2": "warning", "proposed t3": "info", f"flow {flow.key}": "warning"},
         )
+
+    def test_a_record_that_fits_several_transfers_is_told_with_their_names(self) -> None:
+        record = Record("target", "deposit", "9", "BTC", D("1.0024"), D(0), None, "tx9", "done", samples.NOON)
+        told = SimpleNamespace(open=(), flows=(), ambiguous=((record, ("t2", "t1")),))
+        with patch.object(self.world.trader, "transfers", told):
+            (found,) = [c for c in conditions(self.world.trader, None, D(0)) if c.kind == "ambiguous transfer"]
+        self.assertEqual((found.key, found.severity), ("ambiguous target/deposit/9", Severity.WARNING))
+        self.assertIn("1.0024 BTC at target (tx9) may be t1 or t2", found.text)
+
+    def test_a_ledger_that_contradicts_itself_is_critical_and_says_where(self) -> None:
+        books = AccountedJournal(MemoryJournal(), Books("BTC", "USD"))
+
+        def told() -> list[Condition]:
+            return [one for one in conditions(self.world.trader, books, D(0)) if one.kind == "ledger"]
+
+        self.assertEqual(told(), [])
+        books.books.balances["target", "BTC"] = 5
+        (found,) = told()
+        self.assertIs(found.severity, Severity.CRITICAL)
+        self.assertIn("5 minor units of BTC came from nowhere", found.text)
 
     def test_each_step_of_a_loss_is_told_and_the_last_is_critical(self) -> None:
         limit = self.world.trader.settings.limits.loss_per_day
@@ -204,7 +245,7 @@ class ConditionsTests(SynchronousTestCase):
                 loss=lambda lost=share * limit: lost,
                 day=lambda: self.world.clock.now().date(),
                 unvalued=dict,
-                books=SimpleNamespace(opened=None),
+                books=SimpleNamespace(opened=None, fault=str),
             )
             found = {one.kind: one for one in conditions(self.world.trader, books, D("0.25"))}
             severities.append(f"{found['loss'].severity} {found['loss'].key[-1]}" if "loss" in found else "")
@@ -220,7 +261,7 @@ class ConditionsTests(SynchronousTestCase):
             loss=lambda: D(0),
             day=lambda: self.world.clock.now().date(),
             unvalued=dict,
-            books=SimpleNamespace(opened=True, balances=balances),
+            books=SimpleNamespace(opened=True, balances=balances, fault=str),
         )
         (found,) = [c for c in conditions(self.world.trader, books, D(0)) if c.kind == "unexplained balance"]
         self.assertEqual((found.key, found.after), ("balance target BTC", 120.0))

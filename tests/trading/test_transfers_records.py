@@ -235,6 +235,8 @@ class ArrivalTests(Paired):
         before = self.pair.total("target", "BTC")
         self.assertEqual(self.arrives("1.0024"), ["SENT", "SENT"])
         self.assertIn("may be this one or t2", self.pair.transfers.questions(self.pair.transfers.entries[0])[0])
+        ((record, ids),) = self.pair.transfers.ambiguous
+        self.assertEqual((record.amount, sorted(ids)), (D("1.0024"), ["t1", "t2"]))
         self.assertEqual(self.pair.total("target", "BTC"), before)  # it is one of them, so it counts once
         self.assertEqual(self.pair.transfers.flows, ())
 
@@ -246,6 +248,7 @@ class ArrivalTests(Paired):
         self.pair.refresh()
         self.assertEqual(self.pair.states(), ["SENT", "ARRIVED"])
         self.assertEqual(self.pair.transfers.questions(self.pair.transfers.entries[0]), ())
+        self.assertEqual(self.pair.transfers.ambiguous, ())
 
     def test_a_pending_deposit_has_not_arrived(self) -> None:
         self.under_way("1")
