@@ -26,7 +26,15 @@ from ilp.trading.arrivals import (
     match_withdrawal,
     near,
 )
-from ilp.trading.transfers_account import ZERO, Outstanding, may_be_credited, may_be_debited, outstanding
+from ilp.trading.transfers_account import (
+    ZERO,
+    Outstanding,
+    may_be_credited,
+    may_be_debited,
+    outstanding,
+    reserved,
+    undebited,
+)
 from ilp.trading.transfers_machine import Event, Unlisted, step
 from ilp.trading.transfers_plan import Lane, lane_of
 from ilp.trading.transfers_reading import Observation
@@ -53,6 +61,7 @@ class TransferBook:
     """Transfers by id and external flows by key, with the balances that belong to them.
 
     :param now: the world's time.
+    :param delay: how long what a transfer sends may take to arrive.
     :ivar since: records from before then are none of ours and no flows either.
     :ivar positions: balances of each venue, of the same moment as the records that were taken over.
     :ivar turn: number of changes made so far.
@@ -60,8 +69,9 @@ class TransferBook:
 
     _log = Logger()
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], delay: Callable[[TransferEntry], timedelta]) -> None:
         self.now = now
+        self.delay = delay
         self.since = self._last = now()
         self.entries: dict[str, TransferEntry] = {}
         self.flows: dict[str, FlowEntry] = {}
@@ -216,6 +226,14 @@ class TransferBook:
         if (venue, asset) not in self._owed:
             self._owed[venue, asset] = self._count(venue, asset)
         return self._owed[venue, asset]
+
+    def leaving(self, venue: str, asset: str, but: str) -> Decimal:
+        """What is about to leave that balance, or may have left it, the transfer with id *but* apart: gone at worst."""
+        owed, entry = self.outstanding(venue, asset), self.entries.get(but)
+        own = ZERO
+        if entry is not None and (entry.from_venue, entry.asset) == (venue, asset):
+            own = undebited(entry) + reserved(entry)
+        return owed.requested_undebited + owed.reserved - own
 
     def moving(self, venue: str) -> frozenset[str]:
         """Assets whose balance at *venue* a transfer may change at any moment."""
@@ -409,6 +427,8 @@ class TransferBook:
         more: dict[str, Any] = {"debited": amount, "withdrawal_id": withdrawal or entry.withdrawal_id}
         more["reference"] = entry.reference or reference
         if entry.to_venue:
+            # Nobody heard the answer to the call that would have set it.
+            more["due"] = entry.due or (entry.departed or self.now()) + self.delay(entry)
             return self.apply(entry.id, Event.DEBITED, note, **more)
         # A payout is final now: what the bank receives is what was expected, with what left changed by as much.
         arrived = entry.expected + amount - entry.amount

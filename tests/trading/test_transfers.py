@@ -486,6 +486,26 @@ class OverdueTests(Paired):
         self.assertFalse(self.overdue(86400))
         self.assertTrue(self.overdue(1))
 
+    def test_what_was_under_way_at_a_crash_is_overdue_after_the_same_delay(self) -> None:
+        self.pair.source.answer = lambda id: Deferred()
+        self.pair.plan(coins())
+        self.pair.start()
+        self.pair.source.debit()
+        self.pair.world.pass_(600)
+        self.pair.refresh()
+        self.assertIs(self.pair.transfers.entries[0].state, S.SENT)
+        self.assertFalse(self.overdue(3000))
+        self.assertTrue(self.overdue(1))
+
+    def test_what_was_refused_and_left_all_the_same_is_overdue_after_the_same_delay(self) -> None:
+        self.pair.source.answer = lambda id: fail(InsufficientFunds("source", "withdrawal", "no"))
+        self.planned(coins())
+        self.pair.source.debit()
+        self.pair.refresh()
+        self.assertIs(self.pair.transfers.entries[0].state, S.SENT)
+        self.assertFalse(self.overdue(3600))
+        self.assertTrue(self.overdue(1))
+
     def test_a_proposal_is_never_overdue(self) -> None:
         self.pair.use(approval_limit=D(0))
         self.planned(coins())

@@ -276,7 +276,7 @@ class LongAgoTests(SynchronousTestCase):
     """What the book leaves out of a lane when it is asked with every turn."""
 
     def book(self, *entries: TransferEntry) -> TransferBook:
-        book = TransferBook(lambda: NOON)
+        book = TransferBook(lambda: NOON, lambda entry: timedelta(hours=1))
         for one in entries:
             book.put(one)
         return book
