@@ -21,8 +21,8 @@ from ilp.trading.reader import Reader
 __all__ = ["Audit", "Compared"]
 
 AGAIN = 1.0  # seconds until the records are asked again
-# Seconds after which fills are looked for once more of an order that was over as it rested no more: a venue's history may be
-# written later than its book.
+# Seconds after which fills are looked for once more of an order that was over as it rested no more, or left no trace at all:
+# a venue's history may be written later than its book.
 LATER = (20.0, 100.0)
 ASKED = 3  # readings in which it is looked for what a fill really cost that was told without
 LOST = 2.0  # seconds after which a request that left no trace in two readings has never arrived
@@ -48,6 +48,7 @@ class Audit:
     :ivar foreign: whether an order is not ours to cancel although it looks like one of ours.
     :ivar nobodys: whether an order with a name like ours is of no run that the journal knows.
     :ivar others: by venue, what rested there of such orders when it was looked for last.
+    :ivar strays: venue and id of orders of ours that were cancelled and that nobody remembered: no entry of them was left.
     """
 
     desk: Desk
@@ -55,6 +56,7 @@ class Audit:
     foreign: Callable[[Order], bool] = lambda record: False
     nobodys: Callable[[Order], bool] = lambda record: False
     others: dict[str, tuple[Order, ...]] = field(factory=dict)
+    strays: set[tuple[str, str]] = field(factory=set)
     _reading: set[str] = field(factory=set)
     _unproven: list[tuple[OwnOrder, float]] = field(factory=list)  # and when their fills are to be looked for again
 
@@ -67,6 +69,7 @@ class Audit:
     async def clear(self, venue: str) -> int:
         """Cancel every order of ours at a venue, whoever remembers it; how many the venue still reports afterwards."""
         ours = await self.remaining(venue)
+        self.strays |= {(venue, record["id"]) for record in ours if self._forgotten(venue, record)}
         if ours:
             await self._cancel_records(self.desk.venues[venue], ours, alone=not self.others.get(venue))
         left = await self.remaining(venue) if ours else []
@@ -147,6 +150,14 @@ class Audit:
             if id in sums and self._unknown(venue, id) and await self._is_ours(client, id):
                 self.desk.adopt(venue, fill, *sums[id], purpose)
 
+    def _forgotten(self, venue: str, record: Order) -> bool:
+        """Whether no own order is this one, not even one of which the answer was lost before it had an id."""
+        name = record.get("client_id")
+        unnamed = (order for order in self.desk.live(venue) if order.order_id is None)
+        return self.desk.known(venue, record["id"]) is None and not any(
+            order.key == name if name else order.could_be(record) for order in unnamed
+        )
+
     def _unknown(self, venue: str, order_id: str) -> bool:
         return self.desk.known(venue, order_id) is None and (venue, order_id) not in self.desk.settled
 
@@ -197,8 +208,9 @@ class Audit:
         if missing or unpriced or late:
             fills = await self._fills(client, [*missing, *unpriced, *late])
             sums = sum_fills(fills)
-            self._unproven = [one for one in self._unproven if one[0].venue != venue or one[1] > began_at]
             for order in late:
+                if order.order_id is None:
+                    continue
                 order.asked += 1
                 if order.order_id in sums:
                     self.desk.told(order, *sums[order.order_id])
@@ -207,6 +219,10 @@ class Audit:
                     await self._absent(client, order, fills, began_at)
             for order in unpriced:
                 self.desk.looked_up(order, sums)
+            for order in late:  # what was given up comes last: a trace is rather of an order that is still in doubt
+                if order.order_id is None:
+                    await self._absent(client, order, fills, began_at)
+            self._unproven = [one for one in self._unproven if one[0].venue != venue or one[1] > began_at]
         self._report_strange(venue, strange)
 
     def _unpriced(self, venue: str) -> list[OwnOrder]:
@@ -294,12 +310,15 @@ class Audit:
                 return
 
     def _missed(self, order: OwnOrder, began_at: float) -> None:
+        if order.final:
+            return  # it was given up before, and has still left no trace
         if order.state is OrderState.SENDING:
             order.check_at = self.desk.seconds() + AGAIN  # late, not lost: its answer may still come
             return
         order.misses += 1
         if order.misses >= 2 and began_at - order.since_unknown >= LOST:
             order.lost = True
+            self._look_later(order)
             self.desk.finish(order, OrderState.REFUSED, "left no trace in the venue's records")
         else:
             order.check_at = self.desk.seconds() + AGAIN
@@ -307,8 +326,11 @@ class Audit:
     def _settle(self, order: OwnOrder, sums: Mapping[str, tuple[Decimal, Decimal, dict[str, Decimal]]]) -> None:
         self.desk.looked_up(order, sums)
         if not order.final and order.filled < order.quantity:
-            self._unproven += [(order, self.desk.seconds() + later) for later in LATER]
+            self._look_later(order)
         self.desk.finish(order, OrderState.FINAL)
+
+    def _look_later(self, order: OwnOrder) -> None:
+        self._unproven += [(order, self.desk.seconds() + later) for later in LATER]
 
     def _report_strange(self, venue: str, strange: list[Order]) -> None:
         """Tell of orders that nobody here placed, once no answer is outstanding that could explain them."""

@@ -8,10 +8,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from attrs import evolve
-from twisted.internet.defer import succeed
+from twisted.internet.defer import fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from clients.exchange import Order, OrderRejected, RateLimited, Side
+from clients.exchange import Order, OrderRejected, RateLimited, Side, UnknownOrder
 from ilp.journal.entries import OrderEntry, OrderState, Purpose
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
@@ -342,6 +342,62 @@ class FaultTests(DeskCase):
         self.settled(lambda: order.state is OrderState.FINAL, 3)
         self.assertEqual(self.really_open(), [])
 
+    def test_a_fill_of_an_order_given_up_as_lost_is_found_when_the_history_shows_it(self) -> None:
+        """It was filled at once, answer and events are lost, and the venue's records are behind its book."""
+        self.fault(Fault.LOSE_ANSWER, "placeOrder")
+        for event in ("event:order", "event:fill"):
+            self.fault(Fault.LOSE_REQUEST, event, times=0)
+        with self.hidden():
+            order = self.place()
+            self.pass_(0.05)
+            self.sell_to_us("0.1")
+            self.settled(lambda: order.state is OrderState.REFUSED, 6)
+        self.pass_(LATER[0])
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual((order.filled, [fill[1] for fill in self.told.fills]), (D("0.1"), [D("0.1")]))
+        self.assertEqual((order.state, self.desk.live()), (OrderState.FINAL, []))
+
+    def test_an_order_given_up_as_lost_that_leaves_no_trace_later_either_stays_refused(self) -> None:
+        self.fault(Fault.LOSE_REQUEST, "placeOrder")
+        order = self.place()
+        self.settled(lambda: order.state is OrderState.REFUSED, 6)
+        told = len(self.told.states)
+        for later in LATER:
+            self.pass_(later)
+            self.audit.read("target")
+            self.pass_(0.1)
+        self.assertEqual((order.state, len(self.told.states), self.told.reports), (OrderState.REFUSED, told, []))
+
+    def test_a_fill_is_rather_of_an_order_in_doubt_than_of_one_given_up_as_lost(self) -> None:
+        self.fault(Fault.LOSE_REQUEST, "placeOrder")
+        first = self.place("ilp-1")
+        self.settled(lambda: first.state is OrderState.REFUSED, 6)
+        self.pass_(LATER[0] - 1)
+        self.fault(Fault.LOSE_ANSWER, "placeOrder")
+        for event in ("event:order", "event:fill"):
+            self.fault(Fault.LOSE_REQUEST, event, times=0)
+        second = self.place("ilp-2")
+        self.pass_(0.05)
+        self.sell_to_us("0.1")
+        self.settled(lambda: second.final, 6)
+        self.pass_(LATER[1])
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual((first.filled, second.filled), (D(0), D("0.1")))
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """The venue's records are behind."""
+        unknown = UnknownOrder("target", "getOrder", "no such order")
+        patches = [
+            self.patch(self.client, "getFills", lambda start, end: succeed([])),
+            self.patch(self.client, "getOrder", lambda id, client_id=None: fail(unknown)),
+        ]
+        yield
+        for patched in patches:
+            patched.restore()
+
     def test_an_order_taken_for_final_that_rests_after_all_is_cancelled(self) -> None:
         """A listing that was not up to date made it final: the next one shows it, and it must not rest unminded."""
         order = self.place()
@@ -442,13 +498,6 @@ class PoorVenueTests(FaultTests):
         self.pass_(0.1)
         self.assertEqual((order.filled, [fill[1] for fill in self.told.fills]), (D("0.04"), [D("0.04")]))
         self.assertEqual((order.state, self.desk.live()), (OrderState.FINAL, []))
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """The venue's history is behind."""
-        hidden = self.patch(self.client, "getFills", lambda start, end: succeed([]))
-        yield
-        hidden.restore()
 
     def test_an_answer_that_names_another_order_than_was_taken_for_it_makes_two_of_ours(self) -> None:
         order = self.place()
