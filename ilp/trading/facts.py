@@ -34,7 +34,7 @@ class GateFacts:
     :ivar trouble: the first input that does not count, empty when all do.
     :ivar armed: whether fills of this run may be hedged without being asked.
     :ivar pauses: what the operator has put on pause.
-    :ivar requested: what was asked of a venue to send away and is still in its balance, by venue and asset.
+    :ivar leaving: what transfers take from a balance, or may have taken, by venue and asset; the one named apart.
     """
 
     layout: Layout
@@ -48,7 +48,7 @@ class GateFacts:
     trouble: Callable[[], str]
     armed: bool = field(default=False)
     pauses: frozenset[Pause] = frozenset()
-    requested: Callable[[str, str], Decimal] = lambda venue, asset: ZERO
+    leaving: Callable[[str, str, str], Decimal] = lambda venue, asset, but: ZERO
 
     def permitted(self, act: Act, venue: str, by: Leave) -> bool:
         """Whether an act may be sent to a venue now."""
@@ -82,10 +82,10 @@ class GateFacts:
         return len(live), sum(quotes, ZERO)
 
     def left(self, venue: str, asset: str, but: str) -> Decimal:
-        """What a holding would be if all that rests of ours there traded and all that was requested left."""
+        """What a holding would be if all that rests of ours there traded and all that leaves or may have left were gone."""
         resting = [order for side in Side for order in self.live(venue, side) if order.key != but]
         spent = sum((held_by(order, asset, ZERO) for order in resting), ZERO)
-        return self.market.balances.balance(venue, asset) - self.requested(venue, asset) - spent
+        return self.market.balances.balance(venue, asset) - self.leaving(venue, asset, but) - spent
 
     def exposure(self) -> Decimal:
         """Base received on the target and not closed."""

@@ -78,8 +78,12 @@ class OrderRequest:
 
 @frozen
 class WithdrawalRequest:
-    """A withdrawal about to be asked for; `lane` is (asset, from venue, to venue), `value` its worth in numeraire."""
+    """A withdrawal about to be asked for; `lane` is (asset, from venue, to venue), `value` its worth in numeraire.
 
+    `id` is the transfer's.
+    """
+
+    id: str
     venue: str
     asset: str
     amount: Decimal
@@ -112,9 +116,9 @@ class Facts(Protocol):
         """The configured size of a quote."""
 
     def left(self, venue: str, asset: str, but: str) -> Decimal:
-        """What a holding would be if all that rests of ours there traded and all that was requested left.
+        """What a holding would be if all that rests of ours there traded and all that leaves, or may have left, were gone.
 
-        :param but: key of an order that does not count.
+        :param but: key of an order, or id of a transfer, that does not count.
         """
 
     def addresses(self, lane: tuple[str, str, str]) -> frozenset[str]:
@@ -302,7 +306,7 @@ class Gate:
             _at_most("largest coin transfer", request.amount, limits.largest_coin_transfer, what)
         else:
             _at_most("largest fiat transfer", request.value, limits.largest_fiat_transfer, what)
-        self._keep(request.venue, request.asset, request.amount, "", what)
+        self._keep(request.venue, request.asset, request.amount, request.id, what)
         if request.address not in self.facts.addresses(request.lane):
             raise Breach("address", "an address not on the list", "the receiving client's or a listed one", what)
         _at_most("transfers a day", len(self._day(request.lane)) + 1, limits.transfers_per_day, what)

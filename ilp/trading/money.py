@@ -59,6 +59,7 @@ def withdraw(gate: Gate, layout: Layout, market: Market, entry: TransferEntry) -
         return fail(Forbidden(f"nobody knows what {entry.asset} is worth now (withdrawal of {entry.amount})"))
     return gate.withdraw(
         WithdrawalRequest(
+            entry.id,
             entry.from_venue,
             entry.asset,
             entry.amount,

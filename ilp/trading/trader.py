@@ -145,7 +145,7 @@ class Trader:
             lambda venue, side: self.desk.live(venue, side=side),
             lambda: self.floor.inputs_trouble(),
         )
-        self.facts.requested = lambda venue, asset: self.transfers.outstanding(venue, asset).requested_undebited
+        self.facts.leaving = lambda venue, asset, but: self.transfers.leaving(venue, asset, but)
         traded = {name: venues[name] for name in self.layout.traded}
         limits, seconds, halt = settings.limits, self._seconds, self.halt
         self.gate = Gate(traded, limits, self.facts, seconds, clock.now, lambda breach: halt(str(breach), "gate"))

@@ -93,7 +93,7 @@ class OrderTests(FactsCase):
         self.assertEqual(self.facts.left("target", "HUF", "a"), D(1000))
 
     def test_what_was_asked_of_the_venue_to_send_away_is_not_left(self) -> None:
-        self.facts.requested = lambda venue, asset: D("0.5") if (venue, asset) == ("target", "BTC") else D(0)
+        self.facts.leaving = lambda venue, asset, but: D("0.5") if (venue, asset) == ("target", "BTC") else D(0)
         self.assertEqual(self.facts.left("target", "BTC", ""), D("1.5"))
 
     def test_exposure_and_size_are_those_of_now(self) -> None:

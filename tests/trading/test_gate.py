@@ -94,7 +94,7 @@ class World:
 
 
 ORDER = OrderRequest("k-1", "source", "BTC/USD", Side.BUY, D("0.1"), D(250), Purpose.HEDGE)
-WITHDRAWAL = WithdrawalRequest("source", "BTC", D(1), "good", LANE, D(250), True)
+WITHDRAWAL = WithdrawalRequest("t-1", "source", "BTC", D(1), "good", LANE, D(250), True)
 
 
 class GateCase(SynchronousTestCase):
@@ -430,6 +430,7 @@ class WithdrawalTests(GateCase):
     def test_a_withdrawal_leaves_the_smallest_balance_where_it_is(self) -> None:
         self.gate.limits = evolve(self.limits, keep_source={"BTC": D(1)})
         self.successResultOf(self.gate.withdraw(WITHDRAWAL))
+        self.assertEqual(self.world.but, "t-1")
         self.gate.limits = evolve(self.limits, keep_source={"BTC": D("1.01")})
         failure = self.failureResultOf(self.gate.withdraw(WITHDRAWAL), Breach)
         self.assertEqual(failure.value.limit, "smallest balance")

@@ -8,11 +8,14 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
+from ilp.journal.entries import TransferState
 from ilp.settings_file import ConfigurationError, load
+from ilp.simulation.faults import Fault
 from ilp.trading.machine import State
+from ilp.trading.transfers_plan import WantedTransfer
 from tests.configurations import MINIMAL, written
 from tests.trading.test_trader import CALM
-from tests.trading.world import LIMITS, World, settings
+from tests.trading.world import LIMITS, RULES, World, settings
 
 D = Decimal
 
@@ -51,6 +54,51 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual(world.trader.facts.left("target", "BTC", ""), held - D("0.1"))
         key = next(order.key for order in world.trader.desk.live("target", side=Side.SELL))
         self.assertEqual(world.trader.facts.left("target", "BTC", key), held)
+
+
+class WithdrawalTests(SynchronousTestCase):
+    """Two withdrawals from one holding of 6000, of which 1800 are kept: each may go, both may not."""
+
+    def setUp(self) -> None:
+        rules = evolve(RULES, out_address="the bank")
+        self.world = World(
+            config=settings(limits=evolve(LIMITS, keep_source={"USD": D(1800)}), transfers=rules)
+        ).ready()
+        self.addCleanup(self.world.end)
+
+    def propose(self, to: str, asset: str, amount: int) -> str:
+        move = WantedTransfer("USD", "source", to, asset, D(amount), D(0), D(amount))
+        proposing = self.world.trader.transfers.propose("operator", move, "")
+        self.world.advance(0.1)
+        return self.successResultOf(proposing).id
+
+    def approve(self, id: str) -> None:
+        self.world.trader.transfers.act("operator", id, "approve", None, None)
+
+    def states(self) -> list[TransferState]:
+        self.world.advance(1)
+        return [entry.state for entry in self.world.trader.transfers.entries]
+
+    def test_what_a_withdrawal_takes_itself_counts_once(self) -> None:
+        self.approve(self.propose("", "USD", 3000))
+        self.assertEqual(self.states(), [TransferState.ARRIVED])
+        self.assertEqual((self.world.truth("source", "USD"), self.world.trader.life.state), (D(3000), State.READY))
+
+    def test_what_may_have_left_is_not_counted_on(self) -> None:
+        self.world.source.faults.add(Fault.LOSE_REQUEST, "requestWithdrawal")
+        self.approve(self.propose("target", "HUF", 2400))
+        self.world.advance(self.world.conditions.deadline + 1)
+        self.approve(self.propose("", "USD", 3000))
+        self.assertEqual(self.states(), [TransferState.UNCERTAIN, TransferState.CANCELLED])
+        self.assertEqual(self.world.truth("source", "USD"), D(6000))
+        self.assertIn("smallest balance: 600 USD, allowed at least 1800", self.world.trader.reason)
+
+    def test_two_that_are_approved_at_once_do_not_leave_together(self) -> None:
+        ids = self.propose("target", "HUF", 2400), self.propose("", "USD", 3000)
+        for id in ids:
+            self.approve(id)
+        self.assertIn(TransferState.CANCELLED, self.states())
+        self.assertGreaterEqual(self.world.truth("source", "USD"), D(1800))
 
 
 class ConfigurationTests(SynchronousTestCase):
