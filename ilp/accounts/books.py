@@ -138,6 +138,14 @@ class Books:
         """Book what changed of a flow; None when nothing that counts has."""
         return self._changed("flow", f"flow:{entry.key}", at, postings.flow_position(entry))
 
+    def has(self, entry: FillEntry | TransferEntry | FlowEntry) -> bool:
+        """Whether *entry* is booked as it is, and booking it again would do nothing."""
+        if isinstance(entry, FillEntry):
+            return f"{entry.venue}/{entry.key}" in self.booked
+        if isinstance(entry, TransferEntry):
+            return not self._difference(entry.id, postings.transfer_position(entry))
+        return not self._difference(f"flow:{entry.key}", postings.flow_position(entry))
+
     def day(self, at: datetime) -> date:
         """The day to which a booking of that time belongs: that of the clock, but never one before the latest booking's.
 
@@ -252,12 +260,16 @@ class Books:
 
     def _changed(self, kind: str, reference: str, at: datetime, position: Position) -> BookingEntry | None:
         """Book the difference to what is booked of the same thing, at the marks of now."""
-        lines = dict(position)
-        _sum(lines, {account: -number for account, number in self.booked.get(reference, {}).items()})
-        lines = {account: number for account, number in lines.items() if number}
+        lines = self._difference(reference, position)
         if not lines:
             return None
         return self._book(kind, reference, at, lines, postings.moved_terms(lines, self.marks), self.exposure)
+
+    def _difference(self, reference: str, position: Position) -> dict[Account, int]:
+        """What is missing between what is booked of that thing and where it is."""
+        lines = dict(position)
+        _sum(lines, {account: -number for account, number in self.booked.get(reference, {}).items()})
+        return {account: number for account, number in lines.items() if number}
 
     def _book(
         self, kind: str, reference: str, at: datetime, lines: Position, gains: Mapping[str, int], exposure: Decimal

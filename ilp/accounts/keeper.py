@@ -6,7 +6,7 @@ here what the day has lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeGuard
@@ -74,6 +74,9 @@ class AccountedJournal:
         self.uncounted: Callable[[], None] = lambda: None
         self._journal = journal
         self._lost: list[BookingEntry] = []  # made, but not durable: with the next write
+        # By identity: changes of state and links that could not be written and come again.  They were heeded already, but
+        # nothing in the books says so, as it does of a fill.
+        self._heeded: dict[int, Entry] = {}
         self.apart = APART
         self._writing = 0  # writes that nobody knows to be durable yet
         self._kept = 0  # number of the booking after which the sums were kept last
@@ -108,7 +111,7 @@ class AccountedJournal:
             if booking is not None:
                 self._write((), [booking]).addErrback(lambda failure: None)
 
-    def _write(self, entries: Iterable[Entry], bookings: list[BookingEntry]) -> Deferred[None]:
+    def _write(self, entries: Collection[Entry], bookings: list[BookingEntry]) -> Deferred[None]:
         bookings, self._lost = self._lost + bookings, []
         self._writing += 1
 
@@ -116,6 +119,11 @@ class AccountedJournal:
             self._writing -= 1
             if isinstance(result, Failure):
                 self._lost = sorted(bookings + self._lost, key=lambda booking: booking.key)
+                again = (entry for entry in entries if isinstance(entry, StateEntry | HedgeEntry))
+                self._heeded.update((id(entry), entry) for entry in again)
+            elif self._heeded:
+                for entry in entries:
+                    self._heeded.pop(id(entry), None)
             return result
 
         return self._journal.record(*entries, *bookings).addBoth(written)
@@ -123,6 +131,8 @@ class AccountedJournal:
     def _bookings(self, entries: Iterable[Entry]) -> list[BookingEntry]:
         found: list[BookingEntry | None] = []
         for entry in entries:
+            if id(entry) in self._heeded:
+                continue
             if _acknowledges(entry):
                 found.append(self._forgive(entry.at))
             if self.books.opened is None or not isinstance(entry, FillEntry | TransferEntry | FlowEntry | HedgeEntry):
@@ -133,26 +143,24 @@ class AccountedJournal:
             self.uncounted()
         return bookings
 
-    def _booked(self, entry: Entry, now: Instant) -> list[BookingEntry | None]:
+    def _booked(
+        self, entry: FillEntry | TransferEntry | FlowEntry | HedgeEntry, now: Instant
+    ) -> list[BookingEntry | None]:
         books, marks = self.books, now.marks
         if isinstance(entry, HedgeEntry):
             if not entry.closed_by.startswith("plan:") or marks is None:
                 return []
             return [books.revalue(now.at, marks, now.exposure)]
-        booking = None
-        before = None if marks is None or self._idle(entry) else books.revalue(now.at, marks, books.exposure)
         if isinstance(entry, FillEntry):
-            booking = books.fill(entry, now.at, now.exposure)
             self._recent[f"{entry.venue}/{entry.key}"] = entry.at
-        elif isinstance(entry, TransferEntry):
-            booking = books.transfer(entry, now.at)
-        elif isinstance(entry, FlowEntry):
-            booking = books.flow(entry, now.at)
-        return [before, booking]
-
-    def _idle(self, entry: Entry) -> bool:
-        """Whether there will be nothing to book: no new marks need to be kept for it."""
-        return isinstance(entry, TransferEntry) and not entry.debited and entry.id not in self.books.booked
+        if books.has(entry):
+            return []  # no new marks need to be kept for it: what could not be written comes again every second
+        before = None if marks is None else books.revalue(now.at, marks, books.exposure)
+        if isinstance(entry, FillEntry):
+            return [before, books.fill(entry, now.at, now.exposure)]
+        if isinstance(entry, TransferEntry):
+            return [before, books.transfer(entry, now.at)]
+        return [before, books.flow(entry, now.at)]
 
     def _now(self, entry: Entry) -> Instant:
         if self.instant is not None:

@@ -86,3 +86,48 @@ class ForgivenessTests(CalmCase):
         self.assertLess(self.books.loss(), D("0.01"))
         self.restart()
         self.assertLess(self.books.loss(), D("0.01"))
+
+
+class OutageTests(CalmCase):
+    """The journal takes nothing for a minute: what waits is tried again each second, while prices move."""
+
+    def fall(self, seconds: int) -> None:
+        """Each second the source is a little cheaper."""
+        for _ in range(seconds):
+            self.world.show_source(self.world.bid - D("0.1"), self.world.ask - D("0.1"))
+            self.world.advance(1)
+
+    def test_a_fill_that_waits_is_booked_once_and_its_marks_too(self) -> None:
+        world = self.world.trading()
+        world.source_core.account("pool").may_trade = False  # no hedge
+        before = self.books.books.count
+        world.journal.broken = "no space left"
+        world.take(Side.BUY)
+        self.fall(60)
+        self.assertEqual(self.books.books.count, before + 2)  # new marks, and the fill
+        world.journal.broken = ""
+        self.fall(3)
+        kinds = [booking.kind for booking in world.bookings()[before:]]
+        self.assertEqual(kinds, ["revaluation", "trade"])
+
+    def test_a_reset_that_waits_forgives_nothing_that_was_lost_after_it(self) -> None:
+        world = self.world.trading()
+        world.source_core.account("pool").may_trade = False  # what is open is revalued
+        world.take(Side.SELL)
+        world.advance(0.5)
+        world.trader.halt("enough", "operator")
+        world.advance(1)
+        world.journal.broken = "no space left"
+        before = self.books.books.count
+        world.trader.reset("looked at it", "operator")
+        world.advance(1)
+        self.assertLess(self.books.loss(), D("0.01"))
+        self.fall(60)
+        lost = self.books.loss()
+        self.assertAlmostEqual(lost, D("0.6"), 1)  # 0.1 BTC, 6 USD cheaper
+        self.assertEqual(self.books.books.count, before + 1)
+        world.journal.broken = ""
+        world.advance(3)
+        self.assertEqual(world.trader.recorder.failing, "")
+        self.assertAlmostEqual(self.books.loss(), lost, 6)
+        self.assertEqual(len(world.bookings()), before + 1)
