@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from ilp.accounts.books import Books
@@ -38,6 +38,7 @@ def faults_of_bookings(
             yield from _checkpoint(checkpoint, books)
     if checkpoint is not None and number < checkpoint.number:
         yield f"checkpoint: it was made after booking {checkpoint.number}, the last one is {number}"
+    yield from _unbooked(books, by_fill)
     yield from _moved(books, transfers, flows)
 
 
@@ -70,16 +71,26 @@ def _trade(booking: BookingEntry, fill: FillEntry | None, marks: dict[str, int])
             yield f"{name} with a {term} of {booking.terms.get(term, 0)} minor units, it is {Decimal(fine) / FINE}"
 
 
+def _unbooked(books: Books, fills: Mapping[str, FillEntry]) -> Iterator[str]:
+    """No fill is missing that the ledger should have: one that is older than it is in its opening."""
+    if books.opened is None:
+        return
+    for reference, fill in sorted(fills.items()):
+        if fill.at > books.opened and reference not in books.booked:
+            yield f"bookings: fill {reference} of {fill.at} is not booked"
+
+
 def _moved(books: Books, transfers: Iterable[TransferEntry], flows: Iterable[FlowEntry]) -> Iterator[str]:
-    """What is booked of a transfer or a flow is where it has come to."""
+    """What is booked of a transfer or a flow is where it has come to; of what the opening contains nothing may be."""
     if books.opened is None:
         return
     for entry in transfers:
-        if entry.id in books.booked:
-            yield from _same(f"transfer {entry.id}", books.booked[entry.id], transfer_position(entry))
+        if entry.id in books.booked or (entry.departed or entry.created) > books.opened:
+            yield from _same(f"transfer {entry.id}", books.booked.get(entry.id, {}), transfer_position(entry))
     for flow in flows:
-        if f"flow:{flow.key}" in books.booked:
-            yield from _same(f"flow {flow.key}", books.booked[f"flow:{flow.key}"], flow_position(flow))
+        reference = f"flow:{flow.key}"
+        if reference in books.booked or flow.at > books.opened:
+            yield from _same(f"flow {flow.key}", books.booked.get(reference, {}), flow_position(flow))
 
 
 def _checkpoint(entry: CheckpointEntry, books: Books) -> Iterator[str]:

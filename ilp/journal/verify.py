@@ -3,7 +3,7 @@
 What is checked here: rows are the newest versions of the history; an order's fills are no more than the order; a record of
 a venue clears one transfer only; a transfer that arrived left first, and its amounts fit; every hedge names a fill that
 there is, and no fill is closed, or spent on closing others, by more than it brought; the bookings of the pool's own ledger
-balance, add up to the change of equity, and say of each fill, transfer and flow what follows from it.
+balance, add up to the change of equity, and say of each fill, transfer and flow since its opening what follows from it.
 """
 
 from __future__ import annotations

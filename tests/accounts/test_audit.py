@@ -94,6 +94,15 @@ class BookingTests(AuditCase):
         self.fills.clear()
         self.only("0000000003 books fill target/1, which is not in the journal")
 
+    def test_a_fill_that_was_never_booked_is_named_with_its_time(self) -> None:
+        at = NOON + timedelta(microseconds=1)
+        self.fills.append(evolve(fill("2"), at=at))
+        self.only(f"bookings: fill target/2 of {at} is not booked")
+
+    def test_a_fill_that_is_older_than_the_ledger_need_not_be_booked(self) -> None:
+        self.fills.append(evolve(fill("2"), at=NOON))
+        self.assertEqual(self.faults(), [])
+
     def test_a_trade_with_other_amounts_than_its_fill_is_named(self) -> None:
         self.fills[0] = evolve(self.fills[0], venue="target", price=D("62000.124"))
         self.found("books fill target/1 with other amounts than it has")
@@ -126,6 +135,23 @@ class MovementTests(AuditCase):
     def test_a_flow_that_was_told_otherwise_since_is_named(self) -> None:
         self.flows = [evolve(FLOW, classified="transfer:t1")]
         self.only("flow k has 500000000 minor units booked, not 0 in source USD")
+
+    def test_a_transfer_that_left_after_the_opening_and_was_never_booked_is_named(self) -> None:
+        """It may have been proposed before."""
+        left = transfer(TransferState.SENT, id="t2", debited=D(2), departed=NOON + timedelta(seconds=1))
+        self.transfers.append(left)
+        self.found("transfer t2 has 0 minor units booked, not -200000000 in source BTC")
+        self.transfers[-1] = evolve(left, departed=None, created=NOON + timedelta(seconds=1))  # by hand
+        self.found("transfer t2 has 0 minor units booked, not 200000000 in :transit BTC")
+
+    def test_a_transfer_that_was_only_called_for_has_moved_nothing(self) -> None:
+        called = transfer(TransferState.REQUESTED, id="t2", departed=NOON + timedelta(seconds=1))
+        self.transfers.append(called)
+        self.assertEqual(self.faults(), [])
+
+    def test_a_flow_that_was_never_booked_is_named(self) -> None:
+        self.flows.append(evolve(FLOW, key="new", at=NOON + timedelta(seconds=1)))
+        self.only("flow new has 0 minor units booked, not 500000000 in source USD")
 
     def test_what_was_never_booked_is_older_than_the_ledger(self) -> None:
         self.transfers.append(transfer(TransferState.ARRIVED, id="t0", debited=D(9), arrived=D(9)))
