@@ -6,6 +6,7 @@ Pure but slow (some tens of optimisations): to be called in a worker, on a pool 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ilp.figures import figure
@@ -13,6 +14,7 @@ from ilp.pool.curves import lanes
 from ilp.pool.document import Payout, Pool, Trade
 from ilp.pool.optimizer import Solution
 from ilp.pool.sensitivity import Sensitivity, ShadowPrice, WhyOff, sensitivities, shadow_prices, why_off
+from ilp.pool.valuation import PlannedMove
 
 __all__ = ["insight_document", "move_words", "parameter_words"]
 
@@ -22,7 +24,9 @@ _DRAWN = 40  # stretches of a cost curve
 def insight_document(pool: Pool, solution: Solution) -> dict[str, Any]:
     """`{sensitivities, shadow_prices, why_off, curves}` of a solved pool; values in numeraire, as text."""
     return {
-        "sensitivities": [_sensitivity(pool, found) for found in sensitivities(pool, solution)],
+        "sensitivities": [
+            _sensitivity(pool, found, solution.optimized.moves) for found in sensitivities(pool, solution)
+        ],
         "shadow_prices": [_shadow_price(found) for found in shadow_prices(pool, solution)],
         "why_off": [_why_off(pool, found) for found in why_off(pool, solution)],
         "curves": _curves(pool, solution),
@@ -93,7 +97,10 @@ def _base(pool: Pool, number: int) -> str:
     return move.base if isinstance(move, Trade) else ""
 
 
-def _sensitivity(pool: Pool, found: Sensitivity) -> dict[str, Any]:
+def _sensitivity(pool: Pool, found: Sensitivity, planned: Iterable[PlannedMove]) -> dict[str, Any]:
+    """With each move that is on in either plan: its amount with the changed parameter, and `before`, by the plan of now."""
+    now = {(move.move, move.direction): move.amount for move in planned}
+    then = {(move.move, move.direction): move.amount for move in found.moves}
     return {
         "parameter": found.parameter,
         "label": parameter_words(pool, found.parameter),
@@ -102,8 +109,12 @@ def _sensitivity(pool: Pool, found: Sensitivity) -> dict[str, Any]:
         "value": figure(found.value, places=4),
         "changed": found.changed,
         "moves": [
-            {"label": move_words(pool, move.move, move.direction), "amount": figure(move.amount)}
-            for move in found.moves
+            {
+                "label": move_words(pool, *lane),
+                "amount": figure(then.get(lane, 0.0)),
+                "before": figure(now.get(lane, 0.0)),
+            }
+            for lane in {**then, **now}
         ],
     }
 

@@ -5,20 +5,29 @@ The shape is "Public JSON" of `docs/architecture.md`; keys beyond it are additio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import asdict, evolve
 
-from clients.exchange import Book, Order, Side, Transaction
-from clients.rates_arithmetic import Said
+from clients.exchange import Order, Side, Transaction
+from ilp import snapshot_market
 from ilp.accounts.keeper import AccountedJournal
 from ilp.accounts.report import pnl_section
 from ilp.bookkeeping import known_marks, told_balances
 from ilp.figures import amount, figure, when, worth
 from ilp.insight import move_words
-from ilp.journal.entries import FillEntry, FlowEntry, HedgeEntry, OrderState, PlanEntry, TransferEntry, TransferState
+from ilp.journal.entries import (
+    FINAL_TRANSFER_STATES,
+    FillEntry,
+    FlowEntry,
+    HedgeEntry,
+    OrderState,
+    PlanEntry,
+    TransferEntry,
+    TransferState,
+)
 from ilp.metrics import Metrics
 from ilp.parameters import Table, display
 from ilp.pool.document import Payout, Pool, Trade
@@ -26,10 +35,8 @@ from ilp.pool.valuation import Column
 from ilp.settings import Cost, Parameters, Settings
 from ilp.settings_keys import KEYS
 from ilp.trading.audit import Compared
-from ilp.trading.freshness import InputStatus
 from ilp.trading.layout import Layout
 from ilp.trading.machine import State
-from ilp.trading.market import Rate
 from ilp.trading.own import OwnOrder
 from ilp.trading.quotes import QuoteStatus
 from ilp.trading.status import TraderStatus
@@ -54,9 +61,12 @@ __all__ = [
     "valuation_section",
 ]
 
-_SHOWN_LEVELS = 15
 _SHOWN_FILLS = 50
+_SHOWN_TRANSFERS = 100
+_SHOWN_FLOWS = 50
 _SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
+
+T = TypeVar("T")
 
 
 # ------------------------------------------------------------------------------------------------------------ trader
@@ -79,6 +89,7 @@ def trader_section(
         "wanted": status.wanted,
         "paused": sorted(trader.facts.pauses),
         "stale": status.stale or None,
+        "recovery": asdict(status.recovery),
         "parameters": parameters_section(table, trader.floor.parameters),
         "quotes": quotes_section(layout, explained(status), _mark(trader, layout.target.quote)),
         "exposure": {
@@ -197,25 +208,31 @@ def state_section(trader: Trader, transactions: Mapping[str, Iterable[Transactio
         "holdings": _holdings(trader),
         "books": {
             venue: {
-                pair.ticker: _book(trader.market.book(pair), inputs.get(f"{layout.place(pair)} book"))
+                pair.ticker: snapshot_market.book(trader.market.book(pair), inputs.get(f"{layout.place(pair)} book"))
                 for pair in layout.at(venue)
             }
             for venue in layout.venues
         },
-        "rates": _rates(trader, inputs.get("rate")),
+        "rates": snapshot_market.rates(trader, inputs.get("rate")),
         "marks": {asset: figure(marks.get(asset)) for asset in layout.assets},
-        "variances": _variances(trader),
+        "variances": snapshot_market.variances(trader),
         "orders": _orders(trader),
         "compared": {venue: when(compared.at) for venue, compared in trader.audit.compared.items()},
-        "transfers": [transfer_document(trader, entry) for entry in reversed(trader.transfers.entries[-100:])],
-        "flows": [flow_document(flow) for flow in trader.transfers.flows[-50:]],
+        "transfers": [
+            transfer_document(trader, entry)
+            for entry in reversed(_latest(trader.transfers.entries, _SHOWN_TRANSFERS, _is_open))
+        ],
+        "flows": [
+            flow_document(flow)
+            for flow in _latest(trader.transfers.flows, _SHOWN_FLOWS, lambda flow: not flow.classified)
+        ],
         "transactions": {
             venue: [_transaction(line) for line in transactions.get(venue, ())] for venue in layout.venues
         },
         "inputs": [
             {
                 "name": status.name,
-                "age": _seconds(status.age),
+                "age": snapshot_market.seconds(status.age),
                 "limit": status.limit,
                 "ok": status.ok,
                 "message": status.trouble,
@@ -225,8 +242,14 @@ def state_section(trader: Trader, transactions: Mapping[str, Iterable[Transactio
     }
 
 
-def _seconds(age: float | None) -> float | None:
-    return None if age is None else round(age, 1)
+def _latest(rows: Sequence[T], most: int, waits: Callable[[T], bool]) -> list[T]:
+    """The last *most* rows, and before them every one that still *waits* for something: age takes none of those away."""
+    older, newest = rows[:-most], rows[-most:]
+    return [*filter(waits, older), *newest]
+
+
+def _is_open(entry: TransferEntry) -> bool:
+    return entry.state not in FINAL_TRANSFER_STATES
 
 
 def _holdings(trader: Trader) -> list[dict[str, Any]]:
@@ -247,84 +270,6 @@ def _holdings(trader: Trader) -> list[dict[str, Any]]:
                 "target": amount(trader.floor.parameters.targets[venue, asset]),
             }
         )
-    return found
-
-
-def _book(book: Book, status: InputStatus | None) -> dict[str, Any]:
-    def rows(side: Any) -> list[list[str | None]]:
-        return [[amount(row["price"]), amount(row["quantity"])] for row in side[:_SHOWN_LEVELS]]
-
-    return {
-        "bid": amount(book["bids"][0]["price"]) if book["bids"] else None,
-        "ask": amount(book["asks"][0]["price"]) if book["asks"] else None,
-        "age": _seconds(status.age) if status is not None else None,
-        "ok": status is not None and status.ok,
-        "limit": status.limit if status is not None else None,
-        "bids": rows(book["bids"]),
-        "asks": rows(book["asks"]),
-    }
-
-
-def _rates(trader: Trader, status: InputStatus | None) -> dict[str, Any]:
-    ticker, rate = trader.layout.rate_ticker, trader.market.rate
-    if not ticker:
-        return {}
-    known = rate is not None and rate.bid > 0
-    now = trader.clock.now()
-    fixed = rate.fixing if rate is not None else None
-    return {
-        ticker: {
-            # The trader keeps the price of the target's currency; people read it the other way round.
-            "bid": figure(1 / rate.ask) if known and rate is not None else None,
-            "ask": figure(1 / rate.bid) if known and rate is not None else None,
-            "fixing": when(fixed) if fixed is not None else None,
-            "age": _seconds(status.age) if status is not None else None,
-            "source": rate.source if rate is not None else "",
-            "ok": status is not None and status.ok,
-            "limit": status.limit if status is not None else None,
-            "fixing_age": _seconds(max((now - fixed).total_seconds(), 0.0)) if fixed is not None else None,
-            "cost": _cost_of_age(trader, rate) if known and rate is not None else None,
-            "feeds": [_said(said) for said in rate.said] if rate is not None else [],
-        }
-    }
-
-
-def _cost_of_age(trader: Trader, rate: Rate) -> dict[str, Any]:
-    """What the age adds to either side of the rate, and by how much that moves each quote away from the market."""
-    price = trader.market.reference(trader.layout.target)
-    target = trader.layout.target
-    return {
-        "bp": figure(rate.aged * 10_000),
-        "quote": figure(price * rate.aged) if price is not None else None,
-        "unit": f"{target.quote}/{target.base}",
-    }
-
-
-def _said(said: Said) -> dict[str, Any]:
-    return {
-        "source": said.source,
-        "mid": figure(said.mid) if said.mid is not None else None,
-        "fixing": when(said.fixing) if said.fixing is not None else None,
-        "used": said.used,
-        "why": said.why,
-    }
-
-
-def _variances(trader: Trader) -> dict[str, Any]:
-    now, layout = trader.clock.now(), trader.layout
-    found: dict[str, Any] = {}
-    for asset in layout.assets[1:]:
-        estimate = trader.variances.estimates.get(asset)
-        age = estimate.age(now) if estimate is not None else None
-        together = trader.variances.correlation(asset, layout.base) if asset != layout.base else None
-        found[f"{asset}/{layout.numeraire}"] = {
-            "value": figure(estimate.value) if estimate is not None else None,
-            "origin": "none: " + trader.variances.problems.get(asset, "not known yet")
-            if estimate is None
-            else estimate.origin + (", scaled from longer periods" if estimate.scaled else ""),
-            "age": None if age is None else round(age.total_seconds(), 1),
-            "correlation": None if together is None else figure(together),
-        }
     return found
 
 
@@ -436,7 +381,8 @@ def _transaction(line: Transaction) -> dict[str, Any]:
 def valuation_section(optimum: Optimum | None, at: Any, solve_ms: float | None) -> dict[str, Any]:
     """The three columns; None before the first optimum."""
     if optimum is None:
-        return {"base": None, "optimized": None, "rounded": None, "bound": None, "solve_ms": None, "time": None}
+        keys = ("base", "optimized", "rounded", "bound", "exhausted", "branches", "solve_ms", "time")
+        return dict.fromkeys(keys)
     pool, solution = optimum.pool, optimum.solution
     rounded = _column(pool, optimum.rounded.column)
     amounts = {(move.move, move.direction): amount(move.amount) for move in optimum.rounded.moves}
@@ -566,6 +512,7 @@ def needs(trader: Trader) -> list[dict[str, str]]:
             ("bad", trader.audit.intruders(), "orders"),
             *(("warn", f"{venue}: {why}" if why else "", "state") for venue, why in doubts),
             ("warn", trader.floor.uncounted, "trader"),
+            *(("warn", text, "state") for text in _overdrawn(trader.loop.optimum)),
         )
         if text
     ]
@@ -592,6 +539,18 @@ def needs(trader: Trader) -> list[dict[str, str]]:
         if not flow.classified
     ]
     return found
+
+
+def _overdrawn(optimum: Optimum | None) -> list[str]:
+    """Holdings of which more is spoken for than is there, in words."""
+    if optimum is None:
+        return []
+    holdings = [optimum.pool.holdings[number] for number in optimum.solution.overdrawn]
+    return [
+        f"{one.venue}: {one.asset} is overdrawn by {figure(-one.available)}: orders and transfers need more than is there, "
+        "the plan spends nothing of it"
+        for one in holdings
+    ]
 
 
 def _mark(trader: Trader, asset: str) -> Decimal | None:

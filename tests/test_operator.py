@@ -8,9 +8,11 @@ from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import fail
+from twisted.internet.task import Clock
 
 from clients.exchange import Side
 from ilp.figures import amount
+from ilp.journal.entries import TransferState
 from ilp.journal.interface import JournalError
 from ilp.operator import Operator
 from ilp.parameters import Table
@@ -19,9 +21,12 @@ from ilp.pool.document import parse_pool
 from ilp.pool.optimizer import solve
 from ilp.trading.audit import Compared
 from ilp.trading.machine import State
+from ilp.trading.status import Recovery
+from tests.journal.samples import flow, transfer
 from tests.operator_case import GIVEN, TARGETS, OperatorCase
 from tests.trading.world import BTC, D, World
 from web.document import problems
+from web.exposition import Exposition
 
 
 class SnapshotTests(OperatorCase):
@@ -63,6 +68,59 @@ class SnapshotTests(OperatorCase):
         shown = self.operator.snapshot()["state"]["variances"]
         self.assertEqual((shown["BTC/USD"]["correlation"], shown["BTC/USD"]["age"]), (None, None))
         self.assertEqual((shown["HUF/USD"]["correlation"], shown["HUF/USD"]["age"]), ("-0.2", 60.0))
+
+    def test_a_variance_that_could_not_be_renewed_says_so_beside_where_it_is_from(self) -> None:
+        self.world.trader.variances.problems["HUF"] = "the feed answered 503"
+        shown = self.operator.snapshot()["state"]["variances"]
+        self.assertEqual(shown["HUF/USD"]["origin"], "override; could not be renewed: the feed answered 503")
+        self.assertEqual(shown["BTC/USD"]["origin"], "override")
+
+    def test_transfers_that_are_not_final_are_told_however_many_ended_since(self) -> None:
+        book = self.world.trader.transfers._book
+        now = self.world.trader.clock.now()
+        states = TransferState.UNCERTAIN, TransferState.SENT, *[TransferState.ARRIVED] * 120
+        for n, state in enumerate(states):
+            began = now - timedelta(days=5) + timedelta(minutes=n)
+            book.put(transfer(f"T-{n}", state, created=began, since=began, due=began))
+        document = self.operator.snapshot()
+        told = document["state"]["transfers"]
+        self.assertEqual([row["id"] for row in told[-3:]], ["T-22", "T-1", "T-0"])
+        self.assertEqual(len(told), 102)
+        self.assertEqual(told[-1]["actions"], ["resolve"])
+        figures = Exposition(lambda: document, None, lambda: 0, Clock()).text().decode()
+        self.assertIn("ilp_transfers_overdue 2.0", figures)
+
+    def test_flows_that_nobody_has_explained_are_told_however_many_came_since(self) -> None:
+        flows = self.world.trader.transfers._book.flows
+        for n in range(120):
+            entry = flow(f"target/deposit/{n:03}", seconds=n)
+            flows[entry.key] = entry if n in (3, 119) else evolve(entry, classified="interest", by="machine")
+        told = [row["key"] for row in self.operator.snapshot()["state"]["flows"]]
+        self.assertEqual(told[:2], ["target/deposit/003", "target/deposit/070"])
+        self.assertEqual(len(told), 51)
+
+    def test_what_was_found_of_before_is_told(self) -> None:
+        self.world.trader.recovery = Recovery(orders=2, transfers=1, fills=3)
+        self.world.trader.audit.strays.add(("target", "17"))
+        found = self.operator.snapshot()["trader"]["recovery"]
+        self.assertEqual(found, {"orders": 3, "transfers": 1, "fills": 3})
+
+    def test_a_search_that_its_budget_ended_says_so(self) -> None:
+        self.assertIs(self.operator.snapshot()["valuation"]["exhausted"], False)
+        loop = self.world.trader.loop
+        assert loop.optimum is not None
+        loop.optimum = evolve(loop.optimum, solution=solve(loop.optimum.pool, budget=1))
+        shown = self.operator.snapshot()["valuation"]
+        self.assertEqual((shown["exhausted"], shown["branches"]), (True, 1))
+
+    def test_a_holding_of_which_more_is_spoken_for_than_there_is_asks_for_a_person(self) -> None:
+        loop = self.world.trader.loop
+        assert loop.optimum is not None
+        pool = loop.optimum.pool
+        poor = evolve(pool, holdings=(evolve(pool.holdings[0], available=-12.5), *pool.holdings[1:]))
+        loop.optimum = evolve(loop.optimum, pool=poor, solution=solve(poor))
+        (need,) = self.operator.snapshot()["needs_you"]
+        self.assertIn("source: USD is overdrawn by 12.5", need["text"])
 
     def test_resting_quotes_are_those_that_rest_at_the_venue(self) -> None:
         self.done(self.operator.start("anna"))
@@ -133,6 +191,11 @@ class SnapshotTests(OperatorCase):
         self.assertIn("target of BTC on source", labels)
         self.assertIn("fixed charge of transfers USD, source – target", labels)
         self.assertEqual({(p["venue"], p["asset"]) for p in document["shadow_prices"]}, set(TARGETS))
+        planned = [move["amount"] for move in self.operator.snapshot()["valuation"]["optimized"]["moves"]]
+        tried = [found["moves"] for found in document["sensitivities"]]
+        for moves in tried:
+            self.assertCountEqual([move["before"] for move in moves if D(move["before"])], planned)
+        self.assertTrue([move for moves in tried for move in moves if move["amount"] != move["before"]])
         off = {found["label"]: found["reason"] for found in document["why_off"]}
         self.assertTrue(off["buy BTC for USD on source"])
 

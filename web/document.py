@@ -129,6 +129,14 @@ class Hedge(TypedDict):
     at: When
 
 
+class Recovery(TypedDict):
+    """What was found of before when the trader got ready last: orders, transfers under way, fills that nobody knew of."""
+
+    orders: int
+    transfers: int
+    fills: int
+
+
 class Trader(TypedDict):
     """The trader and what it does."""
 
@@ -148,6 +156,7 @@ class Trader(TypedDict):
     alarms: NotRequired[list[Alarm]]
     plan_reason: NotRequired[str | None]
     paused: NotRequired[list[str]]
+    recovery: NotRequired[Recovery]
 
 
 class Holding(TypedDict):
@@ -432,7 +441,10 @@ class Column(TypedDict):
 
 
 class Valuation(TypedDict):
-    """The optimizer's answer; `time` is that of the pool it was computed from."""
+    """The optimizer's answer; `time` is that of the pool it was computed from.
+
+    `exhausted`: the budget of `branches` ended the search, so that a better plan may exist; `bound` holds all the same.
+    """
 
     base: Column | None
     optimized: Column | None
@@ -440,6 +452,8 @@ class Valuation(TypedDict):
     bound: Money | None
     solve_ms: float | None
     time: When | None
+    exhausted: NotRequired[bool | None]
+    branches: NotRequired[int | None]
 
 
 class Data(TypedDict):

@@ -5,6 +5,7 @@ A frame stays far below 64 kB; `GET /api/update` has it all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ilp.operator import Document
@@ -23,7 +24,12 @@ def page_view(document: Document) -> Document:
     return {
         **document,
         **({"audit": _latest(document["audit"], "at", ACTS)} if "audit" in document else {}),
-        "state": {**state, "transactions": ledgers, "transfers": _transfers(state["transfers"])},
+        "state": {
+            **state,
+            **({"flows": _flows(state["flows"])} if "flows" in state else {}),
+            "transactions": ledgers,
+            "transfers": _transfers(state["transfers"]),
+        },
         "trader": {**trader, "fills": _latest(trader["fills"], "at"), "hedges": _latest(trader["hedges"], "at")},
     }
 
@@ -35,6 +41,14 @@ def _latest(rows: list[Any], key: str, most: int = LATEST) -> list[Any]:
 
 def _transfers(rows: list[Any]) -> list[Any]:
     """Every transfer that is not final, and the latest of the others, in the given order."""
-    done = _latest([row for row in rows if row["state"] in _FINAL], "since")
-    kept = {id(row) for row in done}
-    return [row for row in rows if row["state"] not in _FINAL or id(row) in kept]
+    return _with_latest(rows, "since", lambda row: row["state"] not in _FINAL)
+
+
+def _flows(rows: list[Any]) -> list[Any]:
+    """Every flow that nobody has explained, and the latest of the others, in the given order."""
+    return _with_latest(rows, "at", lambda row: not row["classified"])
+
+
+def _with_latest(rows: list[Any], key: str, waits: Callable[[Any], bool]) -> list[Any]:
+    done = {id(row) for row in _latest([row for row in rows if not waits(row)], key)}
+    return [row for row in rows if waits(row) or id(row) in done]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ilp.trading.status import ExposureStatus, TraderStatus
+from attrs import evolve
+
+from ilp.trading.status import ExposureStatus, Recovery, TraderStatus
 
 if TYPE_CHECKING:
     from ilp.trading.trader import Trader
 
-__all__ = ["status_of"]
+__all__ = ["found", "status_of"]
 
 
 def status_of(trader: Trader) -> TraderStatus:
@@ -32,5 +34,10 @@ def status_of(trader: Trader) -> TraderStatus:
         trader.confirmation,
         tuple(trader.alarms),
         loop.planner.reason,
-        trader.recovery,
+        found(trader),
     )
+
+
+def found(trader: Trader) -> Recovery:
+    """What is left of before, as far as it is known now: what nobody remembered until it was cancelled included."""
+    return evolve(trader.recovery, orders=trader.recovery.orders + len(trader.audit.strays))

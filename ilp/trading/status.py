@@ -46,7 +46,12 @@ class Confirmation:
 
 @frozen
 class Recovery:
-    """What the last getting ready found of before: orders in doubt, transfers under way, fills that nobody knew of."""
+    """What a start, or a connection that is back, finds of before.
+
+    :ivar orders: those not known to be over, and those of ours that only the venue knew.
+    :ivar transfers: those under way.
+    :ivar fills: those that nobody knew of.
+    """
 
     orders: int = 0
     transfers: int = 0

@@ -368,6 +368,8 @@ def valuation() -> Document:
             ("203585.00", "2.99960000", "63561890", "3.39970000"),
         ),
         "bound": "811588.60",
+        "exhausted": False,
+        "branches": 31,
         "solve_ms": 0.42,
         "time": at(3),
     }
@@ -442,7 +444,7 @@ def profit() -> Document:
 
 def insight() -> Document:
     """What would change the plan."""
-    move = {"label": "buy BTC for USD on source", "amount": "0.4072"}
+    label = "buy BTC for USD on source"
     return {
         "time": valuation()["time"],
         "sensitivities": [
@@ -453,7 +455,7 @@ def insight() -> Document:
                 "after": "0.0028",
                 "value": "-5.5190",
                 "changed": False,
-                "moves": [move],
+                "moves": [{"label": label, "amount": "0.40619325", "before": "0.4072"}],
             },
             {
                 "parameter": "holdings[1].target",
@@ -462,7 +464,7 @@ def insight() -> Document:
                 "after": "2.7",
                 "value": "18.2201",
                 "changed": True,
-                "moves": [],
+                "moves": [{"label": label, "amount": "0", "before": "0.4072"}],
             },
         ],
         "shadow_prices": [
@@ -531,6 +533,7 @@ def ready() -> Document:
             "by": "machine",
             "reason": "histories loaded, 0 orders left from before",
             "wanted": False,
+            "recovery": {"orders": 0, "transfers": 0, "fills": 0},
             "parameters": parameters(),
             "quotes": quotes(reason, reason),
             "exposure": {"BTC": {"quantity": "0", "value": "0.00", "limit": "0.5", "since": None}},
@@ -714,7 +717,9 @@ def empty() -> Document:
         "transactions": {},
         "inputs": [{"name": n, "age": None, "limit": 5.0, "ok": False} for n in ("Source book", "Target book", "Rate")],
     }
-    d["valuation"] = dict.fromkeys(("base", "optimized", "rounded", "bound", "solve_ms", "time"))
+    d["valuation"] = dict.fromkeys(
+        ("base", "optimized", "rounded", "bound", "exhausted", "branches", "solve_ms", "time")
+    )
     d["notices"] = []
     return d
 

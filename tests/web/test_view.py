@@ -26,6 +26,8 @@ def grown() -> Any:
     document["audit"] = [act(n, "anna", "cancel", "all orders on target", before, "5 asked for") for n in range(100)]
     done = document["state"]["transfers"][-1]
     document["state"]["transfers"] += [{**done, "id": f"old {n}", "since": at(n)} for n in range(3000, 0, -1)]
+    asked, known = document["state"]["flows"]
+    document["state"]["flows"] = [{**known, "key": f"old {n}", "at": at(n)} for n in range(50)] + [asked]
     return document
 
 
@@ -48,6 +50,14 @@ class ViewTests(SynchronousTestCase):
         transfers = page_view(grown())["state"]["transfers"]
         self.assertLessEqual({"T-9", "T-10", "T-11", "T-12"}, {row["id"] for row in transfers})
         self.assertEqual(len(transfers), 4 + LATEST)
+
+    def test_a_flow_that_nobody_has_explained_is_never_cut(self) -> None:
+        document = scene("trading")
+        asked, known = document["state"]["flows"]
+        many = [{**known, "key": f"old {n}", "at": at(n)} for n in range(200)]
+        document["state"]["flows"] = [*many, {**asked, "at": at(10**6)}]
+        kept = page_view(document)["state"]["flows"]
+        self.assertEqual(kept, [*many[:LATEST], {**asked, "at": at(10**6)}])
 
     def test_the_document_itself_is_left_as_it_is(self) -> None:
         document, copy = grown(), grown()
