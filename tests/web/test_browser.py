@@ -357,9 +357,55 @@ class PageTests(PageCase):
         browser = await self.open("trading")
         await browser.run("location.hash = 'optimized'")
         await browser.until("document.querySelector('#z-insight')?.innerText.includes('target of BTC on source')")
+        told = await browser.text("#z-insight table")
+        for expected in (
+            "buy BTC for USD on source: 0.406193, now 0.4072",
+            "buy BTC for USD on source: off, now 0.4072",
+        ):
+            self.assertIn(expected, told)
         self.assertIn("it would cost 162.00 and gain 11.20", await browser.text("#z-off"))
+        gain = """[...document.querySelectorAll('#z-off th button')].find((b) => b.innerText.includes('Would gain'))"""
+        self.assertIn("before its costs", await browser.run(f"{gain}.dataset.help"))
         await browser.until("document.querySelector('#z-curves .js-plotly-plot')")
         self.assertEqual(browser.complaints(), [])
+
+    async def test_a_search_that_its_budget_ended_is_marked(self) -> None:
+        browser = await self.open("trading")
+        await browser.run("location.hash = 'optimized'")
+        await browser.until("document.querySelector('#z-why')?.innerText.includes('Solved in')")
+        self.assertNotIn("budget used up", await browser.text("#z-why"))
+        self.console.document["valuation"] |= {"exhausted": True, "branches": 4000}
+        self.console.notify()
+        await browser.until("document.querySelector('#z-why .tag')?.innerText.includes('budget used up')")
+        self.assertIn("ended after 4,000 branches", await browser.text("#z-why"))
+
+    async def test_what_was_left_of_before_is_told_from_the_first_moment_and_after_a_start_by_itself(self) -> None:
+        browser = await self.open("empty")
+        trader, line = self.console.document["trader"], "document.querySelector('#line').innerText"
+        trader |= {"recovery": {"orders": 2, "transfers": 1, "fills": 0}}
+        for state, by, expected in (
+            ("DISCONNECTED", "machine", "recovering: 2 orders, 1 transit, 0 fills found"),
+            ("INITIALIZING", "machine", "recovering: 2 orders, 1 transit, 0 fills found"),
+            ("TRADING", "machine", "resumed by itself, found of before: 2 orders, 1 transit, 0 fills"),
+        ):
+            trader |= {"state": state, "by": by}
+            self.console.notify()
+            await browser.until(f"{line}.includes('{expected}')")
+        trader |= {"by": "anna"}
+        self.console.notify()
+        await browser.until(f"!{line}.includes('of before')")
+        trader |= {"state": "INITIALIZING", "recovery": {"orders": 0, "transfers": 0, "fills": 0}}
+        self.console.notify()
+        await browser.until(f"{line}.includes('recovering: 0 orders, 0 transits, 0 fills found')")
+
+    async def test_money_that_nobody_has_explained_comes_first(self) -> None:
+        browser = await self.open("trading")
+        asked, known = self.console.document["state"]["flows"]
+        many = [{**known, "key": f"old {n}"} for n in range(40)]
+        self.console.change("state", "flows", value=[*many, {**asked, "reference": "the oldest"}])
+        await browser.run("location.hash = 'transits'")
+        first = "document.querySelector('#x-flows tbody tr')?.innerText"
+        await browser.until(f"{first}?.includes('the oldest')")
 
     async def test_a_test_alarm_tells_how_each_channel_took_it(self) -> None:
         browser = await self.open("trading")

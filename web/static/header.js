@@ -67,6 +67,16 @@ const confirmation = ({ trader, time }) => {
   return ["STOPPING", "SHUTDOWN", "HALTED"].includes(trader.state) ? " · waiting until the venues confirm 0 live orders" : null;
 };
 
+/* What a start, or a connection that is back, finds of before; READY has it as its reason. */
+const counted = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
+const recovery = ({ state: name, by, recovery: found }) => {
+  if (!found) return null;
+  const what = `${counted(found.orders, "order")}, ${counted(found.transfers, "transit")}, ${counted(found.fills, "fill")}`;
+  const any = found.orders + found.transfers + found.fills > 0;
+  if (name === "INITIALIZING" || (name === "DISCONNECTED" && any)) return ` · recovering: ${what} found`;
+  return name === "TRADING" && by === "machine" && any ? ` · resumed by itself, found of before: ${what}.` : null;
+};
+
 const inWords = (doc) => {
   const quotes = allQuotes(doc.trader.quotes);
   const resting = quotes.filter((q) => q.resting), missing = quotes.filter((q) => !q.resting);
@@ -87,7 +97,7 @@ const lines = (doc, stale) => {
   const look = name === "HALTED" ? "bad" : name === "TRADING" ? (stale.length || doc.trader.paused?.length ? "warn" : "ok") : "idle";
   const needs = doc.needs_you?.length ?? 0;
   return [
-    h("p", { key: "words", class: look }, icon({ bad: "halt", warn: "warn", ok: "ok", idle: "ready" }[look]), h("span", {}, inWords(doc), needs ? [" ", h("a", { href: "#trader" }, `${needs} thing${needs > 1 ? "s" : ""} need${needs > 1 ? "" : "s"} you.`)] : null)),
+    h("p", { key: "words", class: look }, icon({ bad: "halt", warn: "warn", ok: "ok", idle: "ready" }[look]), h("span", {}, inWords(doc), recovery(doc.trader), needs ? [" ", h("a", { href: "#trader" }, `${needs} thing${needs > 1 ? "s" : ""} need${needs > 1 ? "" : "s"} you.`)] : null)),
     stale.map((i) => h("p", { key: i.name, class: "warn" }, icon("warn"), h("span", {}, h("b", {}, `${i.name}: `), i.message ?? `${age(i.age)} old, limit ${age(i.limit)}`))),
     (doc.notices ?? []).map((n) => h("p", { key: n.text, class: n.level === "info" ? "idle" : n.level }, icon(n.level === "bad" ? "bad" : n.level === "warn" ? "warn" : "none"), h("span", {}, n.text))),
   ];

@@ -2,7 +2,7 @@
 import { app, redraw } from "./app.js";
 import { h } from "./dom.js";
 import { chart } from "./chart.js";
-import { amount, computed, group, when } from "./format.js";
+import { amount, computed, group, isNonZero, when } from "./format.js";
 import { button, empty, panel, reason, table } from "./parts.js";
 import { quoteOf } from "./tickers.js";
 
@@ -25,12 +25,17 @@ const ask = async () => {
 };
 
 const number = () => quoteOf(app.doc.data.source_ticker);
+/* A move of the plan that would be: its amount, and the one that it has now where that differs. */
+const moved = (m) => {
+  const [then, now] = [m.amount, m.before].map((x) => computed(x, "", { significant: 6 }));
+  return h("li", { key: m.label }, `${m.label}: `, isNonZero(m.amount) ? then : "off", m.amount === m.before ? null : [", now ", isNonZero(m.before) ? now : "off"]);
+};
 const SENSITIVITIES = [
   { name: "Parameter", head: true, cell: (s) => h("span", { title: s.parameter }, s.label), raw: (s) => s.label },
   { name: "Now", right: true, cell: (s) => computed(s.before, "", { significant: 6 }), raw: (s) => s.before },
   { name: "Tried", help: "The value with which the pool was solved again.", right: true, cell: (s) => computed(s.after, "", { significant: 6 }), raw: (s) => s.after },
   { name: "Value", help: "By how much the best plan would be worth more or less.", right: true, cell: (s) => amount(s.value, "", { signed: true }), raw: (s) => s.value },
-  { name: "The plan then", wide: true, cell: (s) => [s.changed ? h("span", { class: "tag warn" }, "other moves") : h("span", { class: "none" }, "the same moves"), s.changed ? ` ${s.moves.map((m) => `${m.label}: ${m.amount}`).join("; ") || "nothing"}` : ""], raw: (s) => (s.changed ? "other" : "same") },
+  { name: "The plan then", wide: true, cell: (s) => [s.changed ? h("span", { class: "tag warn" }, "other moves") : h("span", { class: "none" }, "the same moves"), s.moves.length ? h("ul", {}, s.moves.map(moved)) : null], raw: (s) => [s.changed ? "other moves" : "the same moves", ...s.moves.map((m) => `${m.label}: ${m.amount}, now ${m.before}`)].join("; ") },
 ];
 const PRICES = [
   { name: "Holding", head: true, cell: (p) => `${p.venue} ${p.asset}`, raw: (p) => `${p.venue} ${p.asset}` },
@@ -41,7 +46,7 @@ const PRICES = [
 const OFF = [
   { name: "Move", head: true, cell: (m) => m.label, raw: (m) => m.label },
   { name: "Would cost", help: "Slippage, fees and charges at its best amount.", right: true, cell: (m) => amount(m.cost), raw: (m) => m.cost },
-  { name: "Would gain", help: "By how much the value would change, its costs taken off.", right: true, cell: (m) => amount(m.gain), raw: (m) => m.gain },
+  { name: "Would gain", help: "What it would bring before its costs, which are more: that is why it is off.", right: true, cell: (m) => amount(m.gain), raw: (m) => m.gain },
   { name: "Amount", help: "At which it would be least bad.", right: true, cell: (m) => computed(m.amount, "", { significant: 6 }), raw: (m) => m.amount },
   { name: "Why it is off", wide: true, cell: (m) => m.reason, raw: (m) => m.reason },
 ];

@@ -47,7 +47,12 @@ const FLOWS = [
   { name: "What it was", wide: true, cell: (f) => (f.classified ? [f.classified, f.by ? h("small", {}, ` said by ${f.by}`) : null] : h("span", { class: "tag warn" }, icon("warn"), "not known")), raw: (f) => f.classified },
   { name: "Acts", cell: (f) => button(f.classified ? "Change…" : "Say what it was…", () => classify(f), { disabled: !canAct(), cls: f.classified ? "small" : "small primary", key: "classify" }) },
 ];
-const flows = () => ((app.doc.state.flows ?? []).length ? panel("x-flows", "Money from and to outside", 12, table("flows", "What came or went and is no transfer of ours", FLOWS, app.doc.state.flows, { key: (f) => f.key })) : null);
+/* What nobody has explained comes first: a table shows its first rows, and these wait for a person. */
+const flows = () => {
+  const all = app.doc.state.flows ?? [];
+  const rows = [...all.filter((f) => !f.classified), ...all.filter((f) => f.classified)];
+  return rows.length ? panel("x-flows", "Money from and to outside", 12, table("flows", "What came or went and is no transfer of ours", FLOWS, rows, { key: (f) => f.key })) : null;
+};
 
 /** The tab Transits. */
 export const transits = () => {

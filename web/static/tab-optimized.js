@@ -45,12 +45,13 @@ const three = () => {
 };
 
 const proof = () => {
-  const { bound, optimized, solve_ms: ms, time } = app.doc.valuation;
+  const { bound, optimized, exhausted, branches, solve_ms: ms, time } = app.doc.valuation;
   const gap = bound && optimized ? minus(rounded(bound, 2), rounded(optimized.value, 2)) : null;
   return list([
     ["Proven bound", amount(rounded(bound, 2), numeraire()), "No plan at all can be worth more than this."],
-    ["Gap", amount(gap, numeraire()), "How much better any other plan could be at most."],
-    ["Solved in", ms === null ? "–" : `${ms} ms`, "How long the optimizer took, quote prices included."], ["Pool of", when(time, app.doc.time), "The moment whose books, balances and rate were computed with."],
+    ["Gap", [amount(gap, numeraire()), exhausted ? [" ", h("span", { class: "tag warn" }, icon("warn"), "budget used up")] : null], "How much better any other plan could be at most."],
+    exhausted ? ["Search", `ended after ${group(String(branches))} branches: a better plan may exist`, "The optimizer tries so many branches and no more; the bound holds all the same."] : null,
+    ["Solved in", ms === null ? "–" : `${ms} ms`, "How long the optimizer took to find the plan. The prices of quotes are found apart, when quotes ask for them."], ["Pool of", when(time, app.doc.time), "The moment whose books, balances and rate were computed with."],
   ]);
 };
 
