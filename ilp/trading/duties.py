@@ -13,7 +13,6 @@ from attrs import define
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.task import deferLater
 
-from clients.exchange import ExchangeError
 from ilp.journal.entries import ActEntry, FillEntry, Purpose
 from ilp.journal.interface import Journal, Recovered
 from ilp.trading.audit import Audit
@@ -170,8 +169,10 @@ class Duties:
             if any(record["id"] not in hedges for record in records):
                 await self._audit.clear(venue)
             return [f"{venue}/{record['id']}" for record in records]
-        except (ExchangeError, NotImplementedError) as error:
-            self.report(f"clearing {venue}: {error}")
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  reported, and asked again: nobody else would make sure that nothing rests
+            self.report(f"clearing {venue}: {str(error) or repr(error)}")
             return [f"{venue}/?"]
 
     def _still(self, era: int) -> None:

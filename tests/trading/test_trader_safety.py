@@ -213,3 +213,25 @@ class SweepTests(TraderCase):
         self.assertEqual((world.trader.floor.exposure.net, world.truth("source", "BTC")), (D(0), D(6)))
         world.advance(world.settings.timing.sweep + 2)
         self.assertEqual((world.trader.floor.exposure.net, world.truth("source", "BTC")), (D(0), D("5.96")))
+
+
+class OddRecordTests(TraderCase):
+    """A client that breaks on a venue's record must not end the only one who makes sure that nothing rests."""
+
+    def broken(self) -> World:
+        world = self.world().trading()
+        world.target.faults.add(Fault.REFUSE, "getOpenOrders", error=lambda: KeyError("price"), times=2)
+        return world
+
+    def test_stopping_goes_on_until_the_venue_can_be_read(self) -> None:
+        world = self.broken()
+        world.trader.stop("operator")
+        self.assertTrue(world.until(lambda: world.trader.confirmation.remaining == ("target/?",), 1))
+        self.assertTrue(world.until(lambda: world.trader.life.state is State.READY, 10), world.trader.status())
+        self.assertEqual(world.open_orders(), [])
+
+    def test_a_halt_is_confirmed_once_the_venue_can_be_read(self) -> None:
+        world = self.broken()
+        world.trader.halt("something smells", "operator")
+        self.assertTrue(world.until(lambda: world.trader.confirmation.at is not None, 10), world.trader.status())
+        self.assertEqual((world.open_orders(), world.trader.life.state), ([], State.HALTED))
