@@ -217,12 +217,11 @@ class Live:
             self._heard()
 
     def _heard(self) -> None:
+        # No `alive`: an answer, or a message of one stream, says nothing of what another read or stream last told.
         self._heard_at = self.clock.seconds()
-        if self._ready:
-            self.tell("alive")
 
     async def _heartbeat(self) -> None:
-        """A read now and then shows that the venue is there, and confirms the books."""
+        """A read now and then shows that the venue is there, and the books are told by it, changed or not."""
         self._heard_at = self.clock.seconds()
         while not self._stopped:
             await deferLater(self.clock, self.options.ping_interval)
@@ -268,10 +267,10 @@ class Live:
         self._tell_book(ticker, await self._stream(f"watching the book of {ticker}", watch))
 
     def _tell_book(self, ticker: str, book: Book) -> None:
-        if book != self.books.get(ticker):
-            self.books[ticker] = book
-            if self._ready:
-                self.tell("book", ticker, book)
+        """Unchanged ones too: nothing else confirms a book."""
+        self.books[ticker] = book
+        if self._ready:
+            self.tell("book", ticker, book)
 
     async def _market_trades(self, ticker: str, stream: bool = True) -> None:
         streamed = stream and self.has("watchTrades")

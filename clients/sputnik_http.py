@@ -10,7 +10,6 @@ import hashlib
 import heapq
 import hmac
 import json
-from collections.abc import Callable
 from itertools import count
 from typing import Any, TypeVar
 
@@ -94,7 +93,6 @@ class HttpSession:
 
     :ivar base: scheme, host and port.
     :ivar authid: the API key; empty for public calls only.
-    :ivar on_heard: called with every answer.
     :ivar heard_at: when the last answer came, by the clock.
     """
 
@@ -106,7 +104,6 @@ class HttpSession:
     clock: IReactorTime
     nonces: Nonces
     redactor: Redactor
-    on_heard: Callable[[], None] = field(init=False, default=lambda: None)
     heard_at: float = field(init=False, default=0.0)
     _turns: Turns = field(init=False, factory=Turns)
     _sending: dict[Deferred[Answer], None] = field(init=False, factory=dict)
@@ -240,7 +237,6 @@ class HttpSession:
         finally:
             self._sending.pop(sending, None)
         self.heard_at = self.clock.seconds()
-        self.on_heard()
         return answer
 
     def _envelope(self, doing: str, answer: Answer, doubt: type[ExchangeError]) -> Envelope:

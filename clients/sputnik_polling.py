@@ -27,7 +27,6 @@ from clients.sputnik_wire import (
     OrderMessage,
     TradeMessage,
     TransactionMessage,
-    parse_book,
     parse_trade,
     parse_transaction,
     to_wire_time,
@@ -168,8 +167,7 @@ class PolledLive(Live):
         message = await self.session.call(
             doing, "rpc.market.get_order_book", (ticker,), BookMessage, False, self.options.ping_timeout
         )
-        if parse_book(self.account.contracts, message) != self.books.get(ticker):
-            self._book(message)
+        self._book(message)  # an unchanged one too: nothing else confirms it
         await self._read_trades(ticker)
 
     async def _poll_safe_prices(self) -> None:

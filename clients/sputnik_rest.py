@@ -1,7 +1,8 @@
 """Client of Sputnik exchanges over REST: the uniform interface by polling, signed with an API key.
 
 For where a WebSocket cannot be had.  Everything that `clients.sputnik.Sputnik` offers, a little later: events are made of
-repeated reads.  Nothing else may use the key: nonces have to grow.
+repeated reads.  It never says `alive`: an answer confirms nothing but what was asked for, so `book` is told after each
+reading.  Nothing else may use the key: nonces have to grow.
 """
 
 from __future__ import annotations
@@ -169,7 +170,6 @@ class SputnikRest(Sputnik):
             session.fail("given up")
             raise
         self._session, self._live = session, live
-        session.on_heard = self._say_alive
         self.announce("connect", self)
         live.announce()
         return ended

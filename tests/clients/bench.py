@@ -86,6 +86,7 @@ class Bench(ABC):
     :ivar lot: the smallest quantity; orders of up to 100 of them can be paid for.
     :ivar destination: where withdrawals go; `period`: the shortest bars.
     :ivar tells_time: whether a client of it can ask for the venue's time.
+    :ivar reads_only: whether a client of it makes its events of what it reads; then it never says `alive`.
     """
 
     pair = "BTC/HUF"
@@ -98,6 +99,7 @@ class Bench(ABC):
     destination = "somewhere else"
     period = "minute"
     tells_time = True
+    reads_only = False
 
     @abstractmethod
     def client(self, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IListeningPort
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from clients.exchange import Side
 from ilp.simulation.contracts import Currency, Pair
@@ -44,6 +44,7 @@ class Bitso(Resource):
     """A venue with one book, and one account `pool` that has a key.
 
     :ivar asked: (method, path) of every request.
+    :ivar books: what becomes of requests for the book: `told`, `refused` with a page of 503, or `unanswered`.
     """
 
     isLeaf = True
@@ -56,6 +57,7 @@ class Bitso(Resource):
             self.core.endow(name, "BTC", BTC.units(100))
             self.core.endow(name, "MXN", MXN.units(10**9))
         self.asked: list[tuple[str, str]] = []
+        self.books = "told"
         self._nonce = 0
         self._port: IListeningPort | None = None
 
@@ -70,10 +72,13 @@ class Bitso(Resource):
 
     # ---------------------------------------------------------------------------------------------------- requests
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> bytes | int:
         method, path = request.method.decode(), (request.path or b"").decode()
         body = request.content.read() if request.content is not None else b""
         self.asked.append((method, path))
+        if path.endswith("/order_book") and self.books != "told":
+            request.setResponseCode(503)
+            return NOT_DONE_YET if self.books == "unanswered" else b"<html>busy</html>"
         request.setHeader(b"Content-Type", b"application/json")
         try:
             name = path.removeprefix("/api/v3/")

@@ -23,6 +23,7 @@ class CcxtBitmexBench(BitmexBench):
     """The same venue, another client."""
 
     tells_time = False
+    reads_only = True
 
     def _client(self, secret: str, endpoint: str, **options: Any) -> Any:
         return Exchange(

@@ -33,6 +33,8 @@ QUICK: dict[str, Any] = {
 class CcxtBench(KrakenBench):
     """The same venue, another client."""
 
+    reads_only = True
+
     def _client(self, secret: str, endpoint: str, **options: Any) -> Any:
         options.pop("check_rights", None)
         return Exchange(

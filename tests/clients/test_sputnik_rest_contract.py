@@ -22,6 +22,7 @@ class RestBench(SputnikBench):
     """The same venue; alice has a key and a secret."""
 
     tells_time = True
+    reads_only = True
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
