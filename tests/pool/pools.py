@@ -41,6 +41,17 @@ def valuation(rng: Random, marks: dict[str, float]) -> Document:
     }
 
 
+def correlated(rng: Random, document: Document) -> Document:
+    """The document with a covariance in place of its variances: what moves every price together is a random part of each."""
+    variance = document["valuation"]["variance"]
+    shared = [rng.uniform(-1, 1) * each**0.5 for each in variance.values()]
+    matrix = [[one * other for other in shared] for one in shared]
+    for number, each in enumerate(variance.values()):
+        matrix[number][number] = each
+    together = {"assets": list(variance), "covariance": matrix}
+    return {**document, "valuation": {**document["valuation"], "variance": together}}
+
+
 def random_pool(rng: Random, venues: int = 2, levels: int = 5, stress: float = 0.5, lanes: float = 1.0) -> Document:
     """A pool of so many venues: the first half hold USD, the others their own currency, all of them BTC.
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from decimal import Decimal
+from itertools import accumulate
 from random import Random
 from typing import Any
 
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ilp.pool.document import Fee, Pool, Quote, Trade, Transfer, parse_pool
 from ilp.pool.optimizer import solve
 from ilp.pool.prices import QuotePrices, hedge_prices, hedgeable, quote_price, quote_prices
+from ilp.pool.quoting import reference_ask, reference_bid
 from tests.pool.cases import NumberTestCase
-from tests.pool.pools import book, random_pool
+from tests.pool.pools import correlated, random_pool
 
 law = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 10**6)
@@ -117,18 +120,39 @@ class HedgeTests(NumberTestCase):
 class ReservationTests(NumberTestCase):
     """What a fill is worth to the whole pool."""
 
-    def test_in_balance_without_costs_references_lie_symmetrically_around_the_mark(self) -> None:
-        for size in (0.5, 3.0, 10.0):
-            found = priced(plain(), size=size)
-            mark = 1000 / 0.004
-            for bid, ask in (
-                (found.reservation_bid, found.reservation_ask),
-                (found.hedge_bid, found.hedge_ask),
-            ):
-                assert bid is not None and ask is not None
-                self.assert_near(mark - bid, ask - mark, 1e-6 * mark)
-            assert found.reservation_bid is not None
-            self.assertLessEqual(found.reservation_bid, mark * (1 + 1e-9))
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.floats(1e-3, 1e6),
+        st.lists(st.tuples(st.floats(1e-5, 1e-2), st.floats(0.1, 20.0)), min_size=1, max_size=5),
+        st.floats(0.0, 50.0),
+        st.floats(0.1, 45.0),
+    )
+    def test_in_balance_without_costs_references_lie_symmetrically_around_the_mark(
+        self, price: float, steps: list[tuple[float, float]], penalty: float, size: float
+    ) -> None:
+        document = deepcopy(PLAIN)
+        document["marks"]["BTC"] = price
+        for holding in document["holdings"]:  # coins and money of one worth at each venue, and of both what is wanted
+            amount = 50 * price / document["marks"][holding["asset"]]
+            holding.update(total=amount, available=amount, target=amount)
+        away = list(accumulate(step for step, _ in steps))
+        for side, sign in (("bids", -1), ("asks", 1)):
+            rows = [[price * (1 + sign * far), deep] for far, (_, deep) in zip(away, steps, strict=True)]
+            document["moves"][0][side] = rows
+        document["valuation"]["deviation_penalty"] = penalty
+        document["quotes"][0]["size"] = size
+        found, mark = priced(parse_pool(document)), price / 0.004
+        self.assertEqual(found.hedge_bid is None, size > sum(deep for _, deep in steps) * (1 + 1e-12))
+        self.assertEqual(found.hedge_bid is None, found.hedge_ask is None)
+        if found.hedge_bid is not None and found.hedge_ask is not None:
+            self.assert_near(mark - found.hedge_bid, found.hedge_ask - mark, 1e-9 * mark)
+        ask = found.reservation_ask
+        assert ask is not None
+        self.assertGreaterEqual(ask, mark * (1 - 1e-6))
+        if found.reservation_bid is None:  # the distance is more than the mark: it would not be positive
+            self.assertGreaterEqual(ask, 2 * mark * (1 - 1e-6))
+        else:
+            self.assert_near(mark - found.reservation_bid, ask - mark, 1e-6 * mark)
 
     def test_a_pool_that_misses_coins_pays_more_for_them(self) -> None:
         document = deepcopy(PLAIN)
@@ -178,40 +202,77 @@ class ReservationTests(NumberTestCase):
             if less is not None and more is not None:
                 self.assertGreaterEqual(more, less - noise - 1e-6 * abs(less))
 
-    @settings(max_examples=40, deadline=None)
-    @given(seeds, st.floats(0.01, 3.0))
-    def test_a_taker_who_closes_on_the_source_never_gains(self, seed: int, size: float) -> None:
+    @settings(max_examples=150, deadline=None)
+    @given(seeds, st.sampled_from((2, 3)), st.floats(-2.0, 2.0))
+    def test_a_taker_who_closes_on_the_source_never_gains(self, seed: int, venues: int, power: float) -> None:
+        """Where there are several other books whose prices differ, never more than by trading on them without us."""
         rng = Random(seed)
-        document = deepcopy(PLAIN)
-        bids, asks = book(rng, 1000.0, 50.0, 8)
-        fee = [0, rng.choice([0, 0.002])]
-        document["moves"][0].update(bids=bids, asks=asks, fee=fee)
-        document["quotes"][0]["fee"] = [0, rng.choice([0, 0.002])]
-        for holding in document["holdings"]:
-            holding["target"] *= rng.uniform(0.3, 2)
+        document = random_pool(rng, venues, stress=rng.choice([0.0, 0.5]))
+        if rng.random() < 0.5:
+            document = correlated(rng, document)
+        spreads = {asset: rng.choice([0, 1e-3, 2e-2]) for asset in document["marks"]}
+        for move in document["moves"]:
+            if "bid" in move:
+                asset = move["to"][1]
+                move["bid"] = document["marks"][asset] * (1 - spreads[asset])
+                move["ask"] = document["marks"][asset] * (1 + spreads[asset])
+        for quote in document["quotes"]:
+            quote["size"] *= 10**power
+            quote["fee"][0] = rng.choice([0, 1 / document["marks"][quote["quote"]]])
         pool = parse_pool(document)
-        found = priced(pool, size=size)
-        reference_bid = lowest(found.reservation_bid, found.hedge_bid)
-        reference_ask = highest(found.reservation_ask, found.hedge_ask)
-        rate = 0.004  # the feed's, without a spread
-        if reference_bid is not None:  # sells to us, buys the same back on the source
-            self.assertLessEqual(reference_bid * rate * size, walk(asks, size) * (1 + 1e-12))
-        if reference_ask is not None:  # buys from us, sells on the source
-            self.assertGreaterEqual(reference_ask * rate * size, walk(bids, size) * (1 - 1e-12))
+        compared = 0
+        for found in quote_prices(pool, solve(pool)):
+            taker = Taker(document, found)
+            bid = reference_bid(exact(found.reservation_bid), exact(found.hedge_bid))
+            ask = reference_ask(exact(found.reservation_ask), exact(found.hedge_ask))
+            for book in taker.books:
+                if bid is not None and (spent := walk(book["asks"], found.size)) is not None:
+                    got = float(bid) * found.size * taker.turned(found.quote, book["quote"])
+                    self.assertLessEqual(got, max(spent, taker.sold(book["quote"])) * (1 + 1e-9))
+                    compared += 1
+                if ask is not None and (got := walk(book["bids"], found.size)) is not None:
+                    got *= taker.turned(book["quote"], found.quote)
+                    least = min(got, taker.bought(found.quote))
+                    self.assertGreaterEqual(float(ask) * found.size, least * (1 - 1e-9))
+                    compared += 1
+        assume(compared)
 
 
-def lowest(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else min(a, b)
+class Taker:
+    """Somebody without fees, who closes what he trades with us on other books and turns money at the feed's prices.
+
+    :ivar books: the trades of a document on which he can close.
+    """
+
+    def __init__(self, document: dict[str, Any], found: QuotePrices) -> None:
+        self.size, trades = found.size, [move for move in document["moves"] if move["kind"] == "trade"]
+        self.books = [t for t in trades if (t["venue"], t["quote"]) != (found.venue, found.quote)]
+        self.feed = dict.fromkeys(document["marks"], (1.0, 1.0))
+        self.feed |= {move["to"][1]: (move["bid"], move["ask"]) for move in document["moves"] if "bid" in move}
+
+    def turned(self, asset: str, other: str) -> float:
+        """What a unit of one currency gives of another one."""
+        return 1.0 if asset == other else self.feed[asset][0] / self.feed[other][1]
+
+    def sold(self, currency: str) -> float:
+        """The most that the size brings in *currency* on these books."""
+        found = ((walk(book["bids"], self.size), book["quote"]) for book in self.books)
+        return max((got * self.turned(each, currency) for got, each in found if got is not None), default=0.0)
+
+    def bought(self, currency: str) -> float:
+        """The least of *currency* that the size costs on these books."""
+        found = ((walk(book["asks"], self.size), book["quote"]) for book in self.books)
+        return min((s / self.turned(currency, each) for s, each in found if s is not None), default=float("inf"))
 
 
-def highest(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else max(a, b)
+def exact(price: float | None) -> Decimal | None:
+    return None if price is None else Decimal(price)
 
 
-def walk(levels: list[list[float]], size: float) -> float:
-    """What *size* spends or earns on one side of a book."""
-    amount = 0.0
+def walk(levels: list[list[float]], size: float) -> float | None:
+    """What *size* spends or earns on one side of a book; None where that is not so deep."""
+    amount, left = 0.0, size
     for price, quantity in levels:
-        taken = min(size, quantity)
-        amount, size = amount + taken * price, size - taken
-    return amount
+        taken = min(left, quantity)
+        amount, left = amount + taken * price, left - taken
+    return amount if left <= 1e-12 * size else None
