@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
+from typing import Any
 
 from attrs import evolve
 
 from benchmarks.optimizer import market
 from ilp.pool.curves import lanes
-from ilp.pool.document import parse_pool
+from ilp.pool.document import Pool, parse_pool, pool_document
 from ilp.pool.optimizer import solve
 from ilp.pool.sensitivity import sensitivities, shadow_prices, why_off
 from tests.pool.cases import NumberTestCase
@@ -46,6 +48,68 @@ class SensitivityTests(NumberTestCase):
     def test_a_parameter_of_nothing_becomes_something(self) -> None:
         found = self.found["moves[0].fee[0]"]
         self.assertEqual((found.before, found.after), (0.0, 0.01))
+
+
+NAMES = ("readme-2", "odd-1", "modern-3", "stressed-1", "trade-fixed")
+
+
+def asked_for(pool: Pool, parameter: str, value: float) -> Pool:
+    """The pool with one number of its document replaced, by its path."""
+    document: Any = pool_document(pool)
+    *way, last = [int(part) if part.isdigit() else part for part in re.findall(r"\w+", parameter)]
+    place = document
+    for step in way:
+        place = place[step]
+    place[last] = value
+    return parse_pool(document)
+
+
+class AnewTests(NumberTestCase):
+    """Each parameter's figure is that of a pool which had the changed number from the beginning."""
+
+    def test_every_value_is_that_of_the_changed_pool_solved_anew(self) -> None:
+        for name in NAMES:
+            pool, _ = example(name)
+            solution = solve(pool)
+            within = 1e-8 * (1 + solution.optimized.magnitude)
+            for each in sensitivities(pool, solution):
+                anew = solve(asked_for(pool, each.parameter, each.after)).optimized.value
+                self.assert_near(each.value, anew - solution.optimized.value, within, f"{name} {each.parameter}")
+
+    def test_what_is_told_as_before_is_in_the_document_and_after_is_one_hundredth_more(self) -> None:
+        for name in NAMES:
+            pool, _ = example(name)
+            for each in sensitivities(pool, solve(pool)):
+                self.assertEqual(asked_for(pool, each.parameter, each.before), pool)
+                if each.before and not each.parameter.endswith("fee[1]"):
+                    self.assert_near(each.after / each.before, 1.01, msg=each.parameter)
+                else:
+                    self.assertGreater(each.after, each.before, each.parameter)
+
+    def test_a_larger_penalty_aversion_or_fee_never_gains_and_a_penalty_costs_at_most_its_share(self) -> None:
+        for name in NAMES:
+            pool, _ = example(name)
+            solution = solve(pool)
+            within = 1e-8 * (1 + solution.optimized.magnitude)
+            found = {each.parameter: each.value for each in sensitivities(pool, solution)}
+            for parameter, value in found.items():
+                if not parameter.endswith("target"):
+                    self.assertLessEqual(value, within, f"{name} {parameter}")
+            share = 0.01 * solution.optimized.deviation
+            self.assertGreaterEqual(found["valuation.deviation_penalty"], -share - within, name)
+
+    def test_more_wanted_of_what_is_missing_costs_and_of_what_is_too_much_gains(self) -> None:
+        pool, _ = example("readme-2")
+        alone = evolve(pool, moves=(), valuation=evolve(pool.valuation, deviation_penalty=2.0))
+        factors = (0.5, 1.0, 2.0, 0.1)
+        holdings = tuple(evolve(h, target=h.total / factor) for h, factor in zip(pool.holdings, factors, strict=True))
+        alone = evolve(alone, holdings=holdings)
+        worth = [alone.marks[h.asset] * h.target for h in holdings]
+        found = {each.parameter: each.value for each in sensitivities(alone, solve(alone))}
+        slopes = (-3 * 0.75, 0.0, 1.25, -(3 * 0.75 + 10 * 0.25))  # of D in the target: 3T/4, 5T/4 and T/4 move with it
+        for index, slope in enumerate(slopes):
+            expected = 0.01 * 2.0 * worth[index] * slope
+            self.assert_near(found[f"holdings[{index}].target"], expected, 1e-6 * worth[index], str(index))
 
 
 class ShadowPriceTests(NumberTestCase):
