@@ -30,7 +30,6 @@ __all__ = [
     "quotable_size",
     "reference_ask",
     "reference_bid",
-    "size_available",
     "to_tick",
 ]
 
@@ -174,14 +173,6 @@ def reference_ask(reservation: Decimal | None, hedge: Decimal | None, max_skew: 
 
 
 # Sizes
-
-
-def size_available(
-    free: Decimal, resting: Decimal, hedges: Decimal = Decimal(0), planned: Decimal = Decimal(0)
-) -> Decimal:
-    """What counts as available for a side: free balance plus what own quotes of that side hold, minus what open hedges
-    and planned transfers need; never negative."""
-    return max(Decimal(0), free + resting - hedges - planned)
 
 
 def quotable_size(quote_size: Decimal, hedgeable: Decimal, lot: Decimal, minimum: Decimal = Decimal(0)) -> Decimal:

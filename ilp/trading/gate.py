@@ -151,6 +151,7 @@ class Gate:
     now: Callable[[], datetime]
     breached: Callable[[Breach], None]
     sent: Callable[[OrderRequest], None] = lambda request: None
+    amended: Callable[[OrderRequest], None] = lambda request: None
     loss: Callable[[], Decimal] = lambda: ZERO
     fall: Callable[[], Decimal] = lambda: ZERO
     _minutes: dict[str, deque[float]] = field(factory=dict)
@@ -192,7 +193,7 @@ class Gate:
             return self._turn_away(refusal)
         self._minute(request.venue).append(self.seconds())
         answer = self._venues[request.venue].amendOrder(order_id, total, request.price)
-        self.sent(request)
+        self.amended(request)
         return answer
 
     def withdraw(self, request: WithdrawalRequest) -> Deferred[str]:

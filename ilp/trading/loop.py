@@ -13,6 +13,9 @@ from time import perf_counter
 from attrs import define, field
 
 from clients.exchange import Book, Side
+from ilp.pool.answer import answer_document
+from ilp.pool.certificate import Invalid, verify
+from ilp.pool.document import pool_document
 from ilp.settings import Parameters
 from ilp.trading.floor import Floor
 from ilp.trading.hedger import Hedger
@@ -23,7 +26,7 @@ from ilp.trading.planner import Planner, plan_entry
 from ilp.trading.quotes import Quoter
 from ilp.trading.rehearsal import Rehearsal
 from ilp.trading.sides import same_front
-from ilp.trading.strategy import Optimum, Reference, Strategy, edges, traded_back
+from ilp.trading.strategy import Need, Optimum, Reference, Strategy, edges, traded_back
 from ilp.trading.view import View
 
 __all__ = ["Loop"]
@@ -39,7 +42,7 @@ class Loop:
 
     :ivar optimum: the last one; what the console shows as the three columns.
     :ivar optimised_at: reactor seconds of it.
-    :ivar solve_seconds: how long the last one took; `solved` is told of each.
+    :ivar solve_seconds: how long the last one took; `solved` is told of each, `priced` of finding prices of quotes.
     """
 
     floor: Floor
@@ -52,10 +55,12 @@ class Loop:
     pausing_until: float | None = None
     solve_seconds: float = 0.0
     solved: Callable[[float], None] = lambda seconds: None
+    priced: Callable[[float], None] = lambda seconds: None
     references: dict[Side, Reference] = field(factory=dict)
     rehearsal: Rehearsal = field(init=False)
     _rehearse_at: float | None = None
     _rehearsed_for: tuple[int, Optimum | None] = -1, None  # the desk's number, and what what was rehearsed follows from
+    _lacking: Need = Need.NOTHING  # what the last optimum is used without
     _sound: bool = False  # nothing kept the last turn from quoting both sides
     _seen: Book | None = None  # the source's book, if it differs from that of the last decision by nothing that counts
     # What that decision was made from besides.
@@ -97,9 +102,12 @@ class Loop:
         optimum = self._optimise(view)
         if hedging or optimum is not decided or optimum.answers != known:
             self._decide(view, optimum, open_sides)
-        self.quoter.place()
+        if self._lacking in (Need.NOTHING, Need.PLAN):  # else a price could be further off than is allowed
+            self.quoter.place()
         if state is State.TRADING and not self.floor.inputs_trouble():  # anew: what was just sent had to be journalled
-            self.planner.act(optimum)
+            # A plan may not count on money that a quote holds which was just placed: it is computed anew then.
+            if self._lacking is Need.NOTHING and self.floor.desk.sequence == sent:
+                self.planner.act(optimum)
             self._rehearse(view)
         return False
 
@@ -162,7 +170,9 @@ class Loop:
     def _decide(self, view: View, optimum: Optimum, sides: list[Side]) -> None:
         self._seen = self.floor.book(self.floor.layout.source)
         self._decided = optimum, view.rate, view.parameters, sides
+        known, began = optimum.answers, perf_counter()
         bid, ask = self.strategy.references(view, optimum)
+        self._found(optimum, known, began)
         self.references = {Side.BUY: bid, Side.SELL: ask}
         self.quoter.decide({side: self.references[side] for side in sides}, edges(view))
         for side, reference in self.references.items():
@@ -176,7 +186,7 @@ class Loop:
         if view is not None and nets:
             since = self.floor.seconds() - self.floor.settings.timing.period
             if not self.rehearsal.keeps_nothing(view, since):
-                back = traded_back(self._optimise(view, at_once=True))
+                back = self._back(view)
         self.hedger.act(back, self._keeping)
 
     def _rehearse(self, view: View) -> None:
@@ -198,26 +208,52 @@ class Loop:
         return view is not None and bool(self.hedger.closable()) and not self.hedger.orders()
 
     def _outdated(self, view: View, *, at_once: bool = False) -> bool:
-        """Whether the last optimum no longer serves for *view*; one that only the mark outdates serves a little longer."""
+        """Whether a new optimum is due for *view*.
+
+        Where the last one lacks something, but nothing that has changed prices besides the mark, it is kept a little longer:
+        cancels come from it meanwhile, but nothing that it does not serve for.
+        """
         now, last = self.floor.seconds(), self.optimum
-        self.pausing_until = None
+        self.pausing_until, self._lacking = None, Need.NOTHING
         if last is None or now >= self.optimised_at + self.floor.settings.timing.period:
             return True
-        if not self.strategy.needs(view, last):
+        known, began = last.answers, perf_counter()
+        need = self.strategy.needs(view, last)
+        self._found(last, known, began)
+        if need is Need.NOTHING:
             return False
-        if not at_once and now < self.optimised_at + PAUSE and last.view.exposure == view.exposure:
-            self.pausing_until = self.optimised_at + PAUSE
-            return False
-        return True
+        if at_once or need is Need.PRICES or now >= self.optimised_at + PAUSE:
+            return True
+        self.pausing_until, self._lacking = self.optimised_at + PAUSE, need
+        return False
 
     def _optimise(self, view: View, *, at_once: bool = False) -> Optimum:
         """The optimum that serves for *view*: the last one, or a new one where it no longer does."""
-        if self.optimum is None or self._outdated(view, at_once=at_once):
+        if self._outdated(view, at_once=at_once) or self.optimum is None:
             began = perf_counter()  # shown to people only: nothing is decided by it
             self.optimum, self.optimised_at = self.strategy.optimise(view), self.floor.seconds()
             self.solve_seconds = perf_counter() - began
             self.solved(self.solve_seconds)
         return self.optimum
+
+    def _found(self, optimum: Optimum, known: int, began: float) -> None:
+        """Tell how long it took to find prices that were not known."""
+        if optimum.answers != known:
+            self.priced(perf_counter() - began)
+
+    def _back(self, view: View) -> Decimal:
+        """What the plan would trade back of what is open; nothing where nobody else can follow that it is the best plan."""
+        optimum = self._optimise(view, at_once=True)
+        back = traded_back(optimum)
+        if back:
+            try:
+                verify(pool_document(optimum.pool), answer_document(optimum.pool, optimum.solution))
+            except Invalid as error:
+                self.floor.alarm(
+                    "plan", f"the plan keeps nothing of what was filled, its certificate does not hold: {error}"
+                )
+                return ZERO
+        return back
 
     def _keeping(self) -> str:
         """Journal the plan that keeps an exposure, once, and name it."""

@@ -6,7 +6,7 @@ book that no turn had seen yet, so that coalescing never makes it look faster.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import perf_counter
 
 from attrs import define, field
@@ -44,6 +44,7 @@ class Pace:
     _close: Histogram = field(init=False)
     _hedge: Histogram = field(init=False)
     _solve: Histogram = field(init=False)
+    _price: Histogram = field(init=False)
     _told: tuple[float, float] | None = None  # when the read began, and when its book was in the picture
     _turn_began: float | None = None
     _fill: float | None = None
@@ -65,11 +66,16 @@ class Pace:
         self._fill_wait = make("ilp_stage_fill_wait_seconds", "A fill in the picture to the turn that looks at it.")
         self._close = make("ilp_stage_hedge_seconds", "A turn's beginning to the hedge handed to the socket.")
         self._hedge = make("ilp_fill_to_hedge_seconds", "Read of a fill to the hedge handed to the socket.")
-        self._solve = make("ilp_optimizer_seconds", "Optimisations of the pool, quote prices included.", SOLVING)
+        self._solve = make("ilp_optimizer_seconds", "Optimisations of the pool: its best plan.", SOLVING)
+        self._price = make("ilp_prices_seconds", "Exact prices of quotes found, where they were not known.", SOLVING)
 
     def solved(self, seconds: float) -> None:
         """An optimisation took so long."""
         self._solve.observe(seconds)
+
+    def priced(self, seconds: float) -> None:
+        """It took so long to find prices of quotes that were not known."""
+        self._price.observe(seconds)
 
     def book_told(self, moved: bool) -> None:
         """A source book is in the picture; *moved* tells whether a turn is going to look at it."""
@@ -95,10 +101,15 @@ class Pace:
             self._fill_wait.observe(self._turn_began - self._booked)
             self._booked = None
 
-    def turn_ends(self, due: bool) -> None:
-        """What was told has been acted on; *due* tells whether exposure is left to hedge: the plan may have kept it."""
+    def turn_ends(self, due: bool, replacing: Collection[Side] = ()) -> None:
+        """What was told has been acted on.
+
+        :param due: whether exposure is left to hedge: the plan may have kept it.
+        :param replacing: sides where a cancel is under way or a quote is to follow: what comes on others replaces nothing.
+        """
         if not due:
             self._fill = None
+        self._replacing = {side: began for side, began in self._replacing.items() if side in replacing}
         if self._turn_began is not None:
             self._turn.observe(perf_counter() - self._turn_began)
         self._told = self._turn_began = None
@@ -113,9 +124,15 @@ class Pace:
         self._cancel.observe(now - self._told[0])
         self._replacing[order.side] = self._told[0], now
 
+    def amend_sent(self, request: OrderRequest) -> None:
+        """A change of an order was handed to the socket; that of a quote is its cancel and its new quote in one."""
+        self._count()
+        if request.purpose is Purpose.QUOTE and self._told is not None:
+            self._quote.observe(perf_counter() - self._told[0])
+
     def order_sent(self, request: OrderRequest) -> None:
-        """An order, or a change of one, was handed to the socket."""
-        self.metrics.count("ilp_orders_sent_total", "Orders, and changes of orders, handed to a socket.")
+        """An order was handed to the socket."""
+        self._count()
         if request.purpose is Purpose.QUOTE:
             replaced, now = self._replacing.pop(request.side, None), perf_counter()
             if replaced is not None:
@@ -127,3 +144,6 @@ class Pace:
                 self._close.observe(now - self._turn_began)
             self._hedge.observe(now - self._fill)
             self._fill = None
+
+    def _count(self) -> None:
+        self.metrics.count("ilp_orders_sent_total", "Orders, and changes of orders, handed to a socket.")

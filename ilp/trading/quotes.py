@@ -87,6 +87,8 @@ class Quoter:
 
     def decide(self, references: Mapping[Side, Reference], edges: Edges) -> None:
         """Cancel what must not rest, and remember what should be placed: cancels go before everything else."""
+        for side in references:
+            self._wanted.pop(side, None)
         for side, reference in references.items():
             self._decide(side, reference, edges)
 
@@ -111,6 +113,10 @@ class Quoter:
             if sum((order.left for order in self._live(side)), Decimal(0)) == 0:
                 del self._wanted[side]
                 self._place(side, price, size)
+
+    def waiting(self) -> list[Side]:
+        """The sides where something may rest still, or a quote is to be placed."""
+        return [side for side in Side if side in self._wanted or self._live(side)]
 
     def resting(self) -> list[OwnOrder]:
         """The quotes that rest and are to stay, one a side at most."""
@@ -139,7 +145,6 @@ class Quoter:
         one = Resting(resting[-1].price, resting[-1].left) if resting else None
         market = self._market(side)
         decision = decide_quote(QUOTE_SIDES[side], one, want, market)
-        self._wanted.pop(side, None)
         status = self._status(side, reference, edges, market.tick, resting)
         match decision:
             case Place(price=price, size=size) | Replace(price=price, size=size):
@@ -225,6 +230,8 @@ class Quoter:
         rules, others = self.floor.rules(target), self.floor.others(target)
         rows = others.asks if side is Side.BUY else others.bids
         own = [order.price for order in self._live(side.opposite) if order.left > 0]
+        if side.opposite in self._wanted:  # decided first, placed in the same turn
+            own.append(self._wanted[side.opposite][0])
         nearest = (min(own) if side is Side.BUY else max(own)) if own else None
         tick = rules["tick_size"] if rules is not None else Decimal("1e-8")
         return Market(tick, rows[0][0] if rows else None, nearest)

@@ -15,7 +15,7 @@ from attrs import frozen
 from clients.exchange import Side
 from ilp.pool.optimizer import solve
 from ilp.pool.rounding import rounded
-from ilp.trading.strategy import Optimum, Reference, Wanted, changed
+from ilp.trading.strategy import Need, Optimum, Reference, Wanted, changed
 from ilp.trading.view import View, pool_of
 
 __all__ = ["RateQuotes"]
@@ -38,9 +38,9 @@ class RateQuotes:
         mark = float(view.marks[view.layout.base])
         return Optimum(view, pool, solution, column, pool, mark, 1.0, 0.0)
 
-    def needs(self, view: View, optimum: Optimum) -> bool:
+    def needs(self, view: View, optimum: Optimum) -> Need:
         """Whether holdings, parameters or exposure are others; the source's book is looked at with every turn anyhow."""
-        return changed(view, optimum)
+        return Need.PRICES if changed(view, optimum) else Need.NOTHING
 
     def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
         """What a fill of each side could be closed at on the source now, fees of both off."""

@@ -18,7 +18,7 @@ from clients.exchange import Side
 from ilp.trading.exposure import signed
 from ilp.trading.floor import held_by
 from ilp.trading.own import OwnOrder
-from ilp.trading.strategy import Optimum, Strategy, traded_back
+from ilp.trading.strategy import Need, Optimum, Strategy, traded_back
 from ilp.trading.view import Stock, View
 
 __all__ = ["Rehearsal", "filled"]
@@ -94,7 +94,7 @@ class Rehearsal:
         """
         for quote in quotes:
             after, known = filled(view, quote), self._expected.get(quote.side)
-            if known is None or self.strategy.needs(after, known.optimum):
+            if known is None or self.strategy.needs(after, known.optimum) is not Need.NOTHING:
                 optimum = self.strategy.optimise(after)
                 self._expected[quote.side] = _Expected(after, optimum, now, quote.left, quote.left * quote.price)
                 return True
@@ -108,7 +108,8 @@ class Rehearsal:
         for expected in self._expected.values():
             if expected.at > since and expected.near(view):
                 like = evolve(view, stocks=expected.view.stocks, exposure=expected.view.exposure)
-                if not self.strategy.needs(like, expected.optimum) and not traded_back(expected.optimum):
+                serves = self.strategy.needs(like, expected.optimum) is Need.NOTHING
+                if serves and not traded_back(expected.optimum):
                     return True
         return False
 

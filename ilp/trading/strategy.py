@@ -3,16 +3,18 @@
 The seam is `Strategy`; `LiquidityPool` is the first behind it.  The full optimisation (`optimise`) is apart from what
 follows from a move of the source's book alone (`references`): hedge prices are walked anew on every book, and the
 reservation prices, which hold the effect of the inventory, are interpolated between exact ones: that of the optimum's mark
-and that of a mark one `reach` away.  Between the two a reservation price goes one way only, so the error is at most what
-they differ by times the share of the reach that the mark has moved; a move for which this could exceed a quarter of the
-slack between the edges (`edge_to_enter` − `edge_to_leave`) asks for a new optimum.  So nothing is placed at a price that is
-further off than that, and `tests/trading/test_strategy.py` holds it to that.  A cancel does not wait for the new optimum.
+and that of a mark one `reach` away.  A price that goes one way only between the two lies between both, so the interpolation
+is off by at most what they differ by, times the larger part of the way between the one and the other; a move for which this
+could exceed a quarter of the slack between the edges (`edge_to_enter` − `edge_to_leave`) asks for a new optimum.  So nothing
+is placed at a price that is further off than that, and `tests/trading/test_strategy.py` holds it to that for inventories of
+all kinds, where it is not known beforehand that the price goes one way only.  A cancel does not wait for the new optimum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from enum import Enum, auto
 from functools import cached_property
 from typing import Protocol
 
@@ -30,6 +32,7 @@ from ilp.trading.view import View, pool_of, trade_minimum, trade_move
 
 __all__ = [
     "LiquidityPool",
+    "Need",
     "Optimum",
     "PlannedTrade",
     "Reference",
@@ -41,12 +44,25 @@ __all__ = [
     "transfers",
 ]
 
-BUDGET = 400  # branches of one optimisation; the whole is to stay below 8 ms
+BUDGET = 40  # branches of one optimisation, a fifth of a millisecond each: at most 8 ms; the most ever seen were seven
 SHARES = 10  # a quote is cut to tenths of its size, so that a nervous depth does not move it all the time
 REACH = Decimal("0.001")
 ZERO = Decimal(0)
 
 Prices = tuple[float | None, float | None]  # for a bid and for an ask, in quote currency per unit of base
+
+
+class Need(Enum):
+    """What has become of an optimum."""
+
+    NOTHING = auto()
+    """It serves."""
+    PLAN = auto()
+    """What a plan may use has changed (money that an order holds, a lane): its prices still hold."""
+    MARK = auto()
+    """The mark has moved further than its prices are good for."""
+    PRICES = auto()
+    """Something else has changed that prices come from."""
 
 
 @frozen
@@ -96,6 +112,7 @@ class Optimum:
     allowed: float
     _priced: list[Solution] = field(factory=list, repr=False)
     _reservations: dict[tuple[float, int], Prices] = field(factory=dict, repr=False)
+    _unproven: set[tuple[float, int]] = field(factory=set, repr=False)
 
     @cached_property
     def rounded(self) -> RoundedColumn:
@@ -135,22 +152,30 @@ class Optimum:
             return False
         side = 1 if share > 0 else -1
         sizes = {size for size, _ in self._reservations} if share else ()
+        part = max(abs(share), 1 - abs(share))
         return all(
-            abs(share * (there - here)) <= self.allowed
+            part * abs(there - here) <= self.allowed
             for size in sizes
             for here, there in zip(self._exact(size, 0), self._exact(size, side), strict=True)
             if here is not None and there is not None
         )
 
+    def unproven(self, size: float) -> bool:
+        """Whether there is no price for *size* because the budget of branches did not prove one."""
+        return (size, 0) in self._unproven
+
     def _exact(self, size: float, side: int) -> Prices:
-        """The optimizer's own prices at the mark of the optimum (0), or one reach above (1) or below (−1)."""
+        """The optimizer's own prices at the mark of the optimum (0), or one reach above (1) or below (−1); none that are not
+        proven."""
         if (size, side) not in self._reservations:
             pool, solution = self.pricing, self.priced
             if side:
                 pool = _pricing(_elsewhere(self.view, 1 + side * self.reach))
                 solution = solve(pool, BUDGET, hint=solution.optimized.moves)
-            bid, ask, _ = reservation_prices(pool, solution, evolve(pool.quotes[0], size=size), BUDGET)
-            self._reservations[size, side] = bid, ask
+            bid, ask, proven = reservation_prices(pool, solution, evolve(pool.quotes[0], size=size), BUDGET)
+            self._reservations[size, side] = (bid, ask) if proven else (None, None)
+            if not proven:
+                self._unproven.add((size, side))
         return self._reservations[size, side]
 
 
@@ -170,8 +195,8 @@ class Strategy(Protocol):
     def optimise(self, view: View) -> Optimum:
         """The best plan for the view; what takes long."""
 
-    def needs(self, view: View, optimum: Optimum) -> bool:
-        """Whether *optimum* no longer serves for *view*."""
+    def needs(self, view: View, optimum: Optimum) -> Need:
+        """Whether *optimum* serves for *view*, and where not, what it lacks."""
 
     def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
         """Bid's and ask's reference now; what must be fast."""
@@ -202,9 +227,13 @@ class LiquidityPool:
             allowed,
         )
 
-    def needs(self, view: View, optimum: Optimum) -> bool:
+    def needs(self, view: View, optimum: Optimum) -> Need:
         """Whether anything but the source's book has changed, or the mark moved too far for scaling."""
-        return changed(view, optimum) or not optimum.serves(_ratio(view))
+        if _repriced(view, optimum.view):
+            return Need.PRICES
+        if not optimum.serves(_ratio(view)):
+            return Need.MARK
+        return Need.PLAN if changed(view, optimum) else Need.NOTHING
 
     def references(self, view: View, optimum: Optimum) -> tuple[Reference, Reference]:
         """Hedge prices of this book, reservation prices scaled to its mark."""
@@ -217,12 +246,30 @@ class LiquidityPool:
         return Wanted(self.references(view, optimum), planned_trade(optimum), transfers(optimum), optimum)
 
     def _reach(self, view: View) -> float:
-        """At most a quarter of what the price may move before a quote is replaced."""
-        return float(min(self.reach, self._slack(view) / view.marks[view.layout.base] / 4))
+        """A fifth at most of what the price may move before a quote is replaced: then a price that moves as the mark does is
+        well within what is allowed all the way."""
+        return float(min(self.reach, self._slack(view) / view.marks[view.layout.base] / 5))
 
     @staticmethod
     def _slack(view: View) -> Decimal:
         return view.parameters.edge_to_enter - view.parameters.edge_to_leave
+
+
+def _repriced(view: View, before: View) -> bool:
+    """Whether anything that prices come from has changed, the source's book and the mark left out."""
+    return (
+        view.parameters,
+        view.rate,
+        view.exposure,
+        view.covariance,
+        [(s.total, s.quotable) for s in view.stocks],
+    ) != (
+        before.parameters,
+        before.rate,
+        before.exposure,
+        before.covariance,
+        [(s.total, s.quotable) for s in before.stocks],
+    )
 
 
 def changed(view: View, optimum: Optimum) -> bool:
@@ -290,6 +337,8 @@ def _reference(view: View, optimum: Optimum, pool: Pool, side: Side) -> Referenc
     skew = view.parameters.max_skew / view.marks[view.layout.target.quote]
     price = (reference_bid if side is Side.BUY else reference_ask)(reservation, hedge, skew)
     reason = "" if price is not None else _missing(view, side, size, reservation, hedge)
+    if price is None and hedge is not None and optimum.unproven(float(size)):
+        reason = f"the optimizer's budget of {BUDGET} branches proves no price for {size} {view.layout.base}"
     return Reference(side, price, reservation, hedge, size, reason)
 
 
@@ -320,7 +369,9 @@ def _payable(view: View, side: Side, price: Decimal) -> Decimal:
     stock = view.stock(target.venue, target.quote if side is Side.BUY else target.base)
     if side is Side.SELL:
         return max(stock.quotable, ZERO)
-    return max(stock.quotable, ZERO) / (price * (1 + view.parameters.target_fee.proportional))
+    fee = view.parameters.target_fee
+    money = stock.quotable - fee.fixed
+    return money / (price * (1 + fee.proportional)) if money > 0 else ZERO
 
 
 def _missing(view: View, side: Side, size: Decimal, reservation: Decimal | None, hedge: Decimal | None) -> str:

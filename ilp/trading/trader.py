@@ -149,7 +149,7 @@ class Trader:
         traded = {name: venues[name] for name in self.layout.traded}
         limits, seconds, halt = settings.limits, self._seconds, self.halt
         self.gate = Gate(traded, limits, self.facts, seconds, clock.now, lambda breach: halt(str(breach), "gate"))
-        self.gate.sent = self.pace.order_sent
+        self.gate.sent, self.gate.amended = self.pace.order_sent, self.pace.amend_sent
         self.desk = Desk(self.gate, self._readers, self, self._seconds, clock.now)
         self.market.own = self._own_orders
         self.audit = Audit(self.desk, foreign=self._run.is_foreign, nobodys=self._run.is_nobodys)
@@ -215,7 +215,8 @@ class Trader:
         source = self.layout.source.venue
         self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
-        self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner, solved=self.pace.solved)
+        self.loop = Loop(self.floor, strategy, Quoter(self.floor), Hedger(self.floor), planner)
+        self.loop.solved, self.loop.priced = self.pace.solved, self.pace.priced
         self.duties = Duties(self.floor, self.links, self.variances, self.report)
         self.caretaker = Caretaker(self.floor, self.links, self.variances, self.transfers, self._own)
 
@@ -477,14 +478,14 @@ class Trader:
                     self.audit.read(venue)
             if self.loop.turn(self.life.state):
                 # What was sent leaves once this is over: everything else has a turn of its own, right after it.
-                self.pace.turn_ends(bool(self.loop.hedger.closable()))
+                self.pace.turn_ends(bool(self.loop.hedger.closable()), self.loop.quoter.waiting())
                 self.wake()
                 return
             self.caretaker.tend(self.life.state)
         except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
             self.log.failure("a turn of the trader failed")
             self.halt(f"a turn of the trader failed: {error!r}", "machine")
-        self.pace.turn_ends(bool(self.loop.hedger.closable()))
+        self.pace.turn_ends(bool(self.loop.hedger.closable()), self.loop.quoter.waiting())
         self._notify()
         self._arm()
 

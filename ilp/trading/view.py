@@ -5,7 +5,7 @@ A `View` is what strategies see: no clock, no venue, no order objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from attrs import evolve, field, frozen
@@ -21,7 +21,7 @@ from ilp.trading.sides import Sides
 __all__ = ["Lane", "Stock", "View", "hedged", "pool_of", "trade_minimum", "trade_move"]
 
 ZERO = Decimal(0)
-LEVELS = 40  # a book is read no deeper: what lies below is worth less than what a plan may cost
+LEVELS = 40  # a book is read no deeper, but for what a quote's hedge needs: what lies below is worth less than it costs
 
 Lane = tuple[str, str, str]  # asset that leaves, from venue, to venue
 
@@ -102,7 +102,7 @@ def hedged(view: View) -> View:
     source, parameters = view.layout.source, view.parameters
     selling, buying = view.hedge_prices
     price = selling if view.exposure > 0 else buying
-    fee = parameters.source_fee.proportional * abs(view.exposure) * price
+    fee = parameters.source_fee.fixed + parameters.source_fee.proportional * abs(view.exposure) * price
     changes = {source.base: -view.exposure, source.quote: view.exposure * price - fee}
     stocks = tuple(
         _changed(stock, changes[stock.asset]) if stock.venue == source.venue and stock.asset in changes else stock
@@ -203,8 +203,8 @@ def trade_move(view: View) -> Trade:
         source.base,
         source.quote,
         _fee(view.parameters.source_fee),
-        _levels(book.bids),
-        _levels(book.asks),
+        _levels(book.bids, view.parameters.quote_size),
+        _levels(book.asks, view.parameters.quote_size),
         float(trade_minimum(view.rules.get((source.venue, source.ticker)), price)),
     )
 
@@ -258,5 +258,9 @@ def _fee(cost: Cost) -> Fee:
     return Fee(float(cost.fixed), float(cost.proportional))
 
 
-def _levels(rows: Iterable[tuple[Decimal, Decimal]]) -> Levels:
-    return tuple((float(price), float(quantity)) for price, quantity in rows)[:LEVELS]
+def _levels(rows: Sequence[tuple[Decimal, Decimal]], least: Decimal) -> Levels:
+    """The best levels, as many more as it takes to cover *least*."""
+    count, covered = min(LEVELS, len(rows)), sum((quantity for _, quantity in rows[:LEVELS]), ZERO)
+    while count < len(rows) and covered < least:
+        covered, count = covered + rows[count][1], count + 1
+    return tuple((float(price), float(quantity)) for price, quantity in rows[:count])

@@ -26,7 +26,6 @@ from ilp.pool.quoting import (
     quotable_size,
     reference_ask,
     reference_bid,
-    size_available,
     to_tick,
 )
 
@@ -82,12 +81,6 @@ class ReferenceTests(SynchronousTestCase):
 
 class SizeTests(SynchronousTestCase):
     """What may rest."""
-
-    def test_own_resting_quotes_count_as_available_and_what_others_need_does_not(self) -> None:
-        self.assertEqual(size_available(D(3), D(1), D("0.5"), D("1.5")), D(2))
-
-    def test_available_is_never_negative(self) -> None:
-        self.assertEqual(size_available(D(1), D(0), D(2)), D(0))
 
     def test_a_quote_is_cut_to_what_can_be_hedged_on_the_lot(self) -> None:
         self.assertEqual(quotable_size(D(1), D("0.678"), D("0.01")), D("0.67"))

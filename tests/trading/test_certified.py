@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
 from ilp.journal.entries import Purpose
+from ilp.trading.planner import Planner
 from ilp.trading.strategy import LiquidityPool, Optimum
 from ilp.trading.view import View
 from tests.trading.world import World
@@ -48,3 +49,18 @@ class CertifiedTests(SynchronousTestCase):
         self.assertTrue(world.take(Side.SELL))
         world.advance(2)
         self.assertEqual(world.trader.floor.exposure.net, 0)
+
+    def hedges(self, strategy: LiquidityPool) -> int:
+        """How many follow an ask that is taken while the plan wants to sell, and is not executed."""
+        self.patch(Planner, "act", lambda planner, optimum: None)
+        world = self.world(strategy)
+        self.assertTrue(world.take(Side.BUY))
+        world.advance(2)
+        self.assertEqual(world.trader.floor.exposure.net, 0)
+        return sum(order.purpose is Purpose.HEDGE for order in world.trader.desk.recent())
+
+    def test_a_fill_that_a_plan_would_trade_back_is_kept_where_it_can_be_proved(self) -> None:
+        self.assertEqual(self.hedges(LiquidityPool()), 0)
+
+    def test_a_fill_that_a_plan_claims_to_keep_and_cannot_prove_is_hedged(self) -> None:
+        self.assertEqual(self.hedges(Boastful()), 1)

@@ -346,7 +346,7 @@ class AmendTests(GateCase):
 
     def test_whoever_counts_is_told_of_an_amendment(self) -> None:
         told: list[OrderRequest] = []
-        self.gate.sent = told.append
+        self.gate.amended = told.append
         self.successResultOf(self.amended())
         self.assertEqual(told, [ORDER])
 

@@ -9,10 +9,12 @@ from attrs import evolve, field, frozen
 from twisted.trial import unittest
 
 from clients.exchange import Side
+from ilp.journal.entries import Purpose
 from ilp.trading.gate import OrderRequest
 from ilp.trading.layout import Pair
 from ilp.trading.pauses import Pause
-from ilp.trading.strategy import LiquidityPool, Optimum, Reference
+from ilp.trading.planner import Planner
+from ilp.trading.strategy import LiquidityPool, Need, Optimum, Reference, edges
 from ilp.trading.view import View
 from tests.trading.world import BTC, PARAMETERS, USD, World, settings
 
@@ -86,6 +88,85 @@ class UnmovedTests(unittest.SynchronousTestCase):
         self.world.trader.stop("operator")
         self.world.advance(1.0)
         self.assertGreater(self.turns(lambda: self.bid("240")), 0)
+
+
+class PauseTests(unittest.SynchronousTestCase):
+    """Between two optimisations that nothing but the mark asks for."""
+
+    def setUp(self) -> None:
+        self.strategy = Watched()
+        self.world = World(strategy=self.strategy).trading()
+        self.addCleanup(self.world.end)
+        self.world.advance(3.0)
+        self.strategy.notes.clear()
+        self.lacks: list[Need] = []
+
+    def lack(self) -> None:
+        """Note what the optimum lacks that something is done from."""
+        trader = self.world.trader
+        view, optimum = trader.floor.view(), trader.loop.optimum
+        assert view is not None and optimum is not None
+        self.lacks.append(self.strategy.needs(view, optimum))
+
+    def hurry(self) -> None:
+        """The source's book jumps further than any price serves, every few milliseconds."""
+        for n in range(100):
+            price = D(250) + D(n % 5)
+            self.world.show_source(price - D("0.1"), price + D("0.1"))
+            self.world.advance(0.007)
+
+    def test_no_quote_is_placed_at_a_price_that_no_longer_serves(self) -> None:
+        gate = self.world.trader.gate
+        sent = gate.sent
+
+        def placed(request: OrderRequest) -> None:
+            if request.purpose is Purpose.QUOTE:
+                self.lack()
+            sent(request)
+
+        gate.sent = placed
+        self.hurry()
+        self.assertGreater(len(self.lacks), 3)
+        self.assertLessEqual(set(self.lacks), {Need.NOTHING, Need.PLAN})
+
+    def test_no_plan_is_executed_that_is_not_of_this_picture(self) -> None:
+        act = Planner.act
+
+        def acted(planner: Planner, optimum: Optimum) -> None:
+            self.lack()
+            act(planner, optimum)
+
+        self.patch(Planner, "act", acted)
+        self.hurry()
+        self.assertGreater(len(self.lacks), 3)
+        self.assertEqual(set(self.lacks), {Need.NOTHING})
+
+    def test_what_changes_prices_besides_the_mark_waits_for_nothing(self) -> None:
+        trader = self.world.trader
+        for _ in range(2):
+            trader.floor.covariance = tuple(tuple(2 * value for value in row) for row in trader.floor.covariance)
+            trader.wake()
+            self.world.advance(0.002)
+            assert trader.loop.optimum is not None
+            self.assertEqual(trader.loop.optimum.view.covariance, trader.floor.covariance)
+
+
+class OwnPricesTests(unittest.SynchronousTestCase):
+    """Both sides of the quote, decided in one turn."""
+
+    def test_a_bid_and_an_ask_that_are_decided_together_do_not_cross(self) -> None:
+        world = World().ready()
+        self.addCleanup(world.end)
+        view, quoter = world.trader.floor.view(), world.trader.loop.quoter
+        assert view is not None
+        mid = view.marks["BTC"] / view.marks["HUF"]
+        size = PARAMETERS.quote_size
+        high = Reference(Side.BUY, mid + 1500, mid, mid, size)
+        low = Reference(Side.SELL, mid - 1500, mid, mid, size)
+        quoter.decide({Side.BUY: high, Side.SELL: low}, edges(view))
+        self.assertEqual(set(quoter.waiting()), set(Side))
+        bid, ask = (quoter._wanted[side][0] for side in Side)
+        self.assertLess(bid, ask)
 
 
 class OrderOfUrgencyTests(unittest.SynchronousTestCase):

@@ -120,6 +120,24 @@ class StageTests(SynchronousTestCase):
         self.pace.cancel_sent("target", "unknown")
         self.assertEqual(self.seen("update_to_cancel")[0], 0)
 
+    def test_an_amended_quote_is_a_reaction_to_the_book_of_its_turn(self) -> None:
+        self.book()
+        self.time += 2
+        self.pace.turn_begins()
+        self.time += 4
+        self.pace.amend_sent(QUOTE)
+        self.assertEqual((self.seen("update_to_quote"), self.metrics.counters["ilp_orders_sent_total"][1]), ([1, 7], 1))
+
+    def test_a_quote_that_comes_long_after_its_cancel_is_another_one(self) -> None:
+        for replacing, times in (([Side.SELL], 0), ([Side.BUY], 1)):
+            self.book()
+            self.pace.turn_begins()
+            self.pace.cancel_sent("target", "7")
+            self.pace.turn_ends(False, replacing)
+            self.time += 600
+            self.pace.order_sent(QUOTE)
+            self.assertEqual(self.seen("update_to_quote")[0], times)
+
     def test_a_quote_that_replaces_nothing_is_no_reaction(self) -> None:
         self.pace.order_sent(QUOTE)
         self.assertEqual(self.seen("update_to_quote")[0], 0)

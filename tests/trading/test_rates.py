@@ -16,7 +16,7 @@ from ilp.trading.layout import Layout, Pair
 from ilp.trading.rates import RateQuotes
 from ilp.trading.sides import Sides
 from ilp.trading.strategies import STRATEGIES
-from ilp.trading.strategy import LiquidityPool
+from ilp.trading.strategy import LiquidityPool, Need
 from ilp.trading.view import Stock, View, pool_of
 from tests.trading.world import PARAMETERS
 
@@ -114,8 +114,8 @@ class References(SynchronousTestCase):
     def test_a_move_of_the_book_needs_no_new_optimum_and_a_fill_does(self) -> None:
         strategy, before = RateQuotes(), view()
         optimum = strategy.optimise(before)
-        self.assertFalse(strategy.needs(evolve(before, marks={"ETH%": D(1), "ETH": D("0.08")}), optimum))
-        self.assertTrue(strategy.needs(evolve(before, exposure=D(1)), optimum))
+        self.assertIs(strategy.needs(evolve(before, marks={"ETH%": D(1), "ETH": D("0.08")}), optimum), Need.NOTHING)
+        self.assertIs(strategy.needs(evolve(before, exposure=D(1)), optimum), Need.PRICES)
 
 
 class TheOptimizer(SynchronousTestCase):

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Market, Side
+from ilp.settings import Cost
+from ilp.trading import strategy
 from ilp.trading.sides import Sides
-from ilp.trading.strategy import LiquidityPool, Optimum, edges, planned_trade, traded_back, transfers
+from ilp.trading.strategy import LiquidityPool, Need, Optimum, edges, planned_trade, traded_back, transfers
 from ilp.trading.view import View
 from tests.trading.test_view import RULES, sample, stock
 from tests.trading.world import PARAMETERS
@@ -160,7 +162,7 @@ class ReferenceTests(SynchronousTestCase):
         optimum = POOL.optimise(view)
         POOL.references(view, optimum)
         after = moved(view, str(D(250) + shift))
-        if POOL.needs(after, optimum):
+        if POOL.needs(after, optimum) is not Need.NOTHING:
             return  # nothing is placed at such a price
         cached = POOL.references(after, optimum)
         slack = (PARAMETERS.edge_to_enter - PARAMETERS.edge_to_leave) / after.marks["HUF"]
@@ -182,30 +184,66 @@ class ReferenceTests(SynchronousTestCase):
         view = self._holding((2290, 306, 1_935_560, 438), "5", "0.1")
         optimum = POOL.optimise(view)
         after = moved(view, "249.9")
-        self.assertFalse(POOL.needs(after, optimum))  # nobody has asked for a price yet
+        self.assertIs(POOL.needs(after, optimum), Need.NOTHING)  # nobody has asked for a price yet
         POOL.references(view, optimum)
-        self.assertTrue(POOL.needs(after, optimum))
+        self.assertIs(POOL.needs(after, optimum), Need.MARK)
 
     def test_a_reference_waits_for_no_solver(self) -> None:
         POOL.references(self.view, self.optimum)
         known = self.optimum.answers
-        POOL.references(moved(self.view, "250.2"), self.optimum)
+        POOL.references(moved(self.view, "250.19"), self.optimum)
         self.assertEqual(self.optimum.answers, known)
-        self.assertFalse(POOL.needs(moved(self.view, "250.2"), self.optimum))
+        self.assertIs(POOL.needs(moved(self.view, "250.19"), self.optimum), Need.NOTHING)
         self.assertGreater(self.optimum.answers, known)
 
-    def test_beyond_reach_or_with_other_holdings_a_new_optimum_is_needed(self) -> None:
-        self.assertTrue(POOL.needs(moved(self.view, "250.3"), self.optimum))
-        self.assertTrue(
-            POOL.needs(evolve(self.view, stocks=(*self.view.stocks[:3], stock("target", "BTC", "5"))), self.optimum)
+    def test_beyond_reach_a_new_optimum_is_needed(self) -> None:
+        self.assertIs(POOL.needs(moved(self.view, "250.3"), self.optimum), Need.MARK)
+        self.assertIs(POOL.needs(self.view, self.optimum), Need.NOTHING)
+
+    def test_what_prices_come_from_is_needed_at_once(self) -> None:
+        others = (
+            evolve(self.view, stocks=(*self.view.stocks[:3], stock("target", "BTC", "5"))),
+            evolve(self.view, parameters=evolve(PARAMETERS, risk_aversion=D(1))),
+            evolve(self.view, exposure=D("0.1")),
+            evolve(self.view, covariance=((250.0, 1e-4), (1e-4, 1e-9))),
+            evolve(self.view, rate=None),
         )
-        self.assertTrue(POOL.needs(evolve(self.view, parameters=evolve(PARAMETERS, risk_aversion=D(1))), self.optimum))
-        self.assertTrue(POOL.needs(evolve(self.view, exposure=D("0.1")), self.optimum))
-        self.assertFalse(POOL.needs(self.view, self.optimum))
+        self.assertEqual([POOL.needs(other, self.optimum) for other in others], [Need.PRICES] * len(others))
+
+    def test_what_an_own_order_holds_or_a_lane_that_is_blocked_changes_plans_and_no_price(self) -> None:
+        held = (*self.view.stocks[:3], evolve(self.view.stocks[3], free=D(1)))
+        lane = frozenset({("BTC", "source", "target")})
+        for other in (evolve(self.view, stocks=held), evolve(self.view, blocked=lane)):
+            self.assertIs(POOL.needs(other, self.optimum), Need.PLAN)
+            cached, anew = POOL.references(other, self.optimum), POOL.references(other, POOL.optimise(other))
+            self.assertEqual([one.price for one in cached], [one.price for one in anew])
 
     def test_reach_shrinks_with_the_slack_between_the_edges(self) -> None:
         tight = sample(parameters=evolve(PARAMETERS, edge_to_enter=D("1.1")), rules=WITH_RULES)
-        self.assertTrue(POOL.needs(moved(tight, "250.1"), POOL.optimise(tight)))
+        self.assertIs(POOL.needs(moved(tight, "250.1"), POOL.optimise(tight)), Need.MARK)
+
+    def test_a_price_that_the_budget_does_not_prove_is_none(self) -> None:
+        self.patch(strategy, "BUDGET", 1)
+        view = self._holding((2290, 306, 1_935_560, 438), "50", "0.1")
+        optimum = POOL.optimise(view)
+        unproven = [one for one in POOL.references(view, optimum) if optimum.unproven(float(one.size))]
+        self.assertTrue(unproven)
+        for one in unproven:
+            self.assertEqual((one.price, one.reservation), (None, None))
+            self.assertIn("budget of 1 branches proves no price", one.reason)
+
+    def test_the_fixed_part_of_the_targets_fee_has_to_be_paid_too(self) -> None:
+        few = (*self.view.stocks[:2], stock("target", "HUF", "7000"), self.view.stocks[3])
+        view = evolve(self.view, stocks=few, parameters=evolve(PARAMETERS, target_fee=Cost(D(7000), D(0))))
+        bid, _ = POOL.references(view, POOL.optimise(view))
+        self.assertEqual((bid.price, bid.size), (None, D(0)))
+        self.assertIn("can pay for 0 BTC", bid.reason)
+
+    def test_levels_are_read_as_deep_as_a_quote_needs(self) -> None:
+        thin = tuple((D("249.9") - D(n) / 100, D("0.001")) for n in range(200))
+        view = evolve(self.view, books={"source": Sides(thin, self.view.books["source"].asks)})
+        bid, _ = POOL.references(view, POOL.optimise(view))
+        self.assertEqual(bid.size, PARAMETERS.quote_size)
 
     def test_a_size_that_cannot_be_hedged_is_cut_in_tenths(self) -> None:
         thin = Sides(((D("249.9"), D("0.037")),), ((D("250.1"), D("0.064")),))
