@@ -213,11 +213,11 @@ class Market:
         """Own orders were read again."""
         self._watches[ORDERS, venue].good(self.seconds())
 
-    def on_alive(self, venue: str) -> None:
-        """Whatever the venue last reported is still true."""
+    def on_alive(self, venue: str, *kinds: str) -> None:
+        """Whatever the venue last reported is still true; of *kinds* only, where some are named."""
         at = self.seconds()
-        for (_, where), watch in self._watches.items():
-            if self._venues[where] == venue:
+        for (kind, where), watch in self._watches.items():
+            if self._venues[where] == venue and (not kinds or kind in kinds):
                 watch.confirm(at)
 
     def on_connected(self, venue: str) -> None:
@@ -359,11 +359,12 @@ class Market:
                 yield (kind, where), again if again is None or soon is None else min(again, soon)
 
     def rate_expires(self) -> float | None:
-        """In how many world seconds the rate becomes too old."""
-        expiry = self._watches[RATE, ""].expires()
-        if not self.layout.rate_ticker or expiry is None or expiry < self._world(self.now()):
-            return None
-        return expiry - self._world(self.now())
+        """In how many world seconds the rate becomes too old, by its fetch or by its fixing."""
+        now, expiries = self._world(self.now()), [self._watches[RATE, ""].expires()]
+        if self.rate is not None and self.rate.fixing is not None:
+            expiries.append(self._world(self.rate.fixing) + self.ages.fixing)
+        left = (expiry - now for expiry in expiries if expiry is not None and expiry >= now)
+        return min(left, default=None) if self.layout.rate_ticker else None
 
     def marks(self) -> dict[str, Decimal] | None:
         """Value of one unit of each asset in the numeraire; None while something is missing."""
