@@ -25,6 +25,12 @@ __all__ = ["Database", "address", "explained", "sqlite_file"]
 
 _LOCK_NUMBER = 0x494C50  # "ILP": what PostgreSQL's advisory lock is called, together with the schema that it is for
 _LOCK = text("SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))")
+# Locks of all databases of the server are listed, their two numbers as unsigned ones.
+_TAKEN = text(
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = :n AND objsubid = 2 AND granted "
+    "AND objid = hashtext(current_schema())::oid "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _OURS_ALONE = 0o600  # what the pool holds and does is nobody else's business
 _MIGRATIONS = "ilp.journal:migrations"
 
@@ -74,6 +80,7 @@ class Database:
     """One connection to the database, with or without the lock.  Every method blocks: call it in the journal's thread.
 
     :ivar connection: None until `open`, and after `close`.
+    :ivar era: how often it was connected: between two of them the lock was nobody's.
     """
 
     def __init__(self, url: str, *, exclusive: bool = True) -> None:
@@ -83,6 +90,7 @@ class Database:
         self._engine: Engine | None = None
         self._lock: IO[str] | None = None
         self.connection: Connection | None = None
+        self.era = 0
 
     def open(self) -> Connection:
         """Lock, connect and bring the schema up to date; a database that is not there is made.
@@ -104,11 +112,16 @@ class Database:
         """The connection, made anew (and locked anew) when the server had dropped it."""
         if self.connection is None:
             raise JournalError(f"journal {_shown(self.url)}: is closed")
-        if self.connection.invalidated:
+        # Closed is what a try that failed left; it says of itself that it is not invalidated.
+        if self.connection.closed or self.connection.invalidated:
             with explained(self.url, "cannot be reached again"):
                 self.connection.close()
                 self.connection = self._connect()
         return self.connection
+
+    def taken(self) -> bool:
+        """Whether a daemon has this very journal open in PostgreSQL."""
+        return bool(self.usable().execute(_TAKEN, {"n": _LOCK_NUMBER}).scalar())
 
     def close(self) -> None:
         """Let go of connection and lock; may be called twice."""
@@ -153,6 +166,7 @@ class Database:
             if not got:
                 connection.close()
                 raise JournalError(f"journal {_shown(self.url)}: another daemon is using it")
+        self.era += 1
         return connection
 
     # -------------------------------------------------------------------------------------------------- migrating

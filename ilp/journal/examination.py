@@ -15,7 +15,6 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from attrs import frozen
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ilp.journal.database import Database, address, sqlite_file
@@ -118,10 +117,8 @@ def _server(url: str, place: str) -> Examined:
     database = Database(impatient.render_as_string(hide_password=False), exclusive=False)
     newest = newest_schema()
     try:
-        connection = database.open()
-        taken = connection.execute(
-            text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = :n"), {"n": 0x494C50}
-        ).scalar()
+        database.open()
+        taken = database.taken()
     except JournalError as error:
         # A journal of an older schema, or none yet, is for the daemon to make; anything else keeps it from starting.
         problem = "" if "start the daemon once" in str(error) else str(error)

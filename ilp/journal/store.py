@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from ilp.journal import reads, schema
+from ilp.journal.columns import canonical
 from ilp.journal.database import Database, address, explained
 from ilp.journal.entries import (
     ActEntry,
@@ -78,13 +79,16 @@ class DatabaseJournal:
         self._closing = False
         self._failed = 0  # writes that failed of themselves, counted in the journal's thread
         self._heard = 0  # of which the caller's thread has heard
+        self._last = 0  # number of the newest line of the history that is ours, or was there when we came
+        self._era = 0  # in which connection that was so
+        self._doubtful: Sequence[tuple[Kind, Entry]] = ()  # a write whose answer was lost: it may have been made
 
     def open(self) -> Deferred[DatabaseJournal]:
         """Lock, connect, upgrade; fires with this journal."""
 
         async def opening() -> DatabaseJournal:
             try:
-                await self._runner.run(self._database.open)
+                await self._runner.run(self._open)
             except BaseException:
                 self._closing = True
                 await self._runner.stop()
@@ -193,14 +197,35 @@ class DatabaseJournal:
         with explained(self._database.url, "cannot be read"), connection.begin():
             return f(connection, *args)
 
+    def _open(self) -> None:
+        connection = self._database.open()
+        with explained(self._database.url, "cannot be read"), connection.begin():
+            self._last, self._era = _newest(connection), self._database.era
+
+    def _take_up(self, tx: Connection) -> None:
+        """Go on in a new connection, unless somebody else has written: what we know of the journal is wrong then.
+
+        Its ledger would have two bookings of one number, and the later one would replace the earlier.
+        """
+        lines = select(schema.history).where(schema.history.c.seq > self._last).order_by(schema.history.c.seq)
+        found = [(line.kind, line.key, canonical(line.body)) for line in tx.execute(lines)]
+        ours = [(kind.name, kind.key_of(entry), canonical(row_of(entry))) for kind, entry in self._doubtful]
+        if found and found != ours:
+            raise JournalError("journal: another daemon has written to it since; end this one and start it again")
+        self._last, self._era = _newest(tx), self._database.era
+
     def _write(self, rows: Sequence[tuple[Kind, Entry]], heard: int) -> None:
         if heard != self._failed:
             raise _Behind("journal: an entry before this one could not be written")
         try:
             connection = self._database.usable()
             with explained(self._database.url, "cannot be written"), connection.begin():
+                if self._era != self._database.era:
+                    self._take_up(connection)
+                self._doubtful, last = rows, self._last
                 for kind, entry in rows:
-                    _store(connection, kind, entry)
+                    last = _store(connection, kind, entry)
+            self._doubtful, self._last = (), last
         except BaseException:
             self._failed += 1
             raise
@@ -212,11 +237,19 @@ class DatabaseJournal:
         return result
 
 
-def _store(tx: Connection, kind: Kind, entry: Entry) -> None:
+def _store(tx: Connection, kind: Kind, entry: Entry) -> int:
+    """Write it; the number of its line in the history."""
     row = row_of(entry)
     tx.execute(_upsert(tx.dialect.name, kind), row)
     moment = getattr(entry, kind.time)
-    tx.execute(insert(schema.history), {"at": moment, "kind": kind.name, "key": kind.key_of(entry), "body": row})
+    line = {"at": moment, "kind": kind.name, "key": kind.key_of(entry), "body": row}
+    (number,) = tx.execute(insert(schema.history), line).inserted_primary_key or (0,)
+    return int(number)
+
+
+def _newest(tx: Connection) -> int:
+    """The number of the last line of the history, 0 where there is none."""
+    return int(tx.execute(select(func.max(schema.history.c.seq))).scalar_one() or 0)
 
 
 _UPSERTS: dict[tuple[str, str], Any] = {}
