@@ -50,7 +50,7 @@ from ilp.trading.quotes import Quoter
 from ilp.trading.reader import VenueReader
 from ilp.trading.recorder import Recorder
 from ilp.trading.runs import Run
-from ilp.trading.statement import status_of
+from ilp.trading.statement import found, status_of
 from ilp.trading.status import Alarm, Check, Confirmation, Recovery, TraderStatus
 from ilp.trading.strategy import LiquidityPool, Strategy
 from ilp.trading.transfers import Transfers
@@ -379,6 +379,8 @@ class Trader:
         if self._errand is not None:
             self._errand.cancel()
             self._errand = None
+        if new is State.DISCONNECTED and not self._starting:  # a start counts what the journal remembers
+            self.recovery, self.audit.strays = Recovery(len(self.desk.live()), len(self.transfers.open)), set()
         if new is State.INITIALIZING:
             self._run_errand(self._initialize())
         elif new is State.TRADING:
@@ -405,11 +407,9 @@ class Trader:
         self._run_errand(self._clear())
 
     async def _initialize(self) -> None:
-        if not self._starting:  # else it counts from the first venue on that was there
-            self.recovery = Recovery(len(self.desk.live()), len(self.transfers.open))
         await self.duties.prepare()
         self._errand = None  # the change of state must not cancel the errand that makes it
-        self.life.fire(Event.INITIALIZED, f"ready, found {self.recovery}")
+        self.life.fire(Event.INITIALIZED, f"ready, found {found(self)}")
 
     async def _clear(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from ilp.journal.entries import (
     HedgeEntry,
     IntentEntry,
     OrderEntry,
+    OrderState,
     PlanEntry,
     Purpose,
     StateEntry,
@@ -26,6 +27,7 @@ from ilp.simulation.inprocess import EVERYTHING, SPUTNIK
 from ilp.trading import transfers_words
 from ilp.trading.gate import OrderRequest
 from ilp.trading.machine import State
+from ilp.trading.status import Recovery
 from ilp.trading.strategy import LiquidityPool, Optimum, Reference
 from ilp.trading.trader import Refusal
 from ilp.trading.view import View
@@ -783,6 +785,45 @@ class RestartTests(TraderCase):
         world.source.down = False
         self.assertTrue(world.until(lambda: world.trader.life.state is State.READY))
         self.assertEqual(str(world.trader.status().recovery), "2 orders, 0 transfers, 0 fills of before")
+
+    def test_orders_whose_entries_died_with_the_process_are_counted_as_they_are_cancelled(self) -> None:
+        for features in (EVERYTHING, SPUTNIK):
+            world = self.keep(World(features, config=settings(parameters=CALM))).trading()
+            self._kill(world)
+            bid = next(entry.key for entry in world.journal.of(OrderEntry) if entry.side is Side.BUY)
+            written = world.journal.written
+            written[:] = [entry for entry in written if not isinstance(entry, OrderEntry) or entry.key != bid]
+            world.source, world.target, world.rates = world.clients()
+            world.trader = world.new_trader()
+            world.ready()
+            self.assertEqual(world.open_orders(), [])
+            self.assertEqual(str(world.trader.status().recovery), "2 orders, 0 transfers, 0 fills of before")
+            self.assertEqual(world.trader.reason, "ready, found 2 orders, 0 transfers, 0 fills of before")
+
+    def test_an_order_whose_answer_died_with_the_process_is_counted_once(self) -> None:
+        for features in (EVERYTHING, SPUTNIK):
+            world = self.keep(World(features, config=settings(parameters=CALM))).trading()
+            self._kill(world)
+            for n, entry in enumerate(world.journal.written):
+                if isinstance(entry, OrderEntry):
+                    world.journal.written[n] = evolve(entry, order_id=None, state=OrderState.SENDING)
+            world.source, world.target, world.rates = world.clients()
+            world.trader = world.new_trader()
+            world.ready()
+            self.assertEqual(world.open_orders(), [])
+            self.assertEqual(str(world.trader.status().recovery), "2 orders, 0 transfers, 0 fills of before")
+
+    def test_a_connection_that_is_back_counts_what_it_left_and_not_what_the_start_found(self) -> None:
+        world = self.world().trading()
+        self._kill(world)
+        world.source, world.target, world.rates = world.clients()
+        world.trader = world.new_trader()
+        world.ready()
+        self.assertEqual(world.trader.status().recovery.orders, 2)
+        world.target.drop()
+        world.advance(0.1)
+        self.assertIs(world.trader.life.state, State.DISCONNECTED)
+        self.assertEqual(world.trader.status().recovery, Recovery())
 
     def test_both_venues_are_cleared_at_the_same_time(self) -> None:
         """A venue that does not answer does not keep the other one's orders waiting."""
