@@ -386,7 +386,7 @@ class PageTests(PageCase):
         for state, by, expected in (
             ("DISCONNECTED", "machine", "recovering: 2 orders, 1 transit, 0 fills found"),
             ("INITIALIZING", "machine", "recovering: 2 orders, 1 transit, 0 fills found"),
-            ("TRADING", "machine", "resumed by itself, found of before: 2 orders, 1 transit, 0 fills"),
+            ("TRADING", "machine", "Resumed by itself, found of before: 2 orders, 1 transit, 0 fills"),
         ):
             trader |= {"state": state, "by": by}
             self.console.notify()

@@ -74,7 +74,7 @@ const recovery = ({ state: name, by, recovery: found }) => {
   const what = `${counted(found.orders, "order")}, ${counted(found.transfers, "transit")}, ${counted(found.fills, "fill")}`;
   const any = found.orders + found.transfers + found.fills > 0;
   if (name === "INITIALIZING" || (name === "DISCONNECTED" && any)) return ` · recovering: ${what} found`;
-  return name === "TRADING" && by === "machine" && any ? ` · resumed by itself, found of before: ${what}.` : null;
+  return name === "TRADING" && by === "machine" && any ? ` Resumed by itself, found of before: ${what}.` : null;
 };
 
 const inWords = (doc) => {

@@ -91,7 +91,7 @@ const variances = () => table("variances", "Variance of one period's change, in 
   { name: "Pair", head: true, cell: ([p]) => p, raw: ([p]) => p }, { name: "Variance", help: "How strongly the price moves in a period; with risk aversion it makes the term risk.", right: true, cell: ([, v]) => computed(v.value, "", { significant: 5 }), raw: ([, v]) => v.value },
   { name: "Together", help: "How far the price moves together with that of what is traded: 1 always, 0 not at all, −1 always against it. What moves together is a larger risk.", right: true, cell: ([, v]) => computed(v.correlation, "", { significant: 2 }), raw: ([, v]) => v.correlation },
   { name: "Age", help: "Since the last closing price that it rests on. Each is estimated anew once a period.", right: true, cell: ([, v]) => age(v.age), raw: ([, v]) => v.age },
-  { name: "From", cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
+  { name: "From", wide: true, cell: ([, v]) => v.origin, raw: ([, v]) => v.origin },
 ], Object.entries(app.doc.state.variances), { key: ([p]) => p, none: "No variances yet: histories are still being loaded." });
 
 /* Now, optimized and rounded side by side: all have the same cash, so what differs is what is taken off it. */
