@@ -108,6 +108,7 @@ class Run:
     cpu: float
     venues_cpu: float
     busy: float
+    bystander: dict[str, Any]
 
 
 @define
@@ -137,7 +138,7 @@ class Console:
 
 @define(eq=False)
 class Bench:
-    """Two processes and what connects them."""
+    """The processes and what connects them."""
 
     options: argparse.Namespace
     folder: Path
@@ -180,16 +181,17 @@ class Bench:
         time.sleep(options.warm)
         daemon.send_signal(signal.SIGUSR1)
         before = _cpu(daemon.pid), _cpu(venues.pid), _machine()
+        bystander = self._start("bystander", str(options.seconds))
         _tell(venues, "go")
         if not options.no_page:
             self._watch(console)
-        results = _answer(venues)
+        results, beside = _answer(venues), _answer(bystander)
         after = _cpu(daemon.pid), _cpu(venues.pid), _machine()
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(30)
         _tell(venues, "end")
         used = [(b - a) / options.seconds for a, b in zip(before, after, strict=True)]
-        return Run(rate, options.seconds, results, json.loads(report.read_text()), used[0], used[1], used[2])
+        return Run(rate, options.seconds, results, json.loads(report.read_text()), used[0], used[1], used[2], beside)
 
     def _watch(self, console: Console) -> None:
         """Somebody looks at the console meanwhile."""
@@ -293,9 +295,15 @@ def show(runs: Sequence[Run]) -> None:
         worst = [max(one[key] for one in found) for key in ("p50", "p90", "p99", "worst")]
         _row(name, sum(one["count"] for one in found), (worst[0], worst[1], worst[2], worst[3]))
     cpu, others = sum(run.cpu for run in runs) / len(runs), sum(run.busy for run in runs) / len(runs)
-    stalls = sum(run.daemon["counters"].get("reactor_stalls_total", 0) for run in runs)
+    stalls, ours = (
+        sum(run.daemon["counters"].get(name, 0) for run in runs)
+        for name in ("reactor_stalls_total", "reactor_stalls_computing_total")
+    )
+    late, worst = sum(run.bystander["late"] for run in runs), max(run.bystander["worst"] for run in runs)
     print(f"  cores used: daemon {cpu:.2f}, venues {sum(run.venues_cpu for run in runs) / len(runs):.2f}, "
-          f"whole machine {others:.2f} of {os.cpu_count()}; stalls beyond 20 ms: {stalls}")  # fmt: skip
+          f"whole machine {others:.2f} of {os.cpu_count()}")  # fmt: skip
+    print(f"  stalls beyond 20 ms: {stalls}, {ours} of them computing; of a process beside it that does nothing: {late}, "
+          f"the longest {worst * 1e3:.0f} ms")  # fmt: skip
     for run in runs:
         if run.daemon["stall"]:
             print(f"    last: {run.daemon['stall']}")

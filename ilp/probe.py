@@ -33,6 +33,7 @@ CALM = 60.0  # reactor seconds
 GRAVE = 0.25  # seconds of computing from which on a stall is a warning
 DEPTH = 4  # innermost calls that are named
 GARBAGE = "python_gc_seconds"
+COMPUTING = "reactor_stalls_computing_total"
 
 
 @define(eq=False)
@@ -66,6 +67,7 @@ class Probe:
         self.lag = self.metrics.histogram("reactor_lag_seconds", "How late the reactor comes round.")
         self._garbage = self.metrics.histogram(GARBAGE, "How long garbage collections take.")
         self.metrics.count("reactor_stalls_total", f"How often it was more than {STALL:g} s late.", 0)
+        self.metrics.count(COMPUTING, f"How often it was late because it computed for more than {STALL:g} s itself.", 0)
         self.metrics.gauges["reactor_lag_worst_seconds"] = "The longest stall so far.", lambda: self.lag.worst
 
     def start(self) -> None:
@@ -103,6 +105,7 @@ class Probe:
     def _stalled(self, late: float) -> None:
         self.metrics.count("reactor_stalls_total", "")
         computed = self.cpu() - self._beat_cpu
+        self.metrics.count(COMPUTING, "", int(computed > STALL))
         where = self._watcher.seen if self._watcher is not None else ""
         if self._collected > late / 2:
             where = f"garbage collection for {self._collected * 1e3:.0f} ms"

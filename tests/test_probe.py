@@ -44,6 +44,11 @@ class LagTests(SynchronousTestCase):
         self.assertEqual(self.stalls(), 1)
         self.assertIn("50 ms late, 50 ms of it computing", self.probe.last)
 
+    def test_stalls_of_its_own_computing_are_counted_apart(self) -> None:
+        for computing in (0.05, 0.002, 0.03):
+            self.beat(0.05, computing)
+        self.assertEqual((self.stalls(), self.metrics.counters["reactor_stalls_computing_total"][1]), (3, 2))
+
     def test_a_little_late_is_no_stall(self) -> None:
         self.beat(STALL * 0.9, STALL)
         self.assertEqual(self.stalls(), 0)
