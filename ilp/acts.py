@@ -90,13 +90,18 @@ async def audit_until(journal: Journal, until: datetime) -> dict[str, Any]:
     return {"lines": _lines(*found), "more": sum(map(len, found)) > _SHOWN}
 
 
+def _tells(edit: ParameterEntry) -> bool:
+    """Whether somebody changed a value, be it in the file; that a journal hears of it for the first time is no news."""
+    return edit.edited or (edit.old not in ("", edit.new))
+
+
 def _lines(
     states: Iterable[StateEntry], edits: Iterable[ParameterEntry], acts: Iterable[ActEntry]
 ) -> list[dict[str, Any]]:
     """The newest of these, newest first: `{at, by, what, about, before, after, why}`; of an edit `what` is the parameter."""
     lines = [
         *((s.at, s.by, "state", "", s.previous, s.state, s.reason) for s in states),
-        *((e.at, e.by, e.name, "", e.old, e.new, "") for e in edits),
+        *((e.at, e.by, e.name, "", e.old, e.new, "" if e.edited else f"of the {e.origin}") for e in edits if _tells(e)),
         *((a.at, a.by, a.what, a.about, a.before, a.after, a.note) for a in acts),
     ]
     newest = sorted(lines, key=lambda line: line[0])[: -_SHOWN - 1 : -1]  # of one instant, too, the last comes first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from ilp.settings import Cost, Limits, Parameters
 from ilp.settings_keys import KEYS, Key
 from ilp.settings_values import Kind
 
-__all__ = ["InvalidParameters", "Origin", "Raw", "Table", "display", "restored"]
+__all__ = ["InvalidParameters", "Origin", "Raw", "Table", "display", "restored", "unjournaled"]
 
 Origin = Literal["default", "file", "console"]
 _LIVE: dict[str, Key] = {key.name: key for key in KEYS if key.live}
@@ -142,6 +143,23 @@ def restored(table: Table, edits: Mapping[str, ParameterEntry]) -> tuple[Table, 
             except InvalidParameters as error:
                 notices.append(f"{name} = {edit.new}, set by {edit.by}, is dropped: {error}")
     return table, tuple(notices)
+
+
+def unjournaled(
+    table: Table, known: Mapping[str, ParameterEntry], edits: Mapping[str, ParameterEntry], at: datetime
+) -> list[ParameterEntry]:
+    """What is in force at a start and is not the last that the journal has of it, as entries for it.
+
+    :param known: the last entry of each name; *edits*: the last that was made in the console.
+    """
+    version, found = max((edit.version for edit in edits.values()), default=0), []
+    for name, raw in table.raws.items():
+        before, text = known.get(name), raw.text or ""
+        if before is None or (before.new, before.origin) != (text, raw.origin):
+            old = "" if before is None else before.new
+            by = edits[name].by if raw.origin == "console" else "start"  # an edit that holds again stays whose it was
+            found.append(ParameterEntry(name, old, text, raw.file_text or "", version, by, at, raw.origin))
+    return found
 
 
 def _plain_default(key: Key) -> str | None:

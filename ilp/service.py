@@ -33,14 +33,14 @@ from ilp.bookkeeping import accounted, foreign, keep_books
 from ilp.clock import WorldClock
 from ilp.feeds import feed_of
 from ilp.heartbeat import Heartbeat
-from ilp.journal.interface import JournalError
+from ilp.journal.interface import JournalError, Recovered
 from ilp.journal.recent import RecentJournal
 from ilp.journal.store import open_journal
 from ilp.logs import Form, begin
 from ilp.making import CannotMake, client, client_of, clients_of, feed_client
 from ilp.metrics import Metrics
 from ilp.operator import Operator
-from ilp.parameters import InvalidParameters, Table, restored
+from ilp.parameters import InvalidParameters, Table, restored, unjournaled
 from ilp.probe import Probe, set_apart
 from ilp.settings import EMBEDDED, RESERVE, Connection, Settings
 from ilp.settings_connections import harmless
@@ -141,7 +141,7 @@ class Daemon(Service):
             connections = self.embedded.connections(settings)
             for line in self.embedded.lines():
                 print(line, file=self._out, flush=True)
-        await self._start_trading(settings, connections, clock, table, version, notices)
+        await self._start_trading(settings, connections, clock, table, version, notices, recovered)
 
     async def _start_trading(
         self,
@@ -151,6 +151,7 @@ class Daemon(Service):
         table: Table,
         version: int,
         notices: tuple[str, ...],
+        recovered: Recovered,
     ) -> None:
         journal = self._journal
         assert journal is not None  # `_start` opened it
@@ -195,7 +196,12 @@ class Daemon(Service):
         self._greet(settings, cast(IPv4Address, port.getHost()).port, users)
         self.probe.start()
         alarms.start()
+        found = unjournaled(table, recovered.in_force, recovered.parameters, clock.now())
         await self.trader.begin()
+        # Not before the trader has read the journal: one with nothing in it is a new one to him.  What was edited meanwhile
+        # is journaled already.
+        edited = self.operator.table.raws
+        self.trader.recorder.record(*(entry for entry in found if edited[entry.name] is table.raws[entry.name]))
         self.operator.ledgers.start()
         if mode == "live":  # what is simulated dies with the daemon, and needs no guardian
             self.heartbeat = Heartbeat(settings.guardian.heartbeat, self._reactor, deferToThread)

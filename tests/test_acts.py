@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import fail
 
 from clients.exchange import Side
-from ilp.journal.entries import IntentEntry
+from ilp.journal.entries import IntentEntry, ParameterEntry
 from ilp.journal.interface import JournalError
 from ilp.journal.recent import RecentJournal
 from ilp.operator import Declined
@@ -131,6 +132,14 @@ class ActTests(OperatorCase):
         self.done(self.operator.update("anna", 0, {"quote_size": "0.2"}))
         line = self.line("quote_size")
         self.assertEqual((line["by"], line["before"], line["after"]), ("anna", "0.1", "0.2"))
+
+    def test_a_value_that_was_changed_in_the_file_is_told_and_one_that_is_heard_of_first_is_not(self) -> None:
+        first = ParameterEntry("quote_size", "", "0.1", "0.1", 0, "start", self.world.clock.now(), "file")
+        self.world.trader.recorder.record(first, evolve(first, old="0.1", new="0.15", file_value="0.15"))
+        line = self.line("quote_size")
+        self.assertEqual(
+            (line["by"], line["before"], line["after"], line["why"]), ("start", "0.1", "0.15", "of the file")
+        )
 
     def test_all_of_it_can_be_read_page_by_page(self) -> None:
         self.done(self.operator.start("anna"))

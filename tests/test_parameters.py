@@ -9,10 +9,10 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.journal.entries import ParameterEntry
-from ilp.parameters import InvalidParameters, Table, display, restored
+from ilp.parameters import InvalidParameters, Table, display, restored, unjournaled
 from ilp.settings import Cost
 from ilp.settings_file import load
-from tests.configurations import written
+from tests.configurations import MINIMAL, written
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -171,3 +171,44 @@ class RestoringTests(_Case):
     def test_an_edit_that_the_rules_no_longer_allow_is_dropped_and_said(self) -> None:
         _, notices = restored(self.table, {"quote_size": edit("quote_size", "-3", "0.1")})
         self.assertIn("dropped", notices[0])
+
+
+class JournaledTests(_Case):
+    """What a start adds to the journal, so that it always has what is in force."""
+
+    def start(
+        self, table: Table, edits: tuple[ParameterEntry, ...] = (), known: tuple[ParameterEntry, ...] = ()
+    ) -> list[ParameterEntry]:
+        """*edits* were made in the console; *known* came after them."""
+        last = {entry.name: entry for entry in (*edits, *known)}
+        return unjournaled(table, last, {entry.name: entry for entry in edits}, NOON)
+
+    def test_a_first_start_tells_everything_with_its_origin(self) -> None:
+        found = {entry.name: entry for entry in self.start(self.table)}
+        self.assertEqual(found.keys(), self.table.raws.keys())
+        size = found["quote_size"]
+        self.assertEqual((size.old, size.new, size.origin, size.by, size.edited), ("", "0.1", "file", "start", False))
+        self.assertEqual((found["min_gain"].origin, found["min_payout"].new), ("default", ""))
+
+    def test_a_start_that_finds_everything_as_it_was_tells_nothing(self) -> None:
+        self.assertEqual(self.start(self.table, known=tuple(self.start(self.table))), [])
+
+    def test_what_was_changed_in_the_file_is_told_with_what_it_was(self) -> None:
+        known = tuple(self.start(self.table))
+        changed = load(written(self.mktemp(), MINIMAL.replace("quote_size = 0.1", "quote_size = 0.15"))).table
+        (found,) = self.start(changed, known=known)
+        self.assertEqual((found.name, found.old, found.new, found.file_value), ("quote_size", "0.1", "0.15", "0.15"))
+
+    def test_an_edit_that_holds_is_known_already(self) -> None:
+        first, made = tuple(self.start(self.table)), edit("quote_size", "0.3", "0.1")
+        last = {entry.name: entry for entry in (*first, made)}
+        table, _ = restored(self.table, {"quote_size": made})
+        self.assertEqual(unjournaled(table, last, {"quote_size": made}, NOON), [])
+
+    def test_an_edit_that_holds_again_because_the_file_is_as_it_was_stays_whose_it_was(self) -> None:
+        made = edit("quote_size", "0.3", "0.1")
+        overruled = evolve(made, new="0.2", file_value="0.2", by="start", origin="file")
+        table, _ = restored(self.table, {"quote_size": made})
+        (found,) = [e for e in self.start(table, (made,), (overruled,)) if e.name == "quote_size"]
+        self.assertEqual((found.old, found.new, found.by, found.origin), ("0.2", "0.3", "anna", "console"))
+        self.assertEqual(restored(self.table, {"quote_size": found}), (table, ()))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,22 @@ class RunningTests(DaemonCase):
         await self.daemon(text).begin()
         parameter = (await self.ask("update"))["trader"]["parameters"]["quote_size"]
         self.assertEqual((parameter["value"], parameter["origin"]), ("0.05", "console"))
+
+    @asynchronous
+    async def test_what_is_in_force_is_journaled_at_a_start_and_is_no_edit(self) -> None:
+        database = Path(self.mktemp()).resolve()
+        text = DEMO.replace("url = sqlite://", f"url = sqlite:///{database}")
+        for expected in ("0.1", "0.08", "0.08"):  # the last start finds nothing new
+            daemon = self.daemon(re.sub(r"(?m)^quote_size = .*", f"quote_size = {expected}", text))
+            await daemon.begin()
+            parameter = (await self.ask("update"))["trader"]["parameters"]["quote_size"]
+            self.assertEqual((parameter["value"], parameter["origin"]), (expected, "file"))
+            await daemon.stopService()
+        with closing(sqlite3.connect(database)) as journal:
+            entries = journal.execute("SELECT old, new, origin FROM parameters WHERE name = 'quote_size' ORDER BY seq")
+            self.assertEqual(list(entries), [("", "0.1", "file"), ("0.1", "0.08", "file")])
+            told = journal.execute("SELECT count(*), count(DISTINCT name) FROM parameters").fetchone()
+            self.assertEqual(told[0], told[1] + 1)
 
 
 class FailingTests(DaemonCase):

@@ -44,7 +44,7 @@ class Events:
         return [
             ("alarms", list(self.trader.alarms)),
             ("states", list(self.journal.states_kept())),
-            ("edits", list(self.journal.edits_kept())),
+            ("edits", [edit for edit in self.journal.edits_kept() if edit.edited]),
         ]
 
     def _newer(self, name: str, entries: Sequence[Any]) -> list[Any]:

@@ -84,7 +84,9 @@ class OrderEntry:
     :ivar key: ours, unique in the journal, known before the venue answers.
     :ivar order_id: the venue's, None until it answers.
     :ivar filled: cumulative, as the venue last reported it.
+    :ivar at: when it was placed.
     :ivar note: why it was sent, or why it ended.
+    :ivar changed: when we learned that it stands like this; None in what was written before that was kept.
     """
 
     venue: str
@@ -99,6 +101,7 @@ class OrderEntry:
     state: OrderState
     at: datetime
     note: str = ""
+    changed: datetime | None = None
 
 
 @frozen
@@ -233,6 +236,8 @@ class PlanEntry:
 
     :ivar pool: the pool as `solve` reads it; `answer`: as `solve` prints it, without `solve_ms`; `rounded`: the moves that
         were acted on, `[{"move": int, "direction": str, "amount": str}]`.
+    :ivar rounding: what they were rounded by, `{"min_gain": str, "steps": [{"move", "direction", "lot", "minimum"}]}`; empty
+        where nothing was acted on, and in what was written before that was kept.
     """
 
     id: str
@@ -240,14 +245,18 @@ class PlanEntry:
     pool: Mapping[str, Any] = field(eq=False)
     answer: Mapping[str, Any] = field(eq=False)
     rounded: tuple[Mapping[str, Any], ...] = field(eq=False, default=())
+    rounding: Mapping[str, Any] = field(eq=False, factory=dict)
 
 
 @frozen
 class ParameterEntry:
-    """One edit of one parameter.
+    """One edit of one parameter; or, at a start, its value in force where that is not the last that the journal has of it.
 
+    :ivar old: what the journal had of it, empty for nothing; likewise `new`, empty where it follows from other parameters.
     :ivar file_value: what the file said when the edit was made: a file changed since then wins over the edit.
     :ivar version: number of the edit that all parameters changed together share.
+    :ivar by: who edited it; `start` where a start found it.
+    :ivar origin: `console`, or `file` or `default` for what a start found: that is told, and never taken for an edit.
     """
 
     name: str
@@ -257,6 +266,12 @@ class ParameterEntry:
     version: int
     by: str
     at: datetime
+    origin: str = "console"
+
+    @property
+    def edited(self) -> bool:
+        """Whether a person set it in the console; else a start found it."""
+        return self.origin == "console"
 
 
 @frozen

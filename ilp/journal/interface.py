@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 
 from ilp.journal.entries import (
@@ -37,7 +37,7 @@ class Recovered:
 
     :ivar orders: those not known to be final; `transfers`: likewise.
     :ivar fills: of the orders above and of the last day, oldest first.
-    :ivar parameters: the last edit of each name.
+    :ivar parameters: the last edit of each name in the console; `in_force`: the last entry of each, whatever it is from.
     :ivar halted: the last state change if it was into HALTED and no reset followed.
     :ivar began: time of the first entry there is, None in a fresh journal; `seen` time of the last one.
     :ivar paused: what the last intent has on pause.
@@ -53,6 +53,7 @@ class Recovered:
     began: datetime | None = None
     seen: datetime | None = None
     paused: str = ""
+    in_force: Mapping[str, ParameterEntry] = field(factory=dict)
 
 
 class Journal(Protocol):

@@ -116,17 +116,19 @@ def recovered(tx: Connection) -> Recovered:
     seen = tx.execute(select(func.max(schema.history.c.at))).scalar_one()
     orders = _read(tx, OrderEntry, _OPEN_ORDER)
     wanted, paused = _intent(tx)
+    parameters = _read(tx, ParameterEntry)
     return Recovered(
         orders=orders,
         fills=_recent_fills(tx, orders, seen),
         transfers=_read(tx, TransferEntry, _OPEN_TRANSFER),
-        parameters={edit.name: edit for edit in _read(tx, ParameterEntry)},
+        parameters={edit.name: edit for edit in parameters if edit.edited},
         wanted=wanted,
         paused=paused,
         halted=_halted(tx),
         last_plan=_last_plan(tx),
         began=began,
         seen=seen,
+        in_force={entry.name: entry for entry in parameters},
     )
 
 

@@ -28,7 +28,7 @@ __all__ = [
     "transfers",
 ]
 
-NEWEST = "0008"  # the last step of `ilp.journal.migrations`
+NEWEST = "0009"  # the last step of `ilp.journal.migrations`
 
 metadata = MetaData()
 
@@ -75,6 +75,7 @@ orders = Table(
     _text("state"),
     _instant("at"),
     _text("note"),
+    _instant("changed", null=True),
     Index("orders_by_state", "state"),
 )
 
@@ -167,6 +168,7 @@ plans = Table(
     Column("pool", Document, nullable=False),
     Column("answer", Document, nullable=False),
     Column("rounded", Document, nullable=False),
+    Column("rounding", Document, nullable=False, server_default="{}"),
     Index("plans_by_time", "at"),
 )
 
@@ -207,6 +209,7 @@ parameters = Table(
     Column("version", Integer, nullable=False),
     _text("by"),
     _instant("at"),
+    Column("origin", Text, nullable=False, server_default="console"),
 )
 
 states = Table(

@@ -77,7 +77,7 @@ class Fills:
         self.market.balances.apply(order.venue, pair.quote, -paid)
         fill = self._entry(order, growth, trade_id, fees)
         self.gate.filled(growth.quantity, fill.at)
-        self.recorder.record(order.entry, fill, *self._links(order, fill, received, paid))
+        self.recorder.record(order.entry_of(self.now()), fill, *self._links(order, fill, received, paid))
 
     def recover(self, fills: Iterable[FillEntry], links: Iterable[HedgeEntry]) -> None:
         """Rebuild turnover and exposure from what the journal kept."""

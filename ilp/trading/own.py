@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from clients.exchange import Fill, Order, Side
 from ilp.journal.entries import FINAL_ORDER_STATES, FillEntry, OrderEntry, OrderState, Purpose
@@ -140,6 +140,10 @@ class OwnOrder:
             self.at,
             self.note,
         )
+
+    def entry_of(self, now: datetime) -> OrderEntry:
+        """The same, as it has become *now*."""
+        return evolve(self.entry, changed=now)
 
     @classmethod
     def recovered(cls, entry: OrderEntry, seconds: float, before: Traded | None = None) -> OwnOrder:

@@ -22,7 +22,7 @@ from ilp.trading.floor import Floor
 from ilp.trading.gate import OrderRequest
 from ilp.trading.own import OwnOrder
 from ilp.trading.permissions import Act, Leave
-from ilp.trading.strategy import Optimum, planned_trade, transfers
+from ilp.trading.strategy import Optimum, planned_trade, rounding_of, transfers
 from ilp.trading.transfers_plan import WantedTransfer
 
 __all__ = ["Mover", "Planner", "plan_entry"]
@@ -47,7 +47,9 @@ def plan_entry(id: str, floor: Floor, optimum: Optimum, *, acted: bool = True) -
         {"move": move.move, "direction": move.direction, "amount": str(move.amount)}
         for move in (optimum.rounded.moves if acted else ())
     )
-    return PlanEntry(id, floor.now(), pool_document(optimum.pool), answer, rounded)
+    return PlanEntry(
+        id, floor.now(), pool_document(optimum.pool), answer, rounded, rounding_of(optimum) if acted else {}
+    )
 
 
 @define(eq=False)
@@ -170,6 +172,7 @@ class Planner:
 
     def _intended(self, request: OrderRequest) -> OrderEntry:
         """The order as the journal has it before it is sent."""
+        now = self.floor.now()
         return OrderEntry(
             request.venue,
             request.key,
@@ -181,7 +184,8 @@ class Planner:
             request.quantity,
             ZERO,
             OrderState.SENDING,
-            self.floor.now(),
+            now,
+            changed=now,
         )
 
     async def _refresh(self) -> None:

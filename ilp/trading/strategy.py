@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum, auto
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import evolve, field, frozen
 
@@ -421,6 +421,18 @@ def _steps(view: View, pool: Pool) -> Mapping[tuple[int, str], Step]:
             if rules is not None:
                 steps[index, direction] = Step(rules["lot_size"], rules["min_quantity"])
     return steps
+
+
+def rounding_of(optimum: Optimum) -> dict[str, Any]:
+    """What the plan is rounded by, as the journal keeps it: the least gain and the venues' steps; see `PlanEntry`."""
+    steps = _steps(optimum.view, optimum.pool)
+    return {
+        "min_gain": f"{optimum.view.parameters.min_gain:f}",
+        "steps": [
+            {"move": move, "direction": direction, "lot": f"{step.lot:f}", "minimum": f"{step.minimum:f}"}
+            for (move, direction), step in sorted(steps.items())
+        ],
+    }
 
 
 def planned_trade(optimum: Optimum) -> PlannedTrade | None:

@@ -534,7 +534,7 @@ class Trader:
 
     def order_changed(self, order: OwnOrder) -> None:
         """Keep it, and let the part that sent it know when it was refused."""
-        self.recorder.record(order.entry)
+        self.recorder.record(order.entry_of(self.clock.now()))
         if order.state is OrderState.REFUSED:
             if order.purpose is Purpose.QUOTE:
                 self.loop.quoter.refused(order)

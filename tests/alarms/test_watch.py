@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -202,6 +203,11 @@ class ConditionsTests(SynchronousTestCase):
         self.assertEqual([kind for kind, _, _ in found], ["plan", "state"])
         self.assertIn("READY → TRADING: started (anna)", found[1][2])
         self.assertEqual(list(events()), [])
+
+    def test_an_edit_is_an_event_and_what_a_start_found_is_none(self) -> None:
+        events = Events(self.world.trader, self.journal)
+        self.journal.record(evolve(samples.edit("min_gain"), origin="file"), samples.edit())
+        self.assertEqual([text for _, _, text in events()], ["alice set quote_size: 0.1 → 0.2 (edit 1)"])
 
     def test_transfers_that_need_somebody_are_told_each_by_its_own_name(self) -> None:
         uncertain = samples.transfer(id="t1", state=TransferState.UNCERTAIN)

@@ -8,22 +8,24 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import create_engine, inspect, text
 from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.journal.columns import Document, Instant, Money
-from ilp.journal.database import Database
+from ilp.journal.database import Database, address
 from ilp.journal.examination import newest_schema
 from ilp.journal.interface import JournalError
 from ilp.journal.schema import NEWEST, metadata
 from ilp.journal.store import memory_journal
 from tests.journal import samples
-from tests.journal.databases import Databases
+from tests.journal.databases import Databases, copies, old_journal
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,15 +170,34 @@ def _differs(found: object, wanted: object) -> bool:
     return False
 
 
-class UpgradeTests(SynchronousTestCase):
+def dumped(case: SynchronousTestCase, version: str) -> Path:
+    """A file with the database of that schema version."""
+    file = Path(case.mktemp())
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript((DATA / f"schema_{version}.sql").read_text(encoding="utf-8"))
+    return file
+
+
+class UpgradeTests(Databases, SynchronousTestCase):
     """From each past schema to the present one."""
 
-    def dumped(self, version: str) -> Path:
-        """A file with the database of that schema version."""
-        file = Path(self.mktemp())
-        with closing(sqlite3.connect(file)) as connection:
-            connection.executescript((DATA / f"schema_{version}.sql").read_text(encoding="utf-8"))
-        return file
+    def dumped(self, version: str) -> str:
+        """The URL of a database of that schema version."""
+        file = dumped(self, version)
+        if not self.postgresql:
+            return f"sqlite:///{file}"
+        url = self.fresh()
+        old_journal(url, version, file)
+        return url
+
+    def run_there(self, url: str, *statements: str) -> Sequence[Any]:
+        """What the last of *statements* finds, if it finds anything."""
+        engine = create_engine(address(url))
+        with engine.begin() as tx:
+            results = [tx.execute(text(statement)) for statement in statements]
+            rows = results[-1].all() if results[-1].returns_rows else []
+        engine.dispose()
+        return rows
 
     def test_every_past_version_has_a_dump(self) -> None:
         """All but the newest, of which there is nothing to upgrade."""
@@ -185,8 +206,7 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual(dumps, versions[:-1])
 
     def test_a_journal_of_the_first_schema_is_read_as_it_was_written(self) -> None:
-        journal = memory_journal(f"sqlite:///{self.dumped('0001')}")
-        self.addCleanup(journal.close)
+        journal = self.opened(self.dumped("0001"))
         found = self.successResultOf(journal.recovered())
         self.assertEqual(found.orders, (samples.order(),))
         self.assertEqual(found.fills, (samples.fill(),))
@@ -195,21 +215,18 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual(transfer, samples.transfer(departed=samples.NOON))
 
     def test_an_intent_of_before_there_were_pauses_has_nothing_on_pause(self) -> None:
-        journal = memory_journal(f"sqlite:///{self.dumped('0003')}")
-        self.addCleanup(journal.close)
+        journal = self.opened(self.dumped("0003"))
         found = self.successResultOf(journal.recovered())
         self.assertEqual((found.wanted, found.paused), (True, ""))
 
     def test_a_journal_of_before_acts_were_kept_has_none_and_takes_them(self) -> None:
-        journal = memory_journal(f"sqlite:///{self.dumped('0004')}")
-        self.addCleanup(journal.close)
+        journal = self.opened(self.dumped("0004"))
         self.assertEqual(list(self.successResultOf(journal.acts(samples.NOON))), [])
         self.successResultOf(journal.record(samples.act()))
         self.assertEqual(list(self.successResultOf(journal.acts(samples.NOON))), [samples.act()])
 
     def test_fills_of_before_rates_were_kept_have_none_and_the_ledger_no_checkpoint(self) -> None:
-        journal = memory_journal(f"sqlite:///{self.dumped('0005')}")
-        self.addCleanup(journal.close)
+        journal = self.opened(self.dumped("0005"))
         (fill,) = self.successResultOf(journal.fills(samples.NOON))
         self.assertIsNone(fill.rate)
         self.assertIsNone(self.successResultOf(journal.checkpoint()))
@@ -217,13 +234,54 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(journal.checkpoint()), samples.checkpoint())
 
     def test_of_fills_of_before_nobody_knows_whether_they_raced(self) -> None:
-        journal = memory_journal(f"sqlite:///{self.dumped('0007')}")
-        self.addCleanup(journal.close)
+        journal = self.opened(self.dumped("0007"))
         (fill,) = self.successResultOf(journal.fills(samples.NOON))
         self.assertEqual((fill.quoted, fill.raced), (None, None))
 
+    def test_of_before_replays_were_whole_an_order_has_no_change_a_plan_no_steps_and_all_was_edited(self) -> None:
+        journal = self.opened(self.dumped("0008"))
+        found = self.successResultOf(journal.recovered())
+        self.assertIsNone(found.orders[0].changed)
+        self.assertEqual((found.parameters, found.in_force), ({"quote_size": samples.edit()},) * 2)
+        assert found.last_plan is not None
+        self.assertEqual(found.last_plan.rounding, {})
+
+    def test_a_reader_does_not_upgrade(self) -> None:
+        url = self.dumped("0001")
+        with self.assertRaisesRegex(
+            JournalError, f"has schema 0001, this program needs {NEWEST}; start the daemon once"
+        ):
+            Database(url, exclusive=False).open()
+
+    def test_a_newer_schema_is_refused(self) -> None:
+        url = self.dumped("0001")
+        self.run_there(url, "UPDATE alembic_version SET version_num = '9999'")
+        with self.assertRaisesRegex(JournalError, f"has schema 9999, newer than {NEWEST}"):
+            Database(url).open()
+
+    def test_a_migration_that_fails_changes_nothing(self) -> None:
+        url = self.dumped("0001")
+        self.run_there(url, "ALTER TABLE transfers ADD COLUMN departed TEXT")  # in the way of 0002
+        with self.assertRaisesRegex(JournalError, "cannot be opened: .*(duplicate column name|already exists)"):
+            Database(url).open()
+        self.assertEqual(self.run_there(url, "SELECT version_num FROM alembic_version"), [("0001",)])
+        if self.postgresql:
+            self.assertEqual(copies(url), [])
+
+    def test_an_old_journal_is_taken_on_with_where_it_ended(self) -> None:
+        """Numbers of lines go on."""
+        journal = self.opened(self.dumped("0005"))
+        before = self.successResultOf(journal.states(samples.NOON))
+        self.successResultOf(journal.record(samples.state("HALTED", "TRADING", 1)))
+        after = self.successResultOf(journal.states(samples.NOON))
+        self.assertEqual([*before, samples.state("HALTED", "TRADING", 1)], list(after))
+
+
+class UpgradedFileTests(SynchronousTestCase):
+    """What an upgrade does to a file and leaves beside it."""
+
     def test_upgrading_leaves_a_copy_of_the_old_file(self) -> None:
-        file = self.dumped("0001")
+        file = dumped(self, "0001")
         memory_journal(f"sqlite:///{file}").close()
         with closing(sqlite3.connect(f"{file}.schema-0001.backup")) as copy:
             self.assertEqual(copy.execute("SELECT version_num FROM alembic_version").fetchone(), ("0001",))
@@ -234,33 +292,8 @@ class UpgradeTests(SynchronousTestCase):
         memory_journal(f"sqlite:///{file}").close()
         self.assertEqual(list(file.parent.glob("*.backup")), [])
 
-    def test_a_reader_does_not_upgrade(self) -> None:
-        file = self.dumped("0001")
-        with self.assertRaisesRegex(
-            JournalError, f"has schema 0001, this program needs {NEWEST}; start the daemon once"
-        ):
-            Database(f"sqlite:///{file}", exclusive=False).open()
-
-    def test_a_newer_schema_is_refused(self) -> None:
-        file = self.dumped("0001")
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("UPDATE alembic_version SET version_num = '9999'")
-            connection.commit()
-        with self.assertRaisesRegex(JournalError, f"has schema 9999, newer than {NEWEST}"):
-            Database(f"sqlite:///{file}").open()
-
-    def test_a_migration_that_fails_changes_nothing(self) -> None:
-        file = self.dumped("0001")
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("ALTER TABLE transfers ADD COLUMN departed TEXT")  # in the way of 0002
-            connection.commit()
-        with self.assertRaisesRegex(JournalError, "cannot be opened: duplicate column name"):
-            Database(f"sqlite:///{file}").open()
-        with closing(sqlite3.connect(file)) as connection:
-            self.assertEqual(connection.execute("SELECT version_num FROM alembic_version").fetchone(), ("0001",))
-
     def test_a_half_done_migration_is_rolled_back(self) -> None:
-        file = self.dumped("0001")
+        file = dumped(self, "0001")
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("DROP INDEX transfers_by_time")
             connection.execute(

@@ -49,6 +49,15 @@ class RoundTripTests(Databases, SynchronousTestCase):
         self.kept(raced)
         self.assertEqual(list(self.successResultOf(self.journal.fills(samples.NOON))), [raced])
 
+    def test_what_a_replay_needs_comes_back(self) -> None:
+        order = samples.order(changed=samples.at(300))
+        rounding = {"min_gain": "1", "steps": [{"move": 0, "direction": "buy", "lot": "0.01", "minimum": "0.02"}]}
+        found_by_start = evolve(samples.edit(), by="start", origin="file")
+        self.kept(order, evolve(samples.plan(), rounding=rounding), found_by_start)
+        found = self.successResultOf(self.journal.recovered())
+        self.assertEqual((found.orders, found.last_plan.rounding), ((order,), rounding))
+        self.assertEqual(found.in_force, {"quote_size": found_by_start})
+
     def test_the_latest_of_a_kind_are_the_last_ones_oldest_first(self) -> None:
         self.kept(*(samples.fill(f"f{number}", seconds=number) for number in range(5)), samples.hedge())
         read = self.successResultOf(self.journal.latest(FillEntry, samples.at(1), 3))
@@ -171,6 +180,11 @@ class RecoveryTests(Databases, SynchronousTestCase):
             {name: edit.new for name, edit in found.parameters.items()},
             {"quote_size": "0.3", "edge_to_enter": "1"},
         )
+
+    def test_what_a_start_found_is_no_edit_and_the_last_that_is_known(self) -> None:
+        edited, told = samples.edit(new="0.3"), evolve(samples.edit(new="0.1", seconds=5), origin="file")
+        found = self.recovered_after(edited, told)
+        self.assertEqual((found.parameters, found.in_force), ({"quote_size": edited}, {"quote_size": told}))
 
     def test_a_halt_outlives_the_process(self) -> None:
         halt = samples.state("HALTED", "TRADING")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from attrs import evolve
@@ -250,3 +251,5 @@ class OwnTests(SynchronousTestCase):
             "why",
         )
         self.assertEqual(order.entry, expected)
+        later = START + timedelta(minutes=5)
+        self.assertEqual(order.entry_of(later), evolve(expected, changed=later))
