@@ -113,6 +113,7 @@ class Variances:
                 if period == periods[-1]:
                     raise
                 continue
-            read = ((bar["close_timestamp"].timestamp(), float(bar["close"])) for bar in bars.values())
+            over = (bar for bar in bars.values() if bar["close_timestamp"] <= now)  # the newest may still be growing
+            read = ((bar["close_timestamp"].timestamp(), float(bar["close"])) for bar in over)
             return Closes.of(await in_parts(read, self.clock.reactor), period, inverse)
         raise ValueError(f"{ticker}: no history")  # not reached: the last period raises or returns

@@ -137,6 +137,7 @@ class Bars:
     def __init__(self, closes: list[str], periods: tuple[str, ...] = ("minute", "hour", "day")) -> None:
         self.closes, self.periods, self.asked = closes, periods, []
         self.error: Exception | None = None
+        self.ahead = timedelta()  # by how much the last bar ends after what was asked for
 
     def getOHLCVHistory(
         self, ticker: str, period: Any, start: datetime, end: datetime
@@ -147,7 +148,7 @@ class Bars:
         if period not in self.periods:
             return fail(NotImplementedError(period))
         step = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}[period]
-        times = [end - step * (len(self.closes) - n) for n in range(len(self.closes))]
+        times = [end + self.ahead - step * (len(self.closes) - n) for n in range(len(self.closes))]
         bars: Any = {
             time: {"close": D(close), "close_timestamp": time + step}
             for time, close in zip(times, self.closes, strict=True)
@@ -204,6 +205,13 @@ class VarianceTests(SynchronousTestCase):
         still = self.variances(Bars(self.UP_AND_DOWN), Bars(["270"] * 20), {})
         unknown = self.variances(Bars(self.UP_AND_DOWN), None, {})
         self.assertEqual((still.correlation("BTC", "HUF"), unknown.correlation("BTC", "HUF")), (None, None))
+
+    def test_a_bar_that_is_not_over_does_not_count(self) -> None:
+        growing = Bars([*self.UP_AND_DOWN, "99999"])
+        growing.ahead = timedelta(minutes=40)
+        found = self.variances(growing, None, {"HUF/USD": D(1)})
+        estimate = found.estimates["BTC"]
+        self.assertEqual((estimate.closes, estimate.age(START)), (20, timedelta(minutes=20)))
 
     def test_a_long_history_is_read_in_parts(self) -> None:
         clock = Clock()
