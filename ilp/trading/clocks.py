@@ -15,7 +15,9 @@ from attrs import define, field
 
 __all__ = ["Clocks"]
 
-HOLD = 60.0  # reactor seconds that a measurement counts: then the next order measures anew
+# Reactor seconds that a measurement counts: then the next order measures anew.  Where the venue tells its time when it is
+# asked, what is off counts until it does so again.
+HOLD = 60.0
 
 
 @define(eq=False)
@@ -30,24 +32,35 @@ class Clocks:
     seconds: Callable[[], float]
     now: Callable[[], datetime]
     _measured: dict[str, tuple[float, float]] = field(factory=dict)
+    _telling: set[str] = field(factory=set)  # venues that have told their time when they were asked
+
+    def timed(self, venue: str, sent: datetime, stamp: datetime) -> None:
+        """The venue tells us now, asked at *sent*, that its time is *stamp*."""
+        self._telling.add(venue)
+        self.stamped(venue, sent, stamp)
 
     def stamped(self, venue: str, sent: datetime, stamp: datetime) -> None:
-        """The venue has stamped what we sent at *sent*, an order or a question for its time, and tells us now."""
+        """The venue has stamped what we sent at *sent*, and tells us now."""
         ahead, behind = (stamp - self.now()).total_seconds(), (sent - stamp).total_seconds()
         skew = max(ahead, 0.0) - max(behind, 0.0)
         if skew or (self.now() - sent).total_seconds() <= self.limit:  # an old order's stamp proves no clock right
             self._measured[venue] = (self.seconds(), skew)
 
-    def told(self, venue: str, stamp: datetime) -> None:
-        """The venue tells us now of something public that happened at *stamp*."""
+    def told(self, venue: str, stamp: datetime) -> bool:
+        """The venue tells us now of something public that happened at *stamp*; True where that begins or ends a trouble."""
         ahead = (stamp - self.now()).total_seconds()
-        if ahead > 0:
-            self._measured[venue] = (self.seconds(), ahead)
+        if ahead <= 0:
+            return False
+        before = self.trouble()
+        self._measured[venue] = (self.seconds(), ahead)
+        return bool(before) != bool(self.trouble())
 
     def skew(self, venue: str) -> float | None:
         """What was last measured; None when that is too long ago."""
         at, skew = self._measured.get(venue, (0.0, None))
-        return skew if skew is not None and self.seconds() - at <= HOLD else None
+        if skew is None or self.seconds() - at <= HOLD or self._lasts(venue, skew):
+            return skew
+        return None
 
     def trouble(self) -> str:
         """Why a venue's clock does not count, with its numbers; empty when all do."""
@@ -59,7 +72,13 @@ class Clocks:
         return ""
 
     def expires(self) -> float | None:
-        """Reactor seconds at which a trouble is to be looked at again; None while there is none."""
-        if not self.trouble():
-            return None
-        return min(at + HOLD for at, skew in self._measured.values() if abs(skew) > self.limit) + 0.01
+        """Reactor seconds at which a trouble is to be looked at again; None while there is none that time ends."""
+        ends = (
+            at + HOLD + 0.01
+            for venue, (at, skew) in self._measured.items()
+            if abs(skew) > self.limit and self.skew(venue) is not None and not self._lasts(venue, skew)
+        )
+        return min(ends, default=None)
+
+    def _lasts(self, venue: str, skew: float) -> bool:
+        return venue in self._telling and abs(skew) > self.limit

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
-from clients.exchange import Book, ExchangeError, Fill, IRateFeed, NotAuthorised, Order, Position
+from clients.exchange import Book, ExchangeError, Fill, IRateFeed, NotAuthorised, Order, Position, Trade
 from ilp.trading.audit import Audit
 from ilp.trading.layout import Layout, Pair
 from ilp.trading.market import BALANCES, BOOK, ORDERS, Market, Rate
@@ -60,8 +60,9 @@ class Links:
     """Listens to every venue and to the feed.
 
     :ivar feed: None where both venues use one currency.
-    :ivar stamped: told of each stamp that a venue gave an order of ours, or a question for its time: (venue, when that was
-        sent, the stamp); `told`: of each stamp of a public trade (venue, the stamp).
+    :ivar stamped: told of each stamp that a venue gave an order of ours: (venue, when that was sent, the stamp); `timed`: of
+        its answer to a question for its time, likewise; `told`: of each stamp of a public trade (venue, the stamp), says
+        whether that changes what may be done.
     """
 
     layout: Layout
@@ -74,7 +75,8 @@ class Links:
     owner: Owner
     now: Callable[[], datetime]
     stamped: Callable[[str, datetime, datetime], None] = lambda venue, sent, stamp: None
-    told: Callable[[str, datetime], None] = lambda venue, stamp: None
+    timed: Callable[[str, datetime, datetime], None] = lambda venue, sent, stamp: None
+    told: Callable[[str, datetime], bool] = lambda venue, stamp: False
     _listening: list[tuple[Any, str, Callable[..., Any]]] = field(factory=list)
     _reading: dict[tuple[str, str], bool] = field(factory=dict)  # what is being read, and whether to read it once more
     _waiting: dict[tuple[str, str], list[Deferred[bool]]] = field(factory=dict)
@@ -131,7 +133,7 @@ class Links:
             ("alive", lambda _: self.market.on_alive(venue)),
             ("book", lambda told, book: self._on_book(venue, told, book) if told in followed else None),
             ("position", lambda _, position: self._on_position(venue, position)),
-            ("trade", lambda trade: self.told(venue, trade["timestamp"])),
+            ("trade", lambda trade: self._on_trade(venue, trade)),
             ("error", lambda error: self.owner.report(f"{venue} failed", error)),
         ]
         if followed:  # what is ordered on the account of a reserve is not ours
@@ -169,6 +171,10 @@ class Links:
         self.desk.on_fill(venue, fill)
         self.owner.wake()
 
+    def _on_trade(self, venue: str, trade: Trade) -> None:
+        if self.told(venue, trade["timestamp"]):
+            self.owner.wake()
+
     def _on_position(self, venue: str, position: Position) -> None:
         if position["contract"] in self.treasury.moving(venue):
             self.read_balances(venue)
@@ -204,7 +210,7 @@ class Links:
         except ExchangeError as error:
             self.owner.report(f"{venue}: its time could not be read: {error}")
             return True
-        self.stamped(venue, sent, stamp)
+        self.timed(venue, sent, stamp)
         self.owner.wake()
         return True
 

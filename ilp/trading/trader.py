@@ -201,17 +201,10 @@ class Trader:
         """The parts that listen, decide and act."""
         clock = self.clock
         self.links = Links(
-            self.layout,
-            self._readers,
-            feed,
-            self.market,
-            self.desk,
-            self.audit,
-            self.transfers,
-            self,
-            clock.now,
+            self.layout, self._readers, feed, self.market, self.desk, self.audit, self.transfers, self, clock.now
         )
-        self.links.stamped, self.links.told = self.floor.clocks.stamped, self.floor.clocks.told
+        clocks = self.floor.clocks
+        self.links.stamped, self.links.timed, self.links.told = clocks.stamped, clocks.timed, clocks.told
         source = self.layout.source.venue
         self.variances = Variances(self.settings.variance, self.layout, self._readers[source], feed, clock)
         planner = Planner(self.floor, self.transfers, self.links.read_everything, self.wake)
@@ -492,13 +485,12 @@ class Trader:
     def _arm(self) -> None:
         """Set the one delayed call to the earliest time that anything waits for."""
         now = self._seconds()
-        times = [time for time in (self.desk.due(), self.recorder.retry_at) if time is not None]
-        times += self.loop.due()
+        skewed = self.floor.clocks.expires()
+        times = [time for time in (self.desk.due(), self.recorder.retry_at, skewed) if time is not None]
+        times += [*self.loop.due(), *self.caretaker.due()]
         times += [now + wait + TICK for wait in (self.market.expires(), self.market.ages_at()) if wait is not None]
         if (rate := self.market.rate_expires()) is not None:
             times.append(now + rate / self.clock.speed + TICK)
-        times += self.caretaker.due()
-        times += [again] if (again := self.floor.clocks.expires()) is not None else []
         self._call_in(max(SOON, min(times, default=now + 1.0) - now))
 
     def _notify(self) -> None:

@@ -16,7 +16,7 @@ from ilp.trading.clocks import HOLD, Clocks
 from ilp.trading.machine import State
 from ilp.trading.trader import Refusal, Trader
 from tests.trading.test_trader import CALM
-from tests.trading.world import AGES, World, settings
+from tests.trading.world import AGES, D, World, settings
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 
@@ -68,6 +68,32 @@ class ClocksTests(SynchronousTestCase):
         self.clocks.stamped("target", NOON, after(17))
         self.seconds = HOLD + 0.1
         self.assertEqual((self.clocks.trouble(), self.clocks.skew("target")), ("", None))
+
+    def test_a_venue_that_tells_its_time_is_off_until_it_tells_another(self) -> None:
+        self.clocks.timed("target", NOON, after(17))
+        self.seconds = 10 * HOLD
+        self.assertIn("7.0 s ahead", self.clocks.trouble())
+        self.assertIsNone(self.clocks.expires())
+        self.clocks.timed("target", after(8), after(9))
+        self.assertEqual(self.clocks.trouble(), "")
+
+    def test_what_a_venue_that_is_right_has_told_is_forgotten(self) -> None:
+        self.clocks.timed("target", after(8), after(9))
+        self.assertEqual(self.clocks.skew("target"), 0.0)
+        self.seconds = HOLD + 0.1
+        self.assertIsNone(self.clocks.skew("target"))
+
+    def test_only_what_is_forgotten_by_itself_is_looked_at_again(self) -> None:
+        self.clocks.timed("source", NOON, after(17))
+        self.seconds = 1.0
+        self.clocks.stamped("target", NOON, after(17))
+        self.assertAlmostEqual(self.clocks.expires(), 1.0 + HOLD, 1)
+        self.seconds = 2 * HOLD
+        self.assertIsNone(self.clocks.expires())
+
+    def test_a_trade_tells_whether_it_changes_what_counts(self) -> None:
+        told = [self.clocks.told("source", after(seconds)) for seconds in (9, 12, 17, 18, 12)]
+        self.assertEqual(told, [False, False, True, False, True])
 
     def test_what_was_never_measured_is_no_trouble(self) -> None:
         self.assertEqual((self.clocks.trouble(), self.clocks.skew("source"), self.clocks.expires()), ("", None, None))
@@ -136,6 +162,39 @@ class TraderTests(SynchronousTestCase):
         world.source_core.now = honest
         world.advance(CLOCK_AGAIN + 2)
         self.assertEqual(len(world.open_orders()), 2)
+
+    def test_a_trade_from_the_future_pulls_the_quotes_at_once(self) -> None:
+        world = self.world().trading()
+        world.advance(0.2, 0.01)
+        stamp = world.clock.now() + timedelta(seconds=9)
+        trade = {
+            "contract": "BTC/USD",
+            "price": D(250),
+            "quantity": D(1),
+            "side": Side.BUY,
+            "timestamp": stamp,
+            "id": "7",
+        }
+        world.source.announce("trade", trade)
+        self.assertTrue(world.until(lambda: not world.open_orders(), 0.1), world.trader.status())
+        world.trader.floor.clocks.told("source", world.clock.now() + timedelta(seconds=1))
+
+    def test_quotes_do_not_return_as_long_as_the_time_that_was_wrong_cannot_be_read(self) -> None:
+        world = self.world().trading()
+        honest = world.source_core.now
+        world.source_core.now = lambda: honest() - timedelta(seconds=9)
+        self.assertTrue(world.until(lambda: not world.open_orders(), CLOCK_AGAIN + 1, 0.05))
+
+        def ask(exchange: SimulatedExchange) -> Deferred[datetime]:
+            return fail(Unreachable(exchange.name, "asking for the venue's time", "no answer in 10 s"))
+
+        unread = self.patch(SimulatedExchange, "getServerTime", ask)
+        world.advance(HOLD + 2 * CLOCK_AGAIN, 0.2)
+        self.assertEqual(world.open_orders(), [])
+        self.assertRegex(world.trader.status().stale, "source clock: (8.9|9.0) s behind ours")
+        world.source_core.now = honest
+        unread.restore()
+        self.assertTrue(world.until(lambda: len(world.open_orders()) == 2, CLOCK_AGAIN + 2, 0.05))
 
     def test_a_time_that_cannot_be_read_is_only_reported(self) -> None:
         def ask(exchange: SimulatedExchange) -> Deferred[datetime]:
