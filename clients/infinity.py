@@ -79,7 +79,7 @@ from clients.infinity_terms import (
 from clients.option_values import read_options
 from clients.redaction import Redactor
 from clients.venue import CLOSING_S, VenueClient, decimals_only, server_time, utc_now
-from clients.websocket import Line, LineLost, TlsRules, dial
+from clients.websocket import LineLost, TlsRules, dial
 
 __all__ = ["Infinity"]
 
@@ -224,17 +224,11 @@ class Infinity(VenueClient[Live]):
         session = Session(self.name, line, self._reactor, self._redactor, self._trouble, live.take, live.unreadable)
         line.when_gone().addCallback(self._gone, session, live, sessions, ended)
         line.on_read_done = live.flush
-        line.on_heard = self._heard(line)
+        # Of money no channel tells: it is read.  With two connections the first is the public one.
+        kinds = ("book", "orders") if choices.sockets == 1 else ("orders",) if sessions else ("book",)
+        line.on_heard = lambda: self._say_alive(*kinds)
         line.watch(self._reactor, choices.ping_interval, choices.ping_timeout)
         return session
-
-    def _heard(self, line: Line) -> Callable[[], None]:
-        def heard() -> None:
-            # With two connections the private one, which comes last, carries what matters most.
-            if self._sessions and self._sessions[-1].line is line:
-                self._say_alive()
-
-        return heard
 
     def _gone(
         self, reason: LineLost, session: Session, live: Live, sessions: list[Session], ended: Deferred[Exception]

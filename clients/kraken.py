@@ -82,6 +82,7 @@ _LARGEST_MESSAGE = 64 * 2**20
 _SKEW_S = 5.0
 _PUBLIC_RATE, _PUBLIC_BURST = 1.0, 15.0  # the venue tells no number; about one a second is borne
 _ORDER_ID = re.compile(r"O[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{6}")
+_PUBLIC, _PRIVATE = ("book",), ("orders", "balances")  # what each of the two connections carries
 _PAGE = 50
 _MOST_TRADES = 1000
 _MICROSECOND = timedelta(microseconds=1)
@@ -176,8 +177,8 @@ class Kraken(VenueClient[Live]):
             await live.read_markets()
             if self._has_account:
                 await self._check_rights(live)
-            public = await self._dial(self._hosts.public, live, lines, ended)
-            private = await self._dial(self._hosts.private, live, lines, ended) if self._has_account else None
+            public = await self._dial(self._hosts.public, live, lines, ended, _PUBLIC)
+            private = await self._dial(self._hosts.private, live, lines, ended, _PRIVATE) if self._has_account else None
             await live.prepare(public, private)
         except BaseException:  # a cancellation too: nothing may be left open
             live.stop()
@@ -190,7 +191,9 @@ class Kraken(VenueClient[Live]):
         live.announce()
         return ended
 
-    async def _dial(self, address: Address, live: Live, lines: list[Line], ended: Deferred[Exception]) -> Session:
+    async def _dial(
+        self, address: Address, live: Live, lines: list[Line], ended: Deferred[Exception], kinds: tuple[str, ...]
+    ) -> Session:
         limit = self._options.deadline
         try:
             line = await dial(self._reactor, address, limit=limit, tls=TlsRules(), largest_message=_LARGEST_MESSAGE)
@@ -201,7 +204,7 @@ class Kraken(VenueClient[Live]):
             self.name, line, self._reactor, self._rest.wall, self._redactor, live.take, live.unreadable, self._trouble
         )
         line.when_gone().addCallback(self._gone, session, live, lines, ended)
-        line.on_heard = lambda: self._heard(session)
+        line.on_heard = lambda: self._heard(session, kinds)
         line.on_read_done = live.flush
         session.watch(self._options.ping_interval, self._options.ping_timeout)
         return session
@@ -256,9 +259,9 @@ class Kraken(VenueClient[Live]):
             self._trouble(NotAuthorised(self.name, "connecting", str(one)))
         self._checked = True
 
-    def _heard(self, session: Session) -> None:
+    def _heard(self, session: Session, kinds: tuple[str, ...]) -> None:
         session.heard()
-        self._say_alive()
+        self._say_alive(*kinds)
 
     def _pair(self, ticker: str, doing: str, error: type[ExchangeError] = Refused) -> Pair:
         found = self._account.markets.pairs.get(ticker)

@@ -141,7 +141,7 @@ class VenueRates(Emitter):
         self._listening = (
             ("connect", lambda _: self._venue_connected()),
             ("disconnect", lambda _: self._lost()),
-            ("alive", lambda _: self._alive()),
+            ("alive", lambda _, *kinds: self._alive(*kinds)),
             ("book", self._on_book),
             ("error", lambda error: self.announce("error", error)),
         )
@@ -268,8 +268,10 @@ class VenueRates(Emitter):
             self._books[pair] = book, self._reactor.seconds(), self._now()
             self._tell(at_once=False)
 
-    def _alive(self) -> None:
+    def _alive(self, *kinds: str) -> None:
         """The connection that carries the books has spoken: what they were they still are."""
+        if kinds and "book" not in kinds:
+            return
         for pair, (book, _, _) in tuple(self._books.items()):
             self._books[pair] = book, self._reactor.seconds(), self._now()
 

@@ -22,7 +22,7 @@ from clients.reconnect import Backoff, Lifeline
 __all__ = ["CLOSING_S", "VenueClient", "cash_market", "decimals_only", "server_time", "utc_now"]
 
 CLOSING_S = 2.0  # for an orderly goodbye
-ALIVE_EVERY_S = 0.5  # between two `alive` events
+ALIVE_EVERY_S = 0.5  # between two `alive` events of the same kinds
 
 
 def utc_now() -> datetime:
@@ -68,7 +68,7 @@ class VenueClient(Emitter, Generic[L]):
         self._reactor, self._now, self._random = reactor, now, random or Random()
         self._has_account = has_account
         self._live: L | None = None
-        self._told_alive = float("-inf")
+        self._told_alive: dict[tuple[str, ...], float] = {}
 
     def _stay_connected(self, limit: float, backoff_first: float, backoff_longest: float) -> None:
         """How long `connect` waits (*limit*), and how the waits between two tries grow; all in seconds."""
@@ -98,12 +98,12 @@ class VenueClient(Emitter, Generic[L]):
         if not ended.called:
             ended.callback(reason)
 
-    def _say_alive(self) -> None:
-        """Something was heard on the connection that carries the events."""
+    def _say_alive(self, *kinds: str) -> None:
+        """Something was heard on the connection that carries the events, or only those of *kinds*."""
         now = self._reactor.seconds()
-        if now - self._told_alive >= ALIVE_EVERY_S and self._live is not None:
-            self._told_alive = now
-            self.announce("alive", self)
+        if now - self._told_alive.get(kinds, float("-inf")) >= ALIVE_EVERY_S and self._live is not None:
+            self._told_alive[kinds] = now
+            self.announce("alive", self, *kinds)
 
     def _trouble(self, error: Exception) -> None:
         self.announce("error", error)

@@ -194,7 +194,7 @@ class DryExchange(Emitter):
         for event, f in (
             ("connect", lambda _: self._prepare()),
             ("disconnect", lambda _: self._lost()),
-            ("alive", lambda _: self._tell("alive", self)),
+            ("alive", lambda _, *kinds: self._tell("alive", self, *kinds)),
             ("book", self._on_book),
             ("trade", self._on_trade),
             ("error", lambda error: self.announce("error", error)),

@@ -130,7 +130,7 @@ class Links:
         heard: list[tuple[str, Callable[..., Any]]] = [
             ("connect", lambda _: self._connected(venue)),
             ("disconnect", lambda _: self._lost(venue)),
-            ("alive", lambda _: self.market.on_alive(venue)),
+            ("alive", lambda _, *kinds: self.market.on_alive(venue, *kinds)),
             ("book", lambda told, book: self._on_book(venue, told, book) if told in followed else None),
             ("position", lambda _, position: self._on_position(venue, position)),
             ("trade", lambda trade: self._on_trade(venue, trade)),
@@ -160,7 +160,7 @@ class Links:
         self.owner.book_told(pair, before)
 
     def _on_order(self, venue: str, order: Order) -> None:
-        self.market.on_alive(venue)
+        self.market.on_alive(venue, ORDERS)
         self.desk.on_order(venue, order)
         ours = self.desk.known(venue, order["id"])
         if ours is not None:

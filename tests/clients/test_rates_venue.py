@@ -158,6 +158,14 @@ class NoRateTests(VenueTestCase):
         self.venue.announce("alive", self.venue)
         self.assertTrue(feed.rate("USD/MXN"))
 
+    def test_a_sign_of_life_that_does_not_name_the_books_confirms_none(self) -> None:
+        feed = self.connected(DIRECT)
+        self.clock.advance(31)
+        self.venue.announce("alive", self.venue, "orders", "balances")
+        self.assertIn("confirmed 31 s ago", self.why(feed))
+        self.venue.announce("alive", self.venue, "book")
+        self.assertTrue(feed.rate("USD/MXN"))
+
     def test_not_connected(self) -> None:
         self.assertIn("not connected", self.why(self.feed(DIRECT)))
 

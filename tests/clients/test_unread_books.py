@@ -4,77 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
-from attrs import define, evolve, field
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from clients.ccxt import Exchange
-from clients.exchange import Book
-from ilp.trading.layout import Layout, Pair
-from ilp.trading.links import Links
-from ilp.trading.market import BOOK, Market
-from ilp.trading.reader import VenueReader
+from ilp.trading.market import BOOK
 from tests.clients.bench import Recorder, asynchronous, eventually
 from tests.clients.bitso import KEY, SECRET, Bitso
+from tests.clients.picture import HERE, picture
 from tests.clients.test_sputnik_rest_contract import RestBench
 from tests.simulation.sputnik.world import make_world
-from tests.trading.world import AGES
 
 LIMIT_S = 1.0  # many readings of the book
 PATIENCE_S = 15.0  # before a client gives a venue up that answers nothing at all
-
-
-@define
-class Rest:
-    """What else of the trader the connections tell: nothing here depends on it."""
-
-    reports: list[str] = field(factory=list)
-
-    def connected(self, venue: str) -> None:
-        """A venue is ready."""
-
-    def lost(self, venue: str) -> None:
-        """A venue is gone; also the desk hears of it."""
-
-    def on_lost(self, venue: str) -> None:
-        """The desk's way to hear it."""
-
-    def wake(self) -> None:
-        """Something changed."""
-
-    def book_told(self, pair: Pair, before: Book) -> None:
-        """A book came."""
-
-    def report(self, message: str, error: BaseException | None = None) -> None:
-        """Something went wrong."""
-        self.reports.append(message)
-
-    def moving(self, venue: str) -> frozenset[str]:
-        """No transfer is under way."""
-        return frozenset()
-
-
-def picture(client: Any, ticker: str, other: str) -> Market:
-    """What the trader knows of *ticker*, the target, while *client* connects; nobody is connected as the source."""
-    layout = Layout(Pair("elsewhere", other), Pair("here", ticker))
-    ages = evolve(AGES, target_book=LIMIT_S, balances=60.0, orders=60.0, fresh_updates=1)
-    market = Market(layout, ages, reactor.seconds, lambda: datetime.now(UTC))  # type: ignore[attr-defined]
-    rest: Any = Rest()
-    reader = VenueReader(client)
-    silent = cast(VenueReader, Recorded())
-    links = Links(layout, {"here": reader, "elsewhere": silent}, None, market, rest, rest, rest, rest, market.now)
-    for venue in layout.venues:
-        links._listen_to(venue)
-    return market
-
-
-class Recorded:
-    """A venue that never says anything."""
-
-    def on(self, event: str, f: Any) -> None:
-        """Nothing will be heard."""
 
 
 class UnreadBooks:
@@ -96,12 +40,12 @@ class UnreadBooks:
         client = await self.start()
         client.on("error", lambda error: None)
         recorder = Recorder(client)
-        market = picture(client, self.ticker, "BTC/USD")
+        market = picture(client, self.ticker, "BTC/USD", LIMIT_S)
         await client.connect()
         await eventually(lambda: len(recorder.of("book")) > 2, "the book is read again and again")
-        await eventually(lambda: not market.trouble(BOOK, "here"), "the book is fresh")
+        await eventually(lambda: not market.trouble(BOOK, HERE), "the book is fresh")
         self.unread()
-        await eventually(lambda: "s old, allowed" in market.trouble(BOOK, "here"), "the book grows too old")
+        await eventually(lambda: "s old, allowed" in market.trouble(BOOK, HERE), "the book grows too old")
         return client, recorder
 
     @asynchronous

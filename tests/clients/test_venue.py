@@ -48,7 +48,7 @@ class ConnectionTests(SynchronousTestCase):
         self.venue = Venue(self.clock)
         self.events: list[str] = []
         for event in ("connect", "disconnect", "alive"):
-            self.venue.on(event, lambda _, event=event: self.events.append(event))
+            self.venue.on(event, lambda _, *kinds, event=event: self.events.append(event))
         self.venue.on("disconnect", lambda _: self.venue.held.steps.append("announced"))
 
     def tearDown(self) -> None:
@@ -109,6 +109,15 @@ class ConnectionTests(SynchronousTestCase):
             self.venue._say_alive()
             self.clock.advance(0.02)
         self.assertEqual(self.events.count("alive"), 4)
+
+    def test_what_one_connection_carries_is_told_beside_what_another_does(self) -> None:
+        told: list[tuple[str, ...]] = []
+        self.venue.on("alive", lambda _, *kinds: told.append(kinds))
+        self.successResultOf(self.venue.connect())
+        for _ in range(3):
+            self.venue._say_alive("book")
+            self.venue._say_alive("orders", "balances")
+        self.assertEqual(told, [("book",), ("orders", "balances")])
 
     def test_nothing_is_alive_without_a_connection(self) -> None:
         self.venue._say_alive()
