@@ -71,4 +71,6 @@ class PageTests(SynchronousTestCase):
             text = unit.read_text("utf-8")
             self.assertIn("Restart=", text)
             self.assertRegex(text, r"ExecStart=\S+python ilp\.py (guardian )?--config \S+ --log json")
+        guardian = (ROOT / "docs/systemd/ilp-guardian.service").read_text("utf-8")
+        self.assertRegex(guardian, r"(?s)StartLimitIntervalSec=0.*\[Service\].*Restart=always")
         self.assertIn("WatchdogSec=", (ROOT / "docs/systemd/ilp.service").read_text("utf-8"))
