@@ -97,9 +97,8 @@ async def journal(chart: Chart, settings: Settings, in_worker: Callable[..., Def
         what = f"has schema {found.schema or 'none'}, this program writes {found.newest}"
         chart.note(subject, f"{found.place}: {what}; the daemon makes a backup and upgrades it")
     else:
-        state = (
-            "opens, whole and locked by nobody" if found.exists else "is made by the daemon; its folder can be written"
-        )
+        made = "is made by the daemon" + ("" if found.free is None else "; its folder can be written")
+        state = "opens, whole and locked by nobody" if found.exists else made
         chart.ok(subject, f"{found.place}: {state}" + ("" if found.free is None else f"; {_size(found.free)} left"))
     if found.free is not None and TOO_LITTLE <= found.free < LITTLE:
         chart.note("disk", f"has {_size(found.free)} left", "make room before it stops the pool")

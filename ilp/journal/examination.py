@@ -122,7 +122,7 @@ def _server(url: str, place: str) -> Examined:
     except JournalError as error:
         # A journal of an older schema, or none yet, is for the daemon to make; anything else keeps it from starting.
         problem = "" if "start the daemon once" in str(error) else str(error)
-        return Examined(place, problem=problem, newest=newest)
+        return Examined(place, database.found is not None, "", database.found or "", newest, problem=problem)
     except SQLAlchemyError as error:
         return Examined(place, problem=str(error).splitlines()[0], newest=newest)
     finally:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import OperationalError
 from twisted.trial.unittest import SynchronousTestCase
 
+from ilp.journal.database import Database
 from ilp.journal.examination import examine
 from ilp.journal.interface import JournalError
+from ilp.journal.schema import NEWEST
 from ilp.journal.store import DatabaseJournal, memory_journal
 from tests.journal import samples, test_commands, test_database, test_entries, test_store
-from tests.journal.databases import POSTGRESQL, fresh_schema
+from tests.journal.databases import POSTGRESQL, copies, fresh_schema, old_journal, schema_of
 
 
 class PostgreSQL:
@@ -40,6 +42,58 @@ class TransactionTests(PostgreSQL, test_store.TransactionTests):
 
 class SchemaTests(PostgreSQL, test_database.SchemaTests):
     """Migrations."""
+
+
+class UpgradeTests(PostgreSQL, test_database.UpgradeTests):
+    """From each past schema."""
+
+    def test_upgrading_leaves_a_copy_that_a_program_of_then_can_go_on_with(self) -> None:
+        url = self.dumped("0001")
+        old = (
+            "SELECT * FROM transfers ORDER BY id",
+            "SELECT * FROM history ORDER BY seq",
+            "SELECT * FROM alembic_version",
+        )
+        before = [self.run_there(url, statement) for statement in old]
+        self.successResultOf(self.opened(url).record(samples.state("HALTED", "TRADING", 1)))
+        (copy,) = copies(url)
+        self.assertEqual([self.run_there(copy, statement) for statement in old], before)
+        # No program of then is at hand; this one upgrades the copy before it goes on with it.
+        self.run_there(url, f"DROP SCHEMA {schema_of(url)} CASCADE", f"CREATE SCHEMA {schema_of(url)}")
+        again = self.opened(copy)
+        self.assertEqual(self.successResultOf(again.recovered()).orders, (samples.order(),))
+        self.successResultOf(again.record(samples.order("o2", seconds=1), samples.state("HALTED", "TRADING", 1)))
+        numbers = [number for (number,) in self.run_there(copy, "SELECT seq FROM history ORDER BY seq")]
+        self.assertEqual(numbers, list(range(1, len(before[1]) + 3)))
+
+    def test_a_copy_of_an_upgrade_that_was_taken_back_is_replaced(self) -> None:
+        url = self.dumped("0003")
+        self.run_there(url, f"CREATE SCHEMA {schema_of(url)}_before_0003")
+        self.run_there(url, f"CREATE TABLE {schema_of(url)}_before_0003.transfers (id TEXT)")
+        self.opened(url)
+        (copy,) = copies(url)
+        self.assertEqual(self.run_there(copy, "SELECT version_num FROM alembic_version"), [("0003",)])
+        self.assertEqual(self.run_there(copy, "SELECT id FROM transfers"), [("t1",)])
+
+    def test_a_new_journal_needs_no_copy(self) -> None:
+        url = self.fresh()
+        self.opened(url)
+        self.assertEqual(copies(url), [])
+
+    def test_who_may_make_no_schema_is_told_which_one_is_needed(self) -> None:
+        url, role = self.dumped("0003"), f"{schema_of(self.fresh())}_role"
+        name = schema_of(url)
+        self.run_there(url, f"CREATE ROLE {role} LOGIN", f"GRANT ALL ON SCHEMA {name} TO {role}")
+        self.addCleanup(self.run_there, url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+        tables = (
+            f"SELECT format('ALTER TABLE %I OWNER TO {role}', tablename) FROM pg_tables WHERE schemaname = '{name}'"
+        )
+        self.run_there(url, *(row[0] for row in self.run_there(url, tables)))
+        theirs = make_url(url).set(username=role).render_as_string(hide_password=False)
+        with self.assertRaisesRegex(JournalError, f"the schema {name}_before_0003, for a copy .*permission denied"):
+            Database(theirs).open()
+        self.run_there(url, f"CREATE SCHEMA {name}_before_0003 AUTHORIZATION {role}")
+        self.opened(theirs)
 
 
 class ShowTests(PostgreSQL, test_commands.ShowTests):
@@ -171,6 +225,13 @@ class ServerTests(PostgreSQL, SynchronousTestCase):
         self.assertEqual([examine(url).holder for url in (self.url, other)], ["another daemon", ""])
         self.successResultOf(self.journal.close())
         self.assertEqual(examine(self.url).holder, "")
+
+    def test_the_doctor_says_of_an_older_schema_which_it_is_and_of_an_empty_one_that_nothing_is_there(self) -> None:
+        url = fresh_schema(self)
+        self.assertEqual((examine(url).exists, examine(url).problem), (False, ""))
+        old_journal(url, "0003", test_database.dumped(self, "0003"))
+        found = examine(url)
+        self.assertEqual((found.exists, found.schema, found.newest, found.problem), (True, "0003", NEWEST, ""))
 
     def test_the_doctor_takes_no_lock_of_somebody_elses_program_for_a_daemons(self) -> None:
         other = fresh_schema(self)
