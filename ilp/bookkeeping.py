@@ -63,6 +63,7 @@ def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
     journal.uncounted = lambda: _tell_unvalued(trader, journal)
     journal.instant = lambda: _instant(trader)
     trader.gate.loss, trader.gate.fall = journal.loss, journal.fall
+    trader.floor.unopened = lambda: _unopened(trader, journal)
     return trader.subscribe(turned)
 
 
@@ -120,6 +121,15 @@ def told_balances(trader: Trader) -> Mapping[tuple[str, str], Decimal]:
         for venue, asset in trader.layout.holdings
         if venue in trader.layout.traded and trader.market.connected.get(venue, False)
     }
+
+
+def _unopened(trader: Trader, journal: AccountedJournal) -> str:
+    """Why nothing is booked yet; a ledger that opened while an order of ours is live would not know what it fills."""
+    if journal.books.opened is not None:
+        return ""
+    live = ", ".join(f"{order.venue}/{order.order_id or order.key}" for order in trader.desk.live())
+    waits = f"; it waits until {live} is final" if live else ""
+    return f"not open yet, so no loss of today would be counted{waits}"
 
 
 def _instant(trader: Trader) -> Instant:

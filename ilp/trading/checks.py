@@ -30,6 +30,7 @@ def checks(floor: Floor, state: State, variances: Variances, uncertain: Iterable
         *_variances(variances),
         _quote_size(floor),
         _limits(floor),
+        _ledger(floor),
         Check("fees", not floor.uncounted, floor.uncounted or "all have a value"),
         _orders(floor),
         _account(floor),
@@ -45,6 +46,11 @@ def _inputs(floor: Floor) -> Check:
 
 def _journal(floor: Floor) -> Check:
     return Check("journal", not floor.recorder.failing, floor.recorder.failing or "can be written")
+
+
+def _ledger(floor: Floor) -> Check:
+    why = floor.unopened()
+    return Check("ledger", not why, why or "open")
 
 
 def _variances(variances: Variances) -> Iterable[Check]:

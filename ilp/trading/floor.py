@@ -59,6 +59,7 @@ class Floor:
     :ivar covariance: of the assets, see `View`; empty until it is known.
     :ivar clocks: how far the venues' clocks are from ours.
     :ivar uncounted: what of today the limits do not contain and why; empty when all is counted.
+    :ivar unopened: why the ledger is not open yet, so that no loss is counted; empty when it is, or nobody keeps one.
     :ivar paused: why the operator lets the machine not do an act, empty where it may.
     """
 
@@ -87,6 +88,7 @@ class Floor:
 
     paused: Callable[[Act], str] = lambda act: ""
     uncounted: str = ""
+    unopened: Callable[[], str] = lambda: ""
 
     @property
     def limits(self) -> Limits:

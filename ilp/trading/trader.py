@@ -296,11 +296,12 @@ class Trader:
 
     def start(self, by: str) -> None:
         """Wish to trade; `Refusal` with every check that fails."""
+        self._notify()  # while it is READY: a ledger that is not open yet opens now, or a day's limits would see nothing
         if failing := [f"{check.name}: {check.message}" for check in self.checks() if not check.ok]:
             raise Refusal(*failing)
         self._intend(True, by)
         self._may_resume = self.settings.resume
-        self._begin_trading("started", by)
+        self.life.fire(Event.START, "started", by)
 
     def stop(self, by: str) -> None:
         """Stop trading, in every state."""
@@ -440,11 +441,7 @@ class Trader:
             self.life.fire(Event.CONNECTED, "every venue is connected")
         if self.life.state is State.READY and self.wanted and self._may_resume and all(c.ok for c in self.checks()):
             self._may_resume = self.settings.resume
-            self._begin_trading("resumed", "machine")
-
-    def _begin_trading(self, reason: str, by: str) -> None:
-        self._notify()  # while it is READY: a ledger that is not open yet opens now, or a day's limits would see nothing
-        self.life.fire(Event.START, reason, by)
+            self.life.fire(Event.START, "resumed", "machine")
 
     # ------------------------------------------------------------------------------------------------------- the turn
 

@@ -48,6 +48,7 @@ class CheckCase(SynchronousTestCase):
             rules=lambda pair: RULES,
             desk=SimpleNamespace(live=list),
             uncounted="",
+            unopened=str,
             audit=SimpleNamespace(intruders=lambda: self.intruders),
         )
 
@@ -76,6 +77,10 @@ class ConditionTests(CheckCase):
     def test_fees_that_nobody_can_value_are_named(self) -> None:
         self.floor.uncounted = "fees of 1 BNB"
         self.fails("fees", "fees of 1 BNB")
+
+    def test_a_ledger_that_is_not_open_yet(self) -> None:
+        self.floor.unopened = lambda: "not open yet; it waits until source/7 is final"
+        self.fails("ledger", "it waits until source/7 is final")
 
     def test_where_everything_is_well_nothing_fails(self) -> None:
         self.assertEqual([one.name for one in self.all() if not one.ok], [])
