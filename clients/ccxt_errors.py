@@ -51,7 +51,7 @@ TABLE: dict[str, Line] = {
     "InvalidOrder": Line(Refused, Refused, OrderRejected),
     "RateLimitExceeded": Line(RateLimited, RateLimited),
     "DDoSProtection": Line(RateLimited, None),
-    "OnMaintenance": Line(Unreachable, Unreachable),
+    "OnMaintenance": Line(Unreachable, None),  # of two exchanges ccxt calls any 503 so, whoever answers it
     "InvalidNonce": Line(Unreachable, Unreachable),
     "ExchangeClosedByUser": Line(Unreachable, Unreachable),
     "OperationFailed": Line(Unreachable, None),

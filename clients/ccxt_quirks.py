@@ -103,6 +103,7 @@ QUIRKS: Mapping[str, Quirk] = {
             ("EOrder:Unknown order", UnknownOrder),
             ("EOrder:Insufficient funds", InsufficientFunds),
             ("EFunding:Insufficient funds", InsufficientFunds),
+            ("EService:Market in ", Unreachable),
             ("EOrder:Rate limit exceeded", RateLimited),
             ("EOrder:", OrderRejected),
             ("EFunding:", Refused),

@@ -25,7 +25,7 @@ from clients.infinity_terms import ErrorCode, OrderErrorCode, error_text
 
 __all__ = ["CODES", "GONE", "NOT_LOGGED_IN", "About", "WrongDestination", "error_for_code", "error_for_status"]
 
-_BUSY_S = 1.0  # after 429 and 503, where the venue does not say how long
+_BUSY_S = 1.0  # after 429, where the venue does not say how long
 
 
 class About(Enum):
@@ -124,20 +124,23 @@ def error_for_code(venue: str, doing: str, code: int | None, key: str | None, ab
 def error_for_status(venue: str, doing: str, status: int, about: About, retry_after: str = "") -> ExchangeError:
     """The error for an answer with *status*, which is none of 2xx.
 
+    Only a refusal says that nothing was done.  The venue's documents do not say it of 503, which may as well come from what
+    stands before the venue after the call was passed on: like any other status it leaves open what a call has changed.
+
     :param retry_after: the header, where there was one.
     """
     code = str(status)
-    if status in (429, 503):
+    doubt: type[ExchangeError] = OutcomeUnknown if about.changes else Unreachable
+    if status == 429:
         known = retry_after.isascii() and retry_after.isdigit()
         wait = float(min(int(retry_after), 86_400)) if known else _BUSY_S
-        if status == 429:
-            return RateLimited(venue, doing, "too many requests", code, retry_after=max(wait, _BUSY_S))
-        return Unreachable(venue, doing, "the service is unavailable", code)
-    named = {
+        return RateLimited(venue, doing, "too many requests", code, retry_after=max(wait, _BUSY_S))
+    named: dict[int, tuple[type[ExchangeError], str]] = {
         400: (OrderRejected if about is About.PLACE else Refused, "the venue could not read the request"),
         401: (NotAuthorised, "not logged in"),
         403: (NotAuthorised, "forbidden"),
         404: (Refused, "the venue has no such call"),
+        503: (doubt, "the service is unavailable"),
     }
-    kind, why = named.get(status, (OutcomeUnknown if about.changes else Unreachable, "the server answers an error"))
+    kind, why = named.get(status, (doubt, "the server answers an error"))
     return kind(venue, doing, why, code)

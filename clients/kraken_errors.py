@@ -81,7 +81,7 @@ TABLE: tuple[Line, ...] = (
     Line("EQuery:Invalid asset pair", OrderRejected, _PLACE),
     Line("EQuery:", Refused),
     Line("EService:Throttled", RateLimited),
-    Line("EService:Deadline elapsed", Unreachable, hint="the order was not placed"),
+    Line("EService:Deadline elapsed", Unreachable, _PLACE, hint="the order was not placed"),
     Line("EService:Market in ", Unreachable),
     Line("EService:Unavailable", None),
     Line("EService:Busy", None),

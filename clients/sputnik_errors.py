@@ -41,7 +41,7 @@ CODES: Mapping[str, Meaning] = {
     **_under("webserver", Refused, "schema_exception", "denied", "no-such-ticker", "invalid-withdrawal-amount"),
     **_under("webserver", OrderRejected, "invalid_price_quantity"),
     **_under("webserver", NotAuthorised, "invalid_otp"),
-    **_under("webserver", Unreachable, "database-error"),
+    **_under("webserver", DOUBTFUL, "database-error"),  # said of reads; nobody says that a change came after them
     **_under("accountant", InsufficientFunds, "insufficient_margin"),
     **_under("accountant", NotAuthorised, "trade_not_permitted", "withdraw_not_permitted"),
     **_under("accountant", Refused, "invalid_currency_quantity", "withdrawal_too_small"),

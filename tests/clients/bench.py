@@ -13,7 +13,16 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from clients.exchange import ExchangeError, Refused, Side
+from clients.exchange import (
+    ExchangeError,
+    InsufficientFunds,
+    NotAuthorised,
+    OrderRejected,
+    OutcomeUnknown,
+    Refused,
+    Side,
+    Unreachable,
+)
 
 __all__ = ["DAY", "Bench", "ContractCase", "Recorder", "SimulatedBench", "asynchronous", "eventually", "pause", "tells"]
 
@@ -86,6 +95,7 @@ class Bench(ABC):
     :ivar lot: the smallest quantity; orders of up to 100 of them can be paid for.
     :ivar destination: where withdrawals go; `period`: the shortest bars.
     :ivar tells_time: whether a client of it can ask for the venue's time.
+    :ivar refusals: classes of errors that an answer to an order can mean.
     :ivar reads_only: whether a client of it makes its events of what it reads; then it never says `alive`.
     """
 
@@ -99,6 +109,13 @@ class Bench(ABC):
     destination = "somewhere else"
     period = "minute"
     tells_time = True
+    refusals: tuple[type[ExchangeError], ...] = (
+        NotAuthorised,
+        InsufficientFunds,
+        OrderRejected,
+        Unreachable,
+        OutcomeUnknown,
+    )
     reads_only = False
 
     @abstractmethod

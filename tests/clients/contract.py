@@ -20,7 +20,6 @@ from clients.exchange import (
     InsufficientFunds,
     NotAuthorised,
     OrderRejected,
-    OutcomeUnknown,
     Refused,
     Side,
     UnknownOrder,
@@ -563,7 +562,7 @@ class ExchangeContract(ContractCase):
     @asynchronous
     async def test_every_refusal_is_told_by_its_class(self) -> None:
         client, _ = await self.connected()
-        for kind in (NotAuthorised, InsufficientFunds, OrderRejected, Unreachable, OutcomeUnknown):
+        for kind in self.bench.refusals:
             self.bench.refuse(kind)
             error = await self.failure(self.rest(client), kind)
             assert error.venue == client.name

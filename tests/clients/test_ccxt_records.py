@@ -75,7 +75,7 @@ WANTED: dict[str, tuple[type[Exception], type[Exception], type[Exception]]] = {
     "OrderNotCached": (UnknownOrder, UnknownOrder, UnknownOrder),
     "RateLimitExceeded": (RateLimited, RateLimited, RateLimited),
     "DDoSProtection": (RateLimited, OutcomeUnknown, OutcomeUnknown),
-    "OnMaintenance": (Unreachable, Unreachable, Unreachable),
+    "OnMaintenance": (Unreachable, OutcomeUnknown, OutcomeUnknown),
     "InvalidNonce": (Unreachable, Unreachable, Unreachable),
     "ExchangeClosedByUser": (Unreachable, Unreachable, Unreachable),
     "ExchangeNotAvailable": (Unreachable, OutcomeUnknown, OutcomeUnknown),

@@ -344,6 +344,14 @@ class OddAnswers(CallCase):
         self.assertIs(type(error), OutcomeUnknown)
 
     @asynchronous
+    async def test_a_503_to_a_withdrawal_leaves_it_open_for_it_may_have_been_carried_out(self) -> None:
+        before = len(await self.api.get_withdraws())
+        fault = {"status": {"call": "withdraw", "status": 503, "effect": True}}
+        error = await self.kind(fault, lambda: self.api.withdraw(1, TokenAmount(1)))
+        self.assertIs(type(error), OutcomeUnknown)
+        self.assertEqual(len(await self.api.get_withdraws()), before + 1)
+
+    @asynchronous
     async def test_statuses_have_their_kinds(self) -> None:
         for status, kind in (
             (500, Unreachable),
@@ -354,6 +362,11 @@ class OddAnswers(CallCase):
         ):
             error = await self.kind({"status": {"call": "get_all_markets", "status": status}}, self.api.get_all_markets)
             self.assertIs(type(error), kind, status)
+
+    def test_no_status_but_a_refusal_says_that_nothing_was_done(self) -> None:
+        for about in (About.PLACE, About.ORDER, About.MONEY, About.OTHER):
+            for status in (302, 418, 500, 502, 503, 504):
+                self.assertIs(type(error_for_status("v", "d", status, about)), OutcomeUnknown, (about, status))
 
     @asynchronous
     async def test_after_429_nothing_is_sent_for_a_while(self) -> None:

@@ -20,7 +20,6 @@ from clients.exchange import (
     OrderRejected,
     OutcomeUnknown,
     Side,
-    Unreachable,
 )
 from clients.infinity import Infinity
 from tests.clients.bench import DAY, Bench, asynchronous
@@ -48,8 +47,7 @@ REFUSALS: dict[type[ExchangeError], dict[str, Any]] = {
     NotAuthorised: {"status": {**ORDER, "status": 403}},
     InsufficientFunds: {"refuse": {**ORDER, "code": 1002}},
     OrderRejected: {"refuse": {**ORDER, "code": 107}},
-    Unreachable: {"status": {**ORDER, "status": 503}},
-    OutcomeUnknown: {"status": {**ORDER, "status": 502}},
+    OutcomeUnknown: {"status": {**ORDER, "status": 503}},
 }
 STRANGER = "0x" + "5" * 64
 CHANNELS = "orderBook,recentTrades,userOrder,userTrade"
@@ -67,6 +65,7 @@ class InfinityBench(Bench):
     lot = Decimal("0.00001")
     destination = ALICE
     period = "hour"
+    refusals = tuple(REFUSALS)  # none says that nothing was done and that it may be tried again
 
     def __init__(self, world: World, **options: Any) -> None:
         self.world = world

@@ -185,6 +185,7 @@ EXAMPLES: list[tuple[str, About, type[ExchangeError]]] = [
     ("EQuery:Unknown asset pair", About.READ, Refused),
     ("EService: Throttled: 1700000030", About.PLACE, RateLimited),
     ("EService:Deadline elapsed", About.PLACE, Unreachable),
+    ("EService:Deadline elapsed", About.OTHER, OutcomeUnknown),
     ("EService:Market in cancel_only mode", About.PLACE, Unreachable),
     ("EService:Unavailable", About.PLACE, OutcomeUnknown),
     ("EService:Busy", About.READ, Unreachable),

@@ -25,7 +25,7 @@ ROWS: dict[str, tuple[type[ExchangeError], type[ExchangeError]]] = {
     "webserver/invalid_price_quantity": (OrderRejected, OrderRejected),
     "webserver/invalid-withdrawal-amount": (Refused, Refused),
     "webserver/invalid_otp": (NotAuthorised, NotAuthorised),
-    "webserver/database-error": (Unreachable, Unreachable),
+    "webserver/database-error": (Unreachable, OutcomeUnknown),
     "accountant/insufficient_margin": (InsufficientFunds, InsufficientFunds),
     "accountant/trade_not_permitted": (NotAuthorised, NotAuthorised),
     "accountant/withdraw_not_permitted": (NotAuthorised, NotAuthorised),
