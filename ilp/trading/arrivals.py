@@ -1,7 +1,8 @@
 """Which record of a venue belongs to which transfer.  Pure: takes records and transfers, returns verdicts, acts on nothing.
 
 A record is matched by its id or transaction id, else by asset, amount and time.  An address narrows the choice among
-several, it never decides alone.  Equal amounts are matched by age; where the amounts differ the operator is asked.
+several, it never decides alone.  Equal amounts are matched by age; where the amounts differ the operator is asked.  Only
+where all that it may be have moved for sure is there nothing to ask: it is the nearest in amount, and the oldest of those.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
 TOLERANCE = Decimal("0.01")
 # The rate of a transfer that converts moves while it is under way; nobody but the receiver's bank knows the final one.
 RATE_TOLERANCE = Decimal("0.04")
+_HAS_LEFT = frozenset({TransferState.REQUESTED, TransferState.SENT, TransferState.ARRIVED})
 # Venues' clocks and ours differ by a little; a record may seem older than the transfer that caused it.
 SLACK = timedelta(minutes=5)
 
@@ -184,7 +186,9 @@ def match_deposit(record: Record, transfers: Iterable[TransferEntry]) -> Verdict
     fitting = [t for t in timely if near(record.change, _to_come(t), _tolerance(t))]
     # What the operator has seen arrive comes first: that was an answer to this very question.
     spoken = [t for t in fitting if t.state is TransferState.ARRIVED]
-    return _chosen(_nearest(spoken, record.change) if spoken else _narrowed(fitting, record.address))
+    if spoken:
+        return Cleared(_oldest(_nearest(spoken, record.change)).id)
+    return _chosen(_narrowed(fitting, record.address))
 
 
 def match_withdrawal(record: Record, transfers: Iterable[TransferEntry]) -> Verdict:
@@ -202,7 +206,11 @@ def match_withdrawal(record: Record, transfers: Iterable[TransferEntry]) -> Verd
         [t for t in ours if t.amount == record.amount and t.called],
     ):
         if candidates:
-            return _chosen(_narrowed(candidates, record.address))
+            found = _narrowed(candidates, record.address)
+            if all(t.state in _HAS_LEFT for t in found):
+                best = min(abs(t.amount - record.amount) for t in found)
+                return Cleared(_oldest([t for t in found if abs(t.amount - record.amount) == best]).id)
+            return _chosen(found)
     return Foreign()
 
 
@@ -247,4 +255,8 @@ def _chosen(candidates: Sequence[TransferEntry]) -> Verdict:
         return Foreign()
     if len({(t.amount, t.expected) for t in candidates}) > 1:
         return Ambiguous(tuple(t.id for t in candidates))
-    return Cleared(min(candidates, key=lambda t: (t.created, t.id)).id)
+    return Cleared(_oldest(candidates).id)
+
+
+def _oldest(candidates: Iterable[TransferEntry]) -> TransferEntry:
+    return min(candidates, key=lambda t: (t.created, t.id))

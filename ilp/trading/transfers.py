@@ -172,7 +172,7 @@ class Transfers:
         """What the operator has to decide about *entry* because the records are ambiguous, in words."""
         return tuple(
             f"{record.change:f} {record.asset} at {record.venue} ({record.reference or record.id}) may be this one or "
-            f"{', '.join(sorted(set(ids) - {entry.id}))}: say which has arrived"
+            f"{', '.join(sorted(set(ids) - {entry.id}))}: say which has {'left' if record.change < 0 else 'arrived'}"
             for record, ids in self._book.ambiguous()
             if entry.id in ids
         )

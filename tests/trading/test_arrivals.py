@@ -142,6 +142,17 @@ class DepositTests(SynchronousTestCase):
         spoken = evolve(sent("a", "1.005"), state=TransferState.ARRIVED, arrived=D("0.9999"))
         self.assertEqual(match_deposit(deposit(), [spoken, sent("b")]), Cleared("a"))
 
+    def test_of_two_that_the_operator_saw_arrive_alike_it_is_the_oldest(self) -> None:
+        """Both have arrived, so nobody could be asked any more."""
+        amounts = {"young": "1", "old": "1.005"}
+        spoken = [
+            evolve(
+                sent(id, amount, seconds=9 if id == "young" else 0), state=TransferState.ARRIVED, arrived=D("1.0024")
+            )
+            for id, amount in amounts.items()
+        ]
+        self.assertEqual(match_deposit(deposit("1.0024"), spoken), Cleared("old"))
+
     def test_what_the_operator_saw_arrive_is_compared_with_what_he_saw(self) -> None:
         spoken = evolve(sent("a"), state=TransferState.ARRIVED, arrived=D("0.5"))
         self.assertEqual(match_deposit(deposit("0.5"), [spoken]), Cleared("a"))
@@ -214,6 +225,18 @@ class WithdrawalTests(SynchronousTestCase):
     def test_the_exact_amount_comes_before_a_near_one(self) -> None:
         candidates = [self.asked("near", "1.002"), self.asked("exact", "1")]
         self.assertEqual(match_withdrawal(withdrawal(), candidates), Cleared("exact"))
+
+    def test_of_several_that_have_all_left_it_is_the_nearest_in_amount_and_then_the_oldest(self) -> None:
+        """The venue takes its fee on top; all of them have left, so nobody could be asked."""
+        left = [self.asked("a", "1"), evolve(self.asked("b", "1.005"), state=TransferState.SENT)]
+        self.assertEqual(match_withdrawal(withdrawal("1.001"), left), Cleared("a"))
+        self.assertEqual(match_withdrawal(withdrawal("1.006"), left), Cleared("b"))
+        self.assertEqual(match_withdrawal(withdrawal("1.0025"), left[::-1]), Cleared("a"))
+
+    def test_where_one_may_not_have_left_the_operator_is_asked(self) -> None:
+        doubted = evolve(self.asked("a", "1"), state=TransferState.UNCERTAIN)
+        found = match_withdrawal(withdrawal("1.001"), [doubted, self.asked("b", "1.005")])
+        self.assertEqual(found, Ambiguous(("a", "b")))
 
     def test_a_withdrawal_before_the_call_is_not_its_own(self) -> None:
         self.assertEqual(match_withdrawal(withdrawal(seconds=-301), [self.asked()]), Foreign())

@@ -250,6 +250,16 @@ class ArrivalTests(Paired):
         self.assertEqual(self.pair.transfers.questions(self.pair.transfers.entries[0]), ())
         self.assertEqual(self.pair.transfers.ambiguous, ())
 
+    def test_two_that_the_operator_saw_arrive_alike_count_once_each(self) -> None:
+        self.under_way("1", "1.005")
+        for id in ("t1", "t2"):
+            self.successResultOf(self.pair.transfers.act("alice", id, "arrived", D("1.0024"), None))
+        for _ in range(2):
+            self.arrives("1.0024")
+        self.assertEqual(self.pair.transfers.ambiguous, ())
+        self.assertEqual(self.pair.total("target", "BTC"), self.pair.target.balances["BTC"])
+        self.assertEqual({entry.deposit_id is None for entry in self.pair.transfers.entries}, {False})
+
     def test_a_pending_deposit_has_not_arrived(self) -> None:
         self.under_way("1")
         self.pair.target.credit("BTC", D(1) - FEE)["status"] = "pending"
