@@ -18,7 +18,9 @@ class Priority(IntEnum):
 
     CANCEL = 0
     HEDGE = 1
-    READ = 2  # state that decisions need: before quotes, because quotes built on old state are worse than late ones
+    READ = (
+        2  # state that decisions need: before quotes, because quotes built on old state are worse than late ones; money
+    )
     QUOTE = 3
     BULK = 4  # histories
 

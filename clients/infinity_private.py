@@ -103,9 +103,7 @@ class Calls(PublicCalls):
         """
         doing = f"withdrawing {quantity} of token {token_id}"
         body = {"tokenId": token_id, "quantity": quantity.value, "chainId": chain_id}
-        told: dict[str, Any] = await self._post(
-            dict[str, Any], "", "/private/withdraw", doing, About.MONEY, Priority.HEDGE, body=body
-        )
+        told: dict[str, Any] = await self._post(dict[str, Any], "", "/private/withdraw", doing, About.MONEY, body=body)
         inner = told.get("request")
         for place in (told, inner if isinstance(inner, dict) else {}):
             for name in ("requestId", "id"):
@@ -464,4 +462,4 @@ class Calls(PublicCalls):
 
     async def _do(self, path: str, doing: str, about: About, *query: tuple[str, Any]) -> None:
         """A call whose answer says nothing."""
-        await self._post(dict[str, Any], "", path, doing, about, Priority.HEDGE, query=query)
+        await self._post(dict[str, Any], "", path, doing, about, query=query)

@@ -120,7 +120,7 @@ class Funding:
         query = {"asset": asset.altname, "key": key["key"], "amount": amount}
         if key.get("address") == address:
             query["address"] = address  # the venue compares
-        result = await self.rest.private(doing, "Withdraw", query, about=About.OTHER, priority=Priority.HEDGE)
+        result = await self.rest.private(doing, "Withdraw", query, about=About.OTHER)
         if not isinstance(result, dict) or not result.get("refid"):
             raise OutcomeUnknown(
                 self.venue, doing, "an answer without an id; look at the transfers before asking again"

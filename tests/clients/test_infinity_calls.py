@@ -12,6 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from clients.budget import Budget, Priority
 from clients.exchange import (
     ExchangeError,
     InsufficientFunds,
@@ -233,6 +234,21 @@ class Acts(CallCase):
         for act, verb, path, private, parts in ACTS:
             await act(self.api)
             self.check(verb, path, private, parts)
+
+    @asynchronous
+    async def test_money_is_moved_with_none_of_the_calls_kept_for_cancels_and_hedges(self) -> None:
+        http = self.client._http
+        http.budget = budget = Budget(reactor, 0.001, 9.0, 8.0)
+        budget.left(8.0)
+        usual, http.deadline = http.deadline, 0.2
+        await self.assertFailure(self.api.withdraw(1, TokenAmount(1)), RateLimited)
+        await self.assertFailure(self.api.transfer_token(301, 302, 1, TokenAmount(1)), RateLimited)
+        http.deadline = usual
+        answer = await self.api.create_floating_order(
+            SPOT, OrderType.LIMIT, OrderSide.LEND, Quantity(1), "lend0001", Rate("0.05"), priority=Priority.HEDGE
+        )
+        self.assertEqual(OrderStatus.known(answer.order.status), OrderStatus.ONBOOK)
+        budget.stop(RuntimeError("over"))
 
     @asynchronous
     async def test_cancelling_is_all_in_the_query(self) -> None:

@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients import kraken_funding
-from clients.budget import Priority
 from clients.exchange import OutcomeUnknown, Refused
 from clients.kraken_errors import About
 from clients.kraken_funding import Funding
@@ -142,7 +141,7 @@ class WithdrawalTests(FundingCase):
         self.assertEqual(self.answer(self.withdraw()), "R1")
         expected = {"asset": "XBT", "key": "mine", "amount": D("0.5"), "address": "bc1q"}
         self.assertEqual(self.rest.queries("Withdraw"), [expected])
-        self.assertEqual(self.rest.more["Withdraw"], {"about": About.OTHER, "priority": Priority.HEDGE})
+        self.assertEqual(self.rest.more["Withdraw"], {"about": About.OTHER})  # of no urgency: after cancels and hedges
 
     def test_the_keys_name_will_do_for_its_address(self) -> None:
         self.answer(self.withdraw(address="mine"))
