@@ -10,9 +10,9 @@ Events (see `IEventSource`), each with its arguments:
 `connect`    (exchange)           logged in, subscribed, every snapshot read: ready for calls
 `disconnect` (exchange)           the connection is lost, also one that only went silent; nothing held from before is valid
 `alive`      (exchange, *kinds)   the venue has just answered a ping, or sent anything, on the ordered connection that
-                                  carries the events: whatever was last reported is confirmed to be still true.
-                                  Where several connections, or none, carry them, the kinds that this one does are named
-                                  (`book`, `orders`, `balances`) and only these are confirmed; without a name all are
+                                  carries the events: whatever was last reported is confirmed to be still true.  Where
+                                  that connection carries some of them only, their kinds are named (`book`, `orders`,
+                                  `balances`) and nothing else is confirmed.  What is read instead is never confirmed so
 `book`       (ticker, book)       the order book, complete, best price first; where books are read, after each reading
 `trade`      (trade)              a trade of the market
 `order`      (order)              an own order, complete, whenever anything of it changes
