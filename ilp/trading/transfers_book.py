@@ -407,6 +407,9 @@ class TransferBook:
 
     def _clear(self, record: Record, entry: TransferEntry) -> None:
         if record.direction == "withdrawal":
+            if not (entry.called or entry.manual):
+                entry = evolve(entry, called=True, departed=record.at)
+                self.put(entry)
             self._debited(entry, record.amount, record.id, record.reference, f"debited at {record.venue}")
             return
         self._said.pop(entry.id, None)
@@ -557,6 +560,9 @@ def _open_debit(record: Record) -> Callable[[TransferEntry], bool]:
             return False
         if e.state in _ENDED:
             return (e.called or e.manual) and record.at <= e.since + _AFTERGLOW
+        if e.state is TransferState.PLANNED and not e.called:
+            # Nobody here called for it: the journal is a copy of before that, or somebody did it by hand.
+            return record.status != "failed" and record.at >= e.created
         return may_be_debited(e) or e.state is TransferState.SENT
 
     return may

@@ -16,6 +16,37 @@ S = TransferState
 MOVED = (D(9), D(11) - FEE)
 
 
+class WaitingTests(Paired):
+    """PLANNED and not called for: a restored copy of the journal may not know that it was."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.source.answer = lambda id: fail(Unreachable("source", "withdrawing", "not connected"))
+
+    def test_a_withdrawal_like_it_is_it(self) -> None:
+        entry = self.planned(coins())
+        self.assertEqual((entry.state, entry.called), (S.PLANNED, False))
+        self.pair.world.pass_(120)
+        self.pair.source.debit()
+        self.pair.refresh()
+        entry = self.journaled()["t1"]
+        self.assertEqual((entry.state, entry.called, entry.departed), (S.SENT, True, self.pair.world.now()))
+        self.assertEqual(self.totals(), MOVED)
+
+    def test_one_that_failed_is_not_it(self) -> None:
+        self.planned(coins())
+        self.pair.source.debit(status="failed")
+        self.pair.refresh()
+        self.assertIs(self.journaled()["t1"].state, S.PLANNED)
+
+    def test_one_of_before_is_not_it(self) -> None:
+        self.pair.source.record("withdrawal", "BTC", D(1), "target's BTC address", None)
+        self.pair.world.pass_(1)
+        self.planned(coins())
+        self.pair.refresh()
+        self.assertIs(self.journaled()["t1"].state, S.PLANNED)
+
+
 class ResolvingTests(Paired):
     """UNCERTAIN: the venue's records decide."""
 
