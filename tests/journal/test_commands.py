@@ -105,6 +105,11 @@ class VerifyTests(Commands, SynchronousTestCase):
         self.assertEqual(status, 1)
         self.assertIn("orders: target/o1 differs from its newest version", out)
 
+    def test_a_zero_has_no_sign(self) -> None:
+        """A hedge that found the price it was decided at may have slipped by minus nothing."""
+        self.successResultOf(self.journal.record(evolve(samples.hedge(), slippage=D("-0.00"), edge=D("-0"))))
+        self.assertEqual(self.run_("verify")[1], "sound\n")
+
     def test_a_missing_row_is_found(self) -> None:
         self.assertIn("hedges: h1 is missing", self.spoil("DELETE FROM hedges")[1])
 
