@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import io
+from argparse import Namespace
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import OperationalError
 from twisted.trial.unittest import SynchronousTestCase
 
+from clients.exchange import Side
+from ilp import replay_command
+from ilp.accounts import keeper
+from ilp.accounts.units import amount_of
+from ilp.journal import commands
 from ilp.journal.database import Database
 from ilp.journal.examination import examine
 from ilp.journal.interface import JournalError
 from ilp.journal.schema import NEWEST
 from ilp.journal.store import DatabaseJournal, memory_journal
+from tests.accounts.test_keeper import KeptWorld
 from tests.journal import samples, test_commands, test_database, test_entries, test_store
 from tests.journal.databases import POSTGRESQL, copies, fresh_schema, old_journal, schema_of
+from tests.test_service import DEMO, DaemonCase, asynchronous
+from tests.trading import test_restored_journal
+from tests.trading.test_trader import CALM
+from tests.trading.world import START, World, settings
 
 
 class PostgreSQL:
@@ -108,8 +120,111 @@ class VerifyTests(PostgreSQL, test_commands.VerifyTests):
     """`verify`."""
 
 
+class TableTests(PostgreSQL, test_commands.TableTests):
+    """`pnl` and `pairs`."""
+
+
+class ColumnTests(PostgreSQL, test_database.TableTests):
+    """What every table has."""
+
+
 class BackupTests(PostgreSQL, test_commands.BackupTests):
     """`backup`."""
+
+
+class ThreadTests(PostgreSQL, test_store.ThreadTests):
+    """The journal of a running daemon."""
+
+
+class RestoredTests(PostgreSQL, test_restored_journal.RestoredTests):
+    """A daemon goes on with the SQLite copy of a journal that was in PostgreSQL."""
+
+
+class PoolTests(PostgreSQL, SynchronousTestCase):
+    """A whole pool in virtual time, and the processes after it."""
+
+    def begun(self, url: str, world: World | None = None) -> World:
+        """A process on the journal at *url*: the first one, or the next one of *world*."""
+        if world is None:
+            return KeptWorld(config=settings(parameters=CALM), journal=memory_journal(url))
+        world.end()
+        self.successResultOf(world.journal.close())
+        world.journal = memory_journal(url)
+        world.source, world.target, world.rates = world.clients()
+        world.trader = world.new_trader()
+        return world
+
+    def agree(self, world: KeptWorld, url: str) -> None:
+        for venue, asset in world.trader.layout.holdings:
+            held = amount_of(world.books.books.balances.get((venue, asset), 0))
+            self.assertEqual(held, world.truth(venue, asset), f"{venue} {asset}")
+        out = io.StringIO()
+        commands.main(Namespace(action="verify", to=None), url, out, out)
+        self.assertEqual(out.getvalue(), "sound\n")
+
+    def test_the_ledger_goes_on_from_its_checkpoint(self) -> None:
+        url = fresh_schema(self)
+        self.patch(keeper, "APART", 1)
+        world = self.begun(url)
+        world.trading()
+        for side in (Side.BUY, Side.SELL, Side.BUY):
+            world.take(side)
+            world.advance(2)
+            world.show_source(world.bid - 1, world.ask - 1)
+            world.advance(0.5)
+        self.agree(world, url)
+        before = world.books.books
+        world = self.begun(url, world)
+        kept = self.successResultOf(world.journal.checkpoint())
+        assert kept is not None
+        self.assertGreater(kept.number, 4)
+        after = world.books.books
+        for name in ("balances", "marks", "exposure", "since", "days", "opened", "last", "count"):
+            self.assertEqual(getattr(after, name), getattr(before, name), name)
+        world.trading().take(Side.SELL)
+        world.advance(2)
+        self.agree(world, url)
+        world.end()
+        self.successResultOf(world.journal.close())
+
+    def test_a_plan_is_replayed_to_the_last_digit(self) -> None:
+        url = fresh_schema(self)
+        world = World(speed=60.0, journal=memory_journal(url))
+        world.ready().trader.start("operator")
+        world.advance(60, 0.1)
+        plans = [plan for plan in self.successResultOf(world.journal.plans(START)) if plan.rounded]
+        world.end()
+        self.successResultOf(world.journal.close())
+        self.assertNotEqual(plans, [])
+        for plan in plans:
+            out = io.StringIO()
+            self.assertEqual(replay_command.main(url, plan.at.isoformat(), out, out), 0, out.getvalue()[-500:])
+            self.assertTrue(out.getvalue().endswith("the same to the last digit\n"))
+
+
+class DaemonTests(PostgreSQL, DaemonCase):
+    """A daemon with its sockets and its journal's thread."""
+
+    @asynchronous
+    async def test_it_trades_and_the_next_one_goes_on_with_its_journal(self) -> None:
+        url = fresh_schema(self)
+        text = DEMO.replace("url = sqlite://", f"url = {url}")
+        daemon = self.daemon(text)
+        await daemon.begin()
+        version = (await self.ask("update"))["version"]
+        await self.ask("update", {"version": version, "parameters": {"quote_size": "0.05"}})
+        await self.until(lambda: daemon.trader and daemon.trader.life.state == "READY", "READY")
+        self.assertEqual((await self.ask("start", {}))["state"], "TRADING")
+        assert daemon.embedded is not None
+        core = daemon.embedded.world.cores["target"]
+        await self.until(lambda: len(core.open_orders("pool")) == 2, "both quotes rest")
+        await daemon.stopService()
+        out = io.StringIO()
+        commands.main(Namespace(action="verify", to=None), url, out, out)
+        self.assertEqual(out.getvalue(), "sound\n")
+        await self.daemon(text).begin()
+        parameter = (await self.ask("update"))["trader"]["parameters"]["quote_size"]
+        self.assertEqual((parameter["value"], parameter["origin"]), ("0.05", "console"))
 
 
 class ServerTests(PostgreSQL, SynchronousTestCase):

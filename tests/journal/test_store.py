@@ -189,12 +189,12 @@ class QueueTests(SynchronousTestCase):
         self.assertNoResult(journal.record(samples.intent(True)))
 
 
-class ThreadTests(TestCase):
+class ThreadTests(Databases, TestCase):
     """The journal of a running daemon."""
 
     async def opened(self) -> tuple[DatabaseJournal, str]:
-        """A journal with a thread, on a file."""
-        url = f"sqlite:///{self.mktemp()}"
+        """A journal with a thread, on a disk."""
+        url = self.fresh() if self.postgresql else f"sqlite:///{self.mktemp()}"
         journal = await open_journal(url, reactor)
         self.addCleanup(journal.close)
         return journal, url

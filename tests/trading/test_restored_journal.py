@@ -22,6 +22,7 @@ from ilp.trading.machine import State
 from ilp.trading.trader import Refusal
 from ilp.trading.transfers import WantedTransfer
 from tests.accounts.test_keeper import KeptWorld
+from tests.journal.databases import Databases
 from tests.trading.test_trader import CALM
 from tests.trading.world import START, settings
 
@@ -29,11 +30,11 @@ D = Decimal
 COIN = WantedTransfer("BTC", "source", "target", "BTC", D(1), D("0.0001"), D("0.9999"))
 
 
-class RestoredTests(SynchronousTestCase):
+class RestoredTests(Databases, SynchronousTestCase):
     """A copy is made in the middle of a run; what happens after it, only the venues know."""
 
     def setUp(self) -> None:
-        self.url = f"sqlite:///{self.mktemp()}"
+        self.url = self.fresh() if self.postgresql else f"sqlite:///{self.mktemp()}"
         self.world = KeptWorld(config=settings(parameters=CALM), journal=memory_journal(self.url))
         self.addCleanup(self.end)
 
