@@ -96,20 +96,27 @@ class Books:
         transfers: Iterable[TransferEntry],
         marks: Mapping[str, Decimal],
         exposure: Decimal,
-    ) -> BookingEntry:
-        """Begin with what there is; what is under way already counts as ours."""
+    ) -> list[BookingEntry]:
+        """Begin with what there is; what is under way already counts as ours.
+
+        It is as if it were still where it left, and is booked as leaving then: a later run finds it booked like any other.
+        """
         lines: dict[Account, int] = {account: units(amount) for account, amount in balances.items()}
+        leaving = []
         for entry in transfers:
             position = postings.transfer_position(entry)
-            self.booked[entry.id] = position
-            for (account, asset), number in position.items():
-                if account == TRANSIT:
-                    lines[account, asset] = lines.get((account, asset), 0) + number
+            on_its_way = position.get((TRANSIT, entry.asset), 0)
+            if on_its_way:
+                _sum(lines, {(entry.from_venue, entry.asset): on_its_way})
+                leaving.append(entry)
+            else:
+                self.booked[entry.id] = position
         for (_, asset), number in tuple(lines.items()):
             lines[OUTSIDE, asset] = lines.get((OUTSIDE, asset), 0) - number
         self.marks = fixed(marks)
         value = sum(number * self.marks.get(asset, 0) for (account, asset), number in lines.items() if own(account))
-        return self._book("opening", "", at, lines, {Term.EXTERNAL: value}, exposure)
+        opening = self._book("opening", "", at, lines, {Term.EXTERNAL: value}, exposure)
+        return [opening, *(booking for entry in leaving if (booking := self.transfer(entry, at)) is not None)]
 
     def revalue(
         self, at: datetime, marks: Mapping[str, Decimal], exposure: Decimal, *, always: bool = False

@@ -102,7 +102,7 @@ class AccountedJournal:
         if self.books.opened is None:
             if now.balances is not None:
                 opening = self.books.open(now.at, now.balances, now.transfers, now.marks, now.exposure)
-                self._write((), [opening]).addErrback(lambda failure: None)  # kept for the next write
+                self._write((), opening).addErrback(lambda failure: None)  # kept for the next write
             return
         self._checkpoint()
         # A clock that was set back over midnight begins no day with every look.

@@ -30,7 +30,7 @@ class AuditCase(SynchronousTestCase):
         self.transfers = [transfer(TransferState.ARRIVED, debited=D(1), arrived=D("0.999"))]
         self.flows = [FLOW]
         made = (
-            books.open(NOON, {("source", "USD"): D(1000), ("target", "HUF"): D(100_000)}, (), MARKS, D(0)),
+            *books.open(NOON, {("source", "USD"): D(1000), ("target", "HUF"): D(100_000)}, (), MARKS, D(0)),
             books.revalue(NOON, {**MARKS, "BTC": D("251.5")}, D(0)),
             books.fill(self.fills[0], NOON, D("0.1")),
             books.transfer(transfer(TransferState.SENT, debited=D(1)), NOON + timedelta(days=1)),
@@ -115,7 +115,7 @@ class BookingTests(AuditCase):
     def test_half_a_minor_unit_is_what_rounding_may_take_of_a_trade(self) -> None:
         """125 minor units of forint at 0.004 dollars are half a minor unit of dollars: nothing or one is booked."""
         books, tiny = Books("BTC", "USD"), fill(fees={"HUF": D("0.00000125")})
-        made = (books.open(NOON, {}, (), MARKS, D(0)), books.fill(tiny, NOON, D(0)))
+        made = (*books.open(NOON, {}, (), MARKS, D(0)), books.fill(tiny, NOON, D(0)))
         assert made[1] is not None
         for fee, expected in ((-2, True), (-1, False), (0, False), (1, True)):
             trade = evolve(made[1], terms={**made[1].terms, Term.FEES: fee})
@@ -152,6 +152,15 @@ class MovementTests(AuditCase):
     def test_a_flow_that_was_never_booked_is_named(self) -> None:
         self.flows.append(evolve(FLOW, key="new", at=NOON + timedelta(seconds=1)))
         self.only("flow new has 0 minor units booked, not 500000000 in source USD")
+
+    def test_what_was_under_way_at_the_opening_and_arrived_since_has_no_fault(self) -> None:
+        books, under_way = Books("BTC", "USD"), transfer(TransferState.SENT, debited=D(1))
+        made = books.open(NOON, {("source", "BTC"): D(1)}, (under_way,), MARKS, D(0))
+        there = evolve(under_way, state=TransferState.ARRIVED, arrived=D("0.999"))
+        self.assertEqual(list(faults_of_bookings(made, (), [under_way], ())), [])
+        arrival = books.transfer(there, NOON)
+        assert arrival is not None
+        self.assertEqual(list(faults_of_bookings([*made, arrival], (), [there], ())), [])
 
     def test_what_was_never_booked_is_older_than_the_ledger(self) -> None:
         self.transfers.append(transfer(TransferState.ARRIVED, id="t0", debited=D(9), arrived=D(9)))

@@ -308,6 +308,14 @@ class MoneyTests(SynchronousTestCase):
         )
         self.assertEqual((term(self.books, Term.EXTERNAL), term(self.books, Term.TRANSFERS)), (D(500), D("-0.25")))
 
+    def test_what_was_under_way_at_the_opening_is_not_booked_again_by_a_later_run(self) -> None:
+        under_way, first, later = transfer(TransferState.SENT, debited=D(1)), Books("BTC", "USD"), Books("BTC", "USD")
+        for booking in first.open(NOON, {("source", "BTC"): D(1)}, (under_way,), MARKS, D(0)):
+            later.take(booking)
+        self.assertIsNone(later.transfer(under_way, NOON))
+        self.assertEqual((held(later, "source", "BTC"), held(later, ":transit", "BTC")), (D(1), D(1)))
+        self.assertEqual(later.fault(), "")
+
     def test_two_transfers_under_way_at_the_opening_add_up(self) -> None:
         entries = tuple(transfer(TransferState.SENT, id=id, debited=D(1)) for id in ("t1", "t2"))
         self.books = Books("BTC", "USD")
@@ -411,7 +419,7 @@ class LawTests(SynchronousTestCase):
     def test_the_books_of_an_earlier_run_are_rebuilt_from_its_bookings(self) -> None:
         made: list[BookingEntry] = []
         first = Books("BTC", "USD")
-        made.append(first.open(NOON, {("source", "USD"): D(10)}, (), MARKS, D(0)))
+        made.extend(first.open(NOON, {("source", "USD"): D(10)}, (), MARKS, D(0)))
         for entry in (
             first.fill(fill(), NOON, D("0.1")),
             first.revalue(NOON, {**MARKS, "BTC": D(251)}, D("0.1")),
