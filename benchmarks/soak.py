@@ -1,11 +1,13 @@
 """Whether anything grows: `python -m benchmarks.soak`, in virtual time, or by option for real.
 
 A whole pool (trader, ledger, journal on disk, the console's document) on simulated venues in one process and on one clock
-that is moved by hand.  The source's book changes at the wished rate, jumps now and then, and customers take quotes.  Printed
-are the slope of memory, the time that turns took, open descriptors, what the journal grows by a day, the size of what a
-console is sent, and what rested at most.
+that is moved by hand.  The source's book changes at the wished rate, jumps now and then, and customers take quotes.  What
+changes deep in the book asks for no decision; a share of the updates can move a best price by a tick instead, which does.
+Printed are the slope of memory, the time that turns took, open descriptors, what the journal grows by a day, the size of
+what a console is sent, and what rested at most.
 
-    --phases 7x2,0.0833x100    days × updates a second, one after the other; that is the default, and takes ten minutes
+    --phases 7x2,0.0833x100x0.1   days × updates a second × the share of them that moves a best price (none, if not said),
+                                  one after the other; that is the default
     --jumps-every, --fills-every   seconds between two jumps of the source, and between two fills
     --trace                     which lines of the program hold more at the end of a phase than after its first quarter
     --real [3600]               seconds with real sockets in processes of their own instead, at --rate books a second
@@ -46,6 +48,7 @@ D = Decimal
 DAY = 86_400.0
 SAMPLE_EVERY = 900.0  # seconds of the clock
 GROWN = 12  # lines of the program that are named
+TICK = D("0.01")  # USD, the source's
 TIMES = 4  # the pool of the model's sample, so many times as large
 REMEMBERED = 300  # of orders, fills, postings, trades, bars: a simulated venue is not what is being measured
 
@@ -116,9 +119,11 @@ class Soak:
     operator: Operator = field(init=False)
     samples: list[Sample] = field(factory=list)
     updates: int = 0
+    moved: int = 0  # updates that moved a best price
     frame: int = 0
     _file: Path = field(init=False)
-    _noise: int = 0
+    _noise: int = 0  # the order that comes and goes
+    _in_front: bool = False
     _quarter: tracemalloc.Snapshot | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -141,16 +146,16 @@ class Soak:
         self.frame = max(self.frame, len(frame))
         return True
 
-    def run(self, days: float, rate: float) -> None:
-        """Let *days* pass at *rate* updates a second."""
+    def run(self, days: float, rate: float, share: float = 0.0) -> None:
+        """Let *days* pass at *rate* updates a second, of which *share* moves a best price by a tick."""
         self.samples.clear()
         if self.trace:
             tracemalloc.start()
-        self.updates, at, end = 0, 0.0, days * DAY
+        self.updates, self.moved, at, end = 0, 0, 0.0, days * DAY
         quarter = end / 4 if self.trace else float("inf")
         due = {"jump": self.jumps_every, "fill": self.fills_every, "sample": 0.0, "trace": quarter}
         while at < end:
-            self._noise_order()
+            self._noise_order(share)
             at += 1 / rate
             self.world.reactor.advance(1 / rate)
             if at >= due["jump"]:
@@ -167,19 +172,30 @@ class Soak:
                 due["sample"] += min(SAMPLE_EVERY, end / 40)
                 self._sample(at)
 
-    def _noise_order(self) -> None:
-        """One more book of the source: somebody's order deep in it comes or goes."""
+    def _noise_order(self, share: float) -> None:
+        """One more book of the source: somebody's order deep in it comes or goes, or one that is the best by a tick."""
         self.updates += 1
-        core = self.world.source_core
+        core, random = self.world.source_core, self.random
         if self._noise:
-            core.cancel("others", self._noise)
-            self._noise = 0
+            self.moved += self._in_front
+            self._clear_noise()
             return
-        price = USD.units(self.world.bid - D("0.1") * self.random.randrange(3, 20))
-        self._noise = core.place("others", "BTC/USD", Side.BUY, price, BTC.units(self.random.randrange(1, 50))).id
+        side, price = Side.BUY, self.world.bid - D("0.1") * random.randrange(3, 20)
+        self._in_front = random.random() < share
+        if self._in_front:
+            self.moved += 1
+            side = random.choice((Side.BUY, Side.SELL))
+            price = self.world.bid + TICK if side is Side.BUY else self.world.ask - TICK
+        self._noise = core.place("others", "BTC/USD", side, USD.units(price), BTC.units(random.randrange(1, 50))).id
+
+    def _clear_noise(self) -> None:
+        if self._noise:
+            self.world.source_core.cancel("others", self._noise)
+            self._noise = 0
 
     def _jump(self) -> None:
         world = self.world
+        self._clear_noise()  # the prices around it leave
         up = world.bid < D(250) if abs(world.bid - D(250)) > 4 else self.random.random() < 0.5
         step = D(2) if up else D(-2)
         world.show_source(world.bid + step, world.ask + step)
@@ -198,6 +214,7 @@ class Soak:
         first, last = self.samples[0], self.samples[-1]
         trader = self.world.trader
         print(f"\n{days:g} days at {rate:g} updates a second: {self.updates} updates in {took:.0f} s of real time")
+        print(f"  {self.moved} of them moved a best price by a tick")
         rests = len(self.world.open_orders())
         print(f"  state {trader.life.state}, {rests} quotes rest, {len(trader.alarms)} alarms")
         print(f"  memory {first.memory:.1f} → {last.memory:.1f} MB, slope {slope(self.samples):+.3f} MB a day")
@@ -281,7 +298,11 @@ def real(options: argparse.Namespace) -> None:
 def main() -> None:
     """Soak and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--phases", default="7x2,0.0833x100", help="days × updates a second, with commas")
+    parser.add_argument(
+        "--phases",
+        default="7x2,0.0833x100x0.1",
+        help="days × updates a second × share that moves a best price, with commas",
+    )
     parser.add_argument("--jumps-every", type=float, default=120.0, help="seconds between two jumps of the source")
     parser.add_argument("--fills-every", type=float, default=300.0, help="seconds between two fills")
     parser.add_argument("--trace", action="store_true", help="name what grows; takes several times as long")
@@ -296,9 +317,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(Path(folder), options.jumps_every, options.fills_every, options.trace)
-        for days, rate in ((float(a), float(b)) for a, b in (phase.split("x") for phase in options.phases.split(","))):
+        for phase in options.phases.split(","):
+            days, rate, share = (*map(float, phase.split("x")), 0.0)[:3]
             began = time.monotonic()
-            soak.run(days, rate)
+            soak.run(days, rate, share)
             soak.show(days, rate, time.monotonic() - began)
         soak.close()
 
