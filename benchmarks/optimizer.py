@@ -6,6 +6,10 @@ other methods reach on some of the same pools: COBYLA with 100 evaluations (the 
 prove their optimum of the same mixed-integer problem (HiGHS with the risk linearised, SCIP with the risk as a quadratic
 constraint), and DAQP's own mixed-integer search, which proves nothing.  `--chart FILE` draws the growth.
 
+A shape takes `--seconds` of solving at most.  Those of 20 levels take longer: `--compare` pools of each are given to the
+other methods, of which HiGHS and SCIP may take five seconds a pool each.  `--venues 2 --levels 20` is a first look.  How
+long it all took is printed at the end.
+
 `--memory N` instead solves so many pools, those of prices included, and prints what the process holds in memory meanwhile.
 
 SCIP is in `requirements/bench.txt`; the rest comes with the tests.
@@ -302,7 +306,7 @@ def main() -> None:
         memory(asked.seed, asked.memory)
         return
     print(HEAD)
-    rows = []
+    began, rows = time.monotonic(), []
     for levels in map(int, asked.levels.split(",")):
         for venues in map(int, asked.venues.split(",")):
             for stressed in (False, True):
@@ -313,6 +317,7 @@ def main() -> None:
                 print(row.line(), flush=True)
                 report(row)
                 rows.append(row)
+    print(f"{len(rows)} shapes in {time.monotonic() - began:.0f} s")
     if asked.chart is not None:
         chart(rows, asked.chart)
 
