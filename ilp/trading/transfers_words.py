@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from ilp.journal.entries import TransferEntry, TransferState
+from ilp.journal.entries import FlowEntry, TransferEntry, TransferState
+from ilp.trading.arrivals import near
 from ilp.trading.transfers_book import Change, TransferBook
 from ilp.trading.transfers_machine import Action, Event, actions
 
@@ -36,7 +37,18 @@ def allowed(book: TransferBook, id: str, action: str) -> TransferEntry:
     if action not in possible:
         words = ", ".join(possible) or "nothing"
         raise TransferError(f"transfer {id} is {entry.state}: {action!r} is not possible, but {words} is")
+    if action == Action.APPROVE and (left := _may_have_left(book, entry)) is not None:
+        raise TransferError(
+            f"transfer {id} may have left already: nobody has explained the {-left.quantity:f} {left.asset} that left "
+            f"{left.venue} at {left.at:%Y-%m-%d %H:%M:%S} UTC; say *sent* if that was it, else classify that flow first"
+        )
     return entry
+
+
+def _may_have_left(book: TransferBook, entry: TransferEntry) -> FlowEntry | None:
+    """A flow like it since it was proposed: somebody made it by hand, or the journal is a copy of before it was sent."""
+    flows = (f for f in book.flows.values() if (f.venue, f.asset, f.classified) == (entry.from_venue, entry.asset, ""))
+    return next((f for f in flows if f.at >= entry.created and near(-f.quantity, entry.amount)), None)
 
 
 def lapsed(entry: TransferEntry, now: datetime) -> str:

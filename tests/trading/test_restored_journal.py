@@ -20,7 +20,7 @@ from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING
 from ilp.trading.machine import State
 from ilp.trading.trader import Refusal
-from ilp.trading.transfers import WantedTransfer
+from ilp.trading.transfers import TransferError, WantedTransfer
 from tests.accounts.test_keeper import KeptWorld
 from tests.journal.databases import Databases
 from tests.trading.test_trader import CALM
@@ -170,6 +170,21 @@ class RestoredTests(Databases, SynchronousTestCase):
         self.assertEqual(self.withdrawals(), 1)
         flows = self.world.trader.transfers.flows
         self.assertEqual([(flow.venue, flow.quantity) for flow in flows], [("source", D(-1)), ("target", D("0.9999"))])
+        self.agree()
+
+    def test_a_proposal_of_the_copy_that_left_after_it_is_not_approved_again(self) -> None:
+        self.world.trading()
+        id = self.proposed()
+        copy = self.copied()
+        self.approve(id)
+        self.world.advance(60)
+        self.assertEqual(self.withdrawals(), 1)
+        self.restored(copy)
+        self.assertIn("may have left already", self.failureResultOf(self.approve(id), TransferError).getErrorMessage())
+        saying = self.world.trader.transfers.act("anna", id, "sent", D(1), "before the disk was lost")
+        self.world.advance(60)
+        self.assertIn(self.successResultOf(saying).state, (TransferState.SENT, TransferState.ARRIVED))
+        self.assertEqual(self.withdrawals(), 1)
         self.agree()
 
     def test_one_that_was_called_for_at_the_copy_is_settled_by_the_venues_records(self) -> None:

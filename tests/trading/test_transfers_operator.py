@@ -51,6 +51,40 @@ class Operating(SynchronousTestCase):
 class ApprovalTests(Operating):
     """*approve*."""
 
+    def left_by_hand(self) -> None:
+        """Somebody withdraws what is proposed, past the pool."""
+        self.pair.world.pass_(60)
+        self.pair.source.balances["BTC"] -= 1
+        self.pair.source.record("withdrawal", "BTC", D(1), "target's BTC address", None)
+        self.pair.refresh()
+
+    def test_what_seems_to_have_left_is_not_sent_before_somebody_has_explained_that(self) -> None:
+        self.proposed(coins())
+        self.left_by_hand()
+        self.assertIn(
+            "t1 may have left already: nobody has explained the 1 BTC that left source at 2015-03-14 12:01:00 UTC",
+            self.refused("approve"),
+        )
+        (flow,) = self.pair.transfers.flows
+        self.successResultOf(self.pair.transfers.classify("alice", flow.key, "the owner's own"))
+        self.assertIs(self.act("approve").state, S.REQUESTED)
+
+    def test_what_seems_to_have_left_is_said_to_have_been_sent(self) -> None:
+        self.proposed(coins())
+        self.left_by_hand()
+        self.assertIs(self.act("sent", "1").state, S.SENT)
+        self.assertEqual(self.pair.source.calls, [])
+        self.assertEqual([flow.classified for flow in self.pair.transfers.flows], ["transfer:t1"])
+
+    def test_what_left_before_it_was_proposed_or_in_another_amount_does_not_hinder(self) -> None:
+        self.left_by_hand()
+        self.pair.world.pass_(1)
+        self.proposed(coins())
+        self.pair.source.balances["BTC"] -= 2
+        self.pair.source.record("withdrawal", "BTC", D(2), "somebody's", None)
+        self.pair.refresh()
+        self.assertIs(self.act("approve").state, S.REQUESTED)
+
     def test_an_approved_transfer_is_sent_in_the_users_name(self) -> None:
         self.proposed(coins())
         entry = self.act("approve")
