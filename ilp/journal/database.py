@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +25,7 @@ __all__ = ["Database", "address", "explained", "sqlite_file"]
 
 _LOCK_NUMBER = 0x494C50  # "ILP": what PostgreSQL's advisory lock is called, together with the schema that it is for
 _LOCK = text("SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))")
+_UNLOCK = text("SELECT pg_advisory_unlock_all()")
 # Locks of all databases of the server are listed, their two numbers as unsigned ones.
 _TAKEN = text(
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = :n AND objsubid = 2 AND granted "
@@ -128,6 +129,8 @@ class Database:
     def close(self) -> None:
         """Let go of connection and lock; may be called twice."""
         if self.connection is not None:
+            if self._exclusive and self.url.get_backend_name() == "postgresql":
+                _unlock(self.connection)
             self.connection.close()
             self.connection = None
         if self._engine is not None:
@@ -239,6 +242,16 @@ def _copy(source: Path, target: Path) -> None:
     target.touch(_OURS_ALONE)
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
+
+
+def _unlock(connection: Connection) -> None:
+    """Let go of the lock now: a server takes a moment to notice that its client has gone, and the next one may be there."""
+    if connection.closed or connection.invalidated:
+        return
+    with suppress(SQLAlchemyError):  # the connection has gone, and the lock with it
+        connection.rollback()
+        connection.execute(_UNLOCK)
+        connection.commit()
 
 
 def _copy_schema(tx: Connection, url: URL, found: str) -> None:

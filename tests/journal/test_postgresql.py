@@ -235,11 +235,16 @@ class ServerTests(PostgreSQL, SynchronousTestCase):
         self.journal = memory_journal(self.url)
         self.addCleanup(lambda: self.successResultOf(self.journal.close()))
 
+    def backend(self) -> int:
+        """The server's process that minds the journal's connection."""
+        connection = self.journal._database.usable()
+        number = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        connection.rollback()
+        return int(number)
+
     def hang_up(self) -> None:
         """Let the server end the journal's connection."""
-        connection = self.journal._database.usable()
-        number = connection.execute(text("SELECT pg_backend_pid()")).scalar()
-        connection.rollback()
+        number = self.backend()
         other = memory_journal(fresh_schema(self))
         with other._database.usable() as tx:
             tx.execute(text("SELECT pg_terminate_backend(:n)"), {"n": number})
@@ -252,6 +257,18 @@ class ServerTests(PostgreSQL, SynchronousTestCase):
     def test_closing_lets_the_next_one_in(self) -> None:
         self.successResultOf(self.journal.close())
         self.successResultOf(memory_journal(self.url).close())
+
+    def test_the_lock_is_free_when_closing_has_ended_whenever_the_server_notices(self) -> None:
+        number = self.backend()
+        self.patch(self.journal._database._engine, "dispose", lambda: None)  # the connection stays for a while
+        engine = self.journal._database._engine
+        self.successResultOf(self.journal.close())
+        other = memory_journal(self.url)
+        with other._database.usable() as tx:
+            there = tx.execute(text("SELECT count(*) FROM pg_stat_activity WHERE pid = :n"), {"n": number}).scalar()
+        self.assertEqual(there, 1)
+        self.successResultOf(other.close())
+        type(engine).dispose(engine)
 
     def test_a_lost_connection_is_said_so_and_made_again(self) -> None:
         self.hang_up()
