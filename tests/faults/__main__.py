@@ -1,9 +1,10 @@
-"""Runs schedules of faults: `python -m tests.faults [N] [--seed S] [--only NUMBER] [--part I/N]`; N is a number or `all`.
+"""Runs schedules of faults: `python -m tests.faults [N] [--seed S] [--only WHICH] [--part I/N]`; N is a number or `all`.
 
 First every single fault at every boundary, then pairs (all of them but for those that are alike, or an even sample of what N
 leaves), then a quarter of N at random, and some where two daemons share an account.  `--part 2/8` runs every eighth of them
-from the second on.  Prints violations as they come, each with the number that repeats it, then the matrix and the counts, of
-what was done by then where Ctrl-C ends it.
+from the second on, `--only 17` the one of that number, `--only cancelAllOrders` those in which a fault strikes there
+(`--only "target cancelAllOrders"`: at the target).  Prints violations as they come, each with the number that repeats it,
+then the matrix and the counts, of what was done by then where Ctrl-C ends it.
 """
 
 # ruff: noqa: T201  what it prints is what it is for
@@ -21,7 +22,7 @@ from itertools import islice
 from multiprocessing import Pool
 from random import Random
 
-from tests.faults.boundaries import BOUNDARIES, Kind, Mishap, pairs, random_schedule, singles
+from tests.faults.boundaries import BOUNDARIES, Boundary, Kind, Mishap, pairs, random_schedule, singles
 from tests.faults.remembering import remember_prices
 from tests.faults.schedule import Outcome, Schedule
 from tests.faults.twins import Twins
@@ -69,20 +70,33 @@ def matrix(struck: Counter[tuple[str, str]]) -> Iterator[str]:
         yield f"{boundary!s:26}" + " ".join(f"{struck[str(boundary), str(kind)]:11}" for kind in Kind)
 
 
+def named(name: str) -> list[Boundary]:
+    """Every boundary, or those of a name, with or without the place; none where there is no such name."""
+    return [boundary for boundary in BOUNDARIES if name in ("", boundary.what, str(boundary))]
+
+
 def main() -> int:
     """Exit status 1 when anything was violated or a cell is empty."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", nargs="?", default="10000")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, default=None)
+    parser.add_argument("--only", default="", metavar="WHICH", help="a schedule's number, or the name of a boundary")
     parser.add_argument("--part", default="1/1")
     options = parser.parse_args()
     part, parts = map(int, options.part.split("/"))
-    work = schedules(None if options.count == "all" else int(options.count), options.seed)
-    if options.only is not None:
-        work = (one for one in work if one[0] == options.only)
-    else:
-        work = islice(work, part - 1, None, parts)
+    work, single = (
+        schedules(None if options.count == "all" else int(options.count), options.seed),
+        options.only.isdigit(),
+    )
+    rows = BOUNDARIES if single else named(options.only)
+    if not rows:
+        known = sorted({boundary.what for boundary in BOUNDARIES})
+        parser.error(f"--only {options.only}: there is no such boundary; there are {', '.join(known)}")
+    if single:
+        work = (one for one in work if one[0] == int(options.only))
+    elif options.only:
+        work = (one for one in work if any(mishap.boundary in rows for mishap in one[3] or ()))
+    work = islice(work, part - 1, None, parts)
     began, total, done, bad, twins = time.monotonic(), Outcome(), 0, 0, 0
     with (
         suppress(KeyboardInterrupt),
@@ -105,12 +119,12 @@ def main() -> int:
                 for violation in outcome.violations[:4]:
                     print(f"    {violation[:400]}", flush=True)
     print("\n".join(matrix(total.struck)))
-    empty = [f"{b} {k}" for b in BOUNDARIES for k in Kind if not total.struck[str(b), str(k)]]
+    empty = [f"{b} {k}" for b in rows for k in Kind if not total.struck[str(b), str(k)]]
     print(f"\n{done} schedules in {time.monotonic() - began:.0f} s, {sum(total.struck.values())} faults struck")
     print("\n".join(counts(total, twins)))
     print(f"empty cells: {', '.join(empty) or 'none'}")
     print(f"{bad} schedules with violations")
-    return 1 if bad or (empty and options.only is None and parts == 1) else 0
+    return 1 if bad or (empty and not single and parts == 1) else 0
 
 
 def counts(total: Outcome, twins: int) -> Iterator[str]:

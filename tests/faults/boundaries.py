@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import product
+from itertools import chain, cycle, islice, product
 from random import Random
 
 from attrs import frozen
@@ -19,7 +19,7 @@ class Kind(StrEnum):
     NOT_HEARD = "not heard"  # it never arrives, and nobody says so
     LATE = "late answer"
     DUPLICATE = "duplicate"
-    REFUSAL = "refusal"  # an event is withheld
+    REFUSAL = "refusal"  # an event is withheld; of two orders to be cancelled at once, one is gone all the same
     DISCONNECT = "disconnect"  # it takes effect, the line breaks before the answer
     KILL = "kill"  # the process ends before it leaves, or with it on the way
     KILL_AFTER = "kill after"  # it takes effect, the process ends before the answer
@@ -32,7 +32,7 @@ class Boundary:
     :ivar where: `source`, `target`, `rates` or `journal`; `what`: the method, the event, or the kind of exchange there.
     :ivar moving: reached only by a pool that moves money between the venues; `thin`: only where the source has
         become too thin to hedge at once.
-    :ivar lead: what has to go wrong before, for this one to be reached at all.
+    :ivar lead: what has to go wrong before, for this one to be reached at all; `each`: before each time that it is, in turn.
     :ivar bare: reached on venues without ids and lookups; `rich`: on those that have everything.
     """
 
@@ -41,6 +41,7 @@ class Boundary:
     moving: bool = False
     thin: bool = False
     lead: tuple[tuple[str, str, Kind], ...] = ()
+    each: tuple[tuple[str, str, Kind], ...] = ()
     bare: bool = True
     rich: bool = True
 
@@ -57,12 +58,12 @@ def alike(boundary: Boundary) -> tuple[frozenset[Kind], ...]:
     """Kinds that are one and the same event there, in classes; `tests.faults.test_faults` shows that runs do not differ.
 
     A question that changes nothing is lost the same way with its answer as without; so is an event, which a venue that
-    withholds it does not send either.  An attempt to connect and a fetch fail or do not.  With the process dies whatever the
-    answer would have been, unless the venue has done something meanwhile.
+    withholds it does not send either.  An attempt to connect, a fetch and a start's reading fail or do not.  With it the
+    process dies whatever the answer would have been, unless the venue has done something meanwhile.
     """
     if boundary.what.startswith("event:"):
         return _LOST | {Kind.REFUSAL}, _ENDED
-    if boundary.what in ("connect", "fetch"):
+    if boundary.what in ("connect", "fetch", "recovered"):
         return _FAILED, _ENDED
     if boundary.what == "record":
         return frozenset({Kind.NOT_HEARD, Kind.REFUSAL}), frozenset({Kind.NO_ANSWER, Kind.DISCONNECT})
@@ -94,6 +95,12 @@ class Mishap:
     def __str__(self) -> str:
         return f"{self.boundary} {self.kind}" + (f" +{self.skip}" if self.skip else "")
 
+    @property
+    def led_by(self) -> Iterator[Mishap]:
+        """What has to go wrong for it to strike."""
+        led = chain(self.boundary.lead, islice(cycle(self.boundary.each), self.skip + 1))
+        return (Mishap(Boundary(where, what), kind) for where, what, kind in led)
+
 
 def _venue(where: str) -> Iterator[Boundary]:
     lost = (*([(where, "placeOrder", Kind.NO_ANSWER)] * 2), *([(where, "event:order", Kind.NOT_HEARD)] * 6))
@@ -111,6 +118,10 @@ def _venue(where: str) -> Iterator[Boundary]:
     yield Boundary(where, "cancelAllAfter", bare=False)
     yield Boundary(where, "getOrder", bare=False, lead=lost)
     yield Boundary(where, "getFills", rich=False, lead=lost)
+    # A quote outlives the line or the process, what a thin source leaves of a hedge outlives the process.
+    ends = (Kind.DISCONNECT, Kind.KILL) if where == "target" else (Kind.KILL,)
+    left = tuple((where, "event:fill", end) for end in ends)
+    yield Boundary(where, "cancelAllOrders", rich=False, thin=where == "source", each=left)
     for event in ("book", "order", "fill", "position"):
         yield Boundary(where, f"event:{event}")
 
@@ -127,6 +138,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("target", "requestWithdrawal", moving=True),
     Boundary("rates", "fetch"),
     Boundary("journal", "record"),
+    Boundary("journal", "recovered", each=(("target", "event:fill", Kind.KILL),)),
 )
 
 

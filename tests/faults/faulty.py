@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from clients.exchange import InsufficientFunds, OrderRejected, RateLimited, Unreachable
 from ilp.journal.entries import Entry
-from ilp.journal.interface import JournalError
+from ilp.journal.interface import JournalError, Recovered
 from ilp.simulation.faults import Fault, FaultPlan, Planned
 from ilp.simulation.inprocess import SimulatedExchange
 from ilp.simulation.inprocess_rates import SimulatedRates
+from ilp.simulation.rejections import Rejection
 from tests.faults.boundaries import Kind, Mishap
 from tests.trading.memory_journal import MemoryJournal
 
@@ -40,7 +42,7 @@ def _refusal(what: str) -> Exception:
         return InsufficientFunds("venue", what, "not now")
     if what == "placeOrder":
         return OrderRejected("venue", what, "not now")
-    if what == "cancelOrder":
+    if what in ("cancelOrder", "cancelAllOrders"):
         return RateLimited("venue", what, "slowly", retry_after=0.3)
     return Unreachable("venue", what, "busy")
 
@@ -129,8 +131,21 @@ class FaultyExchange(SimulatedExchange):
 
         return super()._call(method, doing, served, changes_state=changes_state)
 
-    def _cell(self, method: str) -> tuple[str, str]:
-        return f"{self.name} {method}", str(Kind.KILL_AFTER)
+    def cancelAllOrders(self, ticker: str | None = None) -> Deferred[Sequence[str]]:
+        cell = self._cell("cancelAllOrders", Kind.REFUSAL)
+        before = self.faults.struck[cell]
+        done = super().cancelAllOrders(ticker)
+        resting = self.core.open_orders(self._account)
+        if self.faults.struck[cell] > before and len(resting) > 1:
+            self._up.send(lambda: self._cancel_one(resting[0].id))
+        return done
+
+    def _cancel_one(self, number: int) -> None:
+        with suppress(Rejection):  # it may be gone by itself
+            self.core.cancel(self._account, number)
+
+    def _cell(self, method: str, kind: Kind = Kind.KILL_AFTER) -> tuple[str, str]:
+        return f"{self.name} {method}", str(kind)
 
 
 class FaultyRates(SimulatedRates):
@@ -163,7 +178,7 @@ class FaultyRates(SimulatedRates):
 
 
 class FaultyJournal(MemoryJournal):
-    """A journal that fails, is late, keeps and denies it, or keeps twice."""
+    """A journal that fails, is late, keeps and denies it, or keeps twice; and that a start may not be able to read."""
 
     def __init__(self, reactor: Clock, plan: Plan) -> None:
         super().__init__(reactor)
@@ -182,6 +197,16 @@ class FaultyJournal(MemoryJournal):
         if kind in (Kind.NO_ANSWER, Kind.DISCONNECT):
             return written.addCallback(lambda _: self._late(JournalError("the database is gone")))
         return written
+
+    def recovered(self) -> Deferred[Recovered]:
+        kind = self.plan.strike("recovered")
+        if kind in (Kind.KILL, Kind.KILL_AFTER):
+            self.plan.kill()
+        if kind in (Kind.NO_ANSWER, Kind.NOT_HEARD, Kind.REFUSAL, Kind.DISCONNECT):
+            return fail(JournalError("the database is gone"))
+        if kind is Kind.LATE:
+            return self._late(None).addCallback(lambda _: super(FaultyJournal, self).recovered())
+        return super().recovered()
 
     def _late(self, error: Exception | None) -> Deferred[None]:
         """Answered in a moment, unless the process ends before."""
