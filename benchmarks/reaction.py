@@ -184,7 +184,7 @@ class Bench:
         bystander = self._start("bystander", str(options.seconds))
         _tell(venues, "go")
         if not options.no_page:
-            self._watch(console)
+            self._watch(console, daemon.pid)
         results, beside = _answer(venues), _answer(bystander)
         after = _cpu(daemon.pid), _cpu(venues.pid), _machine()
         daemon.send_signal(signal.SIGTERM)
@@ -193,8 +193,8 @@ class Bench:
         used = [(b - a) / options.seconds for a, b in zip(before, after, strict=True)]
         return Run(rate, options.seconds, results, json.loads(report.read_text()), used[0], used[1], used[2], beside)
 
-    def _watch(self, console: Console) -> None:
-        """Somebody looks at the console meanwhile."""
+    def _watch(self, console: Console, daemon: int) -> None:
+        """Somebody looks at the console meanwhile; *daemon* is its process."""
         end = time.monotonic() + self.options.seconds - 0.5
         while time.monotonic() < end:
             console.get("/api/update")

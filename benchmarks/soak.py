@@ -266,8 +266,7 @@ class RealSoak(Bench):
 
     samples: list[Sample] = field(factory=list)
 
-    def _watch(self, console: Console) -> None:
-        daemon = self.children[-1].pid
+    def _watch(self, console: Console, daemon: int) -> None:
         began = time.monotonic()
         while (passed := time.monotonic() - began) < self.options.seconds - 1:
             journal = sum(file.stat().st_size for file in self.folder.glob("*.sqlite*"))
