@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.tools.kill_stage import PATIENCE, Ended, Stage, staged, until
 __all__ = ["Report", "run"]
 
 SAFE = 3.0
+CLOCKS = timedelta(seconds=5)  # that the simulation's and the daemon's may be apart
 FRESH = 0.1  # share of lives that begin as a new Python, with all its imports
 AT_BIRTH = 0.15  # share of lives that are ended while they begin
 LANES = (
@@ -138,9 +140,11 @@ class Operator:
         return shown
 
     def _left(self, transfer: dict[str, Any]) -> bool:
-        wanted = transfer["asset"], Decimal(transfer["amount"])
+        """Whether the venue has a withdrawal like it since it was made: plans make several of one amount."""
+        wanted, made = (transfer["asset"], Decimal(transfer["amount"])), datetime.fromisoformat(transfer["created"])
         found = self.stage.of_pool(transfer["from"], "withdrawals")
-        return any((one["asset"], Decimal(one["amount"])) == wanted for one in found)
+        later = [one for one in found if datetime.fromisoformat(one["timestamp"]) >= made - CLOCKS]
+        return any((one["asset"], Decimal(one["amount"])) == wanted for one in later)
 
 
 def _once(stage: Stage, operator: Operator, chance: random.Random, report: Report) -> None:
