@@ -18,9 +18,8 @@ class Priority(IntEnum):
 
     CANCEL = 0
     HEDGE = 1
-    READ = (
-        2  # state that decisions need: before quotes, because quotes built on old state are worse than late ones; money
-    )
+    # State that decisions need, before quotes, because quotes built on old state are worse than late ones; and money.
+    READ = 2
     QUOTE = 3
     BULK = 4  # histories
 

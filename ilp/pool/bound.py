@@ -54,6 +54,7 @@ class Branch(list[int]):
         return found
 
 
+# Values, though not frozen: see `ilp.pool.curves`.
 @define(eq=False)
 class Duals:
     """What a bound is computed from; any values give a valid one.

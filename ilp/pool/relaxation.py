@@ -25,7 +25,7 @@ from ilp.pool.document import Pool
 from ilp.pool.face import newton, on_face
 from ilp.pool.valuation import KNOTS, SLOPES
 
-__all__ = ["Precision", "Relaxation", "Relaxed", "touching"]
+__all__ = ["Precision", "Relaxation", "Relaxed"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _Indices = np.ndarray[Any, np.dtype[np.intp]]
@@ -46,6 +46,7 @@ _ROUGHLY, _TIGHTLY = 1e-9, 1e-13  # of the scales: what is worth less does not e
 _OFF, _ON = int(Status.OFF), int(Status.ON)
 
 
+# Values, though not frozen: see `ilp.pool.curves`.
 @define(eq=False)
 class Relaxed:
     """Solution of one branch's program.
@@ -78,7 +79,7 @@ class Precision(IntEnum):
     EXACT = 2
 
 
-def touching(lane: Lane) -> int:
+def _touching(lane: Lane) -> int:
     """Index into the grid where the chord from off touches the curve."""
     grid, costs = lane.grid, lane.costs
     if len(grid) < 2 or (lane.fixed == 0 and lane.low == 0):
@@ -141,7 +142,7 @@ class Relaxation:
         self._count = len(pool.holdings)
         self._units = bounds.marks.tolist()
         self._plain = [lane.fixed == 0 and lane.use_fixed == 0 and lane.low == 0 for lane in lanes]
-        self.touch = [touching(lane) for lane in lanes]
+        self.touch = [_touching(lane) for lane in lanes]
         #: By lane whose cost bends, indices into its grid: all of a short one.
         self._knots = {
             number: list(range(length)) if length <= _ALL_KNOTS else _first_knots(length, self.touch[number])

@@ -255,33 +255,20 @@ class LiquidityPool:
         return view.parameters.edge_to_enter - view.parameters.edge_to_leave
 
 
-def _repriced(view: View, before: View) -> bool:
-    """Whether anything that prices come from has changed, the source's book and the mark left out."""
-    return (
-        view.parameters,
-        view.rate,
-        view.exposure,
-        view.covariance,
-        [(s.total, s.quotable) for s in view.stocks],
-    ) != (
-        before.parameters,
-        before.rate,
-        before.exposure,
-        before.covariance,
-        [(s.total, s.quotable) for s in before.stocks],
-    )
-
-
 def changed(view: View, optimum: Optimum) -> bool:
     """Whether anything but the source's book is other than when *optimum* was found."""
-    return (view.stocks, view.parameters, view.rate, view.exposure, view.blocked, view.covariance) != (
-        optimum.view.stocks,
-        optimum.view.parameters,
-        optimum.view.rate,
-        optimum.view.exposure,
-        optimum.view.blocked,
-        optimum.view.covariance,
-    )
+    before = optimum.view
+    return (view.stocks, view.blocked) != (before.stocks, before.blocked) or _repriced(view, before)
+
+
+def _repriced(view: View, before: View) -> bool:
+    """Whether anything that prices come from has changed, the source's book and the mark left out."""
+    return _prices_from(view) != _prices_from(before)
+
+
+def _prices_from(view: View) -> tuple[object, ...]:
+    held = [(stock.total, stock.quotable) for stock in view.stocks]
+    return view.parameters, view.rate, view.exposure, view.covariance, held
 
 
 # --------------------------------------------------------------------------------------------------------- references

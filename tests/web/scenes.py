@@ -166,7 +166,7 @@ def market() -> Document:
         "marks": {"USD": "1", "BTC": "67776.5", "HUF": "0.002745"},
         "variances": {
             "BTC/USD": {"value": "91204.11", "origin": "history", "age": 610.0, "correlation": None},
-            "USD/HUF": {
+            "HUF/USD": {
                 "value": "0.0000000001234",
                 "origin": "history, scaled from longer periods",
                 "age": 40210.0,
@@ -646,7 +646,7 @@ def stale() -> Document:
     d["trader"]["quotes"] = quotes(reason, reason)
     d["state"]["rates"]["USD/HUF"] |= {"age": 3902.0, "ok": False}
     d["state"]["inputs"][2] |= {"age": 3902.0, "ok": False, "message": "too old: no answer from the ECB since 10:54:58"}
-    d["state"]["variances"]["USD/HUF"]["origin"] += "; could not be renewed: no answer from the ECB since 10:54:58"
+    d["state"]["variances"]["HUF/USD"]["origin"] += "; could not be renewed: no answer from the ECB since 10:54:58"
     d["state"]["orders"]["target"] = {}
     return d
 
