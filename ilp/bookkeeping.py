@@ -53,16 +53,26 @@ def keep_books(trader: Trader, journal: AccountedJournal) -> Callable[[], None]:
         if journal.books.opened is not None and seconds() - looked < EVERY:
             return  # a turn must stay cheap; the gate asks for the loss with every order besides
         looked = seconds()
+        trader.recorder.flush()  # a ledger that opens with what the venues hold must not book it once more
         journal.look()
         _tell_unvalued(trader, journal)
         breach = over_loss(journal.loss(), limits.loss_per_day) or over_fall(journal.fall(), limits.equity_fall_per_day)
         if breach is not None and trader.life.state not in _ENDED:
             trader.halt(str(breach), "gate")
 
+    def known(measure: Callable[[], Decimal]) -> Callable[[], Decimal]:
+        """*measure* of all that has been filled."""
+
+        def measured() -> Decimal:
+            trader.recorder.flush()
+            return measure()
+
+        return measured
+
     _expect_balances(trader, journal)
     journal.uncounted = lambda: _tell_unvalued(trader, journal)
     journal.instant = lambda: _instant(trader)
-    trader.gate.loss, trader.gate.fall = journal.loss, journal.fall
+    trader.gate.loss, trader.gate.fall = known(journal.loss), known(journal.fall)
     trader.floor.unopened = lambda: _unopened(trader, journal)
     return trader.subscribe(turned)
 
@@ -90,7 +100,7 @@ def _expect_balances(trader: Trader, journal: AccountedJournal) -> None:
     market, plausible = trader.market, trader.market.plausible
 
     def expected(venue: str, asset: str) -> Decimal | None:
-        # What the journal could not take yet is in no ledger.
+        trader.recorder.flush()  # what the journal was not given yet is in no ledger, and what it could not take
         known = journal.books.opened is not None and not trader.recorder.failing and venue in trader.layout.traded
         return amount_of(journal.books.balances.get((venue, asset), 0)) if known else None
 

@@ -1,4 +1,4 @@
-"""What a fill changes: balances, turnover, exposure and the journal, all in the instant in which we hear of it.
+"""What a fill changes: balances, turnover and exposure in the instant in which we hear of it, the journal once it is hedged.
 
 Sends nothing and decides nothing.
 """
@@ -77,7 +77,7 @@ class Fills:
         self.market.balances.apply(order.venue, pair.quote, -paid)
         fill = self._entry(order, growth, trade_id, fees)
         self.gate.filled(growth.quantity, fill.at)
-        self.recorder.record(order.entry_of(self.now()), fill, *self._links(order, fill, received, paid))
+        self.recorder.hold(order.entry_of(self.now()), fill, *self._links(order, fill, received, paid))
 
     def recover(self, fills: Iterable[FillEntry], links: Iterable[HedgeEntry]) -> None:
         """Rebuild turnover and exposure from what the journal kept."""

@@ -76,6 +76,8 @@ class Loop:
         """
         sent = self.floor.desk.sequence
         self.hedger.look()
+        if not self._hedging():
+            self.floor.recorder.flush()  # nobody has to wait for it
         view = self.floor.view()
         trouble = self.floor.inputs_trouble()  # nothing is told before the hedge, which must not wait for it twice
         reasons = self._reasons(state, view, trouble)
@@ -94,6 +96,8 @@ class Loop:
             if self.floor.desk.sequence != sent and nets:
                 return True
         self._hedge(view, nets)
+        if self.floor.desk.sequence == sent:
+            self.floor.recorder.flush()  # what follows goes by the day's loss, which does not know yet what is held
         if not computing or view is None:
             return False
         if self.floor.desk.sequence != sent:
@@ -205,7 +209,11 @@ class Loop:
 
     def _nets(self, view: View | None) -> bool:
         """Whether a hedge is due from which the plan may keep something, where it may trade at all."""
-        return view is not None and bool(self.hedger.closable()) and not self.hedger.orders()
+        return view is not None and self._hedging()
+
+    def _hedging(self) -> bool:
+        """Whether the next thing to send is a hedge."""
+        return bool(self.hedger.closable()) and not self.hedger.orders()
 
     def _outdated(self, view: View, *, at_once: bool = False) -> bool:
         """Whether a new optimum is due for *view*.

@@ -2,11 +2,12 @@
 
 An entry that could not be written is kept in order and tried again; until that succeeds the journal counts as failing, and
 the trader pulls its quotes.  So it is with what others could not write and keep themselves.  Protective cancels and hedges
-never wait for a write.
+never wait for a write; a hedge does not even wait until its fill is handed in, which takes as long as a look at the picture.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from attrs import define, field
@@ -37,6 +38,8 @@ class Recorder:
     failing: str = ""
     retry_at: float | None = None
     others: Callable[[], Deferred[None] | None] = lambda: None
+    _held: deque[tuple[Entry, ...]] = field(factory=deque)
+    _closed: bool = False
     _waiting: list[tuple[int, tuple[Entry, ...]]] = field(factory=list)
     _writing: set[Deferred[None]] = field(factory=set)
     _retrying: bool = False
@@ -49,6 +52,23 @@ class Recorder:
 
     def record(self, *entries: Entry) -> None:
         """Keep *entries* together, in the order of the calls."""
+        if self._held:
+            self._held.append(entries)
+        else:
+            self._keep(entries)
+
+    def hold(self, *entries: Entry) -> None:
+        """Keep *entries* together, but begin only with `flush`; what is recorded until then stays behind them."""
+        self._held.append(entries)
+        if self._closed:
+            self.flush()
+
+    def flush(self) -> None:
+        """Begin with all that is held, oldest first; of what raises nothing is tried again, the rest stays held."""
+        while self._held:
+            self._keep(self._held.popleft())
+
+    def _keep(self, entries: tuple[Entry, ...]) -> None:
         if not entries:
             return
         self._count += 1
@@ -59,6 +79,7 @@ class Recorder:
 
     def durable(self, *entries: Entry) -> Deferred[None]:
         """Keep *entries*; fires when they are durable, fails with `JournalError` when not, and tries nothing again."""
+        self.flush()
         if self.failing:
             return fail(JournalError(self.failing))
         return self.journal.record(*entries).addErrback(self._doubted)
@@ -86,7 +107,9 @@ class Recorder:
         self._write(first, tuple(entry for _, entries in waiting for entry in entries))
 
     def close(self) -> None:
-        """Let go of what is still on its way; the journal's own `close` writes what it has taken."""
+        """Let go of what is still on its way; the journal's own `close` writes what it has taken.  Nothing is held now."""
+        self._closed = True
+        self.flush()
         for writing in tuple(self._writing):
             writing.cancel()
 

@@ -473,11 +473,18 @@ class Trader:
                 return
             self.caretaker.tend(self.life.state)
         except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
-            self.log.failure("a turn of the trader failed")
-            self.halt(f"a turn of the trader failed: {error!r}", "machine")
+            self._broken("a turn of the trader failed", error)
         self.pace.turn_ends(bool(self.loop.hedger.closable()), self.loop.quoter.waiting())
+        try:
+            self.recorder.flush()
+        except Exception as error:  # noqa: BLE001  what the journal is to keep goes on, whatever else broke
+            self._broken("an entry could not be made", error)
         self._notify()
         self._arm()
+
+    def _broken(self, what: str, error: Exception) -> None:
+        self.log.failure(what)
+        self.halt(f"{what}: {error!r}", "machine")
 
     def _arm(self) -> None:
         """Set the one delayed call to the earliest time that anything waits for."""

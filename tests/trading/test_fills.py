@@ -44,7 +44,7 @@ class FillsCase(SynchronousTestCase):
             self.market,
             SimpleNamespace(filled=lambda *counted: self.turnover.append(counted)),
             self.exposure,
-            SimpleNamespace(record=lambda *entries: self.written.extend(entries)),
+            SimpleNamespace(hold=lambda *entries: self.written.extend(entries)),
             lambda: self.parameters,
             lambda: 7.0,
             lambda: START,
