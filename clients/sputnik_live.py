@@ -49,6 +49,7 @@ __all__ = ["Live"]
 
 T = TypeVar("T")
 
+HOLDINGS_FOLLOW = 0.01  # seconds from an order's event to the holdings that it changed: what it brings about goes first
 FILL_FOLLOWS = 0.05  # seconds that an order's event waits for the fill that says at which price
 CLOCKS_DIFFER = 600_000_000  # microseconds by which our clock and the venue's may differ
 
@@ -79,6 +80,7 @@ class Live:
     _orders_read_at: float = field(init=False, default=0.0)
     _unsupported: set[str] = field(init=False, factory=set)
     _incomplete: dict[int, IDelayedCall] = field(init=False, factory=dict)
+    _holdings: IDelayedCall | None = field(init=False, default=None)
     _read_orders: Reread = field(init=False)
     _read_positions: Reread = field(init=False)
 
@@ -155,6 +157,9 @@ class Live:
         self._telling = False
         self._read_orders.stop()
         self._read_positions.stop()
+        if self._holdings is not None:
+            self._holdings.cancel()
+            self._holdings = None
         for id, waiting in list(self._incomplete.items()):
             if id in self.account.orders:
                 self._tell_order(self.account.orders[id])
@@ -372,7 +377,8 @@ class Live:
             if claimant is not None:
                 self.account.resolve(claimant, message.id)
         if order is not None:
-            self._tell_positions()
+            if self._holdings is None:
+                self._holdings = self.clock.callLater(HOLDINGS_FOLLOW, self._tell_holdings)
             if order.told < order.filled:
                 self._await_fill(order)
             else:
@@ -422,6 +428,10 @@ class Live:
             self.tell(event, *arguments)
         else:
             self.account.untold.append((event, arguments))
+
+    def _tell_holdings(self) -> None:
+        self._holdings = None
+        self._tell_positions()
 
     def _tell_positions(self) -> None:
         """Tell the holdings that changed, or of which orders hold more or less than before."""

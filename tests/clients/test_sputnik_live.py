@@ -24,7 +24,7 @@ from clients.exchange import (
 from clients.option_values import read_options
 from clients.redaction import Redactor, Secret
 from clients.sputnik_account import Account
-from clients.sputnik_live import Live
+from clients.sputnik_live import HOLDINGS_FOLLOW, Live
 from clients.sputnik_options import Options
 from clients.sputnik_session import Credentials, Session
 from clients.sputnik_wire import Contracts, market_topic, user_topic
@@ -426,9 +426,23 @@ class FeedTests(LiveCase):
         self.line.read(self.line.result("rpc.trader.get_open_orders", {"7": order(7, cancelled=True)}))
         self.assertTrue(self.events("order")[-1]["final"])
 
+    def test_what_an_order_changes_of_the_holdings_is_told_after_what_it_may_bring_about(self) -> None:
+        self.account.positions = {"HUF": 10**8}
+        self.line.read(self.own("orders", order(7)), self.own("orders", order(8)))
+        self.clock.advance(HOLDINGS_FOLLOW / 2)
+        self.assertEqual((self.events("position"), len(self.events("order"))), ([], 2))
+
+    def test_a_session_that_is_over_tells_no_holdings(self) -> None:
+        self.account.positions = {"HUF": 10**8}
+        self.line.read(self.own("orders", order(7)))
+        self.live.stop()
+        self.clock.advance(1)
+        self.assertEqual(self.events("position"), [])
+
     def test_an_order_event_changes_what_is_available(self) -> None:
         self.account.positions = {"HUF": 10**8}
         self.line.read(self.own("orders", order(7)))
+        self.clock.advance(HOLDINGS_FOLLOW)
         told = {one["contract"]: one for one in self.events("position")}
         self.assertEqual(told["HUF"]["position"] - told["HUF"]["available"], 500)
 
