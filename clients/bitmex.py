@@ -137,11 +137,14 @@ class BitMEX(VenueClient[Live]):
         if live is not None and line is not None and live.dead_man.armed:
             line.say(b'{"op":"cancelAllAfter","args":0}')
         await self._lifeline.stop()
-        for budget in (self._budget, self._entry):
-            budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
+        gone = Unreachable(self.name, "calling", "disconnected; nothing was sent")
+        for part in (self._budget, self._entry, self._rest):
+            part.stop(gone)
         if line is not None:
             await line.hang_up(self._reactor, CLOSING_S)
-        await self._pool.closeCachedConnections()
+        await self._pool.close()
+        for part in (self._budget, self._entry, self._rest):
+            part.stop(gone)  # whoever asked while it was being closed
 
     async def _open(self) -> Deferred[Exception]:
         limit = self._options.deadline

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import msgspec
 from attrs import define, field
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.task import deferLater
 
 from clients.bitmex_errors import About, error_for
 from clients.bitmex_signing import body_of, query_of, rest_headers
@@ -62,6 +61,7 @@ class Rest:
     redactor: Redactor = field(factory=Redactor)
     _refused_until: float = field(init=False, default=float("-inf"))
     _banned: bool = field(init=False, default=False)
+    _pauses: set[Deferred[None]] = field(init=False, factory=set)
 
     async def get(
         self, doing: str, path: str, query: Mapping[str, Any] | None = None, priority: Priority = Priority.READ
@@ -99,7 +99,23 @@ class Rest:
                 wait = error.retry_after if isinstance(error, RateLimited) else _OVERLOADED_S
                 if self.clock.seconds() + wait >= until:
                     raise
-                await deferLater(self.clock, wait)
+                await self._pause(wait)
+
+    def stop(self, reason: Exception) -> None:
+        """Every call that would be tried again fails with *reason*; no timer is left behind."""
+        for pause in tuple(self._pauses):
+            pause.errback(reason)
+
+    async def _pause(self, seconds: float) -> None:
+        pause: Deferred[None] = Deferred()
+        timer = self.clock.callLater(seconds, pause.callback, None)
+        self._pauses.add(pause)
+        try:
+            await pause
+        finally:
+            self._pauses.discard(pause)
+            if timer.active():
+                timer.cancel()
 
     async def answer(self, doing: str, path: str, query: Mapping[str, Any]) -> Answer:
         """Read something that can wait for everything else, once, for its headers."""

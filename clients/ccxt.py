@@ -189,6 +189,7 @@ class Exchange(VenueClient[Live]):
         await self._lifeline.stop()
         if live is not None:
             live.stop()  # its own reads are broken off, and nobody is told that they failed
+        self._calls.stop()
         self._budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
         if live is not None:
             live.ended(Unreachable(self.name, "connecting", "closed by us"))

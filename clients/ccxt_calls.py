@@ -40,6 +40,7 @@ class Calls:
     redactor: Redactor
     quirk: Quirk
     _turn: DeferredLock = field(init=False, factory=DeferredLock)
+    _running: dict[Deferred[Any], bool] = field(init=False, factory=dict)  # and whether it was given up
 
     async def ask(
         self,
@@ -72,15 +73,30 @@ class Calls:
 
     async def _run(self, doing: str, work: Callable[[], Awaitable[T]], about: About, until: float) -> T:
         left = max(0.0, until - self.clock.seconds())
+        doubt = Unreachable if about is About.READ else OutcomeUnknown
+        running = self.runner.call(_coroutine(work))
+        self._running[running] = False
         try:
-            return await bounded(self.runner.call(_coroutine(work)), left, self.clock, _Late)
+            return await bounded(running, left, self.clock, _Late)
         except _Late:
-            doubt = Unreachable if about is About.READ else OutcomeUnknown
             raise self._error(doubt, doing, f"no answer in {self.deadline:g} s") from None
-        except (CancelledError, ExchangeError, NotImplementedError):
+        except CancelledError:
+            if not self._running[running]:
+                raise
+            raise self._error(doubt, doing, "disconnected before the answer") from None
+        except (ExchangeError, NotImplementedError):
             raise
         except Exception as error:
             raise self.translated(doing, error, about) from error
+        finally:
+            del self._running[running]
+
+    def stop(self) -> None:
+        """Give up what is under way, which ccxt would let connect for as long as it takes."""
+        while self._running:  # who waited for a turn has it then
+            for running in tuple(self._running):
+                self._running[running] = True
+                running.cancel()
 
     def translated(self, doing: str, error: BaseException, about: About) -> Exception:
         """What an error of ccxt means, without secrets."""

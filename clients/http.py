@@ -5,17 +5,20 @@ Knows no venue: which status means what is the business of whoever asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, cast
+from weakref import WeakSet
 
 from attrs import field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionLost, DNSLookupError
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.internet.protocol import connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
@@ -31,7 +34,17 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
-__all__ = ["Answer", "BadAddress", "Broken", "Requester", "TooLarge", "exchange", "persistent_client", "time_of"]
+__all__ = [
+    "Answer",
+    "BadAddress",
+    "Broken",
+    "Connections",
+    "Requester",
+    "TooLarge",
+    "exchange",
+    "persistent_client",
+    "time_of",
+]
 
 _MOST_CONNECTIONS = 6  # so that a cancel never waits behind histories
 _HALF_A_SECOND = timedelta(milliseconds=500)
@@ -81,6 +94,58 @@ class BadAddress(Exception):
     """The URL is none that can be asked."""
 
 
+class Connections(HTTPConnectionPool):
+    """A client's connections: those that wait for a request, those that serve one, and those that are still being made.
+
+    Twisted's own pool knows the first only, so that what its user asked last would outlive the user by its deadline.
+    """
+
+    def __init__(self, reactor: Any, persistent: bool = True) -> None:
+        super().__init__(reactor, persistent)
+        self._being_made: dict[Deferred[Any], Deferred[Any]] = {}  # who waits for one, and the attempt
+        self._made: WeakSet[Any] = WeakSet()
+
+    def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
+        """See `HTTPConnectionPool`.  Cancelled it fails with `CancelledError`, also while a name is looked up."""
+        attempt: Deferred[Any] = super().getConnection(key, endpoint)
+        waiter: Deferred[Any] = Deferred(self._give_up)
+        self._being_made[waiter] = attempt
+
+        def ended(result: Any) -> None:
+            if self._being_made.pop(waiter, None) is None:
+                return  # given up
+            if not isinstance(result, Failure):
+                self._made.add(result)
+            waiter.callback(result)  # a Failure makes it fail
+
+        attempt.addBoth(ended)
+        return waiter
+
+    def _give_up(self, waiter: Deferred[Any]) -> None:
+        attempt = self._being_made.pop(waiter, None)
+        if attempt is not None:
+            attempt.cancel()
+
+    async def close(self) -> None:
+        """Give up every request under way and close every connection; nothing is left then, no timer either.
+
+        What was still connecting is `Broken` with nothing sent, what waits for its answer may have been sent.
+        """
+        await self.closeCachedConnections()
+        # Who is told that a request was given up may begin another one.
+        while (busy := self._busy()) or self._being_made:
+            for waiter in tuple(self._being_made):
+                self._give_up(waiter)
+                waiter.errback(Broken("disconnected; nothing was sent", sent=False))
+            for one in busy:
+                self._made.discard(one)
+                one.transport.abortConnection()  # a server that hangs would not answer a goodbye
+            await deferLater(self._reactor, 0.0)  # a connection is lost in the turn after
+
+    def _busy(self) -> list[Any]:
+        return [one for one in self._made if one.state not in ("QUIESCENT", "CONNECTION_LOST")]
+
+
 @implementer(IPolicyForHTTPS)
 class _Policy:
     """Whom to trust, by the host's name."""
@@ -94,14 +159,14 @@ class _Policy:
 
 def persistent_client(
     reactor: Any, connect_timeout: float, trusted: Callable[[str], Any] | None = None
-) -> tuple[Requester, HTTPConnectionPool]:
-    """A client that keeps connections open for the next request, and its pool, which its owner closes.
+) -> tuple[Requester, Connections]:
+    """A client that keeps connections open for the next request, and those connections, which its owner closes.
 
     :param trusted: what verifies a host's certificate and name; by default the authorities of the platform.
 
     Nothing is repeated by itself: Twisted's pool would send some requests again on a connection that turns out dead.
     """
-    pool = HTTPConnectionPool(reactor, persistent=True)
+    pool = Connections(reactor)
     pool.maxPersistentPerHost = _MOST_CONNECTIONS
     pool.cachedConnectionTimeout = _KEEP_OPEN_S
     pool.retryAutomatically = False

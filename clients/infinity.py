@@ -180,8 +180,8 @@ class Infinity(VenueClient[Live]):
         self._budget.stop(gone)
         for session in list(self._sessions):
             await session.line.hang_up(self._reactor, CLOSING_S)
+        await self._pool.close()
         self._budget.stop(gone)  # whoever asked while it was being closed
-        await self._pool.closeCachedConnections()
 
     async def _open(self) -> Deferred[Exception]:
         live = Live(

@@ -159,11 +159,14 @@ class Kraken(VenueClient[Live]):
         if live is not None and live.dead_man.armed:
             live.disarm()
         await self._lifeline.stop()
-        for budget in (self._budget, self._open_budget):
-            budget.stop(Unreachable(self.name, "calling", "disconnected; nothing was sent"))
+        gone = Unreachable(self.name, "calling", "disconnected; nothing was sent")
+        for part in (self._budget, self._open_budget):
+            part.stop(gone)
         for line in list(lines):
             await line.hang_up(self._reactor, CLOSING_S)
-        await self._pool.closeCachedConnections()
+        await self._pool.close()
+        for part in (self._budget, self._open_budget):
+            part.stop(gone)  # whoever asked while it was being closed
 
     async def _open(self) -> Deferred[Exception]:
         live = Live(

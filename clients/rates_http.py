@@ -15,10 +15,10 @@ from attrs import define, field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.client import Agent
 
 from clients.exchange import RateLimited, Refused, Unreachable
-from clients.http import Answer, BadAddress, Broken, Requester, exchange
+from clients.http import Answer, BadAddress, Broken, Connections, Requester, exchange
 
 __all__ = ["Door", "Reply", "web_client"]
 
@@ -36,7 +36,7 @@ class Reply:
 
 def web_client(reactor: Any, connect_timeout: float) -> Requester:
     """A client that keeps no connection open: minutes lie between two requests, and nothing is to be left behind."""
-    pool = HTTPConnectionPool(reactor, persistent=False)
+    pool = Connections(reactor, persistent=False)
     client: Any = HTTPClient(Agent(reactor, connectTimeout=connect_timeout, pool=pool))
     return cast(Requester, client)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -24,7 +25,18 @@ from clients.exchange import (
     Unreachable,
 )
 
-__all__ = ["DAY", "Bench", "ContractCase", "Recorder", "SimulatedBench", "asynchronous", "eventually", "pause", "tells"]
+__all__ = [
+    "DAY",
+    "Bench",
+    "ContractCase",
+    "Recorder",
+    "SimulatedBench",
+    "asynchronous",
+    "eventually",
+    "nothing_connects",
+    "pause",
+    "tells",
+]
 
 EVENTS = ("connect", "disconnect", "alive", "book", "trade", "order", "fill", "position", "error")
 DAY = timedelta(days=1)
@@ -53,6 +65,21 @@ async def eventually(condition: Callable[[], Any], what: str, limit: float = 4.0
 def pause(seconds: float) -> Deferred[None]:
     """Fires after so many real seconds."""
     return deferLater(reactor, seconds)
+
+
+def nothing_connects(case: Any) -> None:
+    """Until the end of a test, whatever connects by the reactor is neither taken nor refused."""
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    case.addCleanup(full.close)
+    for _ in range(4):  # more than its queue holds: the system answers nobody else
+        other = socket.socket()
+        other.setblocking(False)
+        other.connect_ex(full.getsockname())
+        case.addCleanup(other.close)
+    connect = reactor.connectTCP
+    case.patch(reactor, "connectTCP", lambda _host, _port, *rest, **more: connect(*full.getsockname(), *rest, **more))
 
 
 def tells(order: Any, **wanted: Any) -> bool:

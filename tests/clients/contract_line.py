@@ -6,8 +6,10 @@ import contextlib
 from decimal import Decimal
 from typing import Any
 
-from clients.exchange import OutcomeUnknown, RateLimited, Side, Unreachable
-from tests.clients.bench import DAY, ContractCase, asynchronous, eventually, pause, tells
+from twisted.internet.defer import Deferred
+
+from clients.exchange import ExchangeError, OutcomeUnknown, RateLimited, Side, Unreachable
+from tests.clients.bench import DAY, ContractCase, asynchronous, eventually, nothing_connects, pause, tells
 
 __all__ = ["ConnectionContract", "WireContract"]
 
@@ -185,6 +187,17 @@ class ConnectionContract(ContractCase):
         await pause(0.05)
         await client.disconnect()
         await self.failure(connecting, Unreachable)
+
+    @asynchronous
+    async def test_disconnecting_ends_the_calls_under_way(self) -> None:
+        """Those too that are still connecting: none leaves a timer behind."""
+        client, _ = await self.connected()
+        nothing_connects(self)
+        calls: list[Deferred[Any]] = [client.getOpenOrders() for _ in range(8)]
+        for call in calls:
+            call.addErrback(lambda failure: failure.trap(ExchangeError))
+        await client.disconnect()
+        assert all(call.called for call in calls)
 
 
 class WireContract(ContractCase):

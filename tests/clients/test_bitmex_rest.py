@@ -142,6 +142,13 @@ class RestTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual(self.successResultOf(waiting), [1])
 
+    def test_who_stops_tries_nothing_again_and_leaves_no_timer(self) -> None:
+        rest = self.rest(Response(503, OVERLOADED), Response(200, [1]))
+        waiting = self.get(rest)
+        rest.stop(Unreachable("bitmex", "calling", "disconnected; nothing was sent"))
+        self.assertIn("disconnected", str(self.failureResultOf(waiting, Unreachable).value))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_an_order_is_never_tried_again(self) -> None:
         rest = self.rest(Response(503, OVERLOADED), Response(200, {}))
         self.failureResultOf(self.place(rest), Unreachable)

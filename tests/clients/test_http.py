@@ -17,7 +17,7 @@ from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers
 
 from clients.http import Answer, BadAddress, Broken, TooLarge, exchange, persistent_client, time_of
-from tests.clients.bench import asynchronous, eventually
+from tests.clients.bench import asynchronous, eventually, nothing_connects, pause
 
 
 class Failing:
@@ -122,7 +122,7 @@ class WireTests(TestCase):
 
     @asynchronous
     async def tearDown(self) -> None:
-        await self.pool.closeCachedConnections()
+        await self.pool.close()
         await self.port.stopListening()
 
     async def ask(self, *scripts: bytes | None, limit: int = 1000, method: str = "GET", body: bytes = b"") -> Answer:
@@ -171,3 +171,45 @@ class WireTests(TestCase):
         await eventually(lambda: self.factory.requests, "the request")
         call.cancel()
         await self.assertFailure(call, CancelledError)
+
+    def timers(self) -> list[Any]:
+        return [call for call in reactor.getDelayedCalls() if call not in self.before]
+
+    @asynchronous
+    async def test_closing_gives_up_what_is_still_connecting_and_leaves_no_timer(self) -> None:
+        await pause(0)  # trial's own timer is there from now on
+        self.before = reactor.getDelayedCalls()
+        nothing_connects(self)
+        call = Deferred.fromCoroutine(self.ask()).addTimeout(9.0, reactor)
+        await eventually(lambda: len(self.timers()) > 1, "the timer of the connection besides that of the call")
+        await self.pool.close()
+        assert self.failureResultOf(call, Broken).value.sent is False
+        assert self.timers() == []
+
+    @asynchronous
+    async def test_closing_gives_up_what_waits_for_its_answer(self) -> None:
+        for script in (None, answer(b"half", length=500)):
+            call = Deferred.fromCoroutine(self.ask(script))
+            await eventually(lambda: not self.factory.scripts, "the request")
+            await self.pool.close()
+            assert self.failureResultOf(call, Broken).value.sent is True
+
+    @asynchronous
+    async def test_closing_gives_up_what_is_asked_meanwhile(self) -> None:
+        again: list[Deferred[Answer]] = []
+        call = Deferred.fromCoroutine(self.ask(None))
+        call.addErrback(lambda _failure: again.append(Deferred.fromCoroutine(self.ask(None))))
+        await eventually(lambda: self.factory.requests, "the request")
+        await self.pool.close()
+        self.failureResultOf(again[0], Broken)
+
+    @asynchronous
+    async def test_closed_connections_are_made_anew(self) -> None:
+        await self.ask(answer(b"x"))
+        await self.pool.close()
+        assert (await self.ask(answer(b"y"))).body == b"y"
+
+    def test_cancelling_while_a_name_is_looked_up_is_no_failure_to_find_it(self) -> None:
+        call = Deferred.fromCoroutine(self.ask())
+        call.cancel()
+        self.failureResultOf(call, CancelledError)

@@ -17,6 +17,7 @@ from clients.exchange import ExchangeError, Refused, Unreachable
 from clients.rates import ECB, Frankfurter, PolledFeed
 from ilp.clock import WorldClock
 from ilp.simulation.rates import Fault, RateServer
+from tests.clients.bench import nothing_connects
 
 THURSDAY = datetime(2019, 8, 1, 15, tzinfo=UTC)
 
@@ -98,6 +99,29 @@ class WireTestCase(TestCase):
         await feed.disconnect()
         await given_up
         return str(error)
+
+
+class DisconnectTests(WireTestCase):
+    """A feed that is disconnected before its first request has a connection"""
+
+    async def disconnected_after(self, seconds: float) -> tuple[list[Exception], list[Any]]:
+        """What the feed told then, and the timers that are left."""
+        await deferLater(reactor, 0)  # trial's own timer is there from now on
+        before, told = reactor.getDelayedCalls(), []
+        nothing_connects(self)
+        feed = self.feed("http://127.0.0.1:1")
+        feed.on("error", told.append)
+        connecting = self.assertFailure(feed.connect(), Unreachable)
+        await deferLater(reactor, seconds)
+        await feed.disconnect()
+        await connecting
+        return told, [timer for timer in reactor.getDelayedCalls() if timer not in before]
+
+    async def test_while_the_name_is_looked_up_tells_of_no_failure_and_leaves_no_timer(self) -> None:
+        self.assertEqual(await self.disconnected_after(0), ([], []))
+
+    async def test_while_it_connects_tells_of_no_failure_and_leaves_no_timer(self) -> None:
+        self.assertEqual(await self.disconnected_after(0.2), ([], []))
 
 
 class RateServerTests(WireTestCase):
