@@ -58,7 +58,8 @@ class Recovery:
     fills: int = 0
 
     def __str__(self) -> str:
-        return f"{self.orders} orders, {self.transfers} transfers, {self.fills} fills of before"
+        found = {"order": self.orders, "transfer": self.transfers, "fill": self.fills}
+        return ", ".join(f"{n} {thing}{'' if n == 1 else 's'}" for thing, n in found.items()) + " of before"
 
 
 @frozen
