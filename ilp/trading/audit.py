@@ -159,7 +159,7 @@ class Audit:
         )
 
     def _unknown(self, venue: str, order_id: str) -> bool:
-        return self.desk.known(venue, order_id) is None and (venue, order_id) not in self.desk.settled
+        return self.desk.known(venue, order_id) is None and not self.desk.over(venue, order_id)
 
     async def _is_ours(self, client: Reader, order_id: str) -> bool:
         """Whether an order that nobody remembers is the daemon's: all are where the account is exclusive."""
@@ -223,7 +223,18 @@ class Audit:
                 if order.order_id is None:
                     await self._absent(client, order, fills, began_at)
             self._unproven = [one for one in self._unproven if one[0].venue != venue or one[1] > began_at]
-        self._report_strange(venue, strange)
+        for record in strange:
+            if self.desk.is_past(venue, record):
+                self.desk.run(self._cancel_past(venue, record["id"]))
+        self._report_strange(venue, [record for record in strange if not self.desk.is_past(venue, record)])
+
+    async def _cancel_past(self, venue: str, id: str) -> None:
+        """Cancel what rests though it was over so long ago that only its id is remembered; the next reading looks again."""
+        self.desk.listener.report(f"{venue}: {id} was over long ago and rests: it is cancelled")
+        try:
+            await self.desk.venues[venue].cancelOrder(id)
+        except ExchangeError as error:
+            self.desk.listener.report(f"{venue}: {id} could not be cancelled: {error}")
 
     def _unpriced(self, venue: str) -> list[OwnOrder]:
         """Orders whose fills were booked at an expected price or fee, as an event that tells them was lost."""

@@ -41,6 +41,9 @@ RETRY = 0.25  # seconds between two tries to cancel
 AGAIN = 1.0  # seconds until the records are asked again
 MARGIN = timedelta(minutes=5)  # how far a venue's clock may be off
 KEPT = 1000  # final orders remembered for late evidence
+# Of those before only the ids: as many as go to two venues in eight minutes by the default limit of orders a minute, and
+# fills of `MARGIN` before an order whose answer was lost are looked through for its own.
+PAST = 10_000
 
 
 class Listener(Protocol):
@@ -85,6 +88,7 @@ class Desk:
     _orders: dict[str, OwnOrder] = field(factory=dict)
     _live: dict[str, OwnOrder] = field(factory=dict)
     _ids: dict[tuple[str, str], OwnOrder] = field(factory=dict)
+    _past: dict[tuple[str, str], datetime] = field(factory=dict)  # ids that were trimmed, and when they were placed
     _early: dict[tuple[str, str], Order] = field(factory=dict)  # told before the answer that names the order
     _strangers: set[str] = field(factory=set)  # venues that told of an order which nobody here knows
     _running: set[Deferred[None]] = field(factory=set)
@@ -148,6 +152,17 @@ class Desk:
     def known(self, venue: str, order_id: str) -> OwnOrder | None:
         """The own order with the venue's id."""
         return self._ids.get((venue, order_id))
+
+    def over(self, venue: str, order_id: str) -> bool:
+        """Whether an own order had the venue's id of which nothing but that is remembered: its fills are in the journal."""
+        return (venue, order_id) in self._past or (venue, order_id) in self.settled
+
+    def is_past(self, venue: str, record: Order) -> bool:
+        """Whether a record speaks of an own order of this run that was over long ago; by the same rule as `of`."""
+        at = self._past.get((venue, record["id"]))
+        if at is None or record["timestamp"] <= at + MARGIN:
+            return at is not None
+        return not any(other.could_be(record) for other in self.live(venue))
 
     def of(self, venue: str, record: Order) -> OwnOrder | None:
         """The own order that a record speaks of; not one that is over, where a venue gives its id anew to one on its way."""
@@ -270,7 +285,8 @@ class Desk:
                 self._twin(order, order_id)
             return  # recognised by an event before the answer came
         order.order_id = order_id
-        order.again = (order.venue, order_id) in self._ids or (order.venue, order_id) in self.settled
+        order.again = (order.venue, order_id) in self._ids or self.over(order.venue, order_id)
+        self._past.pop((order.venue, order_id), None)
         self._ids[order.venue, order_id] = order
         self._touch(order)
         if order.final:  # given up as lost, and there after all
@@ -395,7 +411,7 @@ class Desk:
             found = self._orders.get(client_id)
             candidates = [] if found is None or found.order_id is not None else [found]
         else:
-            candidates = self._lookalikes(venue, record)
+            candidates = [] if self.is_past(venue, record) else self._lookalikes(venue, record)
         if not candidates:
             return None
         self._early.pop((venue, record["id"]), None)
@@ -528,8 +544,11 @@ class Desk:
             return
         for key in list(islice((key for key, order in self._orders.items() if order.final), surplus)):
             order = self._orders.pop(key)
-            if order.order_id is not None:
-                self._ids.pop((order.venue, order.order_id), None)
+            if order.order_id is not None and self._ids.get((order.venue, order.order_id)) is order:
+                del self._ids[order.venue, order.order_id]
+                self._past[order.venue, order.order_id] = order.at
+        for old in list(islice(self._past, max(0, len(self._past) - PAST))):
+            del self._past[old]
 
     def _ended(self, result: Any, running: Deferred[None]) -> None:
         self._running.discard(running)

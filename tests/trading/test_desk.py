@@ -719,6 +719,35 @@ class RememberingTests(DeskCase):
         self.assertIsNone(self.desk.known("target", "71"))
         self.assertIsNotNone(self.desk.known("target", "73"))
 
+    def filled(self, *numbers: int) -> None:
+        """Orders that are opened and filled one after the other."""
+        for number in numbers:
+            self.open(f"ilp-{number}", f"7{number}")
+            self.desk.on_order("target", self.record(f"7{number}", filled="0.3"))
+
+    def test_what_is_told_again_of_a_forgotten_order_is_of_no_other_that_looks_like_it(self) -> None:
+        self.patch(orders, "KEPT", 1)
+        self.filled(1, 2)
+        told, lost = len(self.told.fills), self.unknown("ilp-9")
+        self.desk.on_order("target", self.record("71", filled="0.3"))
+        self.assertEqual((lost.order_id, len(self.told.fills)), (None, told))
+
+    def test_an_id_that_the_venue_gives_anew_is_that_of_the_new_order(self) -> None:
+        self.patch(orders, "KEPT", 1)
+        self.filled(1, 2)
+        self.time += 3600
+        lost = self.unknown("ilp-9")
+        self.desk.on_order("target", self.record("71", filled="0.1"))
+        self.assertEqual((lost.order_id, lost.again), ("71", True))
+        self.filled(3)
+        self.assertIs(self.desk.known("target", "71"), lost)
+
+    def test_of_ids_too_only_so_many_are_remembered(self) -> None:
+        self.patch(orders, "KEPT", 1)
+        self.patch(orders, "PAST", 2)
+        self.filled(1, 2, 3, 4)
+        self.assertEqual([n for n in range(1, 5) if self.desk.over("target", f"7{n}")], [2, 3])
+
     def test_as_long_as_there_is_room_nothing_is_forgotten(self) -> None:
         self.patch(orders, "KEPT", 4)
         for number in (1, 2, 3):

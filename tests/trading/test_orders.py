@@ -16,6 +16,7 @@ from ilp.journal.entries import OrderEntry, OrderState, Purpose
 from ilp.simulation.faults import Fault
 from ilp.simulation.inprocess import EVERYTHING, SPUTNIK, SimulatedExchange
 from ilp.simulation.session import Conditions
+from ilp.trading import orders
 from ilp.trading.audit import LATER, LOST, Audit
 from ilp.trading.gate import Gate, OrderRequest
 from ilp.trading.orders import KEPT, SETTLE, Desk
@@ -397,6 +398,33 @@ class FaultTests(DeskCase):
         yield
         for patched in patches:
             patched.restore()
+
+    def forgotten(self) -> None:
+        """Every order that is over is remembered by its id only."""
+        self.patch(orders, "KEPT", 1)
+        self.assertEqual(self.place("ilp-gone", quantity="100").state, OrderState.REFUSED)
+
+    def test_an_order_that_was_over_long_ago_and_rests_is_cancelled_and_no_strangers(self) -> None:
+        order = self.place()
+        self.pass_(0.05)
+        self.desk.finish(order, OrderState.FINAL, "absent from a stale listing")
+        self.forgotten()
+        self.assertIsNone(self.desk.known("target", "1"))
+        self.audit.read("target")
+        self.pass_(0.1)
+        self.assertEqual((self.really_open(), self.told.strange), ([], []))
+        self.assertEqual(self.told.reports, ["target: 1 was over long ago and rests: it is cancelled"])
+
+    def test_a_fill_of_an_order_that_was_over_long_ago_is_of_no_other_whose_answer_was_lost(self) -> None:
+        self.place()
+        self.pass_(0.05)
+        self.sell_to_us("0.1")
+        self.pass_(0.05)
+        self.forgotten()
+        self.fault(Fault.LOSE_REQUEST, "placeOrder")
+        lost = self.place("ilp-2")
+        self.settled(lambda: lost.state is OrderState.REFUSED, 6)
+        self.assertEqual((lost.filled, [key for key, *_ in self.told.fills]), (D(0), ["ilp-1"]))
 
     def test_an_order_taken_for_final_that_rests_after_all_is_cancelled(self) -> None:
         """A listing that was not up to date made it final: the next one shows it, and it must not rest unminded."""
