@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from math import inf
-from operator import lt
 
 from attrs import define, field
 
@@ -33,21 +31,13 @@ class Curve:
 
     def __call__(self, u: float) -> float:
         """The value at *u* ≥ 0."""
+        if not u:
+            return 0.0
         if len(self.x) == 2:
             return self.y[1] / self.x[1] * u
         k = min(max(bisect_right(self.x, u), 1), len(self.x) - 1)
         x0, x1 = self.x[k - 1], self.x[k]
         return self.y[k - 1] + (self.y[k] - self.y[k - 1]) * ((u - x0) / (x1 - x0))
-
-    def along(self, grid: Sequence[float]) -> list[float]:
-        """The values at *grid*, which is ascending and has every breakpoint between its ends."""
-        if len(self.x) == 2:
-            slope = self.y[1] / self.x[1]
-            return [slope * u for u in grid]
-        if len(grid) < 3:
-            return [self(u) for u in grid]
-        first = bisect_left(self.x, grid[1])
-        return [self(grid[0]), *self.y[first : first + len(grid) - 2], self(grid[-1])]
 
     def inverse(self, value: float) -> float:
         """The smallest u ≥ 0 with curve(u) ≥ *value*, for an increasing curve; infinite where there is none."""
@@ -95,20 +85,29 @@ class Lane:
     uses: list[float] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        grid = self._bends()
-        costs, uses = self.cost.along(grid), self.use.along(grid)
-        self.grid = grid
-        self.costs = [y + self.fixed for y in costs] if self.fixed else costs
-        self.uses = [y + self.use_fixed for y in uses] if self.use_fixed else uses
+        low, high = self.low, self.high
+        if high < low or high <= 0:
+            self.grid, self.costs, self.uses = [], [], []
+        elif low < high and (len(self.cost.x) > 2 or len(self.use.x) > 2):
+            x = self.cost.x if len(self.cost.x) >= len(self.use.x) else self.use.x
+            first, last = bisect_right(x, low), bisect_left(x, high)
+            self.grid = [low, *x[first:last], high]
+            self.costs = self._along(self.cost, self.fixed, first, last)
+            self.uses = self._along(self.use, self.use_fixed, first, last)
+        elif low < high:
+            self.grid = [low, high]
+            self.costs = [self.cost(low) + self.fixed, self.cost(high) + self.fixed]
+            self.uses = [self.use(low) + self.use_fixed, self.use(high) + self.use_fixed]
+        else:
+            self.grid, self.costs, self.uses = [low], [self.cost(low) + self.fixed], [self.use(low) + self.use_fixed]
 
-    def _bends(self) -> list[float]:
-        if self.high < self.low or self.high <= 0:
-            return []
-        if self.low >= self.high:
-            return [self.low]
-        x = self.cost.x if len(self.cost.x) >= len(self.use.x) else self.use.x
-        inner = x[bisect_right(x, self.low) : bisect_left(x, self.high)] if len(x) > 2 else ()
-        return [self.low, *inner, self.high]
+    def _along(self, curve: Curve, fixed: float, first: int, last: int) -> list[float]:
+        """The values of a curve, with a fixed charge, at the grid, which has its breakpoints from *first* to *last*."""
+        if len(curve.x) == 2:
+            found = self.grid if curve is _ONE else [curve(u) for u in self.grid]
+        else:
+            found = [curve(self.low), *curve.y[first:last], curve(self.high)]
+        return [y + fixed for y in found] if fixed else found
 
     def cost_of(self, u: float) -> float:
         """Numeraire, the fixed charge included; 0 at 0."""
@@ -128,14 +127,20 @@ def _line(slope: float) -> Curve:
     return Curve((0.0, 1.0), (0.0, slope))
 
 
-def _walk(levels: Levels) -> tuple[list[float], list[float]]:
-    """Cumulated sizes and cumulated quote amounts of a book's side, best first, both starting with 0."""
-    sizes = list(accumulate([size for _, size in levels], initial=0.0))
-    amounts = list(accumulate([price * size for price, size in levels], initial=0.0))
-    if all(map(lt, sizes, sizes[1:])):
-        return sizes, amounts
-    kept = [0, *(k for k in range(1, len(sizes)) if sizes[k] > sizes[k - 1])]  # without levels too small for floats
-    return [sizes[k] for k in kept], [amounts[k] for k in kept]
+def _walk(levels: Levels, most: float, money: float = inf) -> tuple[list[float], list[float]]:
+    """Cumulated sizes and cumulated quote amounts of a book's side, best first, both starting with 0: as far as *most* or
+    *money* reaches, but one level at least."""
+    size = amount = 0.0
+    sizes, amounts = [size], [amount]
+    for price, each in levels:
+        if size + each > size:  # else it is too small for floats
+            size += each
+            amount += price * each
+            sizes.append(size)
+            amounts.append(amount)
+            if size >= most or amount >= money:
+                break
+    return sizes, amounts
 
 
 def _affordable(use: Curve, use_fixed: float, available: float) -> float:
@@ -150,16 +155,18 @@ def _trade_lanes(pool: Pool, places: _Places, index: int, move: Trade) -> list[L
     f0, f1 = move.fee.fixed, move.fee.proportional
     found = []
     if move.asks:
-        sizes, amounts = _walk(move.asks)
-        use = Curve(sizes, [a * (1 + f1) for a in amounts])
+        money, charged = pool.holdings[quote].available, 1 + f1
+        sizes, amounts = _walk(move.asks, inf, (money - f0) / charged)
+        use = Curve(sizes, [a * charged for a in amounts])
         cost = Curve(sizes, [a * mq - s * mb for s, a in zip(sizes, use.y, strict=True)])
-        high = min(sizes[-1], _affordable(use, f0, pool.holdings[quote].available))
+        high = min(sizes[-1], _affordable(use, f0, money))
         found.append(Lane(index, "buy", quote, base, mb, cost, f0 * mq, use, f0, move.min, high))
     if move.bids:
-        sizes, amounts = _walk(move.bids)
-        earned = Curve(sizes, [a * (1 - f1) for a in amounts])
+        most, left = max(0.0, pool.holdings[base].available), 1 - f1
+        sizes, amounts = _walk(move.bids, most)
+        earned = Curve(sizes, [a * left for a in amounts])
         cost = Curve(sizes, [s * mb - a * mq for s, a in zip(sizes, earned.y, strict=True)])
-        high = min(sizes[-1], max(0.0, pool.holdings[base].available))
+        high = min(sizes[-1], most)
         low = max(move.min, earned.inverse(f0))
         found.append(Lane(index, "sell", base, quote, mb, cost, f0 * mq, _ONE, 0.0, low, high))
     return found

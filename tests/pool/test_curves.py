@@ -38,10 +38,6 @@ class CurveTests(SynchronousTestCase):
         for u in (0.0, 0.3, 1.0, 2.5, 3.0):
             self.assertAlmostEqual(self.CURVE.inverse(self.CURVE(u)), u)
 
-    def test_values_along_a_grid_are_those_of_single_calls(self) -> None:
-        for grid in ([0.0], [0.2, 0.7], [0.2, 1.0, 2.0], [1.0, 3.0]):
-            self.assertEqual(self.CURVE.along(grid), [self.CURVE(u) for u in grid])
-
 
 class TradeTests(SynchronousTestCase):
     """Buying and selling on a book."""
@@ -56,6 +52,20 @@ class TradeTests(SynchronousTestCase):
         sell = lane(TRADE, "sell")
         self.assertAlmostEqual(sell.cost_of(2.0), 2 * 250 - ((249 + 248) * 0.99 - 10))
         self.assertEqual(sell.use_of(2.0), 2.0)
+
+    def test_costs_and_uses_along_the_grid_are_those_of_its_amounts(self) -> None:
+        for move in (TRADE, evolve(TRADE, min=3.0), evolve(TRADE, min=1.5, fee=Fee(0.0, 0.01)), FIAT):
+            for found in lanes(evolve(POOL, moves=(move,))):
+                self.assertEqual(found.costs, [found.cost_of(u) for u in found.grid])
+                self.assertEqual(found.uses, [found.use_of(u) for u in found.grid])
+
+    def test_levels_beyond_what_is_available_change_nothing(self) -> None:
+        enough = evolve(TRADE, bids=((249.0, 1.0), (248.0, 9.0)), asks=((251.0, 2.0), (252.0, 30.0)))
+        deep = evolve(enough, bids=(*enough.bids, (247.0, 5.0)), asks=(*enough.asks, (253.0, 5.0)))
+        for direction in ("buy", "sell"):
+            short, long = lane(enough, direction), lane(deep, direction)
+            self.assertEqual((short.grid, short.costs, short.uses), (long.grid, long.costs, long.uses))
+            self.assertEqual(long.high, long.grid[-1])
 
     def test_nothing_costs_nothing(self) -> None:
         self.assertEqual(lane(TRADE, "buy").cost_of(0.0), 0.0)
