@@ -214,6 +214,14 @@ class Gate:
         answer = self._venues[request.venue].requestWithdrawal(request.asset, request.amount, request.address)
         return answer.addErrback(unsent)
 
+    def beyond(self, request: WithdrawalRequest) -> Breach | None:
+        """The limit that a withdrawal would break now; it is a breach, and halts, only once it is really asked for."""
+        try:
+            self._check_amount(request)
+        except Breach as breach:
+            return breach
+        return None
+
     def filled(self, quantity: Decimal, at: datetime) -> None:
         """Count a fill, base units, into the day's turnover."""
         newest = self._turnover[-1] if self._turnover else None
@@ -300,6 +308,14 @@ class Gate:
             raise Breach("smallest balance", f"{left} {asset}", f"at least {kept}", what)
 
     def _check_withdrawal(self, request: WithdrawalRequest) -> None:
+        self._check_amount(request)
+        if request.address not in self.facts.addresses(request.lane):
+            raise Breach(
+                "address", "an address not on the list", "the receiving client's or a listed one", str(request)
+            )
+
+    def _check_amount(self, request: WithdrawalRequest) -> None:
+        """How much may leave, and how often."""
         limits, what = self.limits, str(request)
         if request.amount <= 0:
             raise Breach("transfer", request.amount, "a positive amount", what)
@@ -308,8 +324,6 @@ class Gate:
         else:
             _at_most("largest fiat transfer", request.value, limits.largest_fiat_transfer, what)
         self._keep(request.venue, request.asset, request.amount, request.id, what)
-        if request.address not in self.facts.addresses(request.lane):
-            raise Breach("address", "an address not on the list", "the receiving client's or a listed one", what)
         _at_most("transfers a day", len(self._day(request.lane)) + 1, limits.transfers_per_day, what)
 
     def _turn_away(self, refusal: TurnedAway) -> Deferred[Any]:

@@ -9,7 +9,7 @@ from attrs import define
 from twisted.internet.defer import Deferred, fail
 
 from ilp.journal.entries import TransferEntry
-from ilp.trading.gate import Forbidden, Gate, WithdrawalRequest
+from ilp.trading.gate import Breach, Forbidden, Gate, WithdrawalRequest
 from ilp.trading.layout import Layout
 from ilp.trading.market import Market
 from ilp.trading.permissions import Leave
@@ -17,7 +17,7 @@ from ilp.trading.transfers import Transfers
 from ilp.trading.transfers_account import Outstanding
 from ilp.trading.view import Lane
 
-__all__ = ["Money", "withdraw"]
+__all__ = ["Money", "beyond", "withdraw"]
 
 ONE = Decimal(1)
 
@@ -54,19 +54,32 @@ def withdraw(gate: Gate, layout: Layout, market: Market, entry: TransferEntry) -
 
     What is limited by its worth waits while nobody knows what it is worth.
     """
+    try:
+        return gate.withdraw(_request(layout, market, entry))
+    except Forbidden as unknown:
+        return fail(unknown)
+
+
+def beyond(gate: Gate, layout: Layout, market: Market, entry: TransferEntry) -> Breach | None:
+    """The limit of the gate that the withdrawal of a transfer would break now; None too while nobody knows its worth."""
+    try:
+        return gate.beyond(_request(layout, market, entry))
+    except Forbidden:
+        return None
+
+
+def _request(layout: Layout, market: Market, entry: TransferEntry) -> WithdrawalRequest:
     marks = {layout.numeraire: ONE, **(market.marks() or {})}
     if entry.asset not in marks and entry.asset != layout.base:
-        return fail(Forbidden(f"nobody knows what {entry.asset} is worth now (withdrawal of {entry.amount})"))
-    return gate.withdraw(
-        WithdrawalRequest(
-            entry.id,
-            entry.from_venue,
-            entry.asset,
-            entry.amount,
-            entry.address,
-            (entry.asset, entry.from_venue, entry.to_venue),
-            entry.amount * marks.get(entry.asset, ONE),
-            entry.asset == layout.base,
-            Leave.MACHINE if entry.by == "machine" else Leave.OPERATOR,
-        )
+        raise Forbidden(f"nobody knows what {entry.asset} is worth now (withdrawal of {entry.amount})")
+    return WithdrawalRequest(
+        entry.id,
+        entry.from_venue,
+        entry.asset,
+        entry.amount,
+        entry.address,
+        (entry.asset, entry.from_venue, entry.to_venue),
+        entry.amount * marks.get(entry.asset, ONE),
+        entry.asset == layout.base,
+        Leave.MACHINE if entry.by == "machine" else Leave.OPERATOR,
     )

@@ -39,7 +39,7 @@ from ilp.trading.links import Links
 from ilp.trading.loop import Loop
 from ilp.trading.machine import Event, Lifecycle, State
 from ilp.trading.market import Market
-from ilp.trading.money import Money, withdraw
+from ilp.trading.money import Money, beyond, withdraw
 from ilp.trading.orders import Desk
 from ilp.trading.own import Growth, OwnOrder
 from ilp.trading.pace import Pace
@@ -162,6 +162,7 @@ class Trader:
             now=clock.now,
             ids=self._ids,
             withdraw=lambda entry: withdraw(self.gate, self.layout, self.market, entry),
+            beyond=lambda entry: beyond(self.gate, self.layout, self.market, entry),
             changed=self.wake,
             broken=self.recorder.suspect,
         )

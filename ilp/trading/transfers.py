@@ -61,6 +61,7 @@ class Transfers:
     :param withdraw: asks the sender's venue for an entry's withdrawal through the gate, and fires with the venue's id.
         It may fail with `Forbidden` (not now: the transfer waits), with another `TurnedAway` (never: it is cancelled) or
         with the client's error.  An entry's `by` tells whose wish it is: `machine` or a user.
+    :param beyond: the limit that an entry's withdrawal would break now, so that an approval is refused instead of halting.
     :param changed: called after anything changed that a snapshot shows.
     :param broken: called with the error when a change could not be journaled: quotes must be pulled.
     :param log: takes the warnings; the class's own by default.
@@ -77,6 +78,7 @@ class Transfers:
         now: Callable[[], datetime],
         ids: Callable[[], str],
         withdraw: Callable[[TransferEntry], Deferred[str]],
+        beyond: Callable[[TransferEntry], Exception | None] = lambda entry: None,
         changed: Callable[[], None] = lambda: None,
         broken: Callable[[JournalError], None] = lambda error: None,
         log: Logger | None = None,
@@ -88,6 +90,7 @@ class Transfers:
         self._coins = frozenset(coins)
         self._now = now
         self._ids = ids
+        self._beyond = beyond
         self._changed = changed
         self._broken = broken
         self._log = log or Logger()
@@ -534,6 +537,8 @@ class Transfers:
         address = await self._address(_move(entry))
         if not address:
             raise TransferError(f"transfer {entry.id}: {entry.to_venue or 'the bank'} gives no address now; try again")
+        if breach := self._beyond(entry):
+            raise TransferError(f"transfer {entry.id} is beyond a limit: {breach}")
         more = {"called": True, "departed": self._now(), "address": address}
         change = self._stepped(entry, Event.APPROVED, f"approved by {user}", by=user, **more)
         if change is None:

@@ -404,6 +404,14 @@ class WithdrawalTests(GateCase):
         self.now += timedelta(days=1)
         self.leaves(WITHDRAWAL)
 
+    def test_what_would_be_beyond_a_limit_can_be_asked_and_is_no_breach_before_it_is_sent(self) -> None:
+        self.gate.departed(LANE, NOON)
+        self.assertIsNone(self.gate.beyond(WITHDRAWAL))
+        self.gate.departed(LANE, NOON)
+        self.assertEqual(str(self.gate.beyond(WITHDRAWAL)), f"transfers a day: 3, allowed 2 ({WITHDRAWAL})")
+        self.assertEqual((self.breaches, self.venue.sent), ([], []))
+        self.stays(WITHDRAWAL, "transfers a day")
+
     def test_what_a_venue_could_not_be_asked_for_is_not_counted(self) -> None:
         """A venue that is out of reach is asked again and again: nothing has left, and nothing must halt the pool."""
         for refusal in (Unreachable("source", "withdrawing", "no connection"), NotImplementedError("by hand")):

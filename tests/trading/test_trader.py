@@ -30,6 +30,7 @@ from ilp.trading.machine import State
 from ilp.trading.status import Recovery
 from ilp.trading.strategy import LiquidityPool, Optimum, Reference
 from ilp.trading.trader import Refusal
+from ilp.trading.transfers import TransferError
 from ilp.trading.view import View
 from tests.trading.memory_journal import MemoryJournal
 from tests.trading.world import AGES, LIMITS, PARAMETERS, RULES, VARIANCE, D, World, settings
@@ -221,6 +222,28 @@ class ApprovalTests(TraderCase):
         world.trader.transfers.act("operator", entry.id, "approve", None, None)
         world.advance(1)
         self.assertEqual(before - world.truth("target", "BTC"), entry.amount)
+
+    def beyond(self, limit: str, **limits: Any) -> None:
+        """An approval that the gate would not let leave is refused with the numbers; nothing halts, the proposal waits."""
+        world = self.waiting()
+        world.trader.stop("operator")
+        self.assertTrue(world.until(lambda: world.trader.life.state is State.READY))
+        (entry,) = [e for e in world.trader.transfers.open if e.asset == "BTC"]
+        world.trader.gate.limits = evolve(world.trader.gate.limits, **limits)
+        approving = world.trader.transfers.act("operator", entry.id, "approve", None, None)
+        world.advance(1)
+        self.assertIn(f"beyond a limit: {limit}", str(self.failureResultOf(approving, TransferError).value))
+        self.assertIs(world.trader.life.state, State.READY)
+        self.assertIn(entry.id, [e.id for e in world.trader.transfers.open if e.state is TransferState.PROPOSED])
+
+    def test_one_larger_than_the_largest_is_refused_and_does_not_halt(self) -> None:
+        self.beyond("largest coin transfer: ", largest_coin_transfer=D("0.01"))
+
+    def test_one_that_would_not_leave_the_smallest_balance_is_refused_and_does_not_halt(self) -> None:
+        self.beyond("smallest balance: ", keep_target={"BTC": D(100)})
+
+    def test_one_more_than_a_day_may_have_is_refused_and_does_not_halt(self) -> None:
+        self.beyond("transfers a day: 1, allowed 0", transfers_per_day=0)
 
     def test_halted_it_waits(self) -> None:
         world = self.waiting()
