@@ -234,7 +234,7 @@ class Live:
 
     async def _confirm(self) -> None:
         for ticker in self.options.tickers:
-            self._tell_book(ticker, await self.read_book(ticker))
+            await self._tell_read(ticker)
         if not self.options.tickers:
             await self.calls.ask("asking for a sign of life", self._sign_of_life)
 
@@ -258,13 +258,20 @@ class Live:
 
     async def _book(self, ticker: str) -> None:
         if not self.has("watchOrderBook"):
-            self._tell_book(ticker, await self.read_book(ticker))
+            await self._tell_read(ticker)
             return
 
         async def watch() -> Book:
             return book_of(ticker, await self.exchange.watch_order_book(ticker), int(self.options.depth))
 
         self._tell_book(ticker, await self._stream(f"watching the book of {ticker}", watch))
+
+    async def _tell_read(self, ticker: str) -> None:
+        """Read a book and tell it; what the stream has told since the reading began is newer, and has confirmed the book."""
+        before = self.books.get(ticker)
+        book = await self.read_book(ticker)
+        if self.books.get(ticker) is before:
+            self._tell_book(ticker, book)
 
     def _tell_book(self, ticker: str, book: Book) -> None:
         """Unchanged ones too: nothing else confirms a book."""
@@ -429,8 +436,9 @@ class Live:
         async def read() -> Book:
             return book_of(ticker, await self.exchange.fetch_order_book(ticker), int(self.options.depth))
 
+        before = self.books.get(ticker)
         book = await self.calls.ask(f"reading the book of {ticker}", read)
-        if ticker in self.options.tickers and not self._ready:
+        if ticker in self.options.tickers and not self._ready and self.books.get(ticker) is before:
             self.books[ticker] = book
         return book
 
