@@ -52,12 +52,13 @@ def notify(text: str, environ: Mapping[str, str] = os.environ) -> bool:
 
 @define(eq=False)
 class Heartbeat:
-    """Writes a file each second, in a thread, and feeds the watchdog.
+    """Feeds systemd's watchdog each second, and writes a file for the guardian, in a thread.
 
+    :ivar path: the file; None where nothing would have to be cancelled, because what is simulated dies with the daemon.
     :ivar in_thread: runs a function that may block elsewhere; one at a time.
     """
 
-    path: Path
+    path: Path | None
     reactor: IReactorTime
     in_thread: Callable[..., Deferred[None]]
     tell: Callable[[str], bool] = notify
@@ -86,8 +87,9 @@ class Heartbeat:
         if self._loop is not None and self._loop.running:
             self._loop.stop()
             self._loop, self._stopped = None, True
-            with suppress(OSError):
-                self.path.unlink()
+            if self.path is not None:
+                with suppress(OSError):
+                    self.path.unlink()
 
     def abandon(self) -> None:
         """The end with something left at the venues: the file stays, and the guardian will see to it."""
@@ -100,11 +102,11 @@ class Heartbeat:
             return
         self._turned = False
         self.tell("WATCHDOG=1")
-        if self._writing:
-            return  # the disk is stuck; the guardian will notice
+        if self.path is None or self._writing:  # nobody needs it, or the disk is stuck; the guardian will notice
+            return
         self._writing = True
         self._count += 1
-        self.in_thread(self._write, f"{os.getpid()} {self._count}\n").addBoth(self._written)
+        self.in_thread(self._write, self.path, f"{os.getpid()} {self._count}\n").addBoth(self._written)
 
     def _written(self, result: object) -> None:
         self._writing = False
@@ -112,10 +114,10 @@ class Heartbeat:
             self._log.error("the heartbeat {path} cannot be written: {why}", path=self.path, why=result.value)
         self._failed = isinstance(result, Failure)
 
-    def _write(self, text: str) -> None:
+    def _write(self, path: Path, text: str) -> None:
         """Replaced as a whole: nobody reads half a beat.  In a thread: the end in order may have come meanwhile."""
-        fresh = self.path.with_name(self.path.name + ".new")
+        fresh = path.with_name(path.name + ".new")
         fresh.write_text(text, "ascii")
-        fresh.replace(self.path)
+        fresh.replace(path)
         if self._stopped:
-            self.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

@@ -203,10 +203,11 @@ class Daemon(Service):
         edited = self.operator.table.raws
         self.trader.recorder.record(*(entry for entry in found if edited[entry.name] is table.raws[entry.name]))
         self.operator.ledgers.start()
-        if mode == "live":  # what is simulated dies with the daemon, and needs no guardian
-            self.heartbeat = Heartbeat(settings.guardian.heartbeat, self._reactor, deferToThread)
-            self.trader.subscribe(self.heartbeat.turned)
-            self.heartbeat.start()
+        # What is simulated dies with the daemon and needs no guardian; systemd waits for a word in every mode.
+        file = settings.guardian.heartbeat if mode == "live" else None
+        self.heartbeat = Heartbeat(file, self._reactor, deferToThread)
+        self.trader.subscribe(self.heartbeat.turned)
+        self.heartbeat.start()
 
     def _alarms(self, settings: Settings, mode: str) -> Watch:
         """Whoever is told while nobody looks."""

@@ -57,6 +57,14 @@ class HeartbeatTests(HeartCase):
         self.assertEqual(self.told[0], "READY=1")
         self.assertIn("WATCHDOG=1", self.told)
 
+    def test_without_a_file_only_systemd_hears_of_it(self) -> None:
+        self.heart.path = None
+        self.heart.start()
+        self.beats(3)
+        self.heart.stop()
+        self.assertEqual(self.told, ["READY=1", *4 * ["WATCHDOG=1"], "STOPPING=1"])
+        self.assertEqual((self.begun, self.path.exists()), (0, False))
+
     def test_a_trader_that_hangs_does_not_beat(self) -> None:
         self.heart.start()
         self.beats(2)

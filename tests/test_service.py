@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -99,6 +101,26 @@ class RunningTests(DaemonCase):
         await self.until(lambda: len(core.open_orders("pool")) == 2, "both quotes rest")
         await daemon.stopService()
         self.assertEqual((core.open_orders("pool"), daemon.remaining), ([], ()))
+
+    @asynchronous
+    async def test_systemd_hears_of_a_simulated_pool_what_it_waits_for(self) -> None:
+        """Its unit would end a dry run that says nothing as one that did not start."""
+        address = f"/tmp/ilp-test-{id(self)}.sock"  # a socket's path must be short
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+            listening.bind(address)
+            self.addCleanup(Path(address).unlink)
+            listening.setblocking(False)
+            os.environ["NOTIFY_SOCKET"] = address
+            self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+            daemon = self.daemon()
+            await daemon.begin()
+            self.assertEqual([listening.recv(100), listening.recv(100)], [b"READY=1", b"WATCHDOG=1"])
+            await daemon.stopService()
+            said = [listening.recv(100)]
+            while said[-1] != b"STOPPING=1":
+                said.append(listening.recv(100))
+            assert daemon.heartbeat is not None
+            self.assertIsNone(daemon.heartbeat.path)
 
     @asynchronous
     async def test_a_password_called_random_is_made_anew_and_told(self) -> None:
