@@ -5,6 +5,7 @@ Owns the derivation in docs/optimizer.md; duals come from wherever they may, the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
@@ -17,7 +18,7 @@ from attrs import define
 
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
-from ilp.pool.valuation import KNOTS, SLOPES, deviation
+from ilp.pool.valuation import KNOTS, SLOPES, bends, deviation
 
 __all__ = ["Bounds", "Branch", "Duals", "Priced", "Status"]
 
@@ -124,14 +125,13 @@ class Bounds:
         for place, holding in enumerate(holdings):
             if holding.asset in index:
                 self.member[index[holding.asset], place] = 1.0 / marks[place]
-        steep = [self.penalty * SLOPES[sum([k * h.target < h.total for k in KNOTS])] for h in holdings]
+        steep = [self.penalty * SLOPES[bisect_left(bends(holding.target), holding.total)] for holding in holdings]
         #: Duals of the pool as it stands: they bound every plan, and close the search where nothing is worth doing.
         self.resting = Duals(np.array(steep), np.zeros(len(marks)), self.member.dot(self.start))
         self._set_terms(lanes, start, targets)
-        groups: dict[int, list[int]] = {}
+        self.groups: dict[int, tuple[int, ...]] = {}  # lanes by move
         for number, lane in enumerate(lanes):
-            groups.setdefault(lane.move, []).append(number)
-        self.groups = {move: tuple(members) for move, members in groups.items()}
+            self.groups[lane.move] = (*self.groups.get(lane.move, ()), number)
         self._members = tuple(self.groups.values())
 
     def _set_terms(self, lanes: Sequence[Lane], start: Sequence[float], targets: Sequence[float]) -> None:
@@ -146,7 +146,7 @@ class Bounds:
         points = self.first.pop()
         each = np.array([*lengths, 1, *[len(KNOTS)] * held], dtype=np.intp)
         # What a unit of each lane does, then nothing, then a unit of each holding.
-        effects, pull = np.zeros((2 * held + count + 1, len(each))), 2 * self.covariance
+        effects, pull = np.zeros((2 * held + count + 1, len(each))), self.covariance + self.covariance
         self._usable = [number for number, length in enumerate(lengths) if length]
         for number in self._usable:
             lane = lanes[number]

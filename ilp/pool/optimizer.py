@@ -128,9 +128,8 @@ class _Search:
         self.lanes = lanes(pool)
         self.bounds = Bounds(pool, self.lanes)
         self.worths = np.array([lane.worth for lane in self.lanes])
-        self.base = self.best = column(pool, self.lanes, {})
-        self._measured: Column | None = None
-        self._threshold = inf
+        self.base = column(pool, self.lanes, {})
+        self._take(self.base)
         self.branches = 0
         self.thorough = len(self.lanes) > _MANY_LANES
         self.required: int | None = None  # a lane that has to be on
@@ -173,16 +172,14 @@ class _Search:
         """Whether there is a plan to beat."""
         return self.required is None or self.best is not self.base
 
-    @property
-    def threshold(self) -> float:
-        """A branch that cannot lose less than this is closed."""
-        if not self.found:
-            return inf
-        best = self.best
-        if best is not self._measured:
-            slack = min(self.accuracy, _RELATIVE_GAP * (1 + best.magnitude))
-            self._measured, self._threshold = best, best.costs + best.risk + best.deviation - slack
-        return self._threshold
+    def require(self, number: int) -> None:
+        """Look for plans with a lane on only: the pool as it stands is none of them."""
+        self.required, self.threshold = number, inf
+
+    def _take(self, best: Column) -> None:
+        """Have a plan to beat: a branch that cannot lose less than the threshold is closed."""
+        slack = min(self.accuracy, _RELATIVE_GAP * (1 + best.magnitude))
+        self.best, self.threshold = best, best.costs + best.risk + best.deviation - slack
 
     def run(self, hint: Sequence[PlannedMove] = ()) -> Solution:
         """Search until every branch is closed or the budget is used up.
@@ -505,7 +502,7 @@ class _Search:
             if amount <= 0 or node.status[number] != _FREE:
                 continue
             lane, touch = self.lanes[number], self.relaxation.touch[number]
-            opposed = any(amounts[other] > 0 for other in self.bounds.groups[lane.move] if other != number)
+            opposed = sum([amounts[each] > 0 for each in self.bounds.groups[lane.move]]) > 1
             highest = lane.grid[touch]
             share = None if relaxed.shares is None else relaxed.shares.get(number)
             if share is None:
@@ -529,7 +526,7 @@ class _Search:
             return
         found = column(self.pool, self.lanes, plan)
         if not self.found or found.value > self.best.value:
-            self.best = found
+            self._take(found)
 
 
 def solve(
@@ -557,6 +554,6 @@ def solve_with(pool: Pool, move: int, direction: str, budget: int = BUDGET) -> S
     ]
     if not numbers:
         return None
-    search.required = numbers[0]
+    search.require(numbers[0])
     solution = search.run()
     return solution if search.found else None

@@ -23,7 +23,7 @@ from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
 from ilp.pool.face import newton, on_face
-from ilp.pool.valuation import KNOTS, SLOPES
+from ilp.pool.valuation import PIECES, SLOPES, bends
 
 __all__ = ["Precision", "Relaxation", "Relaxed"]
 
@@ -153,16 +153,13 @@ class Relaxation:
         self.flows = bounds.flows
         self._lows = [lane.low * lane.worth if lane.grid else 0.0 for lane in lanes]
         self._highs = [lane.high * lane.worth if lane.grid else 0.0 for lane in lanes]
-        worths = [holding.target * mark for holding, mark in zip(pool.holdings, self._units, strict=True)]
-        self._bends = [[knot * worth for knot in KNOTS] for worth in worths]
-        self._steep = [bounds.penalty * slope for slope in SLOPES]
-        self._rises = [after - before for before, after in pairwise(self._steep)]  # at each knot
+        self._targets = [holding.target * mark for holding, mark in zip(pool.holdings, self._units, strict=True)]
         self._slopes = bounds.resting.slopes.copy()
         factors = self._risk_factors(pool.valuation.diagonal)
         self.roots = factors.dot(bounds.member)  # the risk is |roots · z|², z the holdings in numeraire
         self._root_flows, self._root_start = factors.dot(bounds.asset_flows), factors.dot(bounds.resting.totals)
         self._unfelt = [1e-14 * max(map(abs, row), default=0.0) for row in self.roots.tolist()]  # of the scale
-        self._focus(4 * (sum(map(abs, bounds.start.tolist())) + 5 * sum(worths)))
+        self._focus(4 * (sum(map(abs, bounds.start.tolist())) + 5 * sum(self._targets)))
         self._active = self._first_active()
         self._build()
 
@@ -219,7 +216,7 @@ class Relaxation:
             if sum([abs(flow) * amount for flow, amount in zip(flows, reach, strict=True)]) > unfelt * self.scale
         ]
         if len(felt) < len(self._factors):
-            self._factors, self._factor_flows = self._factors[felt], self._factor_flows[felt]
+            self._factors, self._factor_flows = self._factors.take(felt), self._factor_flows.take(felt, axis=0)
 
     def _find_tight(self) -> None:
         """Holdings that several lanes together could overspend."""
@@ -233,7 +230,7 @@ class Relaxation:
 
     def _find_levels(self, reach: Sequence[float]) -> list[_Levels]:
         """The pieces of the deviation of each holding that has several within reach."""
-        starts: list[float] = self._bounds.start.tolist()
+        starts, penalty = self._bounds.start.tolist(), self._bounds.penalty
         lowest, highest = starts.copy(), starts.copy()
         for number, amount in zip(self._active, reach, strict=True):
             lane = self._lanes[number]
@@ -241,23 +238,20 @@ class Relaxation:
             if lane.arrives >= 0:
                 highest[lane.arrives] += amount
         found: list[_Levels] = []
-        for place, (knots, here) in enumerate(zip(self._bends, starts, strict=True)):
+        for place, (target, here) in enumerate(zip(self._targets, starts, strict=True)):
             low, high = lowest[place], highest[place]
-            if low >= high or not self._bounds.penalty:
+            if low >= high or not penalty:
                 continue
+            knots = bends(target)
             first, last = bisect_right(knots, low), bisect_left(knots, high)
-            self._slopes[place] = self._steep[first]
+            self._slopes[place] = penalty * SLOPES[first]
             if last <= first:
                 continue
             segment = min(max(bisect_left(knots, here), first), last)
-            above = [0.0]  # at `here`, the pieces beyond a knot lie below by what they are steeper
-            for piece in range(segment, last):
-                above.append(above[-1] - self._rises[piece] * (knots[piece] - here))
-            for piece in range(segment - 1, first - 1, -1):
-                above.insert(0, above[0] - self._rises[piece] * (here - knots[piece]))
-            steepest = max(-self._steep[first], self._steep[last])
-            slopes = [slope / steepest for slope in self._steep[first : last + 1]]
-            found.append(_Levels(place, steepest, slopes, [each / steepest for each in above]))
+            steepest, slopes, ordinates = PIECES[first, last]
+            now = slopes[segment - first] * here + ordinates[segment - first] * target
+            above = [slope * here + at * target - now for slope, at in zip(slopes, ordinates, strict=True)]
+            found.append(_Levels(place, penalty * steepest, slopes, above))
         self._straight = self._slopes.copy()
         for level in found:
             self._straight[level.place] = 0.0
@@ -303,7 +297,9 @@ class Relaxation:
                 free[column] = cost[touch] / (grid[touch] * lane.worth)
                 self._straight_on[number] = along - free[column]
         # The risk is taken around the pool as it stands: |F z|² = |F z₀|² + 2 F z₀ · F (z − z₀) + |F (z − z₀)|².
-        self._slants = np.array(free) + self._straight.dot(flows) + 2 * self._factors.dot(self._factor_flows)
+        self._slants = np.array(free) + self._straight.dot(flows)
+        if len(self._factors):
+            self._slants += (self._factors + self._factors).dot(self._factor_flows)
 
     def _find_uses(self, k: int) -> None:
         """What flows and bent costs use of crowded holdings, and what changes where a lane is on: (row, column, use a unit
@@ -414,7 +410,7 @@ class Relaxation:
             found = self._minimum(program, precision)
             if found is None:
                 return Relaxed(np.zeros(len(self._lanes)), self._bounds.resting, self._bounds.rested, False)
-            if self._clipped(found[0], program):
+            if self._cut and self._clipped(found[0], program):
                 self._focus(self._cap * 1024)
                 self._build()
                 continue

@@ -13,11 +13,24 @@ from attrs import frozen
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool, Valuation
 
-__all__ = ["KNOTS", "SLOPES", "Column", "PlannedMove", "column", "deviation"]
+__all__ = ["KNOTS", "PIECES", "SLOPES", "Column", "PlannedMove", "bends", "column", "deviation"]
 
 #: Where the deviation of a holding bends, as multiples of its target, and its slope before, between and after.
 KNOTS = (0.25, 0.75, 1.25, 5.0)
 SLOPES = (-13.0, -3.0, 0.0, 1.0, 4.0)
+#: What the straight pieces with these slopes are at an empty holding, in targets: the deviation is the highest of them.
+_ORDINATES = (4.75, 2.25, 0.0, -1.25, -16.25)
+#: By the first and the last of several pieces: the steepest slope, and all their slopes and ordinates in units of that.
+PIECES = {
+    (first, last): (
+        most,
+        [s / most for s in SLOPES[first : last + 1]],
+        [o / most for o in _ORDINATES[first : last + 1]],
+    )
+    for first in range(len(SLOPES))
+    for last in range(first + 1, len(SLOPES))
+    for most in [max(-SLOPES[first], SLOPES[last])]
+}
 
 
 @frozen
@@ -45,6 +58,11 @@ class Column:
     def magnitude(self) -> float:
         """Σ of the absolute terms: what tolerances are relative to."""
         return abs(self.cash) + abs(self.costs) + abs(self.risk) + abs(self.deviation)
+
+
+def bends(target: float) -> tuple[float, float, float, float]:
+    """Where the deviation of a holding with this target bends: at the knots, written out since every pool begins with it."""
+    return 0.25 * target, 0.75 * target, 1.25 * target, 5.0 * target
 
 
 def deviation(total: float, target: float) -> float:

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ilp.pool.curves import lanes
 from ilp.pool.document import Fee, Holding, Pool, Transfer, Valuation
-from ilp.pool.valuation import KNOTS, SLOPES, column, deviation
+from ilp.pool.valuation import KNOTS, PIECES, SLOPES, bends, column, deviation
 
 POOL = Pool(
     "USD",
@@ -46,6 +46,17 @@ class DeviationTests(SynchronousTestCase):
         for left, right, slope in zip(points, points[1:], SLOPES, strict=False):
             rise = deviation(right, 1.0) - deviation(left, 1.0)
             self.assertAlmostEqual(rise / (right - left), slope)
+
+    def test_it_bends_at_its_knots(self) -> None:
+        self.assertEqual(bends(8.0), tuple(8.0 * knot for knot in KNOTS))
+
+    def test_between_two_pieces_it_is_the_highest_of_them_and_those_between(self) -> None:
+        points = [-1.0, *KNOTS, 9.0]
+        for (first, last), (steepest, slopes, ordinates) in PIECES.items():
+            self.assertEqual(steepest, max(map(abs, SLOPES[first : last + 1])))
+            for y in (points[first], *KNOTS[first:last], points[last + 1]):
+                highest = max(slope * y + at for slope, at in zip(slopes, ordinates, strict=True))
+                self.assertAlmostEqual(8.0 * steepest * highest, deviation(8.0 * y, 8.0))
 
 
 class ColumnTests(SynchronousTestCase):
