@@ -60,7 +60,7 @@ async def take(reactor: Any, browser: Browser, url: str, folder: Path, tabs: lis
 
 async def run(reactor: Any, options: argparse.Namespace) -> None:
     """Serve, sign in, take pictures, end."""
-    service, url, loop = None, options.url, None
+    service, url, loop = None, (options.url or "").rstrip("/"), None
     if not url:
         console = FakeConsole(options.scene)
         service = WebService(console, {options.user: options.password}, reactor)
