@@ -20,11 +20,17 @@ from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
 from ilp.pool.valuation import KNOTS, SLOPES, bends, deviation
 
-__all__ = ["Bounds", "Branch", "Duals", "Priced", "Status"]
+__all__ = ["SHORT", "Bounds", "Branch", "Duals", "Priced", "Status"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_Indices = np.ndarray[Any, np.dtype[np.intp]]
 
+_NOTHING, _NONE = np.zeros(0), list[float]()
 _AT_KNOTS = [deviation(knot, 1.0) for knot in KNOTS]
+#: Grid points of a lane up to which nobody has to know the reduced costs at each of them.
+SHORT = 24
+_FEW = 10  # lanes up to which the first duals are priced one by one: making a table takes longer
+_LISTED = 20  # how many duals
 
 
 class Status(IntEnum):
@@ -78,13 +84,16 @@ class Priced:
 
     :ivar constant: numeraire: what does not depend on the moves.
     :ivar best: by lane: least reduced cost when on, fixed charges included; +∞ for lanes that cannot be on.
-    :ivar reduced: by grid point of all lanes (see `Bounds.first`), before anything else: the reduced cost there.
+    :ivar reduced: by grid point of all lanes (see `Bounds.first`), before anything else: the reduced cost there; nothing
+        of a small pool, as long as nobody asked for `Bounds.amounts` and few duals were priced.
+    :ivar prices: there, by holding and at last outside: what a unit of numeraire is worth.
     """
 
     constant: float
     best: list[float]
     reduced: Array
     groups: Sequence[tuple[int, ...]]
+    prices: Sequence[float] = ()
 
     def loss(self, status: Sequence[int]) -> float:
         """A lower bound of costs + risk + deviation over all plans of the branch, in numeraire."""
@@ -102,85 +111,110 @@ class Priced:
         return found
 
 
+# What `Bounds` prices duals with, but for the first ones of a small pool: see there.
+@define(eq=False)
+class _Table:
+    terms: Array
+    nothing: Array
+    starts: _Indices
+    low: Array
+    high: Array
+    amounts: Array
+
+
 class Bounds:
     """Bounds of one pool's branches.
 
     :ivar first: by lane, where its grid of amounts starts in the arrays that span all lanes.
-    :ivar amounts: at all grid points, in numeraire; the last entry is nothing, which is none of them.
     :ivar flows: by holding and lane: what the lane's amount adds to the holding, 1 or −1; nothing where it cannot be on.
+    :ivar asset_flows: by asset of the valuation and lane, in units of the asset: what the lane's amount adds to the total.
+    :ivar groups: lanes by move.
+    :ivar resting: duals of the pool as it stands: they bound every plan, and close the search where nothing is worth doing.
     """
 
     def __init__(self, pool: Pool, lanes: Sequence[Lane]) -> None:
         holdings, valuation = pool.holdings, pool.valuation
-        marks = [pool.marks[holding.asset] for holding in holdings]
-        start = [holding.total * mark for holding, mark in zip(holdings, marks, strict=True)]
-        targets = [holding.target * mark for holding, mark in zip(holdings, marks, strict=True)]
-        self.marks, self.start = np.array(marks), np.array(start)
-        self.room = np.array([max(0.0, holding.available) for holding in holdings])
+        self._lanes, self._marks = lanes, [pool.marks[holding.asset] for holding in holdings]
+        self._start = [holding.total * mark for holding, mark in zip(holdings, self._marks, strict=True)]
+        self._targets = [holding.target * mark for holding, mark in zip(holdings, self._marks, strict=True)]
+        self._room = [max(0.0, holding.available) for holding in holdings]
+        self.marks, self.start, self.room = np.array(self._marks), np.array(self._start), np.array(self._room)
         self.penalty = valuation.deviation_penalty
+        self._steep = [self.penalty * slope for slope in SLOPES]
         count = len(valuation.assets)
         self.covariance = np.array(valuation.covariance).reshape(count, count) * valuation.risk_aversion
+        self._pull = self.covariance + self.covariance
         index = {asset: place for place, asset in enumerate(valuation.assets)}
-        self.member = np.zeros((count, len(marks)))  # asset totals in units from holdings in numeraire
-        for place, holding in enumerate(holdings):
-            if holding.asset in index:
-                self.member[index[holding.asset], place] = 1.0 / marks[place]
-        steep = [self.penalty * SLOPES[bisect_left(bends(holding.target), holding.total)] for holding in holdings]
-        #: Duals of the pool as it stands: they bound every plan, and close the search where nothing is worth doing.
-        self.resting = Duals(np.array(steep), np.zeros(len(marks)), self.member.dot(self.start))
-        self._set_terms(lanes, start, targets)
-        self.groups: dict[int, tuple[int, ...]] = {}  # lanes by move
+        self._assets = [index.get(holding.asset, -1) for holding in holdings]
+        self.member = np.zeros((count, len(holdings)))  # asset totals in units from holdings in numeraire
+        for place, asset in enumerate(self._assets):
+            if asset >= 0:
+                self.member[asset, place] = 1.0 / self._marks[place]
+        steep = [self._steep[bisect_left(bends(holding.target), holding.total)] for holding in holdings]
+        self.resting = Duals(np.array(steep), np.zeros(len(holdings)), self.member.dot(self.start))
+        lengths = [len(lane.grid) for lane in lanes]
+        self.first = list(accumulate(lengths, initial=0))
+        self._points = self.first.pop()
+        self._usable = [number for number, length in enumerate(lengths) if length]
+        self.flows = np.zeros((len(holdings), len(lanes)))
+        for number in self._usable:
+            lane = lanes[number]
+            self.flows[lane.leaves, number] = -1.0
+            if lane.arrives >= 0:
+                self.flows[lane.arrives, number] = 1.0
+        self.asset_flows = self.member.dot(self.flows)
+        self.groups: dict[int, tuple[int, ...]] = {}
         for number, lane in enumerate(lanes):
             self.groups[lane.move] = (*self.groups.get(lane.move, ()), number)
         self._members = tuple(self.groups.values())
+        #: Duals that are priced before the table is made.
+        self._listed = _LISTED if len(lanes) <= _FEW and max(lengths, default=0) <= SHORT else 0
+        self._moves = [lanes[number] for number in self._usable]
+        self._ends, self._middle = (self._steep[0], self._steep[-1]), self._steep[1:-1]
 
-    def _set_terms(self, lanes: Sequence[Lane], start: Sequence[float], targets: Sequence[float]) -> None:
+    @property
+    def amounts(self) -> Array:
+        """At all grid points, in numeraire; the last entry is nothing, which is none of them."""
+        self._listed = 0  # who asks wants the reduced costs there too
+        return self._table.amounts
+
+    @cached_property
+    def _table(self) -> _Table:
         """All that a bound is made of, as one matrix: prices of (slopes, totals, rents, 1) times it.
 
         Columns: the reduced cost at each grid point of each lane, what is linear besides, and the support of each holding
         at each knot.  A bound takes the least of each lane's and each holding's columns.
         """
-        held, count = len(targets), len(self.covariance)
-        lengths = [len(lane.grid) for lane in lanes]
-        self.first = list(accumulate(lengths, initial=0))
-        points = self.first.pop()
-        each = np.array([*lengths, 1, *[len(KNOTS)] * held], dtype=np.intp)
+        lanes, points, held, count = self._lanes, self._points, len(self._targets), len(self.covariance)
+        each = np.array([*[len(lane.grid) for lane in lanes], 1, *[len(KNOTS)] * held], dtype=np.intp)
         # What a unit of each lane does, then nothing, then a unit of each holding.
-        effects, pull = np.zeros((2 * held + count + 1, len(each))), self.covariance + self.covariance
-        self._usable = [number for number, length in enumerate(lengths) if length]
+        effects = np.zeros((2 * held + count + 1, len(each)))
+        effects[:held, : len(lanes)] = self.flows
         for number in self._usable:
-            lane = lanes[number]
-            effects[lane.leaves, number] = -1.0
-            effects[held + count + lane.leaves, number] = 1.0
-            if lane.arrives >= 0:
-                effects[lane.arrives, number] = 1.0
+            effects[held + count + lanes[number].leaves, number] = 1.0
         for place in range(held):
             effects[place, len(lanes) + 1 + place] = 1.0
-        self.flows = effects[:held, : len(lanes)]
-        #: By asset of the valuation and lane, in units of the asset: what the lane's amount adds to the total.
-        self.asset_flows = self.member.dot(self.flows)
-        effects[held : held + count, : len(lanes)] = pull.dot(self.asset_flows)
+        effects[held : held + count, : len(lanes)] = self._pull.dot(self.asset_flows)
         worths = np.array([*[lane.worth for lane in lanes], *[1.0] * (held + 1)])
-        knots = [here - target * knot for here, target in zip(start, targets, strict=True) for knot in KNOTS]
+        holdings = zip(self._start, self._targets, strict=True)
+        knots = [here - target * knot for here, target in holdings for knot in KNOTS]
         amounts = np.array([*chain.from_iterable([lane.grid for lane in lanes]), 0.0, *knots]) * worths.repeat(each)
-        apart = [self.penalty * target * at for target in targets for at in _AT_KNOTS]
+        apart = [self.penalty * target * at for target in self._targets for at in _AT_KNOTS]
         costs = np.array([*chain.from_iterable([lane.costs for lane in lanes]), 0.0, *apart])
         uses = np.array([*chain.from_iterable([lane.uses for lane in lanes]), *[0.0] * (len(KNOTS) * held + 1)])
         terms = effects.repeat(each, axis=1)
         terms[: held + count] *= amounts
         terms[held + count : -1] *= uses
         terms[-1] = costs
-        terms[held : held + count, points] = pull.dot(self.resting.totals)
+        terms[held : held + count, points] = self._pull.dot(self.resting.totals)
         terms[held + count : -1, points] = -self.room
-        self.amounts = amounts[: points + 1]
-        self._terms, self._unusable = terms, [inf] * len(lanes)
         starts = [self.first[number] for number in self._usable]
-        self._starts = np.array([*starts, points, *range(points + 1, len(amounts), len(KNOTS))], dtype=np.intp)
-        free, steep = [inf] * (count + held + 1), (self.penalty * SLOPES[0], self.penalty * SLOPES[-1])
-        self._nothing = np.zeros(len(terms))
-        self._nothing[-1] = 1.0
-        self._low = np.array([steep[0]] * held + [-inf] * count + [0.0] * (held + 1))
-        self._high = np.array([steep[1]] * held + free)
+        every = np.array([*starts, points, *range(points + 1, len(amounts), len(KNOTS))], dtype=np.intp)
+        low = np.array([self._steep[0]] * held + [-inf] * count + [0.0] * held + [1.0])
+        high = np.array([self._steep[-1]] * held + [inf] * (count + held + 1))
+        nothing = np.zeros(len(terms))
+        nothing[-1] = 1.0
+        return _Table(terms, nothing, every, low, high, amounts[: points + 1])
 
     @cached_property
     def rested(self) -> Priced:
@@ -192,22 +226,86 @@ class Bounds:
 
         :param some: sets of lanes of which one at least is on: it pays for what all of them are credited with.
         """
-        held = len(self.room)
-        prices = self._nothing.copy()
-        prices[:held], prices[held : -1 - held], prices[-1 - held : -1] = duals.slopes, duals.totals, duals.rents
-        np.maximum(prices, self._low, out=prices)
-        values = np.minimum(prices, self._high, out=prices).dot(self._terms)
-        least: list[float] = np.minimum.reduceat(values, self._starts).tolist()
-        lanes = len(self._usable)
-        best = least[:lanes]
-        if lanes < len(self._unusable):
-            best = list(self._unusable)
-            for number, value in zip(self._usable, least, strict=False):
+        reduced, prices = _NOTHING, _NONE
+        if self._listed:
+            self._listed -= 1
+            least, constant, prices = self._by_lists(duals)
+        else:
+            reduced, least, constant = self._by_table(duals)
+        best = least
+        if len(least) < len(self._lanes):
+            best = [inf] * len(self._lanes)
+            for number, value in zip(self._usable, least, strict=True):
                 best[number] = value
-        constant = sum(least[lanes:]) - float(duals.totals.dot(self.covariance).dot(duals.totals))
         if duals.credits:
             constant += sum(duals.credits)
             for members, credit in zip(some, duals.credits, strict=False):
                 for number in members if credit else ():
                     best[number] -= credit
-        return Priced(constant, best, values, self._members)
+        return Priced(constant, best, reduced, self._members, prices)
+
+    def _by_table(self, duals: Duals) -> tuple[Array, list[float], float]:
+        """Reduced costs at all grid points, the least of each lane that can be on, and what does not depend on moves."""
+        table, held = self._table, len(self._room)
+        prices = table.nothing.copy()
+        prices[:held], prices[held : -1 - held], prices[-1 - held : -1] = duals.slopes, duals.totals, duals.rents
+        np.maximum(prices, table.low, out=prices)
+        values = np.minimum(prices, table.high, out=prices).dot(table.terms)
+        least: list[float] = np.minimum.reduceat(values, table.starts).tolist()
+        lanes = len(self._usable)
+        constant = sum(least[lanes:]) - float(duals.totals.dot(self.covariance).dot(duals.totals))
+        return values, least[:lanes], constant
+
+    def _by_lists(self, duals: Duals) -> tuple[list[float], float, list[float]]:
+        """The least of each lane that can be on, what does not depend on moves, and prices by holding, in less time than it
+        takes to make the table."""
+        pull = self._pull.dot(duals.totals)
+        constant = float(pull.dot(self.resting.totals)) - 0.5 * float(pull.dot(duals.totals))
+        pulls = [*pull.tolist(), 0.0]  # the numeraire has none
+        prices, rents = duals.slopes.tolist(), duals.rents.tolist()
+        for place, asset in enumerate(self._assets):
+            slope, support = self._support(place, prices[place])
+            constant += support
+            prices[place] = slope + pulls[asset] / self._marks[place]
+            if rents[place] > 0:
+                constant -= rents[place] * self._room[place]
+            else:
+                rents[place] = 0.0
+        prices.append(0.0)  # outside
+        return [_least(lane, prices, rents) for lane in self._moves], constant, prices
+
+    def _support(self, place: int, slope: float) -> tuple[float, float]:
+        """The slope of a support as far as there is one, and what the holding as it stands has of it."""
+        lowest, highest = self._ends
+        if not lowest <= slope <= highest:
+            slope = min(max(slope, lowest), highest)
+        knot, target = bisect_left(self._middle, slope), self._targets[place]
+        return slope, self.penalty * target * _AT_KNOTS[knot] + slope * (self._start[place] - target * KNOTS[knot])
+
+    def moved(self, priced: Priced, duals: Duals, place: int, change: float) -> tuple[Duals, Priced]:
+        """*duals* with one slope changed, evaluated, from what they were before."""
+        slopes = duals.slopes.copy()
+        slopes[place] += change
+        changed = Duals(slopes, duals.rents, duals.totals)
+        if not priced.prices:
+            return changed, self.price(changed)
+        before, was = self._support(place, float(duals.slopes[place]))
+        after, now = self._support(place, float(slopes[place]))
+        prices, best, rents = list(priced.prices), priced.best.copy(), np.maximum(duals.rents, 0.0).tolist()
+        prices[place] += after - before
+        for number, lane in zip(self._usable, self._moves, strict=True):
+            if place in (lane.leaves, lane.arrives):
+                best[number] = _least(lane, prices, rents)
+        return changed, Priced(priced.constant + now - was, best, priced.reduced, priced.groups, prices)
+
+
+def _least(lane: Lane, prices: Sequence[float], rents: Sequence[float]) -> float:
+    """The least reduced cost of a lane."""
+    grid, costs, rent = lane.grid, lane.costs, rents[lane.leaves]
+    net = (prices[lane.arrives] - prices[lane.leaves]) * lane.worth
+    if rent:
+        costs = [cost + rent * use for cost, use in zip(costs, lane.uses, strict=True)]
+    if len(grid) > 2:
+        return min([cost + net * amount for amount, cost in zip(grid, costs, strict=True)])
+    first, last = costs[0] + net * grid[0], costs[-1] + net * grid[-1]
+    return first if first < last else last

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from ilp.pool.bound import Bounds, Branch, Duals, Status
+from ilp.pool.bound import Bounds, Branch, Status
 from ilp.pool.curves import Lane
 from ilp.pool.relaxation import Relaxed
 
@@ -61,10 +61,7 @@ class Known:
             for place, change in ((lane.arrives, -step), (lane.leaves, step)):
                 if place < 0:
                     continue
-                slopes = relaxed.duals.slopes.copy()
-                slopes[place] += change
-                duals = Duals(slopes, relaxed.duals.rents, relaxed.duals.totals)
-                priced = self._bounds.price(duals)
+                duals, priced = self._bounds.moved(relaxed.priced, relaxed.duals, place, change)
                 if priced.loss(status) >= threshold:
                     self._hope += 1
                     return Relaxed(relaxed.flows, duals, priced)

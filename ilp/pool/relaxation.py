@@ -19,7 +19,7 @@ import daqp
 import numpy as np
 from attrs import define
 
-from ilp.pool.bound import Bounds, Duals, Priced, Status
+from ilp.pool.bound import SHORT, Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane
 from ilp.pool.document import Pool
 from ilp.pool.face import newton, on_face
@@ -39,7 +39,7 @@ _PATIENCE = 2  # proximal steps before exact ones help
 _STILL = 1e-13  # of the scale: a proximal step that moves no further has converged
 _DUST = 1e-12  # of the scale: what the solver leaves on lanes that are off
 _FREE = 1e30  # daqp's infinity
-_ALL_KNOTS = 24  # grids up to this length are rows at once; longer ones are refined where prices ask for it
+_ALL_KNOTS = SHORT  # grids up to this length are rows at once; longer ones are refined where prices ask for it
 _FEW = 24  # lanes that are not worth waiting with
 _ROUNDS = 40
 _ROUGHLY, _TIGHTLY = 1e-9, 1e-13  # of the scales: what is worth less does not enter a rough program, or any

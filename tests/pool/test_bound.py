@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 
 import numpy as np
@@ -9,7 +10,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ilp.pool.bound import Bounds, Duals, Status
+from ilp.pool.bound import Bounds, Duals, Priced, Status
 from ilp.pool.curves import Lane, lanes
 from ilp.pool.document import Pool, parse_pool
 from ilp.pool.feasible import feasible
@@ -69,6 +70,38 @@ class AnyDualsTests(NumberTestCase):
         self.assertLessEqual(
             least, found.costs + found.risk + found.deviation + 1e-9 * (1 + found.magnitude + abs(least))
         )
+
+    @settings(max_examples=40, deadline=None)
+    @given(seeds)
+    def test_the_first_duals_are_priced_like_later_ones(self, seed: int) -> None:
+        rng = Random(seed)
+        pool = evolve(parse_pool(random_pool(rng)), quotes=())
+        first, later = Bounds(pool, lanes(pool)), Bounds(pool, lanes(pool))
+        self.assertEqual(len(later.amounts), sum(len(lane.grid) for lane in lanes(pool)) + 1)
+        for _ in range(2):
+            duals = some_duals(rng, pool)
+            one, other = first.price(duals), later.price(duals)
+            self.assertEqual((len(one.reduced), len(other.reduced)), (0, len(later.amounts) + 4 * len(pool.holdings)))
+            self.assert_the_same(one, other)
+
+    @settings(max_examples=40, deadline=None)
+    @given(seeds)
+    def test_duals_with_one_slope_changed_are_priced_like_any_others(self, seed: int) -> None:
+        rng = Random(seed)
+        pool = evolve(parse_pool(random_pool(rng)), quotes=())
+        bounds, duals = Bounds(pool, lanes(pool)), some_duals(rng, pool)
+        place, change = rng.randrange(len(pool.holdings)), rng.uniform(-8, 8) * pool.valuation.deviation_penalty
+        changed, priced = bounds.moved(bounds.price(duals), duals, place, change)
+        self.assertEqual(changed.slopes[place], duals.slopes[place] + change)
+        self.assert_the_same(priced, bounds.price(changed))
+
+    def assert_the_same(self, one: Priced, other: Priced) -> None:
+        """But for what rounding does to the terms."""
+        usable = [least for least in one.best if least < inf]
+        near = 1e-12 * (1 + abs(one.constant) + sum(map(abs, usable)))
+        self.assertEqual([least == inf for least in one.best], [least == inf for least in other.best])
+        for here, there in zip([one.constant, *one.best], [other.constant, *other.best], strict=True):
+            self.assertTrue(here == there or abs(here - there) <= near, (here, there))
 
     @settings(max_examples=40, deadline=None)
     @given(seeds)
