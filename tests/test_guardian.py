@@ -45,7 +45,7 @@ class GuardianTests(SynchronousTestCase):
         self.alive = False
         self.world.journal.kill()
         self.world.trader._close()
-        self.world.trader.links.close()
+        self.world.trader.links.close(self.world.reactor)
 
     def test_while_the_heart_beats_nothing_is_cancelled(self) -> None:
         self.pass_(30)

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
 
+from clients.calls import bounded
 from clients.exchange import Book, ExchangeError, Fill, IRateFeed, NotAuthorised, Order, Position, Trade
 from ilp.trading.audit import Audit
 from ilp.trading.layout import Layout, Pair
@@ -24,6 +26,7 @@ from ilp.trading.reader import VenueReader
 __all__ = ["Links", "Owner", "Treasury"]
 
 ZERO, ONE = Decimal(0), Decimal(1)
+PARTING = 10.0  # reactor seconds; nothing rests any more, and the process is to end
 
 
 class Treasury(Protocol):
@@ -100,15 +103,21 @@ class Links:
             connecting.append(self.feed.connect())
         return gatherResults([self._tolerated(connection) for connection in connecting], consumeErrors=True)
 
-    def close(self) -> Deferred[Any]:
-        """Unsubscribe and disconnect everything."""
+    def close(self, clock: IReactorTime) -> Deferred[Any]:
+        """Unsubscribe and disconnect everything; what cannot be, or takes longer than `PARTING`, is reported and left."""
         for emitter, event, f in self._listening:
             emitter.remove_listener(event, f)
         self._listening.clear()
-        leaving = [self.venues[venue].disconnect() for venue in self.layout.venues]
+        leaving = {venue: self.venues[venue].disconnect() for venue in self.layout.venues}
         if self.feed is not None:
-            leaving.append(self.feed.disconnect())
-        return gatherResults(leaving, consumeErrors=True)
+            leaving["the rate feed"] = self.feed.disconnect()
+
+        def left(name: str, parting: Deferred[None]) -> Deferred[None]:
+            late = TimeoutError(f"no end within {PARTING:g} s")
+            within = bounded(parting, PARTING, clock, lambda: late)
+            return within.addErrback(lambda failure: self.owner.report(f"{name} did not disconnect", failure.value))
+
+        return gatherResults([left(name, parting) for name, parting in leaving.items()])
 
     def _tolerated(self, connection: Deferred[None]) -> Deferred[None]:
         """A venue that is not there yet is tried again by its client; only a refusal is for the operator."""

@@ -263,7 +263,7 @@ class Trader:
         if not remaining:
             await self.caretaker.release()
         self._close()
-        await self.links.close()
+        await self.links.close(self.clock.reactor)
         return remaining
 
     def _remaining(self) -> tuple[str, ...]:

@@ -205,7 +205,7 @@ class Schedule:
         world.journal.kill()
         world.trader._close()
         world.journal.kill()  # letting go of calls may have written something: a dead process does not
-        world.trader.links.close()
+        world.trader.links.close(world.reactor)
 
     def restart(self) -> None:
         """Another process on the same journal; how long until it is safe."""

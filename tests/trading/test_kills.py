@@ -30,7 +30,7 @@ class KillTests(SynchronousTestCase):
         world.journal.kill()
         world.trader._close()
         world.journal.kill()  # letting go of calls may have written something: a dead process does not
-        world.trader.links.close()
+        world.trader.links.close(world.reactor)
         world.advance(0.3, 0.01)
 
     def restart(self, world: World) -> None:

@@ -74,7 +74,7 @@ class RestoredTests(Databases, SynchronousTestCase):
 
     def killed(self) -> None:
         self.world.trader._close()
-        self.world.trader.links.close()
+        self.world.trader.links.close(self.world.reactor)
         self.successResultOf(self.world.journal.close())
         self.world.advance(0.3, 0.01)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side, Unreachable
@@ -160,6 +160,16 @@ class LifeTests(TraderCase):
         world.target.faults.add(Fault.LOSE_REQUEST, "*", times=0)
         self.assertNotEqual(world.end(), ())
 
+    def test_a_venue_that_cannot_be_left_does_not_keep_the_process_from_ending(self) -> None:
+        partings: list[Deferred[None]] = [Deferred(), fail(ValueError("torn"))]
+        for parting, said in zip(partings, ("no end within 10 s", "torn"), strict=True):
+            world, reports = self.world().trading(), list[str]()
+            leave = world.target.disconnect
+            self.patch(world.target, "disconnect", lambda leave=leave, parting=parting: (leave(), parting)[1])
+            self.patch(world.trader, "report", lambda what, error=None, told=reports: told.append(f"{what}: {error}"))
+            self.assertEqual(world.end(), ())
+            self.assertIn(f"target did not disconnect: {said}", reports)
+
     def test_a_failing_turn_halts(self) -> None:
         world = self.world().trading()
         world.trader.loop.strategy = Broken()
@@ -307,7 +317,7 @@ class DeadManTests(TraderCase):
     def test_a_process_that_ends_without_a_word_leaves_nothing_resting(self) -> None:
         world = self.world().trading()
         world.trader._close()
-        world.trader.links.close()
+        world.trader.links.close(world.reactor)
         self.assertEqual(len(world.open_orders()), 2)
         world.advance(61, 1)
         self.assertEqual(world.open_orders(), [])
@@ -865,7 +875,7 @@ class RestartTests(TraderCase):
     def _kill(self, world: World) -> None:
         """Leave everything as a killed process would: no cancel, no last word."""
         world.trader._close()
-        world.trader.links.close()
+        world.trader.links.close(world.reactor)
         world.advance(0.1)
 
 

@@ -141,7 +141,7 @@ class UnreachedVenueTests(TraderCase):
         world = self.world().trading()
         world.journal.kill()
         world.trader._close()
-        world.trader.links.close()
+        world.trader.links.close(world.reactor)
         world.journal.written = [e for e in world.journal.written if not isinstance(e, OrderEntry)]
         world.source, world.target, world.rates = world.clients()
         self.patch(world.target, "connect", lambda: fail(Unreachable("target", "connecting", "refused")))
@@ -193,7 +193,7 @@ class ClockTests(TraderCase):
         world.advance(1)
         world.journal.kill()
         world.trader._close()
-        world.trader.links.close()
+        world.trader.links.close(world.reactor)
         world.journal.written = [e for e in world.journal.written if not isinstance(e, OrderEntry)]
         world.take(Side.SELL)
         world.source, world.target, world.rates = world.clients()

@@ -122,7 +122,7 @@ class SecondTests(SynchronousTestCase):
     def kill(self) -> None:
         self.world.journal.kill()
         self.world.trader._close()
-        self.world.trader.links.close()
+        self.world.trader.links.close(self.world.reactor)
         self.world.advance(1)
 
     def test_what_the_same_journal_left_goes_off_at_once_however_long_ago(self) -> None:
