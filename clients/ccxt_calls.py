@@ -93,10 +93,10 @@ class Calls:
 
     def stop(self) -> None:
         """Give up what is under way, which ccxt would let connect for as long as it takes."""
-        while self._running:  # who waited for a turn has it then
-            for running in tuple(self._running):
-                self._running[running] = True
-                running.cancel()
+        while self._running:  # who waited for a turn has it then, and who is told may give up another one
+            running = next(iter(self._running))
+            self._running[running] = True
+            running.cancel()
 
     def translated(self, doing: str, error: BaseException, about: About) -> Exception:
         """What an error of ccxt means, without secrets."""

@@ -61,6 +61,13 @@ class StopTests(SynchronousTestCase):
             self.failureResultOf(one, Unreachable)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_who_gives_up_another_call_because_of_the_first_keeps_it_from_no_end(self) -> None:
+        first, second = self.ask(), self.ask()
+        first.addErrback(lambda _failure: second.cancel())
+        self.calls.stop()
+        self.failureResultOf(second, CancelledError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_whoever_stops_waiting_is_not_told_of_a_disconnection(self) -> None:
         reading = self.ask()
         reading.cancel()
