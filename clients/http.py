@@ -135,8 +135,9 @@ class Connections(HTTPConnectionPool):
         # Who is told that a request was given up may begin another one.
         while (busy := self._busy()) or self._being_made:
             for waiter in tuple(self._being_made):
-                self._give_up(waiter)
-                waiter.errback(Broken("disconnected; nothing was sent", sent=False))
+                if waiter in self._being_made:  # else given up by who was told of another one
+                    self._give_up(waiter)
+                    waiter.errback(Broken("disconnected; nothing was sent", sent=False))
             for one in busy:
                 self._made.discard(one)
                 one.transport.abortConnection()  # a server that hangs would not answer a goodbye

@@ -204,6 +204,14 @@ class WireTests(TestCase):
         self.failureResultOf(again[0], Broken)
 
     @asynchronous
+    async def test_closing_goes_on_where_who_is_told_gives_up_another_request(self) -> None:
+        nothing_connects(self)
+        calls = [Deferred.fromCoroutine(self.ask()) for _ in range(2)]
+        calls[0].addErrback(lambda _failure: calls[1].cancel())
+        await self.pool.close()
+        self.failureResultOf(calls[1], CancelledError)
+
+    @asynchronous
     async def test_closed_connections_are_made_anew(self) -> None:
         await self.ask(answer(b"x"))
         await self.pool.close()
