@@ -51,6 +51,7 @@ class Acts:
 
         The act itself waits for nothing, and a journal that fails or is stuck is told of elsewhere.
         """
+        self.trader.recorder.flush()  # right after a fill it was not even handed in
         writing = self.trader.recorder.journal.record().addTimeout(KEPT, self.trader.clock.reactor)
         await writing.addErrback(lambda failure: failure.trap(JournalError, TimeoutError))
 

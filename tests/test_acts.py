@@ -57,6 +57,24 @@ class ActTests(OperatorCase):
         self.world.advance(0.2)
         self.assertEqual((len(answers), [intent.wanted for intent in memory.of(IntentEntry)]), (1, [True, False]))
 
+    def test_a_stop_right_after_a_fill_is_answered_when_it_is_on_the_disk_too(self) -> None:
+        self.quoting()
+        memory, heard = self.world.journal._journal, self.world.trader.order_filled
+
+        def stopped(*told: Any) -> None:
+            heard(*told)
+            if not answers:
+                memory.lag = 0.5
+                answers.append(self.operator.stop("bela"))
+                answers[0].addCallback(lambda _: kept.append([intent.wanted for intent in memory.of(IntentEntry)]))
+
+        answers: list[Any] = []
+        kept: list[list[bool]] = []
+        self.world.trader.order_filled = stopped
+        self.world.take(Side.SELL)
+        self.world.advance(1)
+        self.assertEqual(kept, [[True, False]])
+
     def test_a_journal_that_fails_or_is_stuck_keeps_no_answer_back(self) -> None:
         self.quoting()
         memory = self.world.journal._journal
