@@ -131,7 +131,6 @@ class Connections(HTTPConnectionPool):
 
         What was still connecting is `Broken` with nothing sent, what waits for its answer may have been sent.
         """
-        await self.closeCachedConnections()
         # Who is told that a request was given up may begin another one.
         while (busy := self._busy()) or self._being_made:
             for waiter in tuple(self._being_made):
@@ -142,6 +141,7 @@ class Connections(HTTPConnectionPool):
                 self._made.discard(one)
                 one.transport.abortConnection()  # a server that hangs would not answer a goodbye
             await deferLater(self._reactor, 0.0)  # a connection is lost in the turn after
+        await self.closeCachedConnections()  # last: who got his answer meanwhile would keep his connection
 
     def _busy(self) -> list[Any]:
         return [one for one in self._made if one.state not in ("QUIESCENT", "CONNECTION_LOST")]

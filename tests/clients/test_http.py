@@ -96,6 +96,7 @@ class Scripted(Protocol):
         self.factory.requests.append(data)
         script = self.factory.scripts.pop(0)
         transport: Any = self.transport
+        self.factory.transport = transport
         if script is None:
             return
         transport.write(script)
@@ -210,6 +211,24 @@ class WireTests(TestCase):
         calls[0].addErrback(lambda _failure: calls[1].cancel())
         await self.pool.close()
         self.failureResultOf(calls[1], CancelledError)
+
+    @asynchronous
+    async def test_closing_keeps_no_connection_whose_answer_comes_meanwhile(self) -> None:
+        first = Deferred.fromCoroutine(self.ask(None))
+        await eventually(lambda: self.factory.requests, "the first request")
+        waits = self.factory.transport
+        await self.ask(answer(b"x"))  # on a connection of its own, which is kept
+        closed = self.pool.closeCachedConnections
+
+        async def slowly() -> None:
+            await closed()
+            waits.write(answer(b"y"))
+            await eventually(lambda: first.called, "the answer or the end")
+
+        self.patch(self.pool, "closeCachedConnections", slowly)
+        await self.pool.close()
+        self.failureResultOf(first, Broken)
+        assert not any(self.pool._connections.values())
 
     @asynchronous
     async def test_closed_connections_are_made_anew(self) -> None:
