@@ -314,7 +314,7 @@ class DerivativesContract(ContractCase):
         self.bench.exchange("NETS", 510, 1, "carol", "dave")
         await eventually(lambda: bars, "a bar")
         assert (bars[0]["contract"], bars[0]["period"], bars[0]["close"]) == ("NETS", "minute", D("0.5"))
-        assert "NETS" in prices
+        await eventually(lambda: "NETS" in prices, "a safe price")
 
 
 class WampTests(DerivativesContract, TestCase):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from clients.exchange import Side
-from ilp.journal.entries import TransferState
+from ilp.journal.entries import TransferEntry, TransferState
 from ilp.settings_file import ConfigurationError, load
 from ilp.simulation.faults import Fault
 from ilp.trading.machine import State
+from ilp.trading.transfers import TransferError
 from ilp.trading.transfers_plan import WantedTransfer
 from tests.configurations import MINIMAL, written
 from tests.trading.test_trader import CALM
@@ -72,8 +74,8 @@ class WithdrawalTests(SynchronousTestCase):
         self.world.advance(0.1)
         return self.successResultOf(proposing).id
 
-    def approve(self, id: str) -> None:
-        self.world.trader.transfers.act("operator", id, "approve", None, None)
+    def approve(self, id: str) -> Deferred[TransferEntry]:
+        return self.world.trader.transfers.act("operator", id, "approve", None, None)
 
     def states(self) -> list[TransferState]:
         self.world.advance(1)
@@ -88,16 +90,16 @@ class WithdrawalTests(SynchronousTestCase):
         self.world.source.faults.add(Fault.LOSE_REQUEST, "requestWithdrawal")
         self.approve(self.propose("target", "HUF", 2400))
         self.world.advance(self.world.conditions.deadline + 1)
-        self.approve(self.propose("", "USD", 3000))
-        self.assertEqual(self.states(), [TransferState.UNCERTAIN, TransferState.CANCELLED])
+        refused = self.failureResultOf(self.approve(self.propose("", "USD", 3000)), TransferError)
+        self.assertEqual(self.states(), [TransferState.UNCERTAIN, TransferState.PROPOSED])
         self.assertEqual(self.world.truth("source", "USD"), D(6000))
-        self.assertIn("smallest balance: 600 USD, allowed at least 1800", self.world.trader.reason)
+        self.assertIn("smallest balance: 600 USD, allowed at least 1800", str(refused.value))
 
     def test_two_that_are_approved_at_once_do_not_leave_together(self) -> None:
         ids = self.propose("target", "HUF", 2400), self.propose("", "USD", 3000)
-        for id in ids:
-            self.approve(id)
-        self.assertIn(TransferState.CANCELLED, self.states())
+        _, second = [self.approve(id) for id in ids]
+        self.assertCountEqual(self.states(), [TransferState.SENT, TransferState.PROPOSED])
+        self.assertIn("smallest balance", str(self.failureResultOf(second, TransferError).value))
         self.assertGreaterEqual(self.world.truth("source", "USD"), D(1800))
 
 
