@@ -131,7 +131,7 @@ class SputnikRest(Sputnik):
         await super().disconnect()
         if self._closing is not None:
             await self._closing
-        await self._pool.closeCachedConnections()
+        await self._pool.close()
 
     @deferring
     async def getServerTime(self) -> datetime:

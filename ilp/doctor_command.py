@@ -106,7 +106,7 @@ class Doctor:
             connections={role: harmless(one, check_rights=role != RESERVE) for role, one in connections.items()},
         )
         http, pool = persistent_client(self.reactor, self.patience)
-        self._leaving.append(pool.closeCachedConnections)
+        self._leaving.append(pool.close)
         venues = self._venues(settings, clock, http)
         feeds = self._feeds(settings, clock)
         found: list[Rate | None] = []

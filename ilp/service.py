@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,10 +18,9 @@ from twisted.internet.defer import CancelledError, Deferred, FirstError
 from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.internet.threads import deferToThread, deferToThreadPool
 from twisted.logger import Logger
-from twisted.web.client import HTTPConnectionPool
 
 from clients.exchange import ExchangeError
-from clients.http import persistent_client
+from clients.http import Connections, persistent_client
 from ilp.accounts.keeper import AccountedJournal
 from ilp.alarms.channels import channels
 from ilp.alarms.conditions import conditions
@@ -97,7 +96,7 @@ class Daemon(Service):
         self._books: AccountedJournal | None = None
         self._stopping: Deferred[None] | None = None
         self.alarms: Watch | None = None
-        self._http: HTTPConnectionPool | None = None
+        self._http: Connections | None = None
         self.metrics = Metrics()
         self.probe = Probe(reactor, self.metrics)
         self._reactor = reactor
@@ -261,7 +260,7 @@ class Daemon(Service):
         self.probe.stop()
         if self.alarms is not None:
             self.alarms.stop()
-        parts: list[tuple[str, Callable[[], Deferred[None]]]] = []
+        parts: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         if self.operator is not None:
             self.operator.close()
         if self.web is not None:
@@ -269,7 +268,7 @@ class Daemon(Service):
         if self._journal is not None:
             parts.append(("journal", self._journal.close))
         if self._http is not None:
-            parts.append(("connections for alarms", self._http.closeCachedConnections))
+            parts.append(("connections for alarms", self._http.close))
         if self._dry is not None:
             self._dry.stop()
         if self.embedded is not None:

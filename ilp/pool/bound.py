@@ -85,7 +85,7 @@ class Priced:
     :ivar constant: numeraire: what does not depend on the moves.
     :ivar best: by lane: least reduced cost when on, fixed charges included; +∞ for lanes that cannot be on.
     :ivar reduced: by grid point of all lanes (see `Bounds.first`), before anything else: the reduced cost there; nothing
-        of a small pool, as long as nobody asked for `Bounds.amounts` and few duals were priced.
+        of a small pool, as long as few duals were priced and `Bounds.tabulate` was not called.
     :ivar prices: there, by holding and at last outside: what a unit of numeraire is worth.
     """
 
@@ -172,10 +172,12 @@ class Bounds:
         self._moves = [lanes[number] for number in self._usable]
         self._ends, self._middle = (self._steep[0], self._steep[-1]), self._steep[1:-1]
 
-    @property
-    def amounts(self) -> Array:
-        """At all grid points, in numeraire; the last entry is nothing, which is none of them."""
-        self._listed = 0  # who asks wants the reduced costs there too
+    def tabulate(self) -> Array:
+        """The amounts at all grid points, in numeraire, where from now on each bound has its reduced costs.
+
+        The last entry is nothing, which is none of them.
+        """
+        self._listed = 0
         return self._table.amounts
 
     @cached_property

@@ -153,7 +153,7 @@ class Network:
         self.gives = tuple(place in senders for place in holdings)
         self._room = (bounds.room * bounds.marks)[self._holdings] * self.gives
         self._worths = [np.array(lane.grid) * lane.worth for lane in lanes]
-        widths = np.diff(bounds.amounts)
+        widths = np.diff(bounds.tabulate())
         self._widths = np.where(widths > 0, widths, np.inf)  # what lies between two lanes is no width
         self._sort_moves()
 

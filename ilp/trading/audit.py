@@ -223,10 +223,10 @@ class Audit:
                 if order.order_id is None:
                     await self._absent(client, order, fills, began_at)
             self._unproven = [one for one in self._unproven if one[0].venue != venue or one[1] > began_at]
-        for record in strange:
-            if self.desk.is_past(venue, record):
-                self.desk.run(self._cancel_past(venue, record["id"]))
-        self._report_strange(venue, [record for record in strange if not self.desk.is_past(venue, record)])
+        past = [record for record in strange if self.desk.is_past(venue, record)]
+        for record in past:
+            self.desk.run(self._cancel_past(venue, record["id"]))
+        self._report_strange(venue, [record for record in strange if record not in past])
 
     async def _cancel_past(self, venue: str, id: str) -> None:
         """Cancel what rests though it was over so long ago that only its id is remembered; the next reading looks again."""

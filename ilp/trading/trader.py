@@ -461,31 +461,36 @@ class Trader:
 
     def _turn(self) -> None:
         self.pace.turn_begins()
-        try:
-            self.recorder.retry()
-            self._step()
-            for venue in self.desk.tick():
-                if self.market.connected.get(venue, False):
-                    self.audit.read(venue)
-            if self.loop.turn(self.life.state):
-                # What was sent leaves once this is over: everything else has a turn of its own, right after it.
-                self.pace.turn_ends(bool(self.loop.hedger.closable()), self.loop.quoter.waiting())
-                self.wake()
-                return
-            self.caretaker.tend(self.life.state)
-        except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
-            self._broken("a turn of the trader failed", error)
+        left = self._guarded("a turn of the trader failed", self._work)
         self.pace.turn_ends(bool(self.loop.hedger.closable()), self.loop.quoter.waiting())
-        try:
-            self.recorder.flush()
-        except Exception as error:  # noqa: BLE001  what the journal is to keep goes on, whatever else broke
-            self._broken("an entry could not be made", error)
+        if left:
+            # What was sent leaves once this is over: everything else has a turn of its own, right after it.
+            self.wake()
+            return
+        self._guarded("an entry could not be made", self.recorder.flush)
         self._notify()
         self._arm()
 
-    def _broken(self, what: str, error: Exception) -> None:
-        self.log.failure(what)
-        self.halt(f"{what}: {error!r}", "machine")
+    def _work(self) -> bool:
+        """What a turn does; whether something is left for another one."""
+        self.recorder.retry()
+        self._step()
+        for venue in self.desk.tick():
+            if self.market.connected.get(venue, False):
+                self.audit.read(venue)
+        if self.loop.turn(self.life.state):
+            return True
+        self.caretaker.tend(self.life.state)
+        return False
+
+    def _guarded(self, what: str, work: Callable[[], bool | None]) -> bool:
+        """What *work* says; where it breaks the pool halts."""
+        try:
+            return bool(work())
+        except Exception as error:  # noqa: BLE001  quotes must not rest while nobody minds them
+            self.log.failure(what)
+            self.halt(f"{what}: {error!r}", "machine")
+            return False
 
     def _arm(self) -> None:
         """Set the one delayed call to the earliest time that anything waits for."""

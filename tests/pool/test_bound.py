@@ -77,11 +77,13 @@ class AnyDualsTests(NumberTestCase):
         rng = Random(seed)
         pool = evolve(parse_pool(random_pool(rng)), quotes=())
         first, later = Bounds(pool, lanes(pool)), Bounds(pool, lanes(pool))
-        self.assertEqual(len(later.amounts), sum(len(lane.grid) for lane in lanes(pool)) + 1)
+        self.assertEqual(len(later.tabulate()), sum(len(lane.grid) for lane in lanes(pool)) + 1)
         for _ in range(2):
             duals = some_duals(rng, pool)
             one, other = first.price(duals), later.price(duals)
-            self.assertEqual((len(one.reduced), len(other.reduced)), (0, len(later.amounts) + 4 * len(pool.holdings)))
+            self.assertEqual(
+                (len(one.reduced), len(other.reduced)), (0, len(later.tabulate()) + 4 * len(pool.holdings))
+            )
             self.assert_the_same(one, other)
 
     @settings(max_examples=40, deadline=None)
